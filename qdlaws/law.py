@@ -1,0 +1,170 @@
+"""The law R = b − a·exp(c·x), in coordinates without a singularity. Pure functions of arrays.
+
+With the ends of the observed range, u = (x − x_lo)/(x_hi − x_lo) and κ = c·(x_hi − x_lo):
+
+    R = p + q·g_κ(u),     g_κ(u) = expm1(κu)/expm1(κ),     g_0(u) = u
+
+p is the value of the law at x_lo, p + q the one at x_hi. a, b, c go to infinity as the law
+becomes a line; p, q, κ do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Interval", "Law", "interval", "shape", "shape_inverse", "shape_slope"]
+
+Array = npt.NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """An equal-tailed interval and the median between; NaN where nothing is known."""
+
+    low: float
+    mid: float
+    high: float
+    level: float
+
+    @property
+    def known(self) -> bool:
+        return bool(np.isfinite(self.mid))
+
+    def __str__(self) -> str:
+        if not self.known:
+            return "unknown"
+        return f"{self.mid:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
+
+def unknown(level: float = 0.95) -> Interval:
+    """The interval of something that is not known."""
+    return Interval(np.nan, np.nan, np.nan, level)
+
+
+def interval(draws: Array, level: float = 0.95, most_missing: float = 0.5) -> Interval:
+    """The equal-tailed interval of draws in which NaN means "does not exist".
+
+    Unknown when more than ``most_missing`` of the draws do not exist.
+    """
+    known = draws[np.isfinite(draws)]
+    if len(known) == 0 or len(known) < (1 - most_missing) * len(draws):
+        return unknown(level)
+    tail = (1 - level) / 2
+    low, mid, high = np.quantile(known, [tail, 0.5, 1 - tail])
+    return Interval(float(low), float(mid), float(high), level)
+
+
+def shape(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
+    """g_κ(u) = expm1(κu)/expm1(κ), the line u at κ = 0; broadcasts."""
+    k, v = np.asarray(kappa, float), np.asarray(u, float)
+    small = np.abs(k) < 1e-6
+    safe = np.where(small, 1.0, k)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # For κ > 0 both exponentials are taken relative to the right end, so nothing overflows.
+        rising = np.exp(safe * (v - 1)) * np.expm1(-safe * v) / np.expm1(-safe)
+        falling = np.expm1(safe * v) / np.expm1(safe)
+        curved = np.where(safe > 0, rising, falling)
+    return np.asarray(np.where(small, v * (1 + k * (v - 1) / 2), curved))
+
+
+def shape_slope(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
+    """∂g_κ(u)/∂u = κ·exp(κu)/expm1(κ)."""
+    k, v = np.asarray(kappa, float), np.asarray(u, float)
+    small = np.abs(k) < 1e-6
+    safe = np.where(small, 1.0, k)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rising = safe * np.exp(safe * (v - 1)) / -np.expm1(-safe)
+        falling = safe * np.exp(safe * v) / np.expm1(safe)
+        curved = np.where(safe > 0, rising, falling)
+    return np.asarray(np.where(small, 1 + k * (v - 0.5), curved))
+
+
+def shape_inverse(kappa: npt.ArrayLike, g: npt.ArrayLike) -> Array:
+    """u with g_κ(u) = g; NaN where the law never takes that value."""
+    k, v = np.asarray(kappa, float), np.asarray(g, float)
+    small = np.abs(k) < 1e-6
+    safe = np.where(small, 1.0, k)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        curved = np.log1p(v * np.expm1(safe)) / safe
+    return np.asarray(np.where(small, v * (1 - k * (v - 1) / 2), curved))
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """One law, or a bag of draws of it: κ, p, q may be numbers or arrays of equal shape.
+
+    Methods take x as a number or an array; draws stand on the first axis of the answer.
+    """
+
+    x_lo: float
+    x_hi: float
+    kappa: Array
+    p: Array
+    q: Array
+
+    @property
+    def width(self) -> float:
+        return self.x_hi - self.x_lo
+
+    def _u(self, x: npt.ArrayLike) -> Array:
+        u = (np.asarray(x, float) - self.x_lo) / self.width
+        return u if np.ndim(self.kappa) == 0 else u[None, ...]
+
+    def _on(self, values: Array, x: npt.ArrayLike) -> Array:
+        """A coefficient, shaped to broadcast against x."""
+        return np.asarray(values)[(...,) + (None,) * np.ndim(x)] if np.ndim(values) else values
+
+    def value(self, x: npt.ArrayLike) -> Array:
+        """R(x) = p + q·g_κ(u)."""
+        k, p, q = (self._on(v, x) for v in (self.kappa, self.p, self.q))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(p + q * shape(k, self._u(x)))
+
+    def slope(self, x: npt.ArrayLike) -> Array:
+        """dR/dx = q·g'_κ(u)/(x_hi − x_lo) = −a·c·exp(c·x)."""
+        k, q = self._on(self.kappa, x), self._on(self.q, x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(q * shape_slope(k, self._u(x)) / self.width)
+
+    def inverse(self, quality: npt.ArrayLike) -> Array:
+        """x(R) = ln((b − R)/a)/c; NaN where no x gives that quality."""
+        k, p, q = (self._on(v, quality) for v in (self.kappa, self.p, self.q))
+        target = np.asarray(quality, float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            g = (target - p) / q
+        return np.asarray(self.x_lo + self.width * shape_inverse(k, g))
+
+    @property
+    def ceiling(self) -> Array:
+        """The value at x = 0, b − a."""
+        return self.value(0.0)
+
+    @property
+    def a(self) -> Array:
+        """a = −q·exp(−c·x_lo)/expm1(κ); ±inf as the law becomes a line."""
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            return np.asarray(-self.q * np.exp(-self.c * self.x_lo) / np.expm1(self.kappa))
+
+    @property
+    def b(self) -> Array:
+        """b = p − q/expm1(κ)."""
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            return np.asarray(self.p - self.q / np.expm1(self.kappa))
+
+    @property
+    def c(self) -> Array:
+        """c = κ/(x_hi − x_lo)."""
+        return np.asarray(self.kappa / self.width)
+
+    def operating_point(self, price: float) -> Array:
+        """D* = ln(λ/(a·c))/c, where one more unit of x costs just ``price``; maximises R + λ·x.
+
+        NaN where a·c·exp(c·x) is not increasing and positive (a, c > 0 is needed).
+        """
+        slope = np.asarray(-self.q * shape_slope(self.kappa, 0.0) / self.width)  # a·c·exp(c·x_lo)
+        good = (np.asarray(self.kappa) > 0) & (slope > 0) & (price > 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(good, self.x_lo + np.log(price / slope) / self.c, np.nan)
