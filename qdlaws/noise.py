@@ -105,26 +105,28 @@ def simulate(
     return np.asarray(np.sqrt(1 - white)[:, None] * slow + np.sqrt(white)[:, None] * sampling)
 
 
-def spike_weights(residual: Array, tails: str = "auto", window: int = 3) -> tuple[Array, int]:
+def spike_weights(series: Array, tails: str = "auto") -> tuple[Array, int]:
     """Factors on the sampling variance that tame spikes, and how many spikes there are.
 
-    A residual is compared with the median of its neighbours; z is that difference over its robust
-    scale. Student-t weights with 4 degrees of freedom: the variance grows by (4 + z²)/5. With
-    "auto" nothing is touched unless some |z| exceeds 5.
+    A spike stands out on the same side from the medians of the three rows before and the three
+    after it (a steep but smooth stretch does not); z is the smaller of the two distances over the
+    robust scale of the rows about their neighbours. Student-t weights with 4 degrees of freedom:
+    the variance grows by (4 + z²)/5. With "auto" nothing is touched unless some |z| exceeds 5.
     """
-    n = len(residual)
+    n = len(series)
     if tails == "normal" or n < 8:
         return np.ones(n), 0
-    padded = np.pad(residual, window, constant_values=np.nan)
-    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * window + 1)
-    off = residual - np.nanmedian(around, axis=1)
-    scale = 1.4826 * float(np.median(np.abs(off)))
-    if scale <= 0:  # more than half of the residuals are on their neighbours' median
-        scale = float(np.sqrt(np.mean(off**2)))
+    padded = np.pad(series, 3, mode="reflect", reflect_type="odd")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 3)
+    before, after = np.median(windows[:n], axis=1), np.median(windows[4 : n + 4], axis=1)
+    left, right = series - before, series - after
+    off = np.where(left * right > 0, np.minimum(np.abs(left), np.abs(right)), 0.0)
+    scale = 1.4826 * float(np.median(np.abs(series - (before + after) / 2)))
+    scale = max(scale, 0.01 * float(np.ptp(series)))
     if scale <= 0:
         return np.ones(n), 0
     z = off / scale
-    spikes = int((np.abs(z) > 5).sum())
+    spikes = int((z > 5).sum())
     if tails == "auto" and not spikes:
         return np.ones(n), 0
-    return np.maximum((4 + z**2) / 5, 0.8), spikes
+    return np.asarray(np.maximum((4 + z**2) / 5, 1.0)), spikes

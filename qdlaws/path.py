@@ -67,18 +67,23 @@ def exact_path(x: Array) -> LatentPath:
     return LatentPath(x, np.zeros(len(x)), np.zeros((len(x), 0)))
 
 
-def latent_path(step: Array, x: Array, se: Array | None = None) -> LatentPath:
+def latent_path(
+    step: Array, x: Array, se: Array | None = None, weight: Array | None = None
+) -> LatentPath:
     """The path of x in step.
 
-    With known standard errors ``se`` the noise is theirs; otherwise its share is told from the
-    roughness of x.
+    With known standard errors ``se`` the noise is theirs; otherwise its size is told from the
+    roughness of x, and ``weight`` may give its relative variances.
     """
     n = len(x)
     if n < 5 or not np.ptp(x) > 0:
         return exact_path(x)
     scale = float(np.ptp(x))
     t = (step - step[0]) / float(np.median(np.diff(step)))
-    w = np.ones(n) if se is None else np.maximum(se / scale, 1e-9) ** 2
+    if se is not None:
+        w = np.maximum(se / scale, 1e-9) ** 2
+    else:
+        w = np.ones(n) if weight is None else weight
     bands = _bands(np.diff(t), w)
     d = bands.differences(x / scale)
     if not np.any(np.abs(d) > 1e-13):  # a straight line
