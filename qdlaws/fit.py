@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.lawfit import Kind, LawFit, mean_curve
-from qdlaws.noise import spike_weights
+from qdlaws.noise import cut_memory, regimes_of, spike_weights
 from qdlaws.path import LatentPath, exact_path, latent_path
 from qdlaws.posterior import law_posterior
 from qdlaws.runlog import RunLog
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from lmfit import Model
     from matplotlib.figure import Figure
 
-    from qdlaws.classical import UserFit
     from qdlaws.composition import Composition
     from qdlaws.summary import Summary
+    from qdlaws.userfit import UserFit
 
 __all__ = ["LAWS", "LawFits", "fit"]
 
@@ -165,8 +165,8 @@ def _fit_pieces(log: RunLog, level: float, settings: dict[str, Any]) -> LawFits:
         try:
             pieces.append(_fit_laws(piece, level, settings, ()))
         except NotEnoughData as error:
-            laws = {kind: _no_law(kind, piece, level, str(error)) for kind in LAWS}
-            pieces.append(LawFits(piece, **laws))
+            none = {kind: _no_law(kind, piece, level, str(error)) for kind in LAWS}
+            pieces.append(LawFits(piece, none["rd"], none["rh"], none["hd"]))
     return replace(pieces[-1], pieces=tuple(pieces))
 
 
@@ -181,36 +181,28 @@ def _fit_laws(
     tried = [law for law in laws.values() if law is not None]
     if not any(law.posterior is not None for law in tried):
         raise NotEnoughData("no law can be fitted: " + "; ".join(law.reasons[0] for law in tried))
-    return LawFits(log, **laws)
+    return LawFits(log, laws["rd"], laws["rh"], laws["hd"])
 
 
 def _path(log: RunLog, name: str, settings: dict[str, Any], cut: tuple[float, ...]) -> LatentPath:
-    """The latent path of a column on all rows of the log; NaN where the column is."""
+    """The latent path of a column on all rows of the log; NaN where the column is unknown."""
     values, se = log.column(name), getattr(log, f"{name}_se")
-    n = len(log)
     if settings["x_noise"] == "none":
         return exact_path(values)
-    mean, noise = np.full(n, np.nan), np.full(n, np.nan)
-    blocks: list[Array] = []
-    regime = np.searchsorted(np.asarray(cut, float), log.step, side="right")
-    for r in np.unique(regime):
-        rows = np.flatnonzero((regime == r) & np.isfinite(values))
-        if not len(rows):
-            continue
-        path = _piece_path(log.step[rows], values[rows], se if se is None else se[rows], settings)
-        mean[rows], noise[rows] = path.mean, path.noise
-        block = np.zeros((n, path.wobble.shape[1]))
-        block[rows] = path.wobble
-        blocks.append(block)
-    return LatentPath(mean, noise, np.hstack(blocks) if blocks else np.zeros((n, 0)))
-
-
-def _piece_path(step: Array, x: Array, se: Array | None, settings: dict[str, Any]) -> LatentPath:
+    rows = np.isfinite(values)
+    if not rows.any():
+        return exact_path(values)
+    x = values[rows]
     factor, spikes = spike_weights(x, settings["tails"])
     known = _known_errors(se)
-    if known is not None:
-        return latent_path(step, x, known * np.sqrt(factor))
-    return latent_path(step, x, weight=factor if spikes else None)
+    path = latent_path(
+        log.step[rows],
+        x,
+        se=None if known is None else known[rows] * np.sqrt(factor),
+        weight=factor if spikes else None,
+        regime=regimes_of(log.step[rows], cut),
+    )
+    return path.spread(rows)
 
 
 def _known_errors(se: Array | None) -> Array | None:
@@ -244,7 +236,7 @@ def _fit_law(
     if np.subtract(*np.quantile(path.mean, [0.98, 0.02])) <= 1e-9 * np.ptp(x[rows]):
         why = f"{x_name} does not move: what varies in it is noise (± {np.median(path.noise):.2g})"
         return _no_law(kind, log, level, why)
-    step, span = _cut(log.step[rows], cut)
+    step, span = cut_memory(log.step[rows], cut)
     known = _known_errors(getattr(log, f"{y_name}_se"))
     weight = None if known is None else known[rows] ** 2 / np.mean(known[rows] ** 2)
     straight = kind == "hd"
@@ -284,13 +276,6 @@ def _fit_law(
     )
 
 
-def _cut(step: Array, cut: tuple[float, ...]) -> tuple[Array, float]:
-    """Steps with a gap at every mark that no memory crosses, and the length without the gaps."""
-    span = float(step[-1] - step[0])
-    jumps = np.searchsorted(np.asarray(cut, float), step, side="right")
-    return step + 1e6 * span * (jumps - jumps[0]), span
-
-
 def _direction(x_name: str, y_name: str, x: Array, y: Array) -> str:
     """What happened over time, in words: the ends of the run, each the mean of a tenth."""
     tenth = max(len(x) // 10, 1)
@@ -328,7 +313,7 @@ def _no_law(kind: Kind, log: RunLog, level: float, why: str) -> LawFit | None:
 
 
 def _fit_user_model(log: RunLog, model: Model, params: Any, level: float) -> LawFits:
-    from qdlaws.classical import user_fit
+    from qdlaws.userfit import user_fit
 
     laws: dict[str, Any] = {}
     for kind, (x_name, y_name) in LAWS.items():
@@ -338,4 +323,4 @@ def _fit_user_model(log: RunLog, model: Model, params: Any, level: float) -> Law
             laws[kind] = user_fit(kind, x_name, y_name, x, y, model, params, level)
         else:
             laws[kind] = None
-    return LawFits(log, **laws)
+    return LawFits(log, laws["rd"], laws["rh"], laws["hd"])

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Interval", "Law", "interval", "shape", "shape_inverse", "shape_slope"]
+__all__ = ["Interval", "Law", "Params", "interval", "shape", "shape_inverse", "shape_slope"]
 
 Array = npt.NDArray[np.float64]
 
@@ -37,6 +37,16 @@ class Interval(NamedTuple):
         if not self.known:
             return "unknown"
         return f"{self.mid:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
+
+class Params(dict[str, Interval]):
+    """Intervals by name; ``params.c`` is ``params["c"]``."""
+
+    def __getattr__(self, name: str) -> Interval:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"no parameter {name!r}; there are {', '.join(self)}") from None
 
 
 def unknown(level: float = 0.95) -> Interval:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.law import Interval, Law, interval, unknown
+from qdlaws.law import Interval, Law, Params, interval, unknown
 from qdlaws.path import LatentPath
 from qdlaws.plain import plain
 from qdlaws.posterior import LawPosterior
@@ -24,20 +24,10 @@ if TYPE_CHECKING:
     from qdlaws.rivals import Rival
     from qdlaws.summary import Summary
 
-__all__ = ["LawFit", "Params"]
+__all__ = ["LawFit"]
 
 Array = npt.NDArray[np.float64]
 Kind = Literal["rd", "rh", "hd"]
-
-
-class Params(dict[str, Interval]):
-    """Intervals by name; ``params.c`` is ``params["c"]``."""
-
-    def __getattr__(self, name: str) -> Interval:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"no parameter {name!r}; there are {', '.join(self)}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +224,15 @@ class LawFit:
         """Ljung–Box, Durbin–Watson and Breusch–Pagan on the residuals, by statsmodels."""
         from qdlaws.classical import diagnostics
 
-        return diagnostics(self._known(self.residuals), self.path.mean)
+        self._posterior  # noqa: B018  (raises with the reason)
+        return diagnostics(self.residuals, self.path.mean)
+
+    def hac(self) -> Params:
+        """Slope and intercept of an ordinary line with Newey–West (HAC) errors, by statsmodels."""
+        from qdlaws.classical import hac_line
+
+        self._posterior  # noqa: B018  (raises with the reason)
+        return hac_line(self.x, self.y, self.level)
 
     def summary(self) -> Summary:
         """The fit in words and numbers; prints in a terminal, renders in a notebook."""
@@ -290,10 +288,6 @@ class LawFit:
         if self.posterior is None:
             raise NotEnoughData("; ".join(self.reasons))
         return self.posterior
-
-    def _known(self, values: Array) -> Array:
-        self._posterior  # noqa: B018  (raises with the reason)
-        return values
 
     def _interval(self, draws: Array, level: float | None = None) -> Interval:
         return interval(draws, _level(self.level if level is None else level))

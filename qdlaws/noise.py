@@ -17,7 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Grams", "grams", "simulate", "spike_weights", "tridiagonal"]
+__all__ = [
+    "Grams",
+    "cut_memory",
+    "grams",
+    "regimes_of",
+    "simulate",
+    "spike_weights",
+    "tridiagonal",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -103,6 +111,18 @@ def simulate(
         slow[:, i] = r[:, i - 1] * slow[:, i - 1] + s[:, i - 1] * noise[:, i]
     sampling = np.sqrt(w) * rng.standard_normal((count, n))
     return np.asarray(np.sqrt(1 - white)[:, None] * slow + np.sqrt(white)[:, None] * sampling)
+
+
+def regimes_of(step: Array, marks: tuple[float, ...]) -> npt.NDArray[np.intp]:
+    """For each row the number of the regime it belongs to; a mark starts a new one."""
+    return np.searchsorted(np.asarray(marks, float), step, side="right")
+
+
+def cut_memory(step: Array, marks: tuple[float, ...]) -> tuple[Array, float]:
+    """Steps with a gap at every mark that no memory crosses, and the span without the gaps."""
+    span = float(step[-1] - step[0])
+    regime = regimes_of(step, marks)
+    return step + 1e6 * span * (regime - regime[0]), span
 
 
 def spike_weights(series: Array, tails: str = "auto") -> tuple[Array, int]:

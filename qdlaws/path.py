@@ -34,6 +34,13 @@ class LatentPath:
     noise: Array  # (n,) standard deviation of the measurement noise
     wobble: Array  # (n, J) columns whose sum of squares is the posterior variance of the path
 
+    def spread(self, rows: npt.NDArray[np.bool_]) -> LatentPath:
+        """The same path on a longer series, NaN on the rows where there is none."""
+        mean, noise = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+        wobble = np.zeros((len(rows), self.wobble.shape[1]))
+        mean[rows], noise[rows], wobble[rows] = self.mean, self.noise, self.wobble
+        return LatentPath(mean, noise, wobble)
+
     def take(self, rows: npt.NDArray[np.bool_]) -> LatentPath:
         return LatentPath(self.mean[rows], self.noise[rows], self.wobble[rows])
 
@@ -68,14 +75,25 @@ def exact_path(x: Array) -> LatentPath:
 
 
 def latent_path(
-    step: Array, x: Array, se: Array | None = None, weight: Array | None = None
+    step: Array,
+    x: Array,
+    se: Array | None = None,
+    weight: Array | None = None,
+    regime: npt.NDArray[np.intp] | None = None,
 ) -> LatentPath:
-    """The path of x in step.
+    """The path of x in step; each ``regime`` (a number a row) has a path of its own.
 
     With known standard errors ``se`` the noise is theirs; otherwise its size is told from the
     roughness of x, and ``weight`` may give its relative variances.
     """
     n = len(x)
+    if regime is not None and len(np.unique(regime)) > 1:
+        pieces = []
+        for r in np.unique(regime):
+            rows = regime == r
+            cut = [None if v is None else v[rows] for v in (se, weight)]
+            pieces.append((rows, latent_path(step[rows], x[rows], *cut)))
+        return _joined(n, pieces)
     if n < 5 or not np.ptp(x) > 0:
         return exact_path(x)
     scale = float(np.ptp(x))
@@ -97,6 +115,16 @@ def latent_path(
     best = grid[int(np.argmax(weight))]
     wobble = _wobble(t, w, bands, best) * np.sqrt(tau2)
     return LatentPath(mean, scale * np.sqrt(tau2 * w), scale * wobble)
+
+
+def _joined(n: int, pieces: list[tuple[npt.NDArray[np.bool_], LatentPath]]) -> LatentPath:
+    mean, noise, blocks = np.zeros(n), np.zeros(n), []
+    for rows, path in pieces:
+        mean[rows], noise[rows] = path.mean, path.noise
+        block = np.zeros((n, path.wobble.shape[1]))
+        block[rows] = path.wobble
+        blocks.append(block)
+    return LatentPath(mean, noise, np.hstack(blocks))
 
 
 def _bands(h: Array, w: Array) -> _Bands:

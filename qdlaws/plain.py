@@ -15,7 +15,7 @@ def plain(value: Any) -> Any:
         return plain(value._asdict())
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple) or (hasattr(value, "tolist") and getattr(value, "ndim", 0)):
+    if isinstance(value, list | tuple) or getattr(value, "ndim", False):
         return [plain(v) for v in value]
     if isinstance(value, bool | int | str) or value is None:
         return value

@@ -9,14 +9,8 @@ that is refined where the weight is:
 S is the whitened residual sum of squares. (p, q) given the three is a bivariate t with n − 2
 degrees of freedom. No starting values, no chains; deterministic.
 
-Priors, written down because they decide width and coverage when residuals persist:
-
-- J(κ) = ‖∂g_κ/∂κ‖ with [1, g_κ] projected out of it: the reference prior of κ under white noise;
-- three error models: white only, slow only, both (``ERROR_MODELS``);
-- the memory ℓ: the arcsine (Jeffreys) density in ρ = exp(−1/ℓ) at the median spacing of the rows,
-  times ℓ^((20/n)^1.5), because a short run cannot show how persistent its errors are, times
-  ℓ^(SLOW·ν), because what hides behind white noise in real logs is slow;
-- the white share: the arcsine density, ν = sin²(πv/2) with v uniform.
+The prior of κ is J(κ) = ‖∂g_κ/∂κ‖ with [1, g_κ] projected out of it: the reference prior under
+white noise. Those of ℓ and ν are in :mod:`qdlaws.persistence`.
 """
 
 from __future__ import annotations
@@ -29,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.law import Law, shape_slope
+from qdlaws.persistence import Box, ErrorModels, error_models, full_range
 from qdlaws.regression import Cells, Design, cells, curvature_norm, design
 
 __all__ = ["LawPosterior", "law_posterior"]
@@ -37,9 +32,6 @@ Array = npt.NDArray[np.float64]
 
 DRAWS = 2048
 KAPPA_REACH = (12.0, 48.0)
-ERROR_MODELS = {"white": 0.2, "slow": 0.2, "both": 0.6}
-SLOW = 0.8
-REACH = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +87,7 @@ def law_posterior(
     for reach in (0.0,) if straight else KAPPA_REACH:
         kappa = np.sinh(np.linspace(-1, 1, 31) * np.arcsinh(reach)) if reach else np.zeros(1)
         coarse = design(u, z, max(reach, 0.5), 1e-5, nuisance, precision)
-        errors = _errors(n, length, _full(n, length), effort)
+        errors = error_models(n, length, full_range(n, length), effort)
         grid = _weigh(coarse, t, n, kappa, errors, weight)
         mass = grid.weight.sum(0) * _widths(kappa)
         if max(mass[0], mass[-1]) < 1e-3 * mass.sum() or straight:
@@ -105,76 +97,12 @@ def law_posterior(
         nodes = max(int(41 * effort), 15)
         kappa = np.zeros(1) if straight else np.linspace(k_lo, k_hi, nodes)
         box = grid.box()
-        errors = _errors(n, length, box, effort)
+        errors = error_models(n, length, box, effort)
         fine = design(u, z, max(abs(k_lo), abs(k_hi), 0.5), 1e-9, nuisance, precision)
         grid = _weigh(fine, t, n, kappa, errors, weight)
         if grid.resolved():
             break
     return _draw(grid, x_lo, x_hi, n, gap, centre, scale, float(KAPPA_REACH[-1]))
-
-
-# ---------------------------------------------------------------------- the error models
-
-
-@dataclass(frozen=True, eq=False)
-class _Errors:
-    """Nodes of the error models with their prior mass."""
-
-    memory: Array
-    white: Array
-    logprior: Array
-    row: npt.NDArray[np.intp]  # index of ℓ among the nodes of ℓ, −1 for white errors
-    col: npt.NDArray[np.intp]  # index of v among the nodes of v, −1 for slow only
-    logl: Array
-    v: Array
-
-
-_Box = tuple[float, float, float, float]
-
-
-def _full(n: int, length: float) -> _Box:
-    return float(np.log(0.4)), float(np.log(max((REACH + 60 / n) * length, 4.0))), 0.0, 1.0
-
-
-@lru_cache(maxsize=256)
-def _norms(n: int, low: float, high: float) -> tuple[Array, Array]:
-    """log ∫ of the unnormalised density of log ℓ, on a grid of ν."""
-    nu = np.linspace(0, 1, 21)
-    logl = np.linspace(low, high, 200)
-    density = _log_memory(logl[None, :], nu[:, None], n)
-    return nu, np.log(np.exp(density).mean(1) * (high - low))
-
-
-def _log_memory(logl: Array, nu: Array, n: int) -> Array:
-    memory = np.exp(logl)
-    rho = np.exp(-1 / memory)
-    arcsine = np.log(rho / memory) - 0.5 * np.log1p(-(rho**2))
-    return np.asarray(arcsine + ((20 / n) ** 1.5 + SLOW * nu) * logl)
-
-
-def _errors(n: int, length: float, box: _Box, effort: float) -> _Errors:
-    low, high, v_lo, v_hi = box
-    rows, cols = max(int(8 * effort), 5), max(int(6 * effort), 4)
-    logl = np.linspace(low, high, rows)
-    dl = (high - low) / max(rows - 1, 1)
-    dv = (v_hi - v_lo) / cols
-    v = v_lo + dv * (np.arange(cols) + 0.5)
-    row, col = (i.ravel() for i in np.meshgrid(np.arange(rows), np.arange(-1, cols), indexing="ij"))
-    nu = np.where(col < 0, 0.0, np.sin(np.pi / 2 * v[np.maximum(col, 0)]) ** 2)
-    ends = np.where((row == 0) | (row == rows - 1), 0.5, 1.0)
-    nodes, norms = _norms(n, *_full(n, length)[:2])
-    prior = _log_memory(logl[row], nu, n) - np.interp(nu, nodes, norms) + np.log(dl * ends)
-    both, slow = np.log(ERROR_MODELS["both"] * max(dv, 1e-12)), np.log(ERROR_MODELS["slow"])
-    prior += np.where(col < 0, slow, both)
-    return _Errors(
-        np.append(np.exp(logl[row]), 0.0),
-        np.append(nu, 1.0),
-        np.append(prior, np.log(ERROR_MODELS["white"])),
-        np.append(row, -1),
-        np.append(col, -1),
-        logl,
-        np.asarray(v, float),
-    )
 
 
 # ---------------------------------------------------------------------- the grid
@@ -183,7 +111,7 @@ def _errors(n: int, length: float, box: _Box, effort: float) -> _Errors:
 @dataclass(frozen=True, eq=False)
 class _Grid:
     cells: Cells
-    errors: _Errors
+    errors: ErrorModels
     weight: Array  # (M, K) density in κ, mass over error models; largest 1
     prior: Array  # (K,) log J
 
@@ -196,7 +124,7 @@ class _Grid:
         cols = np.bincount(e.col[mixed], mass[mixed], len(e.v))
         return rows, cols
 
-    def box(self) -> _Box:
+    def box(self) -> Box:
         """The rectangle of (log ℓ, v) that holds the weight, with a margin of one node."""
         rows, cols = self.marginal()
         l_lo, l_hi = _box(self.errors.logl, rows, 2e-3)
@@ -211,7 +139,7 @@ class _Grid:
 
 
 def _weigh(
-    d: Design, t: Array, n: int, kappa: Array, errors: _Errors, weight: Array | None
+    d: Design, t: Array, n: int, kappa: Array, errors: ErrorModels, weight: Array | None
 ) -> _Grid:
     c = cells(d, t, kappa, errors.memory, errors.white, weight)
     prior = np.zeros(len(kappa)) if len(kappa) == 1 else np.log(curvature_norm(d, kappa))

@@ -1,0 +1,87 @@
+"""The error models of a run before its data are seen: nodes on a grid, with prior mass.
+
+The prior decides width and coverage when residuals persist, so it is written down:
+
+- three error models: white only, slow only, both (``ERROR_MODELS``);
+- the memory ℓ: the arcsine (Jeffreys) density in ρ = exp(−1/ℓ) at the median spacing of the rows,
+  times ℓ^((20/n)^1.5), because a short run cannot show how persistent its errors are, times
+  ℓ^(SLOW·ν), because what hides behind white noise in real logs is slow;
+- the white share: the arcsine density, ν = sin²(πv/2) with v uniform.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Box", "ErrorModels", "error_models", "full_range"]
+
+Array = npt.NDArray[np.float64]
+
+ERROR_MODELS = {"white": 0.2, "slow": 0.2, "both": 0.6}
+SLOW = 0.8
+REACH = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorModels:
+    """Nodes of the error models with their prior mass."""
+
+    memory: Array
+    white: Array
+    logprior: Array
+    row: npt.NDArray[np.intp]  # index of ℓ among the nodes of ℓ, −1 for white errors
+    col: npt.NDArray[np.intp]  # index of v among the nodes of v, −1 for slow only
+    logl: Array
+    v: Array
+
+
+Box = tuple[float, float, float, float]
+
+
+def full_range(n: int, length: float) -> Box:
+    return float(np.log(0.4)), float(np.log(max((REACH + 60 / n) * length, 4.0))), 0.0, 1.0
+
+
+@lru_cache(maxsize=256)
+def _norms(n: int, low: float, high: float) -> tuple[Array, Array]:
+    """log ∫ of the unnormalised density of log ℓ, on a grid of ν."""
+    nu = np.linspace(0, 1, 21)
+    logl = np.linspace(low, high, 200)
+    density = _log_memory(logl[None, :], nu[:, None], n)
+    return nu, np.log(np.exp(density).mean(1) * (high - low))
+
+
+def _log_memory(logl: Array, nu: Array, n: int) -> Array:
+    memory = np.exp(logl)
+    rho = np.exp(-1 / memory)
+    arcsine = np.log(rho / memory) - 0.5 * np.log1p(-(rho**2))
+    return np.asarray(arcsine + ((20 / n) ** 1.5 + SLOW * nu) * logl)
+
+
+def error_models(n: int, length: float, box: Box, effort: float) -> ErrorModels:
+    low, high, v_lo, v_hi = box
+    rows, cols = max(int(8 * effort), 5), max(int(6 * effort), 4)
+    logl = np.linspace(low, high, rows)
+    dl = (high - low) / max(rows - 1, 1)
+    dv = (v_hi - v_lo) / cols
+    v = v_lo + dv * (np.arange(cols) + 0.5)
+    row, col = (i.ravel() for i in np.meshgrid(np.arange(rows), np.arange(-1, cols), indexing="ij"))
+    nu = np.where(col < 0, 0.0, np.sin(np.pi / 2 * v[np.maximum(col, 0)]) ** 2)
+    ends = np.where((row == 0) | (row == rows - 1), 0.5, 1.0)
+    nodes, norms = _norms(n, *full_range(n, length)[:2])
+    prior = _log_memory(logl[row], nu, n) - np.interp(nu, nodes, norms) + np.log(dl * ends)
+    both, slow = np.log(ERROR_MODELS["both"] * max(dv, 1e-12)), np.log(ERROR_MODELS["slow"])
+    prior += np.where(col < 0, slow, both)
+    return ErrorModels(
+        np.append(np.exp(logl[row]), 0.0),
+        np.append(nu, 1.0),
+        np.append(prior, np.log(ERROR_MODELS["white"])),
+        np.append(row, -1),
+        np.append(col, -1),
+        logl,
+        np.asarray(v, float),
+    )
