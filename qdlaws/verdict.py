@@ -31,6 +31,8 @@ def verdict(post: LawPosterior, x_name: str, y_name: str, span: float, noise: fl
     """
     cautions = _cautions(post, x_name, span, noise)
     width = post.law.width
+    if post.p_steplike > 0.05 and post.p_falls >= SURE:
+        cautions = ("step-like: the curvature is not identified", *cautions)
     if post.p_falls < SURE:
         if post.p_falls <= 1 - SURE:
             why = f"{x_name} and {y_name} rise together: nothing is traded for {y_name}"
@@ -79,8 +81,6 @@ def _cautions(post: LawPosterior, x_name: str, span: float, noise: float) -> tup
     out = []
     if post.law.width < 3 * noise:
         out.append(f"range of {x_name} too small: {post.law.width:.3g}, its noise is {noise:.2g}")
-    if post.p_steplike > 0.05:
-        out.append("step-like: the curvature is not identified")
     slow = (1 - post.white) * (post.memory > span / 3)
     if float(np.mean(slow > 0.3)) > 0.5:
         out.append("residuals still trend: errors last as long as a third of the run")
