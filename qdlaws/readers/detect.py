@@ -1,0 +1,134 @@
+"""What a file is, told from its content."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from qdlaws.readers import console, parquet, sqlite, wandb_offline
+from qdlaws.readers.delimited import read_delimited
+from qdlaws.readers.jsondoc import read_json
+from qdlaws.readers.jsonl import read_jsonl
+from qdlaws.readers.jsontext import parse
+from qdlaws.readers.molecules import is_reinvent, is_saturn, read_reinvent, read_saturn
+from qdlaws.readers.source import Source
+from qdlaws.readers.table import Table
+from qdlaws.readers.tensorboard import is_tensorboard, read_tensorboard
+
+__all__ = ["FORMATS", "Options", "detect", "read_file"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller said: which run of several, and columns that must not be let go."""
+
+    run: str | None = None
+    keep: Collection[str] = ()
+
+
+Reader = Callable[[Source, Options], Table]
+
+FORMATS: dict[str, tuple[str, Reader]] = {
+    "tensorboard": ("TensorBoard event files", lambda s, _: read_tensorboard([s])),
+    "wandb": ("W&B offline run (.wandb)", lambda s, _: wandb_offline.read_wandb(s)),
+    "sqlite": ("MLflow or Trackio database", lambda s, o: sqlite.read_sqlite(s, o.run)),
+    "parquet": ("parquet table, W&B history export", lambda s, o: parquet.read_parquet(s, o.keep)),
+    "jsonl": (
+        "JSON lines: qdtrain metrics.jsonl, verl file logger, prime-rl, ms-swift logging.jsonl",
+        lambda s, o: read_jsonl(s, o.keep),
+    ),
+    "json": ("JSON: trainer_state.json of TRL and transformers, tables", lambda s, _: read_json(s)),
+    "verl": ("verl console log", lambda s, _: console.read_verl(s)),
+    "openrlhf": ("OpenRLHF log", lambda s, _: console.read_openrlhf(s)),
+    "reinvent4-log": ("REINVENT4 text log", lambda s, _: console.read_reinvent_log(s)),
+    "reinvent4": ("REINVENT4 summary CSV", lambda s, _: read_reinvent(s)),
+    "saturn": ("Saturn oracle history", lambda s, _: read_saturn(s)),
+    "csv": (
+        "CSV, TSV and other tables, W&B export",
+        lambda s, o: wandb_offline.unwrap_export(read_delimited(s, o.keep), o.run),
+    ),
+}
+"""What can be read from one file: name -> (in words, reader)."""
+
+CONSOLE = {"verl": console.VERL, "openrlhf": console.OPENRLHF, "reinvent4-log": console.REINVENT}
+REFUSED = {
+    b"PK\x03\x04": "a zip archive (or NumPy .npz, or a torch checkpoint): unpack it first",
+    b"\xfd7zXZ": "an xz file: unpack it first (gzip is read as it is)",
+    b"BZh": "a bzip2 file: unpack it first (gzip is read as it is)",
+    b"\x28\xb5\x2f\xfd": "a zstandard file: unpack it first (gzip is read as it is)",
+    b"\x93NUMPY": "a NumPy array: a log needs named columns, write it as CSV",
+    b"\x89HDF": "an HDF5 file: write the table as CSV or parquet",
+    b"\x89PNG": "a picture",
+    b"%PDF": "a PDF",
+}
+PICKLE = re.compile(rb"\x80[\x02-\x05]")
+
+
+def read_file(source: Source, options: Options) -> Table:
+    """The table of one file of any format."""
+    return FORMATS[detect(source)][1](source, options)
+
+
+def detect(source: Source) -> str:
+    """The name of the format, a key of ``FORMATS``; BadLog where it is none."""
+    head = source.head
+    if not head.strip():
+        raise source.bad("the file is empty")
+    if head.startswith(sqlite.MAGIC):
+        return "sqlite"
+    if head.startswith(parquet.MAGIC):
+        return "parquet"
+    if head.startswith(wandb_offline.MAGIC):
+        return "wandb"
+    if is_tensorboard(head):
+        return "tensorboard"
+    for magic, what in REFUSED.items():
+        if head.startswith(magic):
+            raise source.bad(what)
+    if PICKLE.match(head):
+        raise source.bad("a pickle, which is a program and not a log: it is never opened")
+    if b"\0" in head[:4096]:
+        raise source.bad("a binary file of no known format")
+    return _detect_text(source)
+
+
+def _detect_text(source: Source) -> str:
+    text = source.head_text.lstrip()
+    if text[:1] in "{[" and (kind := _detect_json(source, text)):
+        return kind
+    for name, pattern in CONSOLE.items():
+        if pattern.search(text):
+            return name
+    header = next((t for t in text.splitlines() if t.strip() and t[0] != "#"), "")
+    for separator in ",\t;":
+        try:
+            columns = [c.strip() for c in next(csv.reader([header], delimiter=separator))]
+        except (csv.Error, StopIteration):
+            continue
+        if is_reinvent(columns):
+            return "reinvent4"
+        if is_saturn(columns):
+            return "saturn"
+    return "csv"
+
+
+def _detect_json(source: Source, text: str) -> str | None:
+    """One object a line, or one document; None where it is neither."""
+    first = text.partition("\n")[0]
+    try:
+        value = parse(first)
+    except ValueError as error:
+        if "deeply" in str(error):
+            raise source.bad(str(error), 1) from error
+        # a pretty-printed document opens with a bracket alone; a cut first line is longer
+        opens = re.match(r"[{\[]\s*(?:$|[\"{\[\d\]}-])", first.strip()) is not None
+        second = text.partition("\n")[2].lstrip()[:1]
+        if opens and second == "{" and first.strip() not in ("[", "[{"):
+            return "jsonl"
+        return "json" if opens else None
+    rest = text.partition("\n")[2].strip()
+    if isinstance(value, dict) and (rest or not any(isinstance(v, list) for v in value.values())):
+        return "jsonl"
+    return "json"

@@ -1,0 +1,187 @@
+"""A folder as a log: which of its files belong to the run, and how they join."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+
+from qdlaws.errors import BadLog, QdlawsError
+from qdlaws.readers.detect import Options, detect, read_file
+from qdlaws.readers.source import Source
+from qdlaws.readers.sqlite import only_run, read_mlflow_files
+from qdlaws.readers.table import Table
+from qdlaws.readers.tensorboard import read_tensorboard
+
+__all__ = ["joined", "read_folder"]
+
+MOST_FILES = 5_000
+DEEPEST = 6
+SKIPPED = re.compile(
+    r".*\.(?:safetensors|bin|pt|pth|pkl|npz|npy|png|jpg|html|py|toml|yaml|yml|md|lock|chkpt|prior)$"
+)
+NOT_A_LOG = {  # JSON beside a log that holds settings
+    "config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json",
+    "special_tokens_map.json", "vocab.json", "wandb-metadata.json", "wandb-summary.json",
+    "advice.jsonl", "added_tokens.json", "training_args.json", "requirements.txt",
+}  # fmt: skip
+PREFERRED = (
+    "qdtrain", "trainer-state", "reinvent4", "saturn", "jsonl", "verl", "openrlhf",
+    "reinvent4-log", "wandb", "tensorboard", "sqlite", "csv", "parquet", "json",
+)  # fmt: skip
+
+
+def read_folder(folder: Path, options: Options) -> Table:
+    """The table of the run that a folder holds."""
+    if (metrics := folder / "metrics.jsonl").is_file() and _is_ours(metrics):
+        return read_file(Source(metrics), options)
+    if states := _trainer_states(folder):
+        return _longest(states, options)
+    if stores := _mlflow_runs(folder):
+        return _mlflow(folder, stores, options)
+    found = _by_format(folder)
+    if not found:
+        raise BadLog(f"{folder}: no log in this folder that is known here")
+    kind = next(k for k in PREFERRED if k in found)
+    others = sorted(set(found) - {kind})
+    note = f"this folder also holds {', '.join(others)}: name a file to read it" if others else ""
+    return _together(folder, kind, found[kind], options).noted(note)
+
+
+def _is_ours(metrics: Path) -> bool:
+    return '"phase"' in Source(metrics).head_text[:10_000]
+
+
+def _by_format(folder: Path) -> dict[str, list[Source]]:
+    """The readable files below a folder, by format."""
+    found: dict[str, list[Source]] = {}
+    for path in _files(folder):
+        source = Source(path)
+        try:
+            kind = detect(source)
+            if kind in ("csv", "json"):  # anything could be one of these: see whether it reads
+                read_file(source, Options())
+        except QdlawsError:
+            continue
+        found.setdefault(kind, []).append(source)
+    return found
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that could be logs, hidden ones and links left out, in the order of names."""
+    every = (p for p in folder.rglob("*") if len(p.relative_to(folder).parts) <= DEEPEST)
+    files = [p for p in islice(every, MOST_FILES) if p.is_file() and not p.is_symlink()]
+    hidden = {p for p in files if any(part[0] == "." for part in p.relative_to(folder).parts)}
+    return sorted(
+        p for p in files
+        if p not in hidden and p.name not in NOT_A_LOG and not SKIPPED.match(p.name.lower())
+        and p.stat().st_size
+    )  # fmt: skip
+
+
+def _together(folder: Path, kind: str, sources: list[Source], options: Options) -> Table:
+    if kind == "tensorboard":
+        return read_tensorboard(_one_tree(folder, sources))
+    if len(sources) == 1:
+        return read_file(sources[0], options)
+    if kind in ("wandb", "sqlite"):
+        runs = [(str(s.path), s.path.stem, s.path.stat().st_size) for s in sources]
+        chosen = only_run(Source(folder), runs, options.run)
+        return read_file(Source(Path(chosen)), replace(options, run=None))
+    return joined([read_file(s, options) for s in sources], [s.name for s in sources])
+
+
+# ---------------------------------------------------------------------- several files of one run
+
+
+def joined(tables: Sequence[Table], names: Sequence[str]) -> Table:
+    """Several files of one run as one table.
+
+    Stages that count their steps anew (REINVENT4) are put one after the other, with a mark where
+    each begins; parts of the same steps (prime-rl's trainer and orchestrator) stand side by side.
+    """
+    first = tables[0]
+    if len({t.tool for t in tables}) > 1:
+        tools = ", ".join(f"{n} ({t.tool})" for n, t in zip(names, tables, strict=True))
+        raise BadLog(f"files of different tools cannot be one run: {tools}; name one")
+    if first.tool in ("reinvent4", "reinvent4-log"):
+        frames, marks = [], []
+        offset = 0.0
+        for table in tables:
+            frames.append(table.frame.assign(step=table.frame["step"] + offset))
+            marks += [m + offset for m in table.marks]
+            offset = float(frames[-1]["step"].max())
+            marks.append(offset + 1)
+        frame, kept = pd.concat(frames, ignore_index=True), tuple(marks[:-1])
+        note = f"{len(tables)} stages joined: {', '.join(names)}"
+    else:
+        if first.tool in ("csv", "json", "parquet"):
+            _same_columns(tables, names)
+        frame, kept = pd.concat([t.frame for t in tables], ignore_index=True), ()
+        note = f"{len(tables)} files read as one run: {', '.join(names[:6])}"
+    notes = [n for t in tables for n in t.notes]
+    kinds = {k: v for t in tables for k, v in t.kinds.items()}
+    texts = {k: v for t in tables for k, v in t.texts.items()}
+    return Table(first.tool, frame, kinds, texts, kept, (note, *dict.fromkeys(notes)))
+
+
+def _same_columns(tables: Sequence[Table], names: Sequence[str]) -> None:
+    if len({frozenset(t.frame.columns) for t in tables}) > 1:
+        raise BadLog(
+            f"{len(tables)} tables with different columns: {', '.join(names[:8])}; name one"
+        )
+
+
+def _one_tree(folder: Path, sources: list[Source]) -> list[Source]:
+    """The event files of one run: those of one folder and of ``add_scalars`` folders below it."""
+    folders = sorted({s.path.parent for s in sources})
+    tops = [f for f in folders if not any(f != g and f.is_relative_to(g) for g in folders)]
+    if len(tops) > 1:
+        shown = ", ".join(str(t.relative_to(folder)) for t in tops[:8])
+        raise BadLog(f"{folder}: event files of {len(tops)} runs: {shown}; name one folder")
+    return sources
+
+
+# ---------------------------------------------------------------------- known layouts
+
+
+def _trainer_states(folder: Path) -> list[Path]:
+    """``trainer_state.json`` here, and in the checkpoint folders below."""
+    patterns = (
+        "trainer_state.json",
+        "checkpoint-*/trainer_state.json",
+        "*/checkpoint-*/trainer_state.json",
+    )
+    return [p for pattern in patterns for p in sorted(folder.glob(pattern))]
+
+
+def _longest(states: list[Path], options: Options) -> Table:
+    """The trainer state that has come farthest: the others are its beginnings."""
+    tables, problems = [], []
+    for path in states:
+        try:
+            tables.append((path, read_file(Source(path), options)))
+        except BadLog as error:  # a checkpoint that was being written when the run was killed
+            problems.append(error)
+    if not tables:
+        raise problems[0]
+    path, table = max(tables, key=lambda t: (float(t[1].frame["step"].max()), len(t[1].frame)))
+    note = (
+        f"{path.parent.name}/{path.name}, the longest of {len(states)}" if len(states) > 1 else ""
+    )
+    return table.noted(note, *(f"left out: {error}" for error in problems))
+
+
+def _mlflow_runs(folder: Path) -> list[Path]:
+    """The run folders of an MLflow file store: meta.yaml beside metrics/."""
+    metas = [p for depth in ("", "*/", "*/*/", "*/*/*/") for p in folder.glob(f"{depth}meta.yaml")]
+    return sorted(p.parent for p in metas if (p.parent / "metrics").is_dir())
+
+
+def _mlflow(folder: Path, stores: list[Path], options: Options) -> Table:
+    runs = [(str(p), p.name, sum(1 for _ in (p / "metrics").rglob("*"))) for p in stores]
+    return read_mlflow_files(Path(only_run(Source(folder), runs, options.run)))
