@@ -120,12 +120,17 @@ def certify(fit: LawFit, runs: int = 0, seed: int = 0) -> Certificate:
     )
     y = laws.value(x) + errors
     noisy = bool(noise.max() > 0)
+    known = noise if fit.path.known else None
     seen = x + noise * rng.standard_normal((most, len(x))) if noisy else x
     at = np.linspace(*fit.range, 3)
     truth = np.column_stack([laws.value(at), laws.kappa])
     needed = []
     for i in range(most):
-        path = latent_path(fit.step[thin], seen[i], regime=regime) if noisy else exact_path(x)
+        path = (
+            latent_path(fit.step[thin], seen[i], se=known, regime=regime)
+            if noisy
+            else exact_path(x)
+        )
         again = law_posterior(
             step,
             path.mean,

@@ -72,9 +72,9 @@ def compose(rd: LawFit, rh: LawFit, hd: LawFit) -> Composition:
 def _judge(c: Interval, b: Interval, size: float, change: Interval) -> Composition:
     reasons = []
     if c.low > 0 or c.high < 0:
-        reasons.append(f"c − c0·k = {c}: the curvatures do not match through the line")
+        reasons.append("the curvatures do not match through the line")
     if b.low > 0 or b.high < 0:
-        reasons.append(f"b − b0 = {b}: the asymptotes do not match")
+        reasons.append("the asymptotes do not match")
     if reasons:
         return Composition(c, b, "differs", tuple(reasons))
     if c.high - c.low > 2 * size or b.high - b.low > 4 * abs(change.mid):

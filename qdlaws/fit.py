@@ -206,11 +206,15 @@ def _path(log: RunLog, name: str, settings: dict[str, Any], cut: tuple[float, ..
 
 
 def _known_errors(se: Array | None) -> Array | None:
-    """Standard errors with gaps filled by their median; None when nothing is known."""
+    """Standard errors with gaps filled by their median; None when nothing is known.
+
+    None is taken for smaller than a quarter of the median: a sample that has collapsed says ±0,
+    but the policy itself still wanders.
+    """
     if se is None or not np.any(np.isfinite(se) & (se > 0)):
         return None
     typical = float(np.median(se[np.isfinite(se) & (se > 0)]))
-    return np.maximum(np.where(np.isfinite(se), se, typical), 0.05 * typical)
+    return np.maximum(np.where(np.isfinite(se), se, typical), 0.25 * typical)
 
 
 def _fit_law(
@@ -243,7 +247,8 @@ def _fit_law(
     options: dict[str, Any] = {"wobble": path.wobble, "span": span}
     post = law_posterior(step, path.mean, y[rows], weight, straight=straight, **options)
     residual = y[rows] - mean_curve(post.law, path.mean)
-    factor, spikes = spike_weights(residual, settings["tails"])
+    size = 1.0 if weight is None else np.sqrt((1 + weight) / 2)
+    factor, spikes = spike_weights(residual / size, settings["tails"])
     if spikes or settings["tails"] == "heavy":
         weight = factor if weight is None else weight * factor
         weight = weight / weight.mean()

@@ -33,16 +33,17 @@ class LatentPath:
     mean: Array  # (n,)
     noise: Array  # (n,) standard deviation of the measurement noise
     wobble: Array  # (n, J) columns whose sum of squares is the posterior variance of the path
+    known: bool = False  # is the noise that of known standard errors?
 
     def spread(self, rows: npt.NDArray[np.bool_]) -> LatentPath:
         """The same path on a longer series, NaN on the rows where there is none."""
         mean, noise = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         wobble = np.zeros((len(rows), self.wobble.shape[1]))
         mean[rows], noise[rows], wobble[rows] = self.mean, self.noise, self.wobble
-        return LatentPath(mean, noise, wobble)
+        return LatentPath(mean, noise, wobble, self.known)
 
     def take(self, rows: npt.NDArray[np.bool_]) -> LatentPath:
-        return LatentPath(self.mean[rows], self.noise[rows], self.wobble[rows])
+        return LatentPath(self.mean[rows], self.noise[rows], self.wobble[rows], self.known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,7 @@ def latent_path(
     mean = x - scale * w * bands.spread(weight @ solved)
     best = grid[int(np.argmax(weight))]
     wobble = _wobble(t, w, bands, best) * np.sqrt(tau2)
-    return LatentPath(mean, scale * np.sqrt(tau2 * w), scale * wobble)
+    return LatentPath(mean, scale * np.sqrt(tau2 * w), scale * wobble, se is not None)
 
 
 def _joined(n: int, pieces: list[tuple[npt.NDArray[np.bool_], LatentPath]]) -> LatentPath:
@@ -124,7 +125,7 @@ def _joined(n: int, pieces: list[tuple[npt.NDArray[np.bool_], LatentPath]]) -> L
         block = np.zeros((n, path.wobble.shape[1]))
         block[rows] = path.wobble
         blocks.append(block)
-    return LatentPath(mean, noise, np.hstack(blocks))
+    return LatentPath(mean, noise, np.hstack(blocks), all(path.known for _, path in pieces))
 
 
 def _bands(h: Array, w: Array) -> _Bands:

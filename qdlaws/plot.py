@@ -82,9 +82,7 @@ def _readings(law: LawFit, ax: Axes, colorbar: bool) -> None:
 
 
 def _curve(law: LawFit, ax: Axes) -> None:
-    low, high = law.range
-    reach = 0.06 * (high - low)
-    grid = np.linspace(low - reach, high + reach, 160)
+    grid = np.linspace(law.path.mean.min(), law.path.mean.max(), 160)
     band = law.predict(grid)
     alpha, style = (0.2, "-") if law.supported else (0.1, ":")
     ax.fill_between(

@@ -38,11 +38,10 @@ class Summary:
     sections: tuple[Summary, ...] = ()
 
     def __str__(self) -> str:
+        label = max([15, *(len(name) for name, _ in self.rows)])
         lines = [self.heading]
         if self.verdict:
-            lines.append(f"  verdict      {self.verdict}")
-        label = max((len(name) for name, _ in self.rows), default=0)
-        label = max(label, 11)
+            lines.append(f"  {'verdict':<{label}}  {self.verdict}")
         lines += [f"  {name:<{label}}  {value}" for name, value in self.rows]
         for remark in self.remarks:
             lines += textwrap.wrap(remark, WIDTH, initial_indent="  · ", subsequent_indent="    ")
@@ -73,7 +72,7 @@ def show(value: Interval) -> str:
     if not width > 0:
         return f"{value.mid:.6g}"
     decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 9))
-    if max(abs(value.low), abs(value.high)) >= 1e6 or decimals >= 9:
+    if max(abs(value.low), abs(value.high)) >= 1e6 or decimals > 5:
         return f"{value.mid:.4g} [{value.low:.4g}, {value.high:.4g}]"
     return f"{value.mid:.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
 

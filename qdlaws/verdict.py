@@ -61,7 +61,7 @@ def verdict(post: LawPosterior, x_name: str, y_name: str, span: float, noise: fl
 def line_verdict(
     line: LawPosterior, curve: LawPosterior, x_name: str, y_name: str, span: float, noise: float
 ) -> Verdict:
-    """The verdict on H = k·D + m: a rising line, or none. A bend is a reason, not a verdict."""
+    """The verdict on H = k·D + m: a rising line, or none (P(|κ| < 1) < .1 is no line)."""
     cautions = _cautions(line, x_name, span, noise)
     rises = 1 - line.p_falls
     if rises < SURE:
@@ -70,11 +70,18 @@ def line_verdict(
         else:
             why = f"{y_name} does not follow {x_name} (P(it rises) = {rises:.2f})"
         return Verdict("unsupported", (why, *cautions))
+    if curve.p_straight < 0.1:
+        kappa = float(np.median(curve.law.kappa))
+        steeper = "high" if kappa > 0 else "low"
+        why = (
+            f"not a line: {y_name} changes {np.exp(abs(kappa)):.1f} times faster at {steeper} "
+            f"{x_name} than at the other end"
+        )
+        return Verdict("unsupported", (why, *cautions))
+    why = f"{y_name} rises with {x_name}, nearly on a line"
     if curve.p_curved > 0.95:
-        bend = "down" if curve.p_concave > 0.5 else "up"
-        cautions = (f"the line bends {bend} towards high {x_name}", *cautions)
-        return Verdict("linear", cautions)
-    return Verdict("linear", (f"{y_name} rises with {x_name} on a line", *cautions))
+        why = f"{y_name} rises with {x_name} on a slightly bent line"
+    return Verdict("linear", (why, *cautions))
 
 
 def _cautions(post: LawPosterior, x_name: str, span: float, noise: float) -> tuple[str, ...]:
