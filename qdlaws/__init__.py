@@ -5,6 +5,7 @@ from qdlaws.fit import LawFits, fit
 from qdlaws.kinds import EntropyKind
 from qdlaws.law import Interval, Law
 from qdlaws.lawfit import LawFit
+from qdlaws.readers import read
 from qdlaws.runlog import RunLog
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "QdlawsError",
     "RunLog",
     "fit",
+    "read",
 ]

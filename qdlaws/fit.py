@@ -15,7 +15,7 @@ from qdlaws.lawfit import Kind, LawFit, mean_curve
 from qdlaws.noise import cut_memory, regimes_of, spike_weights
 from qdlaws.path import LatentPath, exact_path, latent_path
 from qdlaws.posterior import law_posterior
-from qdlaws.runlog import RunLog
+from qdlaws.runlog import COLUMNS, RunLog
 from qdlaws.verdict import line_verdict, verdict
 
 if TYPE_CHECKING:
@@ -90,12 +90,8 @@ class LawFits:
             "source": log.source,
             "tool": log.tool,
             "n": len(log),
-            "columns": {
-                c: {"name": log.names.get(c, c), "kind": log.kinds.get(c)}
-                if c in log.columns
-                else None
-                for c in ("quality", "diversity", "entropy")
-            },
+            "columns": {c: log.names.get(c, c) if c in log.columns else None for c in COLUMNS},
+            "kinds": dict(log.kinds),
             "laws": {
                 kind: None if (law := getattr(self, kind)) is None else law.to_dict()
                 for kind in LAWS

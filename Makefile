@@ -1,0 +1,49 @@
+# Two commands on a bare machine: `make demo` and `make test`. Both make their own .venv first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test lint types fast slow benchmarks clean
+
+demo: $(STAMP)
+	@echo "== reading an example run, fitting its three laws, drawing them"
+	@mkdir -p out
+	@$(BIN)/qdlaws fit data/runs/additive --price 0.5 --plot out/laws.png
+
+test: lint types fast
+
+lint: $(STAMP)
+	@echo "== lint"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	@echo "== types"
+	@$(BIN)/mypy
+
+fast: $(STAMP)
+	@echo "== fast tests"
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not gpu"
+
+slow: $(STAMP)
+	@echo "== slow tests"
+	@$(BIN)/pytest -m slow
+
+benchmarks: $(STAMP)
+	@echo "== quick versions of the benchmarks (see benchmarks/README.md for the full runs)"
+	@for file in benchmarks/*.py benchmarks/systems/*.py; do \
+		grep -q -- --quick $$file || continue; \
+		echo "-- $$file"; $(BIN)/python $$file --quick || exit 1; done
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "== setting up $(VENV) (once; a few minutes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; say make PYTHON=python3.12 …"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt torch $(TORCH_OPTIONS)
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[trainer,logs,dev]"
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) out build *.egg-info
