@@ -58,15 +58,17 @@ def lmfit_law(x: Array, y: Array, line: bool = False, through_origin: bool = Fal
 
 @dataclass(frozen=True)
 class _Jacobian:
-    """Exact derivatives of the residual, so that standard errors carry all their digits."""
+    """Exact derivatives of lmfit's residual, data − model, so that standard errors carry all digits."""
 
     x: Array
     through_origin: bool
 
     def __call__(self, params: Parameters, *_: Any, **__: Any) -> Array:
         # lmfit updates tied parameters only after this call, so a = b is read from b.
-        a = params["b" if self.through_origin else "a"].value
-        return _columns(self.x, a, params["c"].value, self.through_origin)
+        names = ["b", "c"] if self.through_origin else ["a", "b", "c"]
+        columns = _columns(self.x, params[names[0]].value, params["c"].value, self.through_origin)
+        # Profile intervals hold one parameter fixed; its column must go.
+        return -columns[:, [params[name].vary for name in names]]
 
 
 def _columns(x: Array, a: float, c: float, through_origin: bool) -> Array:

@@ -149,7 +149,7 @@ def _fit_sharply(model: Model, x: Array, y: Array, start: Parameters) -> ModelRe
     """
     data = {model.independent_vars[0]: x}
 
-    def jacobian(params: Parameters, *_: Any, **__: Any) -> Array:
+    def jacobian(params: Parameters) -> Array:
         columns = []
         for name in [n for n, p in params.items() if p.vary]:
             value = params[name].value
@@ -175,4 +175,8 @@ def _fit_sharply(model: Model, x: Array, y: Array, start: Parameters) -> ModelRe
         if not square <= best * (1 + 1e-14):
             break
         params, best = moved, min(square, best)
-    return model.fit(y, params, **data, fit_kws={**TIGHT, "Dfun": jacobian})
+
+    def residual_jacobian(params: Parameters, *_: Any, **__: Any) -> Array:
+        return -jacobian(params)  # lmfit's residual is data − model
+
+    return model.fit(y, params, **data, fit_kws={**TIGHT, "Dfun": residual_jacobian})
