@@ -195,16 +195,16 @@ def _nuisance(
 
 
 @lru_cache(maxsize=16)
-def _points(dof: int, count: int) -> tuple[Array, Array, Array, Array]:
-    """A low-discrepancy set: a uniform, a χ²(dof) and two standard normals."""
+def _points(dof: int, count: int) -> tuple[Array, Array, Array, Array, Array]:
+    """A low-discrepancy set: two uniforms, a χ²(dof) and two standard normals."""
     from scipy.special import gammaincinv, ndtri
 
     root = 1.0
     for _ in range(80):
-        root = (1 + root) ** 0.2  # the generalised golden ratio of dimension 4
-    u = (0.5 + np.outer(np.arange(1, count + 1), root ** -np.arange(1.0, 5.0))) % 1
-    u = np.clip(u, 1e-9, 1 - 1e-9)
-    return u[:, 0], 2 * gammaincinv(dof / 2, u[:, 1]), ndtri(u[:, 2]), ndtri(u[:, 3])
+        root = (1 + root) ** (1 / 6)  # the generalised golden ratio of dimension 5
+    u = (0.5 + np.outer(np.arange(1, count + 1), root ** -np.arange(1.0, 6.0))) % 1
+    u = np.clip(u, 1e-9, 1 - 1e-9).T
+    return u[0], u[1], 2 * gammaincinv(dof / 2, u[2]), ndtri(u[3]), ndtri(u[4])
 
 
 def _draw(
@@ -222,13 +222,15 @@ def _draw(
     c, w, kappa = grid.cells, grid.weight, grid.cells.kappa
     line = len(kappa) == 1
     mass = w if line else (w[:, 1:] + w[:, :-1]) / 2  # of each interval of κ
-    cum = np.cumsum(mass.T.ravel())
-    cum /= cum[-1]
-    u, chi2, z1, z2 = _points(n - 2, DRAWS)
-    index = np.minimum(np.searchsorted(cum, u), len(cum) - 1)
-    below = np.where(index > 0, cum[index - 1], 0.0)
-    k, m = np.divmod(index, w.shape[0])
-    f = np.zeros(DRAWS) if line else (u - below) / np.maximum(cum[index] - below, 1e-300)
+    along = mass.sum(0) / mass.sum()
+    u, v, chi2, z1, z2 = _points(n - 2, DRAWS)
+    # First κ from its own distribution, then the error model given κ: so no draw hangs on the
+    # rounding of a small cell.
+    cum = np.cumsum(along)
+    k = np.minimum(np.searchsorted(cum, u), len(cum) - 1)
+    f = np.zeros(DRAWS) if line else (u - cum[k]) / np.maximum(along[k], 1e-300) + 1
+    given = np.cumsum(mass, axis=0)
+    m = np.minimum((given[:, k] < v * given[-1, k]).sum(0), len(w) - 1)
 
     def at(values: Array) -> Array:  # between two nodes of κ
         if line:
@@ -247,7 +249,6 @@ def _draw(
     total = total / total.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         falls = stdtr(n - 2, -c.q / np.sqrt(c.rss / (n - 2) * c.cov[..., 2]))
-    along = mass.sum(0) / mass.sum()
     e = grid.errors
     return LawPosterior(
         law=Law(x_lo, x_hi, drawn, centre + scale * p, scale * q),

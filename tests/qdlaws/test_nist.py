@@ -131,7 +131,7 @@ def test_profiles_are_those_of_a_plain_lmfit_fit(through_origin):
 
 
 def test_profiles_of_a_users_model_are_those_of_a_plain_lmfit_fit():
-    x, y, start, truth = certified("Chwirut2")
+    x, y, start, _ = certified("Chwirut2")
     model = lmfit.Model(chwirut)
     params = model.make_params(**{f"b{i + 1}": v for i, v in enumerate(start)})
     ours = qd.fit(log_of(x, y), model=model, model_params=params).rd.to_lmfit()
