@@ -133,9 +133,13 @@ class _Grid:
         return l_lo, l_hi, max(v_lo - half, 0.0), min(v_hi + half, 1.0)
 
     def resolved(self) -> bool:
-        """Is no single node of ℓ holding most of the weight of the slow part?"""
+        """Is the weight spread over several nodes, of ℓ for the slow part and of κ?"""
         rows, _ = self.marginal()
-        return bool(rows.sum() == 0 or rows.max() < 0.8 * rows.sum())
+        along = self.weight.sum(0)
+        return bool(
+            (rows.sum() == 0 or rows.max() < 0.8 * rows.sum())
+            and (len(along) == 1 or (along > 1e-4 * along.max()).sum() > 10)
+        )
 
 
 def _weigh(
