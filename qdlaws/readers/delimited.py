@@ -74,7 +74,8 @@ class Rows:
 
         try:
             for fields in csv.reader(texts(), delimiter=self.separator, skipinitialspace=True):
-                yield last, [text.strip() for text in fields]
+                padded = " " in last.text or "\t" in last.text
+                yield last, [text.strip() for text in fields] if padded else fields
         except csv.Error as error:
             raise self.source.bad(str(error), last.number) from error
 

@@ -17,6 +17,7 @@ __all__ = [
     "AUXILIARY",
     "CLOCK",
     "DIALECTS",
+    "NO_ENTROPY",
     "Dialect",
     "Names",
     "dialect_of",
@@ -175,17 +176,17 @@ OPENRLHF = Dialect(
 
 PRIME_RL = Dialect(
     "prime-rl",
-    marks=r"mismatch_kl/all/mean|entropy/all/mean|train/agg/.+/reward/mean|reward/all/mean",
+    marks=r"mismatch_kl/all/mean|entropy/all/mean|train/agg/.+|reward/all/mean",
     quality=(
-        (r"train/agg/all/.+/reward/mean", "train_reward"),
-        (r"train/agg/effective/.+/reward/mean", "train_reward"),
+        (r"train/agg/all/(?:.+/)?reward/mean", "train_reward"),
+        (r"train/agg/effective/(?:.+/)?reward/mean", "train_reward_of_effective_rollouts"),
         ("reward/all/mean|reward/mean", "train_reward"),
         (r"train/.+/reward/mean|reward/.+/mean", "train_reward"),
     ),
     entropy=(("entropy/all/mean|entropy/mean", E.TOKEN),),
     kl=(("mismatch_kl/(?:all/)?mean", _kl("k3", "per token", BEHAVIOUR)),),
     eval_quality=(
-        (r"eval/agg/all/.+/reward/mean", "eval_reward"),
+        (r"eval/agg/all/(?:.+/)?reward/mean", "eval_reward"),
         (r"eval/.+/(?:avg|mean)@\d+", "eval_score"),
         (r"eval/.+/reward/mean", "eval_reward"),
     ),
@@ -214,6 +215,15 @@ TINKER = Dialect(
         (r"test/env/all/reward/total", "eval_reward"),
         (r"test/.+/(?:correct|reward/total|accuracy)", "eval_score"),
     ),
+)
+
+NANO_AHA = Dialect(
+    "nano-aha-moment",
+    marks=r"train/reward_metrics/.+",
+    quality=(("train/rewards", "train_reward"),),
+    entropy=(("train/entropy", E.TOKEN_NLL_TWICE_AVERAGED),),
+    kl=(("train/kl_penalty", _kl("k3", "per token")),),
+    eval_quality=(("eval/rewards", "eval_reward"),),
 )
 
 MOLECULES = Dialect(  # tables of molecules, summed up by our own reader
@@ -265,8 +275,17 @@ PLAIN = Dialect(
 )
 
 DIALECTS = (
-    OURS, VERL, ASYNC_GRPO, TRL_OLD, PRIME_RL, OPENRLHF, REINVENT_TB, TINKER, MOLECULES, TRL, PLAIN,
+    OURS, VERL, ASYNC_GRPO, TRL_OLD, PRIME_RL, OPENRLHF, REINVENT_TB, TINKER, NANO_AHA,
+    MOLECULES, TRL, PLAIN,
 )  # fmt: skip
+
+
+NO_ENTROPY = {
+    "trl": "TRL logs it from 0.22 on",
+    "verl": "actor.calculate_entropy=True logs it",
+    "openrlhf": "--actor.entropy_coef 0 logs it",
+}
+"""How to get an entropy into the next log, for tools that leave it out."""
 
 
 def dialect_of(tool: str, columns: Iterable[str]) -> Dialect:

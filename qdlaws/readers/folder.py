@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-import pandas as pd
-
 from qdlaws.errors import BadLog, QdlawsError
 from qdlaws.readers.detect import Options, detect, read_file
+from qdlaws.readers.join import joined, one_run
 from qdlaws.readers.source import Source
 from qdlaws.readers.sqlite import only_run, read_mlflow_files
 from qdlaws.readers.table import Table
 from qdlaws.readers.tensorboard import read_tensorboard
 
-__all__ = ["joined", "read_folder"]
+__all__ = ["read_folder"]
 
 MOST_FILES = 5_000
 DEEPEST = 6
@@ -30,9 +28,11 @@ NOT_A_LOG = {  # JSON beside a log that holds settings
     "advice.jsonl", "added_tokens.json", "training_args.json", "requirements.txt",
 }  # fmt: skip
 PREFERRED = (
-    "qdtrain", "trainer-state", "reinvent4", "saturn", "jsonl", "verl", "openrlhf",
-    "reinvent4-log", "wandb", "tensorboard", "sqlite", "csv", "parquet", "json",
+    "reinvent4", "saturn", "jsonl", "wandb", "verl", "openrlhf", "reinvent4-log",
+    "tensorboard", "sqlite", "csv", "parquet", "json",
 )  # fmt: skip
+"""Which of several formats in one folder is read: the one that holds most."""
+METRICS = {"metrics.jsonl", "logging.jsonl"}
 
 
 def read_folder(folder: Path, options: Options) -> Table:
@@ -65,6 +65,8 @@ def _by_format(folder: Path) -> dict[str, list[Source]]:
             kind = detect(source)
             if kind in ("csv", "json"):  # anything could be one of these: see whether it reads
                 read_file(source, Options())
+            if kind == "jsonl" and source.head.count(b"\n") < 2:  # settings, not a log
+                continue
         except QdlawsError:
             continue
         found.setdefault(kind, []).append(source)
@@ -92,48 +94,20 @@ def _together(folder: Path, kind: str, sources: list[Source], options: Options) 
         runs = [(str(s.path), s.path.stem, s.path.stat().st_size) for s in sources]
         chosen = only_run(Source(folder), runs, options.run)
         return read_file(Source(Path(chosen)), replace(options, run=None))
-    return joined([read_file(s, options) for s in sources], [s.name for s in sources])
+    if kind == "jsonl" and any(s.name in METRICS for s in sources):  # the rest are samples
+        sources = [s for s in sources if s.name in METRICS]
+    sources.sort(key=lambda s: _natural(s.path))
+    tables, paths = [read_file(s, options) for s in sources], [s.path for s in sources]
+    if not one_run(tables, paths):
+        shown = ", ".join(str(p.relative_to(folder)) for p in paths[:8])
+        raise BadLog(f"{folder}: {len(sources)} runs: {shown}; name one (or several of one run)")
+    return joined(tables, paths)
 
 
-# ---------------------------------------------------------------------- several files of one run
-
-
-def joined(tables: Sequence[Table], names: Sequence[str]) -> Table:
-    """Several files of one run as one table.
-
-    Stages that count their steps anew (REINVENT4) are put one after the other, with a mark where
-    each begins; parts of the same steps (prime-rl's trainer and orchestrator) stand side by side.
-    """
-    first = tables[0]
-    if len({t.tool for t in tables}) > 1:
-        tools = ", ".join(f"{n} ({t.tool})" for n, t in zip(names, tables, strict=True))
-        raise BadLog(f"files of different tools cannot be one run: {tools}; name one")
-    if first.tool in ("reinvent4", "reinvent4-log"):
-        frames, marks = [], []
-        offset = 0.0
-        for table in tables:
-            frames.append(table.frame.assign(step=table.frame["step"] + offset))
-            marks += [m + offset for m in table.marks]
-            offset = float(frames[-1]["step"].max())
-            marks.append(offset + 1)
-        frame, kept = pd.concat(frames, ignore_index=True), tuple(marks[:-1])
-        note = f"{len(tables)} stages joined: {', '.join(names)}"
-    else:
-        if first.tool in ("csv", "json", "parquet"):
-            _same_columns(tables, names)
-        frame, kept = pd.concat([t.frame for t in tables], ignore_index=True), ()
-        note = f"{len(tables)} files read as one run: {', '.join(names[:6])}"
-    notes = [n for t in tables for n in t.notes]
-    kinds = {k: v for t in tables for k, v in t.kinds.items()}
-    texts = {k: v for t in tables for k, v in t.texts.items()}
-    return Table(first.tool, frame, kinds, texts, kept, (note, *dict.fromkeys(notes)))
-
-
-def _same_columns(tables: Sequence[Table], names: Sequence[str]) -> None:
-    if len({frozenset(t.frame.columns) for t in tables}) > 1:
-        raise BadLog(
-            f"{len(tables)} tables with different columns: {', '.join(names[:8])}; name one"
-        )
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """A key that puts part 10 behind part 9."""
+    pieces = re.split(r"(\d{1,17})", str(path))
+    return [(int(p), "") if p.isascii() and p.isdigit() else (-1, p) for p in pieces]
 
 
 def _one_tree(folder: Path, sources: list[Source]) -> list[Source]:

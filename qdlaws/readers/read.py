@@ -10,8 +10,9 @@ from pathlib import Path
 from qdlaws.errors import BadLog
 from qdlaws.readers.choose import Choice, Series, choose, clocked
 from qdlaws.readers.detect import FORMATS, Options, read_file
-from qdlaws.readers.dialects import dialect_of
-from qdlaws.readers.folder import joined, read_folder
+from qdlaws.readers.dialects import NO_ENTROPY, dialect_of
+from qdlaws.readers.folder import read_folder
+from qdlaws.readers.join import joined
 from qdlaws.readers.source import Source
 from qdlaws.readers.table import Table, steps_once
 from qdlaws.runlog import RunLog
@@ -62,6 +63,8 @@ def read(
     dialect = dialect_of(table.tool, table.frame.columns)
     choice = choose(table.frame, dialect, series, named, table.kinds, batch_size)
     _refuse_words(table, choice.columns)
+    if "entropy" not in choice.columns and dialect.tool in NO_ENTROPY:
+        table = table.noted(f"no entropy in this log: {NO_ENTROPY[dialect.tool]}")
     tool = dialect.tool if table.tool in CONTAINERS and dialect.tool != "plain" else table.tool
     return _log(table, choice, where, tool, dict(kinds or {}))
 
@@ -89,14 +92,19 @@ def _table(path: Where | Sequence[Where], options: Options) -> tuple[str, Table]
     if not paths:
         raise BadLog("no files given: a path, or several files of one run, was needed")
     tables = [_one(p, options) for p in paths]
-    return ", ".join(map(str, paths)), joined(tables, [p.name for p in paths])
+    return ", ".join(map(str, paths)), joined(tables, paths)
 
 
 def _one(path: Path, options: Options) -> Table:
-    if path.is_dir():
-        return read_folder(path, options)
-    if not path.exists():
-        raise BadLog(f"{path}: no such file or folder")
+    try:
+        if path.is_dir():
+            return read_folder(path, options)
+        if not path.exists():
+            raise BadLog(f"{path}: no such file or folder")
+    except (OSError, ValueError) as error:  # a name that is too long, a folder that is locked, …
+        if isinstance(error, BadLog):
+            raise
+        raise BadLog(f"{str(path)[:200]!r}: {error}") from error
     if not path.is_file():
         raise BadLog(f"{path}: neither a file nor a folder")
     return read_file(Source(path), options)

@@ -28,10 +28,15 @@ FEWEST = 50
 
 @dataclass(frozen=True)
 class ScoreRule:
-    """Score = Π cᵢ^wᵢ (geometric) or Σ wᵢ·cᵢ (arithmetic) over the components."""
+    """Score = Π cᵢ^wᵢ (geometric) or Σ wᵢ·cᵢ (arithmetic) over the components.
+
+    ``constant`` holds the value of a component that never moved while the rule was learned, else
+    NaN: nothing is known about its weight, so rows where it has moved are not judged.
+    """
 
     components: tuple[str, ...]
     weights: Array
+    constant: Array
     geometric: bool
 
     @property
@@ -42,8 +47,9 @@ class ScoreRule:
         return f"{'geometric' if self.geometric else 'arithmetic'} mean, weights {shown}"
 
     def value(self, components: Array) -> Array:
-        """The score of rows of components (n, k); NaN where a component is not above zero."""
-        usable = np.all(components > 0, axis=1)
+        """The score of rows of components (n, k); NaN where the rule does not say."""
+        moved = np.abs(components - self.constant) > 1e-6
+        usable = np.all(components > 0, axis=1) & ~moved.any(axis=1)
         safe = np.where(usable[:, None], components, 1.0)
         mean = np.exp(np.log(safe) @ self.weights) if self.geometric else safe @ self.weights
         return np.where(usable, mean, np.nan)
@@ -68,7 +74,8 @@ def score_rule(rows: Rows) -> ScoreRule | None:
     if usable.sum() < FEWEST:
         return None
     score, components = score[usable], components[usable]
-    rules = (ScoreRule(names, _weights(score, components, g), g) for g in (True, False))
+    still = np.where(np.ptp(components, axis=0) < 1e-6, components[0], np.nan)
+    rules = (ScoreRule(names, _weights(score, components, g), still, g) for g in (True, False))
     best = max(rules, key=lambda rule: _reproduced(rule, score, components).mean())
     return best if _reproduced(best, score, components).mean() >= BELIEVED else None
 

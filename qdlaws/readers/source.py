@@ -86,7 +86,9 @@ class Source:
                 if start == GZIP:
                     yield cast(IO[bytes], _Unpacked(self, raw))
                 elif start in UTF16:
-                    wide = raw.read(MAX_WHOLE)
+                    wide = raw.read(MAX_WHOLE + 1)
+                    if len(wide) > MAX_WHOLE:
+                        raise self.bad("UTF-16 and very large: write it as UTF-8")
                     yield io.BytesIO(wide.decode("utf-16", "replace").encode())
                 else:
                     yield raw

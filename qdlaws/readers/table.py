@@ -14,7 +14,7 @@ from qdlaws.readers.numbers import Array
 __all__ = ["CLOCKS", "MAX_CELLS", "MAX_COLUMNS", "Columns", "Table", "latest", "steps_once"]
 
 MAX_COLUMNS = 10_000
-MAX_CELLS = 1 << 25  # 256 MiB of float64
+MAX_CELLS = 1 << 23  # 64 MiB of float64
 SAMPLES_PER_STEP = 4  # from here on, rows that share a step are samples, not rewrites
 CLOCKS = {"step", "time", "timestamp", "_timestamp", "_runtime", "_step", "epoch", "wall_time"}
 NAN = float("nan")
@@ -49,7 +49,7 @@ class Table:
 class Columns:
     """Rows of named numbers, gathered column by column.
 
-    Memory is bounded: beyond 2²⁵ values the columns that ``wanted`` does not name are let go,
+    Memory is bounded: beyond 2²³ values the columns that ``wanted`` does not name are let go,
     and beyond that neighbouring rows are averaged in pairs.
     """
 

@@ -97,6 +97,15 @@ def test_the_diversity_filter_is_taken_back(table):
     assert any("geometric mean, weights A 0.75, B 0.25" in note for note in log.notes)
 
 
+def test_a_component_that_moves_late_is_not_judged_by_a_weight_nobody_knows(table):
+    frame = reinvent(300)  # longer than what the rule is learned from
+    frame["C"] = frame["C (raw)"] = np.where(frame["step"] > 280, 0.5, 1.0)
+    frame["Score"] *= frame["C"]
+    frame["truth"] = frame["Score"]
+    log = read(table(frame))
+    np.testing.assert_allclose(log.quality, frame.groupby("step")["Score"].mean(), atol=1e-6)
+
+
 def test_scores_of_unknown_making_are_taken_as_they_are(table):
     frame = reinvent(10, first_filtered=5)
     frame["A"] = np.random.default_rng(5).uniform(0.1, 1, len(frame))

@@ -76,6 +76,7 @@ def test_tensorboard_restart_discards_what_the_new_run_wrote_again():
     np.testing.assert_allclose(log.quality, REWARD + (STEP >= 20), rtol=1e-6)
 
 
+@pytest.mark.peers
 def test_tensorboard_itself_agrees_on_its_own_files():
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     folder = FIXTURES / "trl-tensorboard"

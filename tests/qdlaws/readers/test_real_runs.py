@@ -27,7 +27,12 @@ EXPECTED = {  # folder: (tool, points of quality, known entropy)
 }
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+SLOW = {name for name, (tool, *_) in EXPECTED.items() if tool == "reinvent4"}  # many molecules
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in EXPECTED]
+)
 def test_real_run(name: str):
     tool, points, entropy = EXPECTED[name]
     log = read(RUNS / name)

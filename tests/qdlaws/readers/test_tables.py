@@ -28,28 +28,28 @@ CSV = "step,reward,entropy\n" + ROWS
 RECORDS = [{"step": s, "reward": s / 10, "entropy": 2.1 - s / 10} for s in (1, 2, 3, 4)]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        CSV,
-        CSV.rstrip("\n"),
-        CSV.replace("\n", "\r\n"),
-        CSV.replace("\n", "\r"),
-        CSV.replace(",", "\t"),
-        CSV.replace(",", ";"),
-        CSV.replace(",", " | "),
-        CSV.replace(",", ";").replace(".", ","),
-        "# made by hand\n\n" + CSV,
-        CSV.replace("step", '"step"'),
-        CSV + "step,reward,entropy\n",
-        "\ufeff" + CSV,
-        gzip.compress(CSV.encode()),
-        CSV.encode("utf-16"),
-        json.dumps([dict(row) for row in reversed(RECORDS)]),
-        json.dumps({name: [row[name] for row in RECORDS] for name in RECORDS[0]}),
-        "\n".join(json.dumps({"step": row["step"], "m": row}) for row in RECORDS),
-    ],
-)
+SPELLINGS: dict[str, str | bytes] = {
+    "plain": CSV,
+    "no last line end": CSV.rstrip("\n"),
+    "CRLF": CSV.replace("\n", "\r\n"),
+    "CR": CSV.replace("\n", "\r"),
+    "tabs": CSV.replace(",", "\t"),
+    "semicolons": CSV.replace(",", ";"),
+    "bars": CSV.replace(",", " | "),
+    "decimal commas": CSV.replace(",", ";").replace(".", ","),
+    "comments on top": "# made by hand\n\n" + CSV,
+    "quotes": CSV.replace("step", '"step"'),
+    "header repeated": CSV + "step,reward,entropy\n",
+    "byte order mark": "\ufeff" + CSV,
+    "gzip": gzip.compress(CSV.encode()),
+    "UTF-16": CSV.encode("utf-16"),
+    "JSON rows, backwards": json.dumps(RECORDS[::-1]),
+    "JSON columns": json.dumps({name: [row[name] for row in RECORDS] for name in RECORDS[0]}),
+    "JSON lines, nested": "\n".join(json.dumps({"step": r["step"], "m": r}) for r in RECORDS),
+}
+
+
+@pytest.mark.parametrize("text", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_one_log_in_many_spellings(write, text):
     log = read(write(text))
     np.testing.assert_array_equal(log.step, [1, 2, 3, 4])
