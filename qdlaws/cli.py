@@ -74,6 +74,9 @@ def fit_command(
         float | None, typer.Option(help="Price of diversity: mark the operating point.")
     ] = None,
     regimes: Annotated[str, typer.Option(help="separate, shared or ignore marks.")] = "separate",
+    classical: Annotated[
+        bool, typer.Option(help="Set lmfit, the HAC line and residual tests beside ours.")
+    ] = False,
     certificate: Annotated[
         bool, typer.Option(help="Check the intervals on runs simulated from each fit.")
     ] = True,
@@ -93,7 +96,7 @@ def fit_command(
         _print_json([_fit_json(fits, certificates) for fits, certificates in results])
         return
     for fits, certificates in results:
-        print(fits.summary())
+        print(fits.summary(classical))
         if certificates:
             print("\ncertificate (simulated from each fit)")
             for name, text in certificates.items():

@@ -71,11 +71,11 @@ class LawFits:
             return None
         return compose(*laws)  # type: ignore[arg-type]
 
-    def summary(self) -> Summary:
-        """The laws in words and numbers."""
+    def summary(self, classical: bool = False) -> Summary:
+        """The laws in words and numbers; ``classical`` sets lmfit and HAC beside them."""
         from qdlaws.summary import fits_summary
 
-        return fits_summary(self)
+        return fits_summary(self, classical)
 
     def plot(self, **options: Any) -> Figure:
         """One panel a law."""

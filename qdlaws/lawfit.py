@@ -234,11 +234,14 @@ class LawFit:
         self._posterior  # noqa: B018  (raises with the reason)
         return hac_line(self.x, self.y, self.level)
 
-    def summary(self) -> Summary:
-        """The fit in words and numbers; prints in a terminal, renders in a notebook."""
+    def summary(self, classical: bool = False) -> Summary:
+        """The fit in words and numbers; prints in a terminal, renders in a notebook.
+
+        ``classical`` adds lmfit's estimates (for hd: the HAC line) and residual diagnostics.
+        """
         from qdlaws.summary import law_summary
 
-        return law_summary(self)
+        return law_summary(self, classical)
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Data coloured by step, the law with its band, ceiling and operating point."""

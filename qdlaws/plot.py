@@ -148,7 +148,7 @@ def plot_fits(fits: LawFits, price: float | None = None) -> Figure:
     return figure
 
 
-def plot_user(fit: UserFit, ax: Axes | None = None, **_: Any) -> Axes:
+def plot_user(fit: UserFit, ax: Axes | None = None) -> Axes:
     """A user's own model through its data, with the widened delta-method band."""
     import matplotlib.pyplot as plt
 

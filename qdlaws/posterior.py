@@ -238,7 +238,7 @@ def _draw(
 
     def at(values: Array) -> Array:  # between two nodes of κ
         if line:
-            return values[m, k]
+            return np.asarray(values[m, k])
         share = f.reshape(-1, *[1] * (values.ndim - 2))
         return np.asarray(values[m, k] * (1 - share) + values[m, k + 1] * share)
 

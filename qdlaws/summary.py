@@ -77,8 +77,11 @@ def show(value: Interval) -> str:
     return f"{value.mid:.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
 
 
-def law_summary(law: LawFit, rivals: bool = True) -> Summary:
-    """What one law says, and how far it can be believed."""
+def law_summary(law: LawFit, classical: bool = False) -> Summary:
+    """What one law says, and how far it can be believed.
+
+    ``classical`` adds lmfit's (for hd: the HAC line's) estimates and the residual diagnostics.
+    """
     heading = f"{law.y_name} on {law.x_name}:  {EQUATIONS[law.kind]}"
     if law.posterior is None:
         return Summary(heading, law.verdict, (("checkpoints", str(law.n)),), law.reasons)
@@ -100,8 +103,10 @@ def law_summary(law: LawFit, rivals: bool = True) -> Summary:
         ("fit", f"R² {law.r2:.3f}, error {law.sigma:.2g}, correlation of errors {law.rho:.2f}")
     )
     remarks = list(law.reasons)
-    if rivals and law.kind != "hd" and law.supported:
+    if law.kind != "hd" and law.supported:
         remarks += _better(law)
+    if classical:
+        rows += _classical(law)
     return Summary(heading, law.verdict, tuple(rows), tuple(remarks))
 
 
@@ -123,9 +128,29 @@ def _better(law: LawFit) -> list[str]:
     return [f"a rival form fits clearly better: {best.form} (ΔBIC {best.delta_bic:.0f})"]
 
 
-def fits_summary(fits: LawFits) -> Summary:
+def _classical(law: LawFit) -> list[tuple[str, str]]:
+    if law.kind == "hd":
+        rows = [(f"HAC {name}", show(value)) for name, value in law.hac().items()]
+    else:
+        result = law.to_lmfit()
+        rows = [
+            (
+                f"lmfit {name}",
+                f"{p.value:.4g} ± {np.nan if p.stderr is None else p.stderr:.2g} (1 se)",
+            )
+            for name, p in result.params.items()
+        ]
+    d = law.diagnostics()
+    tests = f"Ljung–Box p {d['ljung_box_p']:.2g}, Breusch–Pagan p {d['breusch_pagan_p']:.2g}"
+    return [*rows, ("residuals", f"{tests}, Durbin–Watson {d['durbin_watson']:.2f}")]
+
+
+def fits_summary(fits: LawFits, classical: bool = False) -> Summary:
     """All laws of a run, and whether they compose."""
-    sections = [law.summary() for law in fits.laws()]
+    sections = [
+        law_summary(law, classical) if isinstance(law, LawFit) else law.summary()
+        for law in fits.laws()
+    ]
     composition = fits.composition
     if composition is not None:
         sections.append(

@@ -106,10 +106,10 @@ class UserFit:
 
         return user_summary(self)
 
-    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         from qdlaws.plot import plot_user
 
-        return plot_user(self, ax=ax, **options)
+        return plot_user(self, ax=ax)
 
     def __repr__(self) -> str:
         return str(self.summary())
