@@ -4,7 +4,7 @@ The prior decides width and coverage when residuals persist, so it is written do
 
 - three error models: white only, slow only, both (``ERROR_MODELS``);
 - the memory ℓ: the arcsine (Jeffreys) density in ρ = exp(−1/ℓ) at the median spacing of the rows,
-  times ℓ^((20/n)^1.5), because a short run cannot show how persistent its errors are, times
+  times ℓ^((23/n)^2.2), because a short run cannot show how persistent its errors are, times
   ℓ^(SLOW·ν), because what hides behind white noise in real logs is slow;
 - the white share: the arcsine density, ν = sin²(πv/2) with v uniform.
 """
@@ -21,9 +21,8 @@ __all__ = ["Box", "ErrorModels", "error_models", "full_range"]
 
 Array = npt.NDArray[np.float64]
 
-ERROR_MODELS = {"white": 0.2, "slow": 0.2, "both": 0.6}
-SLOW = 0.8
-REACH = 0.3
+ERROR_MODELS = {"white": 0.3, "slow": 0.2, "both": 0.5}
+SLOW = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +42,7 @@ Box = tuple[float, float, float, float]
 
 
 def full_range(n: int, length: float) -> Box:
-    return float(np.log(0.4)), float(np.log(max((REACH + 60 / n) * length, 4.0))), 0.0, 1.0
+    return float(np.log(0.4)), float(np.log(max((0.35 + (52 / n) ** 1.5) * length, 4.0))), 0.0, 1.0
 
 
 @lru_cache(maxsize=256)
@@ -59,7 +58,7 @@ def _log_memory(logl: Array, nu: Array, n: int) -> Array:
     memory = np.exp(logl)
     rho = np.exp(-1 / memory)
     arcsine = np.log(rho / memory) - 0.5 * np.log1p(-(rho**2))
-    return np.asarray(arcsine + ((20 / n) ** 1.5 + SLOW * nu) * logl)
+    return np.asarray(arcsine + ((23 / n) ** 2.2 + SLOW * nu) * logl)
 
 
 def error_models(n: int, length: float, box: Box, effort: float) -> ErrorModels:
