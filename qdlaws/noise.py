@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.even import even_grams, evenly_spaced
+
 __all__ = [
     "Grams",
     "cut_memory",
@@ -60,6 +62,8 @@ def grams(
     from scipy.linalg.lapack import dptsv
 
     n, r = columns.shape
+    if weight is None and evenly_spaced(step):
+        return _even_grams(columns, float(step[1] - step[0]), memory, white)
     w = np.ones(n) if weight is None else weight
     root = np.sqrt(w)
     scaled = np.asfortranarray(columns / root[:, None])
@@ -88,6 +92,16 @@ def grams(
         gram[m] = product.T @ solved / (1 - nu)
         logdet[m] = np.log(factor).sum() - logdet_ou + n * np.log1p(-nu)
     gram = (gram + gram.transpose(0, 2, 1)) / 2
+    return Grams(gram, logdet)
+
+
+def _even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> Grams:
+    count, r = len(memory), columns.shape[1]
+    gram, logdet = np.empty((count, r, r)), np.zeros(count)
+    slow = (memory > 0) & (white < 1)
+    gram[~slow] = columns.T @ columns
+    if slow.any():
+        gram[slow], logdet[slow] = even_grams(columns, spacing, memory[slow], white[slow])
     return Grams(gram, logdet)
 
 

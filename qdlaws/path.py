@@ -13,10 +13,13 @@ variances are integrated over a grid: the path is the average over it, never one
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from qdlaws.even import even_path, evenly_spaced, sines
 
 __all__ = ["LatentPath", "latent_path"]
 
@@ -108,11 +111,17 @@ def latent_path(
     if not np.any(np.abs(d) > 1e-13):  # a straight line
         return exact_path(x)
     grid = _grid(n, d, w, known=se is not None)
-    loglik, noise2, solved = _evaluate(bands, d, grid, known=se is not None)
+    if np.ptp(w) == 0 and evenly_spaced(t):
+        square, logdet, solved, back = _evaluate_even(d, grid, float(w[0]))
+    else:
+        square, logdet, solved, back = _evaluate(bands, d, grid)
+    with np.errstate(invalid="ignore"):
+        loglik = -0.5 * ((square if se is not None else len(d) * np.log(square)) + logdet)
+    loglik = np.where(np.isfinite(loglik), loglik, -np.inf)
     weight = np.exp(loglik - loglik.max())
     weight /= weight.sum()
-    tau2 = float(weight @ noise2)
-    mean = x - scale * w * bands.spread(weight @ solved)
+    tau2 = 1.0 if se is not None else float(weight @ np.nan_to_num(square)) / len(d)
+    mean = x - scale * w * bands.spread(back(weight @ solved))
     best = grid[int(np.argmax(weight))]
     wobble = _wobble(t, w, bands, best) * np.sqrt(tau2)
     return LatentPath(mean, scale * np.sqrt(tau2 * w), scale * wobble, se is not None)
@@ -150,26 +159,29 @@ def _grid(n: int, d: Array, w: Array, known: bool) -> list[tuple[float, float]]:
     return [(float(one), float(two)) for one in (0.0, *levels) for two in trends]
 
 
-def _evaluate(
-    bands: _Bands, d: Array, grid: list[tuple[float, float]], known: bool
-) -> tuple[Array, Array, Array]:
-    """log-likelihood, noise variance and V⁻¹d for every pair of the grid."""
+_Evaluated = tuple[Array, Array, Array, Callable[[Array], Array]]
+
+
+def _evaluate(bands: _Bands, d: Array, grid: list[tuple[float, float]]) -> _Evaluated:
+    """dᵀV⁻¹d, log|V| and V⁻¹d (G, m) for every pair of the grid; the last may be transformed."""
     from scipy.linalg.lapack import dpbsv
 
-    m = len(d)
-    loglik, noise2 = np.full(len(grid), -np.inf), np.zeros(len(grid))
-    solved = np.zeros((len(grid), m))
+    square, logdet = np.full(len(grid), np.nan), np.full(len(grid), np.nan)
+    solved = np.zeros((len(grid), len(d)))
     for i, (one, two) in enumerate(grid):
         factor, solution, bad = dpbsv(
             bands.white + one * bands.level + two * bands.trend, d, lower=1
         )
-        if bad:
-            continue
-        square, logdet = float(d @ solution), 2 * float(np.log(factor[0]).sum())
-        solved[i] = solution
-        noise2[i] = 1.0 if known else square / m
-        loglik[i] = -0.5 * (square + logdet if known else m * np.log(square) + logdet)
-    return loglik, noise2, solved
+        if not bad:
+            square[i], logdet[i] = d @ solution, 2 * np.log(factor[0]).sum()
+            solved[i] = solution
+    return square, logdet, solved, lambda average: average
+
+
+def _evaluate_even(d: Array, grid: list[tuple[float, float]], noise: float) -> _Evaluated:
+    """The same with evenly spaced rows, by sine transform."""
+    level, trend = np.array(grid).T
+    return *even_path(d, level, trend, noise), sines
 
 
 def _wobble(t: Array, w: Array, bands: _Bands, best: tuple[float, float]) -> Array:
