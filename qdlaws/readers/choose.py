@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from qdlaws.errors import MissingColumn
-from qdlaws.readers.dialects import AUXILIARY, CLOCK, PLAIN, Dialect, is_held_out, to_reference
+from qdlaws.readers.dialects import AUXILIARY, CLOCK, PLAIN, Dialect, to_reference
 from qdlaws.readers.errors_of import standard_error
+from qdlaws.readers.guesses import is_held_out, is_spread
 from qdlaws.readers.numbers import Array
 
 __all__ = ["ROLES", "Choice", "Series", "choose", "clocked"]
@@ -96,7 +97,7 @@ def choose(
     for role in list(columns):
         cut, error = standard_error(cut, columns[role], batch_size)
         columns |= {f"{role}_se": error} if error else {}
-    evaluation = found is not train
+    evaluation = any(f is held.get("quality") for f in found.values())
     cut, kl_names, kl_words = _kl(cut, dialect, evaluation, given)
     return Choice(cut, columns | kl_names, words | kl_words, (*why, *means))
 
@@ -108,20 +109,33 @@ def _series(
     frame: pd.DataFrame, series: Series, train: dict[str, Found], held: dict[str, Found]
 ) -> tuple[dict[str, Found], pd.DataFrame, tuple[str, ...]]:
     """The columns of the series to take, the rows it has, and why."""
-    if series == "train" or (series == "auto" and "quality" not in held):
+    if series == "train":
         return train, frame, ("training series",) if held else ()
     if "quality" not in held:
-        raise MissingColumn(f"no evaluation series here; found {_listed(frame)}")
+        if series == "eval":
+            raise MissingColumn(f"no evaluation series here; found {_listed(frame)}")
+        return _training(frame, train, held, "")
     if series == "auto" and "quality" in train and held["quality"].kind.startswith(AUXILIARY):
-        return train, frame, ("training series: only auxiliary evaluations here",)
+        return _training(frame, train, held, "training series: only auxiliary evaluations here")
     both = {**train, **held}
     cut = _at_evaluations(frame, held, both)
     usable = int(np.logical_and.reduce([f.values(cut).notna() for f in both.values()]).sum())
     if series == "auto" and usable < ENOUGH and "quality" in train:
-        return train, frame, (f"training series: evaluation has {usable} usable points only",)
+        few = f"training series: evaluation has {usable} usable points only"
+        return _training(frame, train, held, few)
     lent = [f.column for role, f in both.items() if role not in held]
     note = f"evaluation series, {usable} points"
     return both, cut, (f"{note}; from training: {', '.join(lent)}" if lent else note,)
+
+
+def _training(
+    frame: pd.DataFrame, train: dict[str, Found], held: dict[str, Found], why: str
+) -> tuple[dict[str, Found], pd.DataFrame, tuple[str, ...]]:
+    """The training series, and what only evaluations measure, at the steps where they did."""
+    lent = {r: f for r, f in held.items() if r not in train}
+    notes = [why] * bool(why)
+    notes += [f"only evaluations measure {', '.join(f.column for f in lent.values())}"] * bool(lent)
+    return {**train, **lent}, frame, tuple(notes)
 
 
 def _at_evaluations(
@@ -179,7 +193,7 @@ def _found(frame: pd.DataFrame, dialect: Dialect, role: str, evaluation: bool) -
         fits = [(c, m) for c in frame.columns if (m := re.fullmatch(pattern, c)) and c != "step"]
         fits = [(c, m) for c, m in fits if frame[c].notna().sum() >= min(2, len(frame))]
         if plain:
-            fits = [(c, m) for c, m in fits if is_held_out(c) == evaluation]
+            fits = [(c, m) for c, m in fits if is_held_out(c) == evaluation and not is_spread(c)]
         if not fits:
             continue
         fits.sort(key=lambda fit: frame[fit[0]].isna().sum())

@@ -124,7 +124,9 @@ def read_delimited(source: Source, keep: Collection[str] = ()) -> Table:
     frame = pd.DataFrame({n: v for n, v in columns.items() if np.isfinite(v).any()})
     if not len(frame):
         raise source.bad("a header and no numbers below it" if columns else "a header, no rows")
-    return Table("csv", frame, texts=texts, notes=rows.notes())
+    let_go = "a very long table: columns that no law uses were left out"
+    shorter = let_go if len(names) < len(rows.header) else ""
+    return Table("csv", frame, texts=texts, notes=rows.notes()).noted(shorter)
 
 
 def _first_word(column: list[str], values: Array) -> int | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from qdlaws.kinds import EntropyKind as E
+from qdlaws.readers import guesses
 
 __all__ = [
     "AUXILIARY",
@@ -21,7 +22,6 @@ __all__ = [
     "Dialect",
     "Names",
     "dialect_of",
-    "is_held_out",
     "is_wanted",
     "to_reference",
 ]
@@ -44,7 +44,6 @@ CLOCK = (
 
 REFERENCE, PRIOR = "the reference", "the prior"
 BEHAVIOUR, OLD = "the sampling policy", "the policy before the update"
-UNSTATED = "the log does not say which estimator, unit or reference"
 AUXILIARY = "auxiliary"
 """How the kind of an evaluation begins that is only taken where it is asked for."""
 
@@ -235,43 +234,17 @@ MOLECULES = Dialect(  # tables of molecules, summed up by our own reader
     kl=(("kl", PRIOR_KL),),
 )
 
-_REWARD = r"(?:mean|avg|average)?[ _/]?(?:rewards?|scores?|returns?)(?:[ _/](?:mean|avg|average))?"
-_ACCURACY = r"acc(?:uracy)?|pass@?_?1|success_rate|solve_rate|fitness|objective|win_?rate"
-_QUALITY = (
-    (r"(?i)(?:.*[/._ ])?quality(?:[_/]mean)?", "quality"),
-    (rf"(?i)(?:.*/)?{_REWARD}", "reward"),
-    (r"(?i)(?:.*/)?(?:ep_rew_mean|episode_(?:return|reward)(?:_mean)?|episodic_return)", "return"),
-    (rf"(?i)(?:.*[/_])?(?:{_ACCURACY})(?:[_/]mean)?", "accuracy"),
-)
-_DIVERSITY = (
-    (r"(?i)(?:.*/)?(diversity)(?:[_/]mean)?", "{}"),
-    (r"(?i)(?:.*/)?((?:int(?:ernal)?_?div(?:ersity)?|IntDiv)\w*)", "{}"),
-    (r"(?i)(?:.*/)?(\w*(?:diversity|distinct|vendi|uniqueness|unique_fraction|self_bleu_div)\w*)",
-     "{}"),
-)  # fmt: skip
-_ENTROPY = (
-    (r"(?i)(?:.*/)?token_entropy(?:[_/]mean)?", E.TOKEN),
-    (r"(?i)(?:.*/)?sequence_entropy(?:[_/]mean)?", E.SEQUENCE),
-    (r"(?i)(?:.*/)?token_nll(?:[_/]mean)?", E.TOKEN_NLL),
-    (r"(?i)(?:.*/)?sequence_nll(?:[_/]mean)?", E.SEQUENCE_NLL),
-    (r"(?i)(?:.*/)?(?:mean_|avg_|policy_|actor_)?entropy(?:[_/](?:mean|avg))?", E.UNKNOWN),
-    (r"(?i)(?:.*/)?(?:mean_)?(?:nll|neg_log_prob)", E.UNKNOWN),
-)
-_KL = ((r"(?i)(?:.*/)?(?:mean_|approx_)?kl(?:[_/](?:mean|ref|div|divergence))?",
-        UNSTATED),)  # fmt: skip
-_HELD_OUT = r"(?i)(?:eval|val|valid|validation|test|heldout|held_out)[-_/. ].*"
-
 PLAIN = Dialect(
     "plain",
     marks=".*",
-    quality=_QUALITY,
-    diversity=_DIVERSITY,
-    entropy=_ENTROPY,
-    kl=_KL,
-    eval_quality=tuple((p, f"eval_{k}") for p, k in _QUALITY),
-    eval_diversity=_DIVERSITY,
-    eval_entropy=_ENTROPY,
-    eval_kl=_KL,
+    quality=guesses.QUALITY,
+    diversity=guesses.DIVERSITY,
+    entropy=guesses.ENTROPY,
+    kl=guesses.KL,
+    eval_quality=tuple((p, f"eval_{k}") for p, k in guesses.QUALITY),
+    eval_diversity=guesses.DIVERSITY,
+    eval_entropy=guesses.ENTROPY,
+    eval_kl=guesses.KL,
 )
 
 DIALECTS = (
@@ -301,12 +274,7 @@ def dialect_of(tool: str, columns: Iterable[str]) -> Dialect:
 
 def to_reference(kind: str) -> bool:
     """Whether a KL in these words is one to the reference (or prior), not to a recent policy."""
-    return kind.endswith((REFERENCE, PRIOR, UNSTATED))
-
-
-def is_held_out(name: str) -> bool:
-    """Whether a plain name says that it was measured on data kept apart from training."""
-    return re.fullmatch(_HELD_OUT, name) is not None
+    return kind.endswith((REFERENCE, PRIOR, guesses.UNSTATED))
 
 
 @lru_cache(maxsize=1 << 16)

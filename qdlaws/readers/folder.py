@@ -19,6 +19,7 @@ __all__ = ["read_folder"]
 
 MOST_FILES = 5_000
 DEEPEST = 6
+TRIED = 1 << 25  # bytes of a file that is read to see whether it is a table
 SKIPPED = re.compile(
     r".*\.(?:safetensors|bin|pt|pth|pkl|npz|npy|png|jpg|html|py|toml|yaml|yml|md|lock|chkpt|prior)$"
 )
@@ -63,13 +64,14 @@ def _by_format(folder: Path) -> dict[str, list[Source]]:
         source = Source(path)
         try:
             kind = detect(source)
-            if kind in ("csv", "json"):  # anything could be one of these: see whether it reads
+            small = path.stat().st_size < TRIED
+            if kind in ("csv", "json") and small:  # anything could be one: see whether it reads
                 read_file(source, Options())
             if kind == "jsonl" and source.head.count(b"\n") < 2:  # settings, not a log
                 continue
         except QdlawsError:
             continue
-        found.setdefault(kind, []).append(source)
+        found.setdefault(kind, []).append(Source(path))  # one that holds no bytes of the file yet
     return found
 
 

@@ -50,6 +50,8 @@ def _columns(source: Source, file: object, pa: object, keep: Collection[str]) ->
         raise source.bad(f"{rows:,} rows of {len(names):,} columns: more than are read")
     if rows * len(names) > MAX_CELLS:
         names = [n for n in names if n in keep or is_wanted(n)]
+    if rows * len(names) > 4 * MAX_CELLS:
+        raise source.bad(f"{rows:,} rows of {len(names):,} columns: more than are read")
     if not names or not rows:
         raise source.bad("no column of numbers in it")
     return names

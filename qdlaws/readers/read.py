@@ -20,6 +20,11 @@ from qdlaws.runlog import RunLog
 __all__ = ["read", "tools"]
 
 Where = str | PathLike[str]
+CONTAINERS = {
+    "trainer", "tensorboard", "wandb", "mlflow", "trackio", "jsonl", "json", "csv", "parquet",
+    "wandb-export",
+}  # fmt: skip
+"""Tables whose real author shows in the names of their columns only."""
 
 
 def read(
@@ -67,13 +72,6 @@ def read(
         table = table.noted(f"no entropy in this log: {NO_ENTROPY[dialect.tool]}")
     tool = dialect.tool if table.tool in CONTAINERS and dialect.tool != "plain" else table.tool
     return _log(table, choice, where, tool, dict(kinds or {}))
-
-
-CONTAINERS = {
-    "trainer", "tensorboard", "wandb", "mlflow", "trackio", "jsonl", "json", "csv", "parquet",
-    "wandb-export",
-}  # fmt: skip
-"""Tables whose real author shows in the names of their columns only."""
 
 
 def tools() -> dict[str, str]:

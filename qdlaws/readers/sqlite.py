@@ -29,7 +29,7 @@ def read_sqlite(source: Source, run: str | None = None) -> Table:
                 return _mlflow(source, base, run)
             if columns >= TRACKIO:
                 return _trackio(source, base, run, "run_id" if "run_id" in columns else "run_name")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError, OverflowError) as error:
         raise source.bad(f"a database that cannot be read ({error})") from error
     raise source.bad("a SQLite database, but neither MLflow's nor Trackio's")
 
@@ -42,6 +42,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(
         sqlite3.connect(address if beside else f"{address}&immutable=1", uri=True)
     ) as base:
+        base.text_factory = lambda text: text.decode("utf-8", "replace")
         yield base
 
 

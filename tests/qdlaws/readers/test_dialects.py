@@ -52,6 +52,24 @@ def test_names_of_the_tools(columns, tool, quality, entropy, kind):
     assert choice.kinds.get("entropy") == kind
 
 
+@pytest.mark.parametrize(
+    ("column", "role"),
+    [
+        ("mean_reward", "quality"), ("Reward (not this)", None), ("train/score_mean", "quality"),
+        ("test_acc", "quality"), ("math/pass@1", "quality"), ("reward_std", None),
+        ("int_div", "diversity"), ("IntDiv1", "diversity"), ("eval_vendi_score", "diversity"),
+        ("policy_entropy", "entropy"), ("entropy_coef", None), ("entropy_loss", None),
+        ("token_nll", "entropy"), ("diversity_se", None), ("reward_scale", None),
+        ("val/accuracy", "quality"), ("learning_rate", None),
+    ],
+)  # fmt: skip
+def test_guesses_for_tables_of_unknown_origin(column, role):
+    _, choice = chosen({column: 0.5}, tool="plain")
+    assert {r: c for r, c in choice.columns.items() if r != "kl"} == (
+        {role: column} if role else {}
+    )
+
+
 def test_a_kl_to_a_recent_policy_is_never_called_kl():
     trl = {"reward": 0.0, "reward_std": 1.0, "kl": 2.0}
     _, choice = chosen(trl)
@@ -84,6 +102,17 @@ def test_auxiliary_validation_is_taken_only_when_asked_for():
     assert choice.columns["quality"] == "critic/score/mean"
     _, choice = chosen(columns, series="eval")
     assert choice.columns["quality"] == "val-aux/m/reward/mean@8"
+
+
+def test_a_diversity_that_only_evaluations_measure_joins_the_training_series():
+    frame = pd.DataFrame({"step": STEPS, "reward": STEPS, "entropy": 2.0})
+    frame["eval/diversity"] = np.where(STEPS % 5 == 0, 0.5, np.nan)
+    choice = choose(frame, dialect_of("csv", frame.columns))
+    assert choice.columns["diversity"] == "eval/diversity"
+    assert len(choice.frame) == 20
+    assert choice.frame["eval/diversity"].notna().sum() == 4
+    assert any("only evaluations measure" in note for note in choice.notes)
+    assert "diversity" not in choose(frame, dialect_of("csv", frame), "train").columns
 
 
 def test_training_values_are_lent_from_the_nearest_step_only():

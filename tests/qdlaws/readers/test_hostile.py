@@ -127,6 +127,16 @@ def test_a_database_of_something_else(tmp_path: Path):
     refused(path, "neither MLflow's nor Trackio's")
 
 
+def test_a_database_with_damaged_texts_does_not_crash(tmp_path: Path):
+    """Found by the fuzz test: sqlite3 decodes texts by itself, and strictly."""
+    whole = (FIXTURES / "trackio/fixtures.db").read_bytes()
+    place = whole.index(b"metrics")
+    for at in (place, place + 3, 3711, whole.index(b'"reward"') + 2):
+        path = tmp_path / "damaged.db"
+        path.write_bytes(whole[:at] + b"\x80\xff" + whole[at + 2 :])
+        survives(path)
+
+
 def test_paths_that_are_no_logs(tmp_path: Path):
     refused(tmp_path / "nothing", "no such file")
     refused(tmp_path, "no log in this folder")
