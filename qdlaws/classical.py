@@ -58,7 +58,7 @@ def lmfit_law(x: Array, y: Array, line: bool = False, through_origin: bool = Fal
 
 @dataclass(frozen=True)
 class _Jacobian:
-    """Exact derivatives of lmfit's residual, data − model: standard errors to all digits."""
+    """Exact derivatives of lmfit's residual (data − model): standard errors keep their digits."""
 
     x: Array
     through_origin: bool

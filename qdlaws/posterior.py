@@ -92,15 +92,17 @@ def law_posterior(
         mass = grid.weight.sum(0) * _widths(kappa)
         if max(mass[0], mass[-1]) < 1e-3 * mass.sum() or straight:
             break
-    for _ in range(3):
+    for _ in range(4):
         k_lo, k_hi = _box(kappa, grid.weight.sum(0), 1e-4)
         nodes = max(int(41 * effort), 15)
         kappa = np.zeros(1) if straight else np.linspace(k_lo, k_hi, nodes)
-        box = grid.box()
+        # What too coarse a κ cannot follow looks like slow errors: no box from such a grid.
+        sure = straight or grid.nodes_of_kappa(0.05) >= 3
+        box = grid.box() if sure else full_range(n, length)
         errors = error_models(n, length, box, effort)
         fine = design(u, z, max(abs(k_lo), abs(k_hi), 0.5), 1e-9, nuisance, precision)
         grid = _weigh(fine, t, n, kappa, errors, weight)
-        if grid.resolved():
+        if sure and grid.resolved():
             break
     return _draw(grid, x_lo, x_hi, n, gap, centre, scale, float(KAPPA_REACH[-1]))
 
@@ -135,11 +137,16 @@ class _Grid:
     def resolved(self) -> bool:
         """Is the weight spread over several nodes, of ℓ for the slow part and of κ?"""
         rows, _ = self.marginal()
-        along = self.weight.sum(0)
+        line = len(self.prior) == 1
         return bool(
             (rows.sum() == 0 or rows.max() < 0.8 * rows.sum())
-            and (len(along) == 1 or (along > 1e-4 * along.max()).sum() > 10)
+            and (line or self.nodes_of_kappa(1e-4) > 10)
         )
+
+    def nodes_of_kappa(self, least: float) -> int:
+        """How many nodes of κ hold at least this share of the largest weight."""
+        along = self.weight.sum(0)
+        return int((along > least * along.max()).sum())
 
 
 def _weigh(

@@ -122,7 +122,7 @@ def dense(band):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_the_grid_finds_the_path_of_a_noisy_collapse(known):
-    """Noise of 5 % of the range: the path is closer to the truth than the readings, and knows it."""
+    """At noise of 5 % of the range the path beats the readings, and knows how well."""
     ratios, scores, sizes = [], [], []
     for seed in range(20):
         rng = np.random.default_rng(seed)
