@@ -96,4 +96,5 @@ def test_posterior_is_what_emcee_samples(kappa, rho, seed):
         assert np.subtract(*np.quantile(ours, [0.84, 0.16])) / 2 == pytest.approx(sd, rel=0.12)
         for level in (0.025, 0.975):
             reached = np.mean(theirs < np.quantile(ours, level))
-            assert reached == pytest.approx(level, abs=0.015)
+            chance = 2 * np.sqrt(level * (1 - level) / effective)
+            assert reached == pytest.approx(level, abs=0.015 + chance)
