@@ -182,7 +182,9 @@ def collect(
 def main() -> None:
     from coverage_report import report
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="100 repeats of every third cell")
     parser.add_argument("--reps", type=int, default=REPS)
     parser.add_argument("--peer-reps", type=int, default=PEER_REPS)
@@ -197,7 +199,7 @@ def main() -> None:
     reps, peer_reps = args.reps, args.peer_reps
     if args.quick:
         cells, covered, reps, peer_reps = cells[::3], covered[::6], 100, 20
-    methods = {} if args.only_ours else {name: covered for name in PEERS}
+    methods = {} if args.only_ours else dict.fromkeys(PEERS, covered)
     print(report(collect(cells, methods, reps, peer_reps, args.processes), set(covered)))
 
 

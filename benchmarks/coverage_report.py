@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
-from coverage import KAPPA, N, SIGMA, X_NOISE, Cell, Result
+from coverage import KAPPA, SIGMA, X_NOISE, Cell, N, Result
 from simulate import ERRORS, MIXED
 
 NAMES = ("inside", "edge", "beyond", "ceiling")
@@ -78,7 +78,9 @@ def report(results: list[Result], covering: set[Cell]) -> str:
     parts = [_head(ours, peers, covering), _summary(ours), _widths(ours), _peers(ours, peers)]
     parts.append("## qdlaws, cell by cell\n\n" + _table(ours))
     for method in dict.fromkeys(r.method for r in peers):
-        parts.append(f"## {method}, cell by cell\n\n" + _table([r for r in peers if r.method == method]))
+        parts.append(
+            f"## {method}, cell by cell\n\n" + _table([r for r in peers if r.method == method])
+        )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -106,7 +108,9 @@ def _summary(ours: list[Result]) -> str:
     by_why: dict[str, list[Result]] = {}
     for r in ours:
         bound = wanted(r.cell)
-        by_why.setdefault("mixed errors, n = 20: none" if bound is None else bound.why, []).append(r)
+        by_why.setdefault("mixed errors, n = 20: none" if bound is None else bound.why, []).append(
+            r
+        )
     for why, group in sorted(by_why.items()):
         least = [f"{v:.3f}" for v in np.min([r.worst for r in group], axis=0)]
         if wanted(group[0].cell) is None:
@@ -143,13 +147,28 @@ def _widths(ours: list[Result]) -> str:
         width = np.array([r.width[:3] for r in group])
         bad = [r for r in group if too_wide(r).any()]
         where = ", ".join(f"κ={r.cell.kappa:g} ({np.max(r.width[:3]):.2f})" for r in bad)
-        rows.append([
-            name, f"≤ {most:g}", f"{np.median(width[:, 0]):.2f}", f"{np.median(width[:, 1:]):.2f}",
-            f"{width[:, 0].max():.2f}", f"{width[:, 1:].max():.2f}",
-            f"{len(group) - len(bad)} of {len(group)}", where or "–",
-        ])
-    head = ["cells", "wanted", "inside, median", "ends, median", "inside, most", "ends, most",
-            "κ that pass", "κ that fail (widest place)"]
+        rows.append(
+            [
+                name,
+                f"≤ {most:g}",
+                f"{np.median(width[:, 0]):.2f}",
+                f"{np.median(width[:, 1:]):.2f}",
+                f"{width[:, 0].max():.2f}",
+                f"{width[:, 1:].max():.2f}",
+                f"{len(group) - len(bad)} of {len(group)}",
+                where or "–",
+            ]
+        )
+    head = [
+        "cells",
+        "wanted",
+        "inside, median",
+        "ends, median",
+        "inside, most",
+        "ends, most",
+        "κ that pass",
+        "κ that fail (widest place)",
+    ]
     return "## Width over Cramér–Rao\n\n" + markdown(head, rows) if rows else ""
 
 
@@ -167,22 +186,36 @@ def _peers(ours: list[Result], peers: list[Result]) -> str:
     for method in dict.fromkeys(r.method for r in [*ours, *peers]):
         for name, member in splits.items():
             group = [
-                r for r in [*ours, *peers]
+                r
+                for r in [*ours, *peers]
                 if r.method == method and r.cell in cells and member(r.cell)
             ]
             if not group:
                 continue
             cover = np.array([r.worst for r in group])
             width = np.array([r.width[0] for r in group])
-            rows.append([
-                method, name, str(len(group)), *(_share(v) for v in cover.mean(0)),
-                *(_share(v) for v in cover.min(0)), f"{np.median(width):.2f}",
-            ])
-    head = ["method", "errors", "cells", *(f"mean {n}" for n in NAMES),
-            *(f"least {n}" for n in NAMES), "width inside"]
+            rows.append(
+                [
+                    method,
+                    name,
+                    str(len(group)),
+                    *(_share(v) for v in cover.mean(0)),
+                    *(_share(v) for v in cover.min(0)),
+                    f"{np.median(width):.2f}",
+                ]
+            )
+    head = [
+        "method",
+        "errors",
+        "cells",
+        *(f"mean {n}" for n in NAMES),
+        *(f"least {n}" for n in NAMES),
+        "width inside",
+    ]
     return (
-        "## Beside the peers, on the covering array\n\n" + markdown(head, rows) +
-        "\n\nThe peers start at the truth and fit the form without a singularity. `conf_interval` "
+        "## Beside the peers, on the covering array\n\n"
+        + markdown(head, rows)
+        + "\n\nThe peers start at the truth and fit the form without a singularity. `conf_interval` "
         "is profiled for the value at the spot itself, inside and at the ends only: a profile per "
         "spot takes too long for more."
     )
@@ -197,16 +230,39 @@ def _table(results: Iterable[Result]) -> str:
         most = widest(r.cell)
         inside, *ends = r.width[:3]
         wide = too_wide(r) if most else np.zeros(3, bool)
-        worst = [_share(v) + "✗" * bool(a) + "↑" * bool(b) for v, a, b in zip(r.worst, low, high, strict=True)]
+        worst = [
+            _share(v) + "✗" * bool(a) + "↑" * bool(b)
+            for v, a, b in zip(r.worst, low, high, strict=True)
+        ]
         each = f"{_share(r.coverage[1])} {_share(r.coverage[2])}"
-        rows.append([
-            str(r.cell), "–" if bound is None else f"{bound.low:g}–{bound.high:g}", worst[0], worst[1],
-            each, worst[2], worst[3],
-            f"{_ratio(inside)}{'✗' * bool(wide[0])}", f"{_ratio(max(ends))}{'✗' * bool(wide[1:].any())}",
-            _ratio(r.width[3]), "–" if most is None else f"≤ {most:g}",
-        ])
-    head = ["cell", "wanted", "inside", "edge", "low, high end", "beyond", "ceiling",
-            "width inside", "width edge", "width beyond", "wanted"]
+        rows.append(
+            [
+                str(r.cell),
+                "–" if bound is None else f"{bound.low:g}–{bound.high:g}",
+                worst[0],
+                worst[1],
+                each,
+                worst[2],
+                worst[3],
+                f"{_ratio(inside)}{'✗' * bool(wide[0])}",
+                f"{_ratio(max(ends))}{'✗' * bool(wide[1:].any())}",
+                _ratio(r.width[3]),
+                "–" if most is None else f"≤ {most:g}",
+            ]
+        )
+    head = [
+        "cell",
+        "wanted",
+        "inside",
+        "edge",
+        "low, high end",
+        "beyond",
+        "ceiling",
+        "width inside",
+        "width edge",
+        "width beyond",
+        "wanted",
+    ]
     return markdown(head, rows)
 
 
@@ -221,6 +277,8 @@ def _ratio(value: float) -> str:
 def markdown(head: list[str], rows: list[list[str]]) -> str:
     """A table whose columns line up in a terminal too."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [" | ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)) for row in [head, *rows]]
+    lines = [
+        " | ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)) for row in [head, *rows]
+    ]
     lines.insert(1, " | ".join("-" * w for w in widths))
     return "\n".join(f"| {line} |" for line in lines)

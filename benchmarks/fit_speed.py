@@ -80,7 +80,7 @@ def one_law(times: int) -> list[str]:
     def ours() -> None:
         law = fit(log).rd
         assert law is not None
-        law.params, law.ceiling(), law.exchange_rate(0.7), law.diversity_for(0.7)  # noqa: B018
+        law.params, law.ceiling(), law.exchange_rate(0.7), law.diversity_for(0.7)
 
     here = seconds(ours, times)
     there = seconds(lambda: with_lmfit(run.x, run.y, LAW), 3)
@@ -104,8 +104,11 @@ def bootstrap(times: int) -> list[str]:
     plain = count * seconds(
         lambda: curve_fit(lambda x, a, b, c: b - a * np.exp(c * x), run.x, run.y, p0=abc), 50
     )
-    peer, there = ("curve_fit × 10,000 (b − a·exp(c·x))", plain) if plain < there else (
-        "curve_fit × 10,000 (p + q·g)", there)
+    peer, there = (
+        ("curve_fit × 10,000 (b − a·exp(c·x))", plain)
+        if plain < there
+        else ("curve_fit × 10,000 (p + q·g)", there)
+    )
     return _row("bootstrap of 10,000 refits, n = 200", here, peer, there, 200)
 
 
@@ -151,15 +154,24 @@ def sizes() -> list[list[str]]:
         here = seconds(lambda log=log: fit(log), 1)  # type: ignore[misc]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         growth = "–" if not before else f"{here / before:.1f}"
-        rows.append([f"{n:,}", f"{here:.3f} s", f"{1e6 * here / n:.1f} µs", growth, f"{peak:.0f} MiB"])
+        rows.append(
+            [f"{n:,}", f"{here:.3f} s", f"{1e6 * here / n:.1f} µs", growth, f"{peak:.0f} MiB"]
+        )
         before = here
     return rows
 
 
 def _row(what: str, here: float, peer: str, there: float, wanted: float) -> list[str]:
     ratio = there / here
-    return [what, _time(here), peer, _time(there), f"{ratio:.0f} ×", f"≥ {wanted:g} ×",
-            "yes" if ratio >= wanted else "NO"]
+    return [
+        what,
+        _time(here),
+        peer,
+        _time(there),
+        f"{ratio:.0f} ×",
+        f"≥ {wanted:g} ×",
+        "yes" if ratio >= wanted else "NO",
+    ]
 
 
 def _time(value: float) -> str:
@@ -167,7 +179,9 @@ def _time(value: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
     args = parser.parse_args()
     times = 5 if args.quick else 40

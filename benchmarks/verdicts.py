@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from coverage_report import markdown, slack
 from jobs import fingerprint, run_jobs
-from simulate import ERRORS, X_LO, Run, clock, cramer_rao, draw_errors, slow, true_law
+from simulate import ERRORS, Run, clock, cramer_rao, draw_errors, slow, true_law
 
 from qdlaws.law import Law
 
@@ -146,7 +146,12 @@ def measure(cell: Cell, reps: int) -> dict[str, Any]:
     from qdlaws.fit import fit
 
     counts = dict.fromkeys(VERDICTS, 0)
-    seed = [list(KINDS).index(cell.kind), cell.n, MODELS.index(cell.errors), round(cell.x_noise * 100)]
+    seed = [
+        list(KINDS).index(cell.kind),
+        cell.n,
+        MODELS.index(cell.errors),
+        round(cell.x_noise * 100),
+    ]
     for i in range(reps):
         try:
             law = fit(one_run(np.random.default_rng([77, *seed, i]), cell).log()).rd
@@ -187,18 +192,42 @@ def report(results: dict[Cell, dict[str, int]]) -> str:
         if not cells:
             continue
         shares = np.array([[results[c][v] for v in VERDICTS] for c in cells]) / reps
-        wanted = [w for w, on in (("right ≥ 90 %", kind.effect), ("curved ≤ 5 %", kind.straight),
-                                  ("trade-off ≤ 5 %", kind.independent)) if on]
+        wanted = [
+            w
+            for w, on in (
+                ("right ≥ 90 %", kind.effect),
+                ("curved ≤ 5 %", kind.straight),
+                ("trade-off ≤ 5 %", kind.independent),
+            )
+            if on
+        ]
         bad = sum(c in failed for c in cells)
         right = "–" if kind.right is None else f"{shares[:, VERDICTS.index(kind.right)].min():.1%}"
-        rows.append([name, kind.right or "–", *(f"{v:.1%}" for v in shares.mean(0)), right,
-                     f"{shares[:, :2].sum(1).max():.1%}", f"{1 - shares[:, 3].min():.1%}",
-                     ", ".join(wanted) or "reported, no target", f"{len(cells) - bad} of {len(cells)}"])
+        rows.append(
+            [
+                name,
+                kind.right or "–",
+                *(f"{v:.1%}" for v in shares.mean(0)),
+                right,
+                f"{shares[:, :2].sum(1).max():.1%}",
+                f"{1 - shares[:, 3].min():.1%}",
+                ", ".join(wanted) or "reported, no target",
+                f"{len(cells) - bad} of {len(cells)}",
+            ]
+        )
         for c, s in zip(cells, shares, strict=True):
             what = "–" if not wanted else "; ".join(failed.get(c, ["yes"]))
             detail.append([str(c), *(f"{v:.1%}" for v in s), what])
-    head = ["runs", "right", *VERDICTS, "least right", "most curved", "most trade-off", "wanted",
-            "cells that pass"]
+    head = [
+        "runs",
+        "right",
+        *VERDICTS,
+        "least right",
+        "most curved",
+        "most trade-off",
+        "wanted",
+        "cells that pass",
+    ]
     asked = [c for c in results if c.kind != "unrelated clocks"]
     return (
         "# Verdicts on simulated runs\n\n"
@@ -212,7 +241,9 @@ def report(results: dict[Cell, dict[str, int]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="40 runs of a quarter of the cells")
     parser.add_argument("--reps", type=int, default=REPS)
     parser.add_argument("--processes", type=int, default=2)

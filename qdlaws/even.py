@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["evenly_spaced", "even_grams", "even_path", "sines"]
+__all__ = ["even_grams", "even_path", "evenly_spaced", "sines"]
 
 Array = npt.NDArray[np.float64]
 
@@ -30,9 +30,7 @@ def evenly_spaced(step: Array) -> bool:
     return bool(len(gaps) and np.ptp(gaps) <= 1e-12 * (abs(step[0]) + abs(step[-1]) + gaps[0]))
 
 
-def even_grams(
-    columns: Array, spacing: float, memory: Array, white: Array
-) -> tuple[Array, Array]:
+def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> tuple[Array, Array]:
     """Zᵀ Σ⁻¹ Z (M, r, r) and log|Σ| (M,) of Σ = (1 − ν)·C(ℓ) + ν·I, for ℓ > 0 and ν < 1."""
     from scipy.fft import dct
 

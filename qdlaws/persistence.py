@@ -4,8 +4,8 @@ The prior decides width and coverage when residuals persist, so it is written do
 
 - three error models: white only, slow only, both (``ERROR_MODELS``);
 - the memory ℓ: the arcsine (Jeffreys) density in ρ = exp(−1/ℓ) at the median spacing of the rows,
-  times ℓ^((23/n)^2.2), because a short run cannot show how persistent its errors are, times
-  ℓ^(SLOW·ν), because what hides behind white noise in real logs is slow;
+  times ℓ^tilt(n) for short runs, times ℓ^(SLOW·ν), because what hides behind white noise in real
+  logs is slow; up to reach(n) lengths of the run;
 - the white share: the arcsine density, ν = sin²(πv/2) with v uniform.
 """
 
@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Box", "ErrorModels", "error_models", "full_range"]
+__all__ = ["Box", "ErrorModels", "error_models", "full_range", "reach", "tilt"]
 
 Array = npt.NDArray[np.float64]
 
@@ -41,8 +41,19 @@ class ErrorModels:
 Box = tuple[float, float, float, float]
 
 
+def reach(n: int) -> float:
+    """The longest memory thought of, in lengths of the run; a short run may hide a longer one."""
+    return 0.35 + (52 / n) ** 1.5
+
+
+def tilt(n: int) -> float:
+    """The power of ℓ in its prior: a short run cannot show how persistent its errors are."""
+    return (23 / n) ** 2.2
+
+
 def full_range(n: int, length: float) -> Box:
-    return float(np.log(0.4)), float(np.log(max((0.35 + (52 / n) ** 1.5) * length, 4.0))), 0.0, 1.0
+    """The whole range of (log ℓ, v)."""
+    return float(np.log(0.4)), float(np.log(max(reach(n) * length, 4.0))), 0.0, 1.0
 
 
 @lru_cache(maxsize=256)
@@ -58,7 +69,7 @@ def _log_memory(logl: Array, nu: Array, n: int) -> Array:
     memory = np.exp(logl)
     rho = np.exp(-1 / memory)
     arcsine = np.log(rho / memory) - 0.5 * np.log1p(-(rho**2))
-    return np.asarray(arcsine + ((23 / n) ** 2.2 + SLOW * nu) * logl)
+    return np.asarray(arcsine + (tilt(n) + SLOW * nu) * logl)
 
 
 def error_models(n: int, length: float, box: Box, effort: float) -> ErrorModels:

@@ -1,7 +1,7 @@
 """The posterior of qdlaws.posterior written down a second time, dense and slow: the judge.
 
 y ~ N(p + q·g_κ(u), σ²·Σ(ℓ, ν)),   π(p, q, log σ) flat,   π(κ) ∝ J(κ) on ±reach
-ν = 1 with probability .2 (white), ν = 0 with .2 (slow), else ν = sin²(πv/2), v uniform
+ν = 1 (white) and ν = 0 (slow) as likely as ERROR_MODELS says, else ν = sin²(πv/2), v uniform
 π(log ℓ | ν) as in qdlaws.persistence, on the full range of log ℓ
 """
 
@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from qdlaws.persistence import REACH, SLOW
+from qdlaws.persistence import ERROR_MODELS, SLOW, reach, tilt
 
 
 class Model:
-    def __init__(self, step, x, y, reach=12.0):
-        self.n, self.reach = len(y), reach
+    def __init__(self, step, x, y, kappa_reach=12.0):
+        self.n, self.reach = len(y), kappa_reach
         self.x_lo, self.x_hi = np.quantile(x, [0.02, 0.98])
         self.u = (x - self.x_lo) / (self.x_hi - self.x_lo)
         t = (step - step[0]) / np.median(np.diff(step))
         self.gap = np.abs(t[:, None] - t[None, :])
         self.y = y
-        self.logl = (np.log(0.4), np.log(max((REACH + 60 / self.n) * t[-1], 4.0)))
+        self.logl = (np.log(0.4), np.log(max(reach(self.n) * t[-1], 4.0)))
         self._norm_nu = np.linspace(0, 1, 201)
         nodes = np.linspace(*self.logl, 2001)
         density = np.exp(self._memory_kernel(nodes[None, :], self._norm_nu[:, None]))
         self._norm = np.log(np.trapezoid(density, nodes, axis=1))
-        self._kappa = np.linspace(-reach, reach, 1001)
+        self._kappa = np.linspace(-kappa_reach, kappa_reach, 1001)
         self._logj = np.log([self.j(k) for k in self._kappa])
 
     def g(self, kappa):
@@ -48,7 +48,7 @@ class Model:
         memory = np.exp(logl)
         rho = np.exp(-1 / memory)
         arcsine = rho / memory / np.sqrt(1 - rho**2)
-        return np.log(arcsine) + ((20 / self.n) ** 1.5 + SLOW * nu) * logl
+        return np.log(arcsine) + (tilt(self.n) + SLOW * nu) * logl
 
     def log_memory(self, logl, nu):
         """The normalised prior density of log ℓ given ν."""
@@ -69,10 +69,10 @@ class Model:
         nu = np.sin(np.pi * v / 2) ** 2
         a, b = (w.ravel() for w in np.meshgrid(logl, nu, indexing="ij"))
         mass = np.repeat(dl, cols)
-        both = np.log(0.6 / cols) + self.log_memory(a, b) + np.log(mass)
-        slow = np.log(0.2) + self.log_memory(logl, np.zeros(rows)) + np.log(dl)
+        both = np.log(ERROR_MODELS["both"] / cols) + self.log_memory(a, b) + np.log(mass)
+        slow = np.log(ERROR_MODELS["slow"]) + self.log_memory(logl, np.zeros(rows)) + np.log(dl)
         return (
             np.concatenate([a, logl, [0.0]]),
             np.concatenate([b, np.zeros(rows), [1.0]]),
-            np.concatenate([both, slow, [np.log(0.2)]]),
+            np.concatenate([both, slow, [np.log(ERROR_MODELS["white"])]]),
         )

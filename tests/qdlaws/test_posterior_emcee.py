@@ -7,6 +7,7 @@ import pytest
 from dense import Model
 from simulated import D_HIGH, D_LOW, ar1, collapse, law
 
+from qdlaws.persistence import ERROR_MODELS
 from qdlaws.posterior import law_posterior
 
 N = 25
@@ -37,9 +38,9 @@ def log_probability(theta: np.ndarray, model: Model) -> np.ndarray:
     prior = model.log_memory(logl, nu)
     terms = np.stack(
         [
-            np.log(0.6) + like[:m] + prior,
-            np.log(0.2) + like[m:] + model.log_memory(logl, np.zeros(m)),
-            np.log(0.2) + white + prior,
+            np.log(ERROR_MODELS["both"]) + like[:m] + prior,
+            np.log(ERROR_MODELS["slow"]) + like[m:] + model.log_memory(logl, np.zeros(m)),
+            np.log(ERROR_MODELS["white"]) + white + prior,
         ]
     )
     out[inside] = np.logaddexp.reduce(terms, axis=0) + model.log_j(kappa)
