@@ -1,0 +1,7 @@
+"""trainer: RL fine-tuning of language models from small pieces that compose.
+
+Importing this package imports nothing else; ask a module for what you need::
+
+    from trainer.recipes import RECIPES
+    from trainer.objective import credit, objective
+"""

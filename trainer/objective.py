@@ -1,0 +1,208 @@
+"""Recipe: an algorithm as a value; what the optimizer batch decides, and a micro-batch's loss.
+
+:func:`credit` is called once per optimizer batch, :func:`objective` once per micro-batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from qdlaws.errors import BadData
+from trainer.types import Knobs, Plant, ReferencePlan, ReplayPlan, Rollouts, Step
+
+__all__ = ["Credit", "Recipe", "Term", "credit", "objective"]
+
+Shape = Callable[[Rollouts, Knobs], Rollouts]
+Advantage = Callable[[Tensor, Tensor, Tensor], Tensor]  # reward, group, count -> (B,)
+PerToken = Callable[[Step], Tensor]  # -> (B, T)
+Reduce = Callable[[Tensor, Tensor, int], Tensor]  # mask, count, limit -> (B, T)
+Keep = Callable[[Rollouts], Tensor]  # -> (B,) bool
+Select = Callable[[Step, "torch.Generator | None"], Tensor]  # -> (B, T) bool
+
+
+@dataclass(frozen=True)
+class Term:
+    """One thing beside the policy loss: strength · Σ weight · loss."""
+
+    loss: PerToken
+    knob: Literal["kl", "entropy"]
+    """The field of Knobs that is its strength."""
+    scale: float = 1.0
+    rows: Literal["fresh", "stored"] = "fresh"
+    """On what was sampled now, or on stored samples of the reference."""
+    only: Select | None = None
+    """Its tokens; None: all."""
+    reduce: Reduce | None = None
+    """Its own reduction; None: the recipe's. Sequence-level terms take ``sequence_sum``."""
+    needs: Literal["reference", "entropy", "nothing"] = "reference"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An algorithm: plain functions and what it knows about itself.
+
+    Compose a new one with ``dataclasses.replace(recipe, …)`` or from the pieces; options of a
+    piece are bound with ``functools.partial``.
+    """
+
+    name: str
+    paper: str
+    policy: PerToken
+    advantage: Advantage
+    reduce: Reduce
+    shape: tuple[Shape, ...] = ()
+    terms: tuple[Term, ...] = ()
+    keep: tuple[Keep, ...] = ()
+    silence: Select | None = None
+    """Tokens whose policy loss is zeroed; they still count in the reduction."""
+    rehearse: ReferencePlan | ReplayPlan | None = None
+    knobs: Knobs = field(default_factory=Knobs)
+    """The published strengths."""
+    live: frozenset[str] = frozenset()
+    """The knobs that change the direction of the gradient."""
+    plant: Plant | None = None
+    """How the settled state answers the live knobs; None where no knob moves it."""
+    needs: frozenset[str] = frozenset()
+    """What a run must bring: many_prompts, binary, equivalence, nonnegative, kl."""
+    threshold: float | None = None
+    """A score that must be within the task's range, as MARA's τ."""
+
+
+@dataclass(frozen=True)
+class Credit:
+    """All that the optimizer batch decides: slices of it are the micro-batches."""
+
+    old_logp: Tensor  # (B, T)
+    ref_logp: Tensor | None  # (B, T)
+    advantage: Tensor  # (B, T)
+    mask: Tensor  # (B, T) bool
+    weight: Tensor  # (B, T) of the policy loss
+    term_weights: tuple[Tensor, ...]  # (B, T) each
+
+    def rows(self, index: Tensor | slice) -> Credit:
+        """The same for some rows of the batch."""
+        ref = None if self.ref_logp is None else self.ref_logp[index]
+        return Credit(
+            self.old_logp[index],
+            ref,
+            self.advantage[index],
+            self.mask[index],
+            self.weight[index],
+            tuple(w[index] for w in self.term_weights),
+        )
+
+
+def credit(
+    recipe: Recipe,
+    rollouts: Rollouts,
+    knobs: Knobs,
+    logp: Tensor | None = None,
+    rng: torch.Generator | None = None,
+) -> Credit:
+    """Advantages, token choices and weights of one optimizer batch.
+
+    ``logp`` is the current policy's log π, detached; None on policy, where it is the sampler's.
+    Every statistic of the recipe is taken here, over the whole batch.
+    """
+    zero = torch.zeros_like(rollouts.count)
+    fresh = replace(rollouts, count=torch.where(rollouts.stored, zero, rollouts.count))
+    stored_count = torch.where(rollouts.stored, rollouts.count, zero)
+    _check_reference(recipe, rollouts)
+    shaped = fresh
+    for shape in recipe.shape:
+        shaped = shape(shaped, knobs)
+    _check_reward(recipe, shaped)
+    per_sample = recipe.advantage(shaped.reward, shaped.group, shaped.count)
+    per_sample = torch.where(fresh.count > 0, per_sample, zero)
+    kept = fresh.count
+    for keep in recipe.keep:
+        kept = torch.where(keep(fresh), kept, zero)
+    step = Step(
+        logp=rollouts.old_logp if logp is None else logp.detach(),
+        old_logp=rollouts.old_logp,
+        ref_logp=shaped.ref_logp,
+        advantage=per_sample[:, None].expand(rollouts.mask.shape),
+        mask=rollouts.mask & (kept > 0)[:, None],
+    )
+    weight = recipe.reduce(rollouts.mask, kept, rollouts.limit)
+    if recipe.silence is not None:
+        weight = weight * ~recipe.silence(step, rng)
+    weights = [
+        _term_weight(term, recipe, rollouts, step, kept, stored_count, rng) for term in recipe.terms
+    ]
+    like = rollouts.old_logp
+    return Credit(
+        like,
+        None if shaped.ref_logp is None else torch.nan_to_num(shaped.ref_logp).to(like),
+        step.advantage.to(like),
+        rollouts.mask,
+        weight.to(like),
+        tuple(w.to(like) for w in weights),
+    )
+
+
+def objective(
+    recipe: Recipe, credited: Credit, logp: Tensor, knobs: Knobs, entropy: Tensor | None = None
+) -> Tensor:
+    """Loss of one micro-batch; over the micro-batches of a batch the losses add up.
+
+    ``logp`` (B, T) is the policy's, with gradient; so is ``entropy``, where a term asks for it.
+    """
+    step = Step(
+        logp=torch.where(credited.mask, logp, 0.0),
+        old_logp=torch.where(credited.mask, credited.old_logp, 0.0),
+        ref_logp=credited.ref_logp,
+        advantage=credited.advantage,
+        mask=credited.mask,
+        entropy=None if entropy is None else torch.where(credited.mask, entropy, 0.0),
+    )
+    loss = (recipe.policy(step) * credited.weight).sum()
+    for term, weight in zip(recipe.terms, credited.term_weights, strict=True):
+        strength = term.scale * getattr(knobs, term.knob)
+        loss = loss + strength * (term.loss(step) * weight).sum()
+    return loss
+
+
+def _term_weight(
+    term: Term,
+    recipe: Recipe,
+    rollouts: Rollouts,
+    step: Step,
+    kept: Tensor,
+    stored: Tensor,
+    rng: torch.Generator | None,
+) -> Tensor:
+    count = kept if term.rows == "fresh" else stored
+    weight = (term.reduce or recipe.reduce)(rollouts.mask, count, rollouts.limit)
+    return weight if term.only is None else weight * term.only(step, rng)
+
+
+def _check_reference(recipe: Recipe, rollouts: Rollouts) -> None:
+    """One clear line where a term would need reference log-probabilities that are not there."""
+    for term in recipe.terms:
+        if term.needs != "reference":
+            continue
+        rows = rollouts.stored if term.rows == "stored" else ~rollouts.stored
+        rows = rows & (rollouts.count > 0)
+        if rollouts.ref_logp is None:
+            raise BadData(f"{recipe.name} needs ref_logp, but the batch has none")
+        missing = (torch.isnan(rollouts.ref_logp) & rollouts.mask).any(1) & rows
+        if bool(missing.any()):
+            raise BadData(
+                f"{recipe.name} needs ref_logp on {term.rows} samples; "
+                f"{int(missing.sum())} of {int(rows.sum())} have NaN there"
+            )
+
+
+def _check_reward(recipe: Recipe, shaped: Rollouts) -> None:
+    bad = ~torch.isfinite(shaped.reward) & (shaped.count > 0)
+    if bool(bad.any()):
+        raise BadData(
+            f"{recipe.name}: shaping left {int(bad.sum())} of {int((shaped.count > 0).sum())} "
+            "rewards without a finite value; are the reference log-probabilities there?"
+        )

@@ -1,0 +1,1 @@
+"""Tasks: what is asked, how an answer scores, and which answers mean the same."""

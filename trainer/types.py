@@ -1,0 +1,161 @@
+"""The nouns of the trainer: Knobs, Rollouts, Step, and what a recipe says it rehearses.
+
+Axes, in this order only: B samples, T tokens. A mask is True where the token counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+__all__ = ["Knobs", "Plant", "ReferencePlan", "ReplayPlan", "Rollouts", "Step", "Traits"]
+
+Plant = Literal["tilt", "monotone", "folded", "unsettled"]
+"""How the settled policy answers a live knob; computed in :mod:`trainer.plant`.
+
+``tilt``: it is π_ref·exp(scale·R/β). ``monotone``: one state per knob value, reached from both
+ends, H falling as the knob is loosened. ``folded``: the state depends on where the run came from,
+or H turns back. ``unsettled``: it never rests.
+"""
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """What may be turned at every step, from outside too."""
+
+    kl: float = 0.0
+    """Strength of the recipe's own divergence: β of a KL, η of DPH, β of KL-Cov."""
+    reward_scale: float = 1.0
+    """Factor on the reward. Thresholds never see it: they read the raw score."""
+    entropy: float = 0.0
+    """Weight of the entropy bonus."""
+
+
+@dataclass(frozen=True)
+class ReferencePlan:
+    """DPH: which prompts to rehearse, and how many stored reference samples a step takes."""
+
+    attempts: int = 8
+    threshold: int = 6
+    """A prompt with at least so many correct attempts is near-perfect (paper: Llama 6, Qwen 7)."""
+    per_step: int = 256
+
+
+@dataclass(frozen=True)
+class ReplayPlan:
+    """REINVENT: how many of the best samples so far are kept, and how many join each batch."""
+
+    size: int = 100
+    per_step: int = 10
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """One optimizer batch: what was sampled, how it scored, what the two older policies say of it.
+
+    ``score`` is what the task said and never changes; ``reward`` is what shaping has made of it.
+    Both are float64, whatever the policy's type.
+    """
+
+    score: Tensor  # (B,) NaN where scoring failed
+    reward: Tensor  # (B,) finite
+    group: Tensor  # (B,) samples of one prompt share a number
+    mask: Tensor  # (B, T) bool
+    old_logp: Tensor  # (B, T) of the policy that sampled
+    ref_logp: Tensor | None  # (B, T) of the frozen reference; NaN in rows where it was not asked
+    count: Tensor  # (B,) how many samples the row stands for: 1; 0 dropped; n·π(y) in exact sums
+    stored: Tensor  # (B,) bool: drawn from the reference before the run, rehearsed now
+    limit: int  # longest completion allowed, in tokens
+    equivalent: Tensor | None = None  # (B, B) bool: the two say the same thing
+    seen: Tensor | None = None  # (B,) earlier samples in the same bucket of the diversity filter
+    truncated: Tensor | None = None  # (B,) bool: stopped by the limit
+
+    @classmethod
+    def of(
+        cls,
+        score: Tensor,
+        group: Tensor,
+        mask: Tensor,
+        old_logp: Tensor,
+        ref_logp: Tensor | None = None,
+        *,
+        count: Tensor | None = None,
+        stored: Tensor | None = None,
+        limit: int | None = None,
+        equivalent: Tensor | None = None,
+        seen: Tensor | None = None,
+        truncated: Tensor | None = None,
+    ) -> Rollouts:
+        """A batch with the usual rest: one sample a row, failed scores dropped, nothing stored."""
+        stored = torch.zeros_like(mask[:, 0]) if stored is None else stored
+        count = torch.ones_like(score) if count is None else count
+        score, count = score.double(), count.double()  # equal scores must give a spread of 0
+        usable = torch.isfinite(score)
+        return cls(
+            score=score,
+            reward=torch.where(usable, score, 0),
+            group=group,
+            mask=mask,
+            old_logp=old_logp.detach(),
+            ref_logp=None if ref_logp is None else ref_logp.detach(),
+            count=torch.where(usable | stored, count, 0),
+            stored=stored,
+            limit=mask.shape[1] if limit is None else limit,
+            equivalent=equivalent,
+            seen=seen,
+            truncated=truncated,
+        )
+
+    @property
+    def length(self) -> Tensor:
+        """Tokens of each sample, (B,)."""
+        return self.mask.sum(1)
+
+    def sequence_ref_logp(self) -> Tensor:
+        """log π_ref(y) of the whole sample, (B,): a sum, never divided by the length."""
+        if self.ref_logp is None:
+            raise ValueError("this recipe needs ref_logp, the log-probabilities of the reference")
+        return torch.where(self.mask, self.ref_logp, torch.zeros_like(self.ref_logp)).sum(1)
+
+    def rewarded(self, reward: Tensor) -> Rollouts:
+        """The same batch with another reward."""
+        return replace(self, reward=reward)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a loss sees of one micro-batch."""
+
+    logp: Tensor  # (B, T) of the policy being trained, with gradient
+    old_logp: Tensor  # (B, T)
+    ref_logp: Tensor | None  # (B, T)
+    advantage: Tensor  # (B, T)
+    mask: Tensor  # (B, T) bool
+    entropy: Tensor | None = None  # (B, T) exact −Σ p log p at every token, with gradient
+
+    @property
+    def ratio(self) -> Tensor:
+        """ρ = π/π_old per token, (B, T)."""
+        return torch.exp(self.logp - self.old_logp)
+
+    def is_clipped(self, low: float, high: float) -> Tensor:
+        """True where the clipped surrogate has no gradient, (B, T)."""
+        held = self.ratio.clamp(1 - low, 1 + high)
+        return held * self.advantage < self.ratio * self.advantage
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a recipe may ask of a task; None where only the user's own data can tell."""
+
+    name: str
+    many_prompts: bool | None
+    binary: bool | None
+    """Scores are 0 or 1."""
+    lowest: float | None
+    highest: float | None
+    equivalence: bool | None
+    """The task can say whether two completions mean the same."""
