@@ -1,7 +1,7 @@
 """Do the 95 % intervals hold the truth in 95 % of runs, and how wide are they?
 
     python benchmarks/coverage.py            full run: 2,000 repeats a cell; goes on if interrupted
-    python benchmarks/coverage.py --quick    100 repeats of every third cell
+    python benchmarks/coverage.py --quick    100 repeats of every fifth cell
 
 A true law is held fixed; each repeat is a new run with new errors. Coverage is that of the
 equal-tailed 95 % interval of the mean law at a fixed x, as ``qd.fit(log).rd.predict`` gives it;
@@ -113,7 +113,7 @@ def _peer(method: str) -> Any:
     from peers import PEERS
 
     def interval(run: Any, law: Any, rng: Any) -> np.ndarray:
-        spots = AT[:3] if method == "conf_interval" else AT  # a profile per spot takes too long
+        spots = AT[:2] if method == "conf_interval" else AT  # a profile per spot takes too long
         out = np.full((2, len(AT)), np.nan)
         out[:, : len(spots)] = PEERS[method](run, law, spots, rng)
         return out
@@ -159,24 +159,45 @@ def gather(cell: Cell, method: str, parts: list[dict[str, Any]]) -> Result:
     return Result(cell, method, reps, coverage, below, above, ratio)
 
 
+def profile_cells() -> list[Cell]:
+    """The cells on which lmfit's slow profile intervals are tried: the exact x of the design."""
+    return [c for c in design_cells() if not c.x_noise]
+
+
+def plan(ours: bool = False) -> list[tuple[str, Cell]]:
+    """Methods and cells in order of importance."""
+    design, profiled = design_cells(), profile_cells()
+    rest = [*hard_cells(), *sorted(width_cells(), key=lambda c: (c.n == 1000, c.kappa in (0, 2)))]
+    work = [("qdlaws", cell) for cell in design]
+    if not ours:
+        work += [(m, c) for m in ("curve_fit", "HAC", "block bootstrap") for c in design]
+    work += [("qdlaws", cell) for cell in rest]
+    if not ours:
+        work += [("conf_interval", cell) for cell in profiled]
+    return list(dict.fromkeys(work))
+
+
 def collect(
-    cells: list[Cell], methods: dict[str, list[Cell]], reps: int, peer_reps: int, processes: int
+    work: list[tuple[str, Cell]],
+    reps: int,
+    peer_reps: int,
+    processes: int,
+    part: slice = slice(None),  # noqa: B008  (a slice is immutable)
 ) -> list[Result]:
-    """Run what is not in the cache; the results of every method on its cells."""
+    """Run what is not in the cache; the results of what is complete."""
     ours, theirs = fingerprint(), fingerprint("bootstrap", "law", "regression")
     jobs: dict[str, tuple[Any, ...]] = {}
-    parts: dict[tuple[Cell, str], list[str]] = {}
-    for method, on in {"qdlaws": cells, **methods}.items():
-        total = reps if method == "qdlaws" else peer_reps
-        mark = ours if method == "qdlaws" else theirs
-        for cell in on:
-            for first in range(0, total, CHUNK):
-                count = min(CHUNK, total - first)
-                key = f"{mark} {method} | {cell} | {first}+{count}"
-                jobs[key] = (cell, method, first, count)
-                parts.setdefault((cell, method), []).append(key)
-    found = run_jobs("coverage", jobs.items(), measure, processes)
-    return [gather(c, m, [found[key] for key in keys]) for (c, m), keys in parts.items()]
+    parts: dict[tuple[str, Cell], list[str]] = {}
+    for method, cell in work:
+        total, mark = (reps, ours) if method == "qdlaws" else (peer_reps, theirs)
+        for first in range(0, total, CHUNK):
+            count = min(CHUNK, total - first)
+            key = f"{mark} {method} | {cell} | {first}+{count}"
+            jobs[key] = (cell, method, first, count)
+            parts.setdefault((method, cell), []).append(key)
+    found = run_jobs("coverage", list(jobs.items())[part], measure, processes)
+    complete = {job: keys for job, keys in parts.items() if all(key in found for key in keys)}
+    return [gather(c, m, [found[key] for key in keys]) for (m, c), keys in complete.items()]
 
 
 def main() -> None:
@@ -185,22 +206,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="100 repeats of every third cell")
+    parser.add_argument("--quick", action="store_true", help="100 repeats of every fifth cell")
     parser.add_argument("--reps", type=int, default=REPS)
     parser.add_argument("--peer-reps", type=int, default=PEER_REPS)
     parser.add_argument("--only-ours", action="store_true", help="leave the peers out")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="0: report what is there")
     parser.add_argument("--up-to", type=int, default=max(N), help="leave out cells with more steps")
+    parser.add_argument(
+        "--part",
+        default="1/1",
+        help="i/k: every k-th job, to spread a run over machines; join the caches, then --processes 0",
+    )
     args = parser.parse_args()
-    from peers import PEERS
-
-    cells, covered = all_cells(), design_cells()
-    cells, covered = ([c for c in cs if c.n <= args.up_to] for cs in (cells, covered))
-    reps, peer_reps = args.reps, args.peer_reps
+    work, reps, peer_reps = plan(args.only_ours), args.reps, args.peer_reps
     if args.quick:
-        cells, covered, reps, peer_reps = cells[::3], covered[::6], 100, 20
-    methods = {} if args.only_ours else dict.fromkeys(PEERS, covered)
-    print(report(collect(cells, methods, reps, peer_reps, args.processes), set(covered)))
+        work, reps, peer_reps = work[::5], 100, 20
+    work = [(method, cell) for method, cell in work if cell.n <= args.up_to]
+    part, parts = (int(v) for v in args.part.split("/"))
+    results = collect(work, reps, peer_reps, args.processes, slice(part - 1, None, parts))
+    print(report(results, set(design_cells()), missing=len(work) - len(results)))
 
 
 if __name__ == "__main__":

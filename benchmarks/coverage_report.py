@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
-from coverage import KAPPA, SIGMA, X_NOISE, Cell, N, Result
+from coverage import KAPPA, N, SIGMA, X_NOISE, Cell, Result
 from simulate import ERRORS, MIXED
 
 NAMES = ("inside", "edge", "beyond", "ceiling")
@@ -59,6 +59,7 @@ def too_low(result: Result) -> np.ndarray:
 
 
 def too_high(result: Result) -> np.ndarray:
+    """Which of them cover more than wanted (at the edge: both ends)."""
     bound = wanted(result.cell)
     assert bound is not None
     return np.asarray(result.worst > bound.high + slack(bound.high, result.reps))
@@ -71,11 +72,16 @@ def too_wide(result: Result) -> np.ndarray:
     return np.asarray(result.width[:3] > most)
 
 
-def report(results: list[Result], covering: set[Cell]) -> str:
+def report(results: list[Result], covering: set[Cell], missing: int = 0) -> str:
     """The committed table."""
     ours = [r for r in results if r.method == "qdlaws"]
     peers = [r for r in results if r.method != "qdlaws"]
-    parts = [_head(ours, peers, covering), _summary(ours), _widths(ours), _peers(ours, peers)]
+    parts = [
+        _head(ours, peers, covering, missing),
+        _summary(ours),
+        _widths(ours),
+        _peers(ours, peers),
+    ]
     parts.append("## qdlaws, cell by cell\n\n" + _table(ours))
     for method in dict.fromkeys(r.method for r in peers):
         parts.append(
@@ -84,17 +90,19 @@ def report(results: list[Result], covering: set[Cell]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _head(ours: list[Result], peers: list[Result], covering: set[Cell]) -> str:
+def _head(ours: list[Result], peers: list[Result], covering: set[Cell], missing: int) -> str:
     reps = ours[0].reps
     line = f"{len(ours)} cells, {reps} repeats of each"
     if peers:
         line += f"; peers {peers[0].reps} repeats of {len({r.cell for r in peers})} cells"
+    if missing:
+        line += f". {missing} cells of the plan have not been run"
     return (
         "# Coverage of nominal 95 % intervals of the mean law\n\n"
         f"{line}. Factors: n {N}, κ {KAPPA}, σ/|q| {SIGMA}, errors {tuple(ERRORS)}, noise of x in "
         f"ranges {X_NOISE}; mixed A = 70 % white + 30 % AR(.95), mixed B = 30 % white + 70 % AR(.8)."
         f"\n\nThe design is fractional: {len(covering)} cells form a covering array of strength 2 "
-        "(every level of every factor meets every level of every other), marked ∘; the others are "
+        "(every level of every factor meets every level of every other); the others are "
         "all cells on which a width is wanted (σ/|q| = .05, exact x, AR(1), n ≥ 60, every κ) and "
         "n = 20 at ρ = .95.\n\n"
         "x has true range [0.2, 1.2]. inside: x = 0.7; ends: 0.2 and 1.2, the edge being the worse; "

@@ -18,7 +18,18 @@ from typing import Any
 
 CACHE = Path(__file__).parent.parent / "out" / "benchmarks"
 
-STATISTICS = ("fit", "law", "noise", "path", "posterior", "regression", "verdict")
+STATISTICS = (
+    "even",
+    "fit",
+    "law",
+    "lawfit",
+    "noise",
+    "path",
+    "persistence",
+    "posterior",
+    "regression",
+    "verdict",
+)
 """The modules of qdlaws whose change makes a measured coverage or verdict stale."""
 
 
@@ -38,13 +49,18 @@ def run_jobs(
     work: Callable[..., dict[str, Any]],
     processes: int = 2,
 ) -> dict[str, dict[str, Any]]:
-    """The results of ``work(*arguments)`` by key; ``jobs`` are (key, arguments)."""
+    """The results of ``work(*arguments)`` by key; ``jobs`` are (key, arguments), done in order.
+
+    With no processes nothing is run: what the cache holds is returned.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
     path = CACHE / f"{name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     done = _read(path)
     wanted = dict(jobs)
+    if not processes:
+        return {key: done[key] for key in wanted if key in done}
     todo = [(work, key, arguments) for key, arguments in wanted.items() if key not in done]
     os.environ["OMP_NUM_THREADS"] = "1"
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

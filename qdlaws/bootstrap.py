@@ -6,7 +6,7 @@ series of n points is r numbers and a sum of squares. What is left of a fit is o
     RSS(κ) = |z|² − F(κ)² + rest,   F(κ) = ĝ(κ)·z,   ĝ(κ): g_κ without its mean, of unit length
 
 F of all series at all nodes of κ is one matrix product, and F is so smooth in asinh κ that the
-polynomial through the nine nodes about the best one gives the optimum to rounding. Under white
+polynomial through the nodes about the best one gives the optimum to rounding. Under white
 noise a bootstrap series costs r normals and a χ²(n − r), whatever n is. With a memory everything
 is whitened first, and the same holds for generalised least squares.
 
@@ -30,11 +30,12 @@ __all__ = ["Refits", "bootstrap_refits", "refit"]
 
 Array = npt.NDArray[np.float64]
 
-REACH = (12.0, 48.0)
-"""|κ| is searched up to the first; a series whose fit runs to that end, up to the second."""
+REACH = (5.0, 12.0, 48.0)
+"""|κ| is searched up to the first; a series whose fit runs to that end, up to the next."""
 
-SPACING = 0.04  # of the nodes in asinh κ
-SIDE = 4  # nodes on either side of the best one
+SPACING = 0.07  # of the nodes in asinh κ
+SIDE = 6  # nodes on either side of the best one
+BLOCK = 1024  # series taken at once, so that they stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +81,24 @@ def bootstrap_refits(
     fit = _solve(plane, z, (whitened**2).sum(0))
     sigma = np.sqrt(fit.rss[0] / (n - 3))
     mean = _whiten(fit.law.value(x).T, step, memory).T @ plane.basis
-    drawn = mean + sigma * rng.standard_normal((count, r))
-    rest = sigma**2 * rng.chisquare(n - r, count) if n > r else np.zeros(count)
-    return _solve(plane, drawn, (drawn**2).sum(1) + rest)
+
+    def drawn(z: Array) -> Refits:
+        """Refits from coordinates, and a χ² for all that is outside of them."""
+        free = n - z.shape[1]
+        rest = sigma**2 * rng.chisquare(free, len(z)) if free else np.zeros(len(z))
+        return _solve(plane, z, (z**2).sum(1) + rest)
+
+    near = min(plane.tables[0].unit.shape[1] + 1, r)
+    z = mean[:, :near] + sigma * rng.standard_normal((count, near))
+    refits = drawn(z)
+    far = np.flatnonzero(np.abs(refits.law.kappa) >= 0.999 * REACH[0])
+    if len(far) and near < r:  # these need the finer shapes too
+        more = mean[:, near:] + sigma * rng.standard_normal((len(far), r - near))
+        again = drawn(np.hstack([z[far], more]))
+        for name in ("kappa", "p", "q"):
+            getattr(refits.law, name)[far] = getattr(again.law, name)
+        refits.rss[far] = again.rss
+    return refits
 
 
 # ---------------------------------------------------------------------- the plane of the shapes
@@ -144,7 +160,14 @@ def _solve(plane: _Plane, z: Array, total: Array) -> Refits:
     out = np.empty((4, len(z)))
     rows = np.arange(len(z))
     for table in plane.tables:
-        best, s, norm, first = _search(table, z[rows, 1 : table.unit.shape[1] + 1])
+        width = table.unit.shape[1] + 1
+        if width > z.shape[1]:
+            break
+        blocks = [
+            _search(table, z[some, 1:width])
+            for some in np.split(rows, range(BLOCK, len(rows), BLOCK))
+        ]
+        best, s, norm, first = np.hstack(blocks)
         q = best / norm
         p = (z[rows, 0] - q * first) / plane.constant
         out[:, rows] = np.sinh(s), p, q, best
@@ -156,8 +179,8 @@ def _solve(plane: _Plane, z: Array, total: Array) -> Refits:
     return Refits(Law(plane.x_lo, plane.x_hi, kappa, p, q), rss)
 
 
-def _search(table: _Table, z: Array) -> tuple[Array, Array, Array, Array]:
-    """F, asinh κ, the norm and the first coordinate of g_κ at the optimum of F². (B,) each"""
+def _search(table: _Table, z: Array) -> Array:
+    """F, asinh κ, the norm and the first coordinate of g_κ at the optimum of F². (4, B)"""
     values = z @ table.unit.T  # (B, K)
     last = len(table.s) - 1
     peak = np.abs(values).argmax(1)
@@ -167,19 +190,19 @@ def _search(table: _Table, z: Array) -> tuple[Array, Array, Array, Array]:
     f = np.take_along_axis(values, window, 1) @ powers
     start = (peak - centre).astype(float)
     offset = start.copy()
-    for _ in range(5):  # Newton on F' = 0, never past the neighbouring nodes
+    for _ in range(4):  # Newton on F' = 0, never past the neighbouring nodes
         slope, bend = _derivatives(f, offset)
         with np.errstate(divide="ignore", invalid="ignore"):
             move = np.nan_to_num(slope / bend)
         offset = np.clip(offset - move, start - 1, start + 1)
     offset = np.where((peak == 0) | (peak == last), start, offset)
     norm, first = (_polyval(v[window] @ powers, offset) for v in (table.norm, table.first))
-    return _polyval(f, offset), SPACING * (centre - last // 2 + offset), norm, first
+    return np.stack([_polyval(f, offset), SPACING * (centre - last // 2 + offset), norm, first])
 
 
 @lru_cache(maxsize=1)
 def _interpolation() -> Array:
-    """Matrix from values at −4 … 4 to the coefficients of the polynomial through them."""
+    """Matrix from values at −6 … 6 to the coefficients of the polynomial through them."""
     nodes = np.arange(-SIDE, SIDE + 1)
     return np.asarray(np.linalg.inv(np.vander(nodes, increasing=True).astype(float)).T)
 
