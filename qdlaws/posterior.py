@@ -86,9 +86,9 @@ def law_posterior(
 
     for reach in (0.0,) if straight else KAPPA_REACH:
         kappa = np.sinh(np.linspace(-1, 1, 31) * np.arcsinh(reach)) if reach else np.zeros(1)
-        coarse = design(u, z, max(reach, 0.5), 1e-5, nuisance, precision)
+        coarse = design(u, z, kappa, 1e-5, nuisance, precision)
         errors = error_models(n, length, full_range(n, length), effort)
-        grid = _weigh(coarse, t, n, kappa, errors, weight)
+        grid = _weigh(coarse, t, n, errors, weight)
         mass = grid.weight.sum(0) * _widths(kappa)
         if max(mass[0], mass[-1]) < 1e-3 * mass.sum() or straight:
             break
@@ -100,8 +100,8 @@ def law_posterior(
         sure = straight or grid.nodes_of_kappa(0.05) >= 3
         box = grid.box() if sure else full_range(n, length)
         errors = error_models(n, length, box, effort)
-        fine = design(u, z, max(abs(k_lo), abs(k_hi), 0.5), 1e-9, nuisance, precision)
-        grid = _weigh(fine, t, n, kappa, errors, weight)
+        fine = design(u, z, kappa, 1e-9, nuisance, precision)
+        grid = _weigh(fine, t, n, errors, weight)
         if sure and grid.resolved():
             break
     return _draw(grid, x_lo, x_hi, n, gap, centre, scale, float(KAPPA_REACH[-1]))
@@ -139,7 +139,7 @@ class _Grid:
         rows, _ = self.marginal()
         line = len(self.prior) == 1
         return bool(
-            (rows.sum() == 0 or rows.max() < 0.8 * rows.sum())
+            (rows.sum() < 0.05 * self.weight.sum() or rows.max() < 0.8 * rows.sum())
             and (line or self.nodes_of_kappa(1e-4) > 10)
         )
 
@@ -149,11 +149,9 @@ class _Grid:
         return int((along > least * along.max()).sum())
 
 
-def _weigh(
-    d: Design, t: Array, n: int, kappa: Array, errors: ErrorModels, weight: Array | None
-) -> _Grid:
-    c = cells(d, t, kappa, errors.memory, errors.white, weight)
-    prior = np.zeros(len(kappa)) if len(kappa) == 1 else np.log(curvature_norm(d, kappa))
+def _weigh(d: Design, t: Array, n: int, errors: ErrorModels, weight: Array | None) -> _Grid:
+    c = cells(d, t, errors.memory, errors.white, weight)
+    prior = np.zeros(1) if len(d.kappa) == 1 else np.log(curvature_norm(d))
     free = int((d.precision == 0).sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         logw = (
@@ -183,10 +181,10 @@ def _nuisance(
     parts, precisions = [], []
     if wobble is not None and wobble.shape[1]:
         kappa = np.linspace(-8, 8, 33)
-        d = design(u, z, 8.0, 1e-5)
-        pilot = cells(d, t, kappa, np.zeros(1), np.ones(1))
+        d = design(u, z, kappa, 1e-5)
+        pilot = cells(d, t, np.zeros(1), np.ones(1))
         logw = -(len(z) - 2) / 2 * np.log(pilot.rss[0]) - 0.5 * np.log(pilot.det[0])
-        w = np.exp(logw - logw.max()) * curvature_norm(d, kappa)
+        w = np.exp(logw - logw.max()) * curvature_norm(d)
         q = pilot.q[0] * w / w.sum()
         slope = (q[:, None] * shape_slope(kappa[:, None], u)).sum(0)
         effect = slope[:, None] * wobble / width

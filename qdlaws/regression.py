@@ -23,24 +23,22 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """The columns of a run: a basis of the shapes, quality, and the columns that are no law.
+    """The columns of a run: a basis of its shapes, quality, and the columns that are no law.
 
     ``nuisance`` columns enter with coefficients of prior precision ``precision``: 0 for a free
     covariate, 1 for the unit directions in which the path of x may be off (times their effect on
     quality).
     """
 
-    columns: Array  # (n, r + 1 + k): basis, y, nuisance
-    nodes: Array  # (r,) values of u at the Chebyshev nodes
+    columns: Array  # (n, s + 1 + k): basis (a constant first), y, nuisance
+    kappa: Array  # (K,)
+    shapes: Array  # (K, s) the coefficients of g_κ in the basis
+    bends: Array  # (K, s) those of ∂g_κ/∂κ
     precision: Array  # (k,)
 
     @property
-    def degree(self) -> int:
-        return len(self.nodes)
-
-    def coefficients(self, values: Array) -> Array:
-        """Chebyshev coefficients (K, r) of functions given by their values (K, r) at the nodes."""
-        return np.asarray(values @ _transform(self.degree).T)
+    def size(self) -> int:
+        return self.shapes.shape[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,55 +79,54 @@ def _transform(degree: int) -> Array:
 def design(
     u: Array,
     y: Array,
-    kappa_most: float,
+    kappa: Array,
     accuracy: float = 1e-9,
     nuisance: Array | None = None,
     precision: Array | None = None,
 ) -> Design:
-    """Columns that span every g_κ with |κ| ≤ ``kappa_most`` on the data, to ``accuracy``."""
-    n = len(y)
+    """Columns that span the shapes of these curvatures, and their derivatives, to ``accuracy``."""
     low, high = float(u.min()), float(u.max())
     middle, half = (low + high) / 2, (high - low) / 2
-    degree = _degree(int(np.ceil(kappa_most * half)), accuracy)
-    k = 0 if nuisance is None else nuisance.shape[1]
-    columns = np.empty((n, degree + 1 + k))
-    z = np.clip((u - middle) / half, -1.0, 1.0)
-    columns[:, 0], columns[:, 1] = 1.0, z
-    for j in range(2, degree):
-        columns[:, j] = 2 * z * columns[:, j - 1] - columns[:, j - 2]
-    columns[:, degree] = y
+    most = max(float(np.abs(kappa).max()), 0.5)
+    degree = _degree(int(np.ceil(most * half)), accuracy)
+    nodes, h = middle + half * np.cos(_angles(degree)), 1e-3
+    at = np.concatenate([kappa, kappa + h, kappa - h])
+    values = shape(at[:, None], nodes) @ _transform(degree).T  # Chebyshev coefficients
+    shapes, above, below = np.split(values, 3)
+    bends = (above - below) / (2 * h)
+    # Neighbouring curvatures look alike: a few combinations of the polynomials carry them all.
+    _, size, few = np.linalg.svd(np.concatenate([shapes, bends])[:, 1:], full_matrices=False)
+    few = few[size > accuracy * size[0]].T
+    polynomials = np.polynomial.chebyshev.chebvander(
+        np.clip((u - middle) / half, -1.0, 1.0), degree - 1
+    )
+    columns = [np.ones((len(u), 1)), polynomials[:, 1:] @ few, y[:, None]]
     if nuisance is not None:
-        columns[:, degree + 1 :] = nuisance
-    weights = np.zeros(0) if precision is None else precision
-    return Design(columns, middle + half * np.cos(_angles(degree)), weights)
+        columns.append(nuisance)
+    return Design(
+        columns=np.hstack(columns),
+        kappa=kappa,
+        shapes=np.column_stack([shapes[:, 0], shapes[:, 1:] @ few]),
+        bends=np.column_stack([bends[:, 0], bends[:, 1:] @ few]),
+        precision=np.zeros(0) if precision is None else precision,
+    )
 
 
 def cells(
-    d: Design,
-    step: Array,
-    kappa: Array,
-    memory: Array,
-    white: Array,
-    weight: Array | None = None,
+    d: Design, step: Array, memory: Array, white: Array, weight: Array | None = None
 ) -> Cells:
     """The generalised least-squares fit of every curvature under every error model."""
-    coefficients = d.coefficients(shape(kappa[:, None], d.nodes))
     g = grams(d.columns, step, memory, white, weight)
     if len(d.precision):
-        g = _without_nuisance(g, d, coefficients, len(step))
-    return _solve(g, coefficients, kappa, d.degree)
+        g = _without_nuisance(g, d, len(step))
+    return _solve(g, d.shapes, d.kappa)
 
 
-def curvature_norm(d: Design, kappa: Array) -> Array:
+def curvature_norm(d: Design) -> Array:
     """‖∂g_κ/∂κ‖ after projecting [1, g_κ] out of it: how much the data could tell about κ. (K,)"""
-    h = 1e-3
-    r = d.degree
-    basis = d.columns[:, :r]
+    basis = d.columns[:, : d.size]
     gram = basis.T @ basis
-    c = d.coefficients(shape(kappa[:, None], d.nodes))
-    dc = d.coefficients(
-        (shape(kappa[:, None] + h, d.nodes) - shape(kappa[:, None] - h, d.nodes)) / (2 * h)
-    )
+    c, dc = d.shapes, d.bends
     a11, a12, a22 = gram[0, 0], c @ gram[0], _inner(c, gram, c)
     d1, d2, dd = dc @ gram[0], _inner(dc, gram, c), _inner(dc, gram, dc)
     projected = (a22 * d1**2 - 2 * a12 * d1 * d2 + a11 * d2**2) / (a11 * a22 - a12**2)
@@ -140,7 +137,8 @@ def _inner(left: Array, gram: Array, right: Array) -> Array:
     return np.asarray(((left @ gram) * right).sum(-1))
 
 
-def _solve(g: Grams, c: Array, kappa: Array, r: int) -> Cells:
+def _solve(g: Grams, c: Array, kappa: Array) -> Cells:
+    r = c.shape[1]
     block = g.gram[:, :r, :r]
     xy, yy = g.gram[:, :r, r], g.gram[:, r, r][:, None]
     one = block[:, 0, 0][:, None]
@@ -157,26 +155,43 @@ def _solve(g: Grams, c: Array, kappa: Array, r: int) -> Cells:
     return Cells(kappa, g.logdet, det, p, q, rss, cov)
 
 
-def _without_nuisance(g: Grams, d: Design, c: Array, n: int) -> Grams:
+def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
     """Inner products with the nuisance columns integrated out: Σ + N·diag(1/precision)·Nᵀ/σ².
 
     The scale σ² is that of the best curvature under each error model, found by a short iteration.
     """
-    r = d.degree + 1
-    full = g.gram
-    inner, cross, base = full[:, r:, r:], full[:, r:, :r], full[:, :r, :r]
-    k = len(d.precision)
-    prior = np.diag(d.precision)
-    free = int((d.precision == 0).sum())
-    reduced = base
+    r = d.size + 1
+    inner, cross, base = g.gram[:, r:, r:], g.gram[:, r:, :r], g.gram[:, :r, :r]
+    free = d.precision == 0
+    if free.any():  # covariates go first, for good
+        base, inner, cross, logdet = _project(inner, cross, base, free)
+        g = Grams(base, g.logdet + logdet)
+        if free.all():
+            return g
+    values, vectors = np.linalg.eigh(inner)
+    values = np.maximum(values, 0.0)
+    turned = vectors.transpose(0, 2, 1) @ cross
+    thin = d.shapes[:: max(1, len(d.shapes) // 12)]
+    reduced, dof = base, max(n - 2 - int(free.sum()), 1)
     for _ in range(4):
-        rss = _solve(Grams(reduced, g.logdet), c, c, d.degree).rss.min(1)
-        sigma2 = rss / max(n - 2 - free, 1)
-        middle = (
-            inner
-            + sigma2[:, None, None] * prior
-            + 1e-12 * np.trace(inner, axis1=1, axis2=2)[:, None, None] / k * np.eye(k)
-        )
-        reduced = base - cross.transpose(0, 2, 1) @ np.linalg.solve(middle, cross)
-    logdet = g.logdet + np.linalg.slogdet(middle)[1] - (k - free) * np.log(sigma2)
-    return Grams(reduced, logdet)
+        sigma2 = _solve(Grams(reduced, g.logdet), thin, thin[:, 0]).rss.min(1) / dof
+        shrunk = turned / (values + sigma2[:, None])[..., None]
+        reduced = base - turned.transpose(0, 2, 1) @ shrunk
+    logdet = np.log1p(values / sigma2[:, None]).sum(1)
+    return Grams(reduced, g.logdet + logdet)
+
+
+def _project(
+    inner: Array, cross: Array, base: Array, free: npt.NDArray[np.bool_]
+) -> tuple[Array, Array, Array, Array]:
+    """The inner products with the free columns projected out, and log|FᵀΣ⁻¹F|."""
+    ff = inner[:, free][:, :, free]
+    size = np.trace(ff, axis1=1, axis2=2)[:, None, None] / ff.shape[1]
+    ff = ff + 1e-12 * size * np.eye(ff.shape[1])
+    rest = np.concatenate([inner[:, ~free][:, :, free].transpose(0, 2, 1), cross[:, free]], axis=2)
+    solved = np.linalg.solve(ff, rest)
+    k = int((~free).sum())
+    base = base - cross[:, free].transpose(0, 2, 1) @ solved[:, :, k:]
+    kept = inner[:, ~free][:, :, ~free] - rest[:, :, :k].transpose(0, 2, 1) @ solved[:, :, :k]
+    across = cross[:, ~free] - rest[:, :, :k].transpose(0, 2, 1) @ solved[:, :, k:]
+    return base, kept, across, np.linalg.slogdet(ff)[1]

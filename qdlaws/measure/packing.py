@@ -1,0 +1,86 @@
+"""The most members of a set that are pairwise far apart: maximum independent set on bit sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["far_apart"]
+
+
+def far_apart(
+    near: Sequence[int], order: npt.NDArray[np.intp], members: npt.NDArray[np.intp], *, exact: bool
+) -> int:
+    """How many of ``members`` can be kept with no two of them near each other.
+
+    ``near[i]`` is the set of neighbours of i as bits. Greedy in ``order`` (a lower bound), or the
+    maximum by branch and bound.
+    """
+    if not len(members):
+        return 0
+    if exact:
+        return _maximum(near, sum(1 << int(i) for i in members))
+    inside = np.zeros(len(near), bool)
+    inside[members] = True
+    taken = 0
+    blocked = 0
+    for i in order[inside[order]].tolist():
+        if not blocked >> i & 1:
+            blocked |= near[i]
+            taken += 1
+    return taken
+
+
+def _maximum(near: Sequence[int], available: int) -> int:
+    """The independence number, branching on the member with the most neighbours.
+
+    A member with at most one neighbour is always in some maximum set, so branching is needed only
+    among the others; connected remainders shrink fast.
+    """
+    best = 0
+
+    def search(left: int, size: int) -> None:
+        nonlocal best
+        while left:
+            if size + _cliques(near, left) <= best:
+                return
+            degrees = {i: (near[i] & left).bit_count() - 1 for i in _bits(left)}
+            least = min(degrees, key=degrees.__getitem__)
+            if degrees[least] <= 1:
+                left &= ~near[least]
+                size += 1
+                continue
+            most = max(degrees, key=degrees.__getitem__)
+            search(left & ~near[most], size + 1)
+            left &= ~(1 << most)
+        best = max(best, size)
+
+    search(available, 0)
+    return best
+
+
+def _cliques(near: Sequence[int], left: int) -> int:
+    """An upper bound: the cliques of a greedy cover, each of which gives one member at most."""
+    cover = 0
+    while left:
+        i = (left & -left).bit_length() - 1
+        clique = near[i] & left
+        left &= ~(1 << i)
+        clique &= ~(1 << i)
+        while clique:
+            j = (clique & -clique).bit_length() - 1
+            left &= ~(1 << j)
+            clique &= near[j] & ~(1 << j)
+        cover += 1
+    return cover
+
+
+def _bits(number: int) -> list[int]:
+    found = []
+    while number:
+        low = number & -number
+        found.append(low.bit_length() - 1)
+        number ^= low
+    return found

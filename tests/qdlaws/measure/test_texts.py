@@ -1,0 +1,194 @@
+"""Text measures against their definitions and against outside packages."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+
+from qdlaws.errors import BadData
+from qdlaws.measure import texts as module
+from qdlaws.measure.bleu import self_bleu, self_bleu_scores
+from qdlaws.measure.spectral import vendi
+from qdlaws.measure.texts import (
+    distinct_n,
+    ead,
+    edit_diversity,
+    embedding_diversity,
+    embedding_vendi,
+)
+from qdlaws.measure.tokens import tokenise
+
+TEXTS = ["the cat sat on the mat", "the cat sat", "a dog ran", "the cat sat on the mat", "no", ""]
+
+
+def make_texts(n=60, seed=0):
+    rng = random.Random(seed)
+    words = [f"w{i}" for i in range(30)]
+    return [" ".join(rng.choices(words, k=rng.randint(1, 14))) for _ in range(n)]
+
+
+def grams(texts, n):
+    return [tuple(t.split()[i : i + n]) for t in texts for i in range(len(t.split()) - n + 1)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("texts", [TEXTS, make_texts()])
+def test_distinct_n_equals_its_definition(texts, n):
+    every = grams(texts, n)
+    assert distinct_n(texts, n).value == pytest.approx(len(set(every)) / len(every), rel=1e-14)
+    assert distinct_n(tokenise(texts), n).value == distinct_n(texts, n).value
+
+
+def test_ead_equals_its_definition_and_is_one_for_random_text():
+    every = grams(TEXTS, 1)
+    v, c = 50, len(every)
+    expected = len(set(every)) / (v * (1 - ((v - 1) / v) ** c))
+    assert ead(TEXTS, vocabulary=v).value == pytest.approx(expected, rel=1e-12)
+    rng = np.random.default_rng(0)
+    values = [
+        ead([" ".join(map(str, rng.integers(0, 40, 30)))], vocabulary=40).value for _ in range(400)
+    ]
+    # N has standard deviation below 2 of about 21: the mean of 400 within .02
+    assert np.mean(values) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_ead_equals_a_package(n):
+    package = pytest.importorskip("afterburn.behaviour.diversity")
+    texts = make_texts()
+    expected = package._compute_ead(texts, n, 500)
+    assert ead(texts, n, vocabulary=500).value == pytest.approx(expected, rel=1e-12)
+
+
+def test_no_n_gram_is_unknown_and_says_why():
+    ours = distinct_n(["a b", "c"], 3)
+    assert math.isnan(ours.value)
+    assert "3 tokens" in ours.reason
+
+
+@pytest.mark.peers
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("n", [1, 2, 4])
+@pytest.mark.parametrize("smoothing", ["epsilon", "none"])
+def test_self_bleu_equals_nltk(n, smoothing):
+    bleu = pytest.importorskip("nltk.translate.bleu_score")
+    smooth = bleu.SmoothingFunction()
+    method = smooth.method1 if smoothing == "epsilon" else smooth.method0
+    texts = [t.split() for t in make_texts(40)]
+    expected = [
+        bleu.sentence_bleu(texts[:i] + texts[i + 1 :], t, (1 / n,) * n, smoothing_function=method)
+        for i, t in enumerate(texts)
+    ]
+    ours = self_bleu_scores(make_texts(40), n, smoothing=smoothing)
+    assert ours == pytest.approx(np.array(expected), abs=1e-12)
+
+
+@pytest.mark.peers
+def test_self_bleu_equals_sacrebleu():
+    sacrebleu = pytest.importorskip("sacrebleu")
+    texts = make_texts(40)
+    judge = sacrebleu.BLEU(tokenize="none", effective_order=True)
+    expected = [
+        judge.sentence_score(t, texts[:i] + texts[i + 1 :]).score / 100 for i, t in enumerate(texts)
+    ]
+    ours = self_bleu_scores(texts, smoothing="exp")
+    assert ours == pytest.approx(np.array(expected), abs=1e-12)
+
+
+def test_self_bleu_of_copies_is_one_and_of_strangers_zero():
+    assert self_bleu(["a b c d e"] * 3).value == pytest.approx(1)
+    assert self_bleu(["a b c d", "e f g h"]).value == 0
+    assert math.isnan(self_bleu(["a b"]).value)
+
+
+def test_self_bleu_by_hand():
+    """One reference each; unigram precision 2/3 and bigram 1/2, brevity 1 and exp(1 − 4/3)."""
+    ours = self_bleu_scores(["a b c", "a b d e"], 2, smoothing="none")
+    assert ours[0] == pytest.approx(math.exp(1 - 4 / 3) * math.sqrt(2 / 3 * 1 / 2))
+    assert ours[1] == pytest.approx(math.sqrt(2 / 4 * 1 / 3))
+
+
+@pytest.mark.parametrize("measure", [distinct_n, ead, self_bleu])
+def test_measures_at_a_smaller_size_have_an_error_and_a_size(measure):
+    texts = make_texts(60)
+    full, half = measure(texts), measure(texts, m=30)
+    assert (full.m, half.m) == (60, 30)
+    assert math.isnan(full.se)
+    assert half.se > 0
+    assert half.value != full.value
+
+
+def test_subsets_are_the_measure_of_those_texts():
+    texts = make_texts(20)
+    for measure in (distinct_n, self_bleu):
+        n = 2
+        one = measure(texts, n, m=19, repeats=200).value
+        left_out = [measure(texts[:i] + texts[i + 1 :], n).value for i in range(20)]
+        # 200 of the 20 possible subsets: each about 10 times
+        assert one == pytest.approx(np.mean(left_out), abs=4 * np.std(left_out) / math.sqrt(200))
+
+
+def reference_levenshtein(a, b):
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        new = [i]
+        for j, y in enumerate(b, 1):
+            new.append(min(row[j] + 1, new[-1] + 1, row[j - 1] + (x != y)))
+        row = new
+    return row[-1]
+
+
+@pytest.mark.parametrize("tokenizer", [None, str.split])
+def test_edit_diversity_equals_the_textbook_table(tokenizer):
+    texts = [*make_texts(12), *TEXTS]
+    parts = [tokenizer(t) if tokenizer else t for t in texts]
+    pairs = [
+        reference_levenshtein(a, b) / max(len(a), len(b), 1)
+        for i, a in enumerate(parts)
+        for b in parts[i + 1 :]
+    ]
+    ours = edit_diversity(texts, tokenizer=tokenizer)
+    assert ours.value == pytest.approx(np.mean(pairs), rel=1e-12)
+    assert ours.se > 0
+    own = [module._myers(a, parts)[j] for a in parts for j in range(len(parts))]
+    assert own == [reference_levenshtein(a, b) for a in parts for b in parts]
+
+
+@pytest.mark.peers
+def test_edit_distances_equal_rapidfuzz():
+    levenshtein = pytest.importorskip("rapidfuzz.distance").Levenshtein
+    texts = make_texts(25)
+    for a in texts:
+        expected = [levenshtein.distance(a, b) for b in texts]
+        assert module._myers(a, texts).tolist() == expected
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_embedding_diversity_equals_scipy(metric):
+    from scipy.spatial.distance import pdist
+
+    x = np.random.default_rng(0).normal(size=(50, 8))
+    ours = embedding_diversity(["t"] * 50, x, metric=metric)
+    pairs = pdist(x, metric)
+    assert ours.value == pytest.approx(pairs.mean(), rel=1e-12)
+    assert ours.se > 0
+
+
+def test_embedding_function_sees_every_text_once():
+    calls = []
+
+    def embed(texts):
+        calls.append(list(texts))
+        return np.array([[len(t), 1.0] for t in texts])
+
+    ours = embedding_diversity(["a", "bbb", "a", "cc"], embed)
+    assert calls == [["a", "bbb", "cc"]]
+    assert ours.n == 4
+    x = np.array([[1, 1], [3, 1], [1, 1], [2, 1.0]])
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    expected = vendi(unit @ unit.T).value
+    assert embedding_vendi(["a", "bbb", "a", "cc"], embed).value == pytest.approx(expected)
+    with pytest.raises(BadData, match="for 2 texts"):
+        embedding_diversity(["a", "b"], np.zeros((3, 2)))
