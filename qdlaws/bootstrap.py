@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from qdlaws.errors import BadData
 from qdlaws.law import Law, shape
-from qdlaws.regression import design
+from qdlaws.regression import polynomials
 
 __all__ = ["Refits", "bootstrap_refits", "refit"]
 
@@ -128,9 +128,9 @@ def _plane(x: Array, step: Array | None, memory: float) -> _Plane:
     if not x_hi > x_lo:
         raise BadData("x is constant; a law needs an x that moves")
     u = (x - x_lo) / (x_hi - x_lo)
-    designs = [design(u, u, reach, 1e-13) for reach in REACH]
+    designs = [polynomials(u, reach, 1e-13) for reach in REACH]
     wide = designs[-1]
-    basis, triangle = np.linalg.qr(_whiten(wide.columns[:, : wide.degree], step, memory))
+    basis, triangle = np.linalg.qr(_whiten(wide.columns, step, memory))
     tables = []
     for d, reach in zip(designs, REACH, strict=True):
         r = min(d.degree, len(triangle))  # the polynomials are nested, and so is the QR
@@ -138,7 +138,7 @@ def _plane(x: Array, step: Array | None, memory: float) -> _Plane:
         s = SPACING * np.arange(-half, half + 1)
         at = d.coefficients(shape(np.sinh(s)[:, None], d.nodes)) @ triangle[:r, : d.degree].T
         norm = np.sqrt((at[:, 1:] ** 2).sum(1))
-        tables.append(_Table(s, at[:, 1:] / norm[:, None], norm, at[:, 0]))
+        tables.append(_Table(np.asarray(s, float), at[:, 1:] / norm[:, None], norm, at[:, 0]))
     return _Plane(x_lo, x_hi, basis, float(triangle[0, 0]), tuple(tables))
 
 

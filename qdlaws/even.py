@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["evenly_spaced", "even_grams", "even_path", "sines"]
+__all__ = ["even_grams", "even_path", "evenly_spaced", "sines"]
 
 Array = npt.NDArray[np.float64]
 

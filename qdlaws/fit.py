@@ -251,7 +251,7 @@ def _fit_law(
         post = law_posterior(step, path.mean, y[rows], weight, straight=straight, **options)
     noise = float(np.median(path.noise))
     if straight:
-        curve = law_posterior(step, path.mean, y[rows], weight, effort=0.7, **options)
+        curve = law_posterior(step, path.mean, y[rows], weight, effort=0.6, **options)
         word, reasons = line_verdict(post, curve, x_name, y_name, span, noise)
     else:
         word, reasons = verdict(post, x_name, y_name, span, noise)

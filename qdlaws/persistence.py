@@ -43,12 +43,12 @@ Box = tuple[float, float, float, float]
 
 def reach(n: int) -> float:
     """The longest memory thought of, in lengths of the run; a short run may hide a longer one."""
-    return 0.35 + (52 / n) ** 1.5
+    return float(0.35 + (52 / n) ** 1.5)
 
 
 def tilt(n: int) -> float:
     """The power of ℓ in its prior: a short run cannot show how persistent its errors are."""
-    return (23 / n) ** 2.2
+    return float((23 / n) ** 2.2)
 
 
 def full_range(n: int, length: float) -> Box:

@@ -87,7 +87,7 @@ def law_posterior(
     for reach in (0.0,) if straight else KAPPA_REACH:
         kappa = np.sinh(np.linspace(-1, 1, 31) * np.arcsinh(reach)) if reach else np.zeros(1)
         coarse = design(u, z, kappa, 1e-5, nuisance, precision)
-        errors = error_models(n, length, full_range(n, length), effort)
+        errors = error_models(n, length, full_range(n, length), 0.8 * effort)
         grid = _weigh(coarse, t, n, errors, weight)
         mass = grid.weight.sum(0) * _widths(kappa)
         if max(mass[0], mass[-1]) < 1e-3 * mass.sum() or straight:
@@ -188,6 +188,8 @@ def _nuisance(
         q = pilot.q[0] * w / w.sum()
         slope = (q[:, None] * shape_slope(kappa[:, None], u)).sum(0)
         effect = slope[:, None] * wobble / width
+        length = np.sqrt((effect**2).sum(0))
+        effect = effect[:, length > 0.05 * length.max()]
         if np.sqrt((effect**2).sum(1).max()) > 0.02 * np.sqrt(pilot.rss[0].min() / len(z)):
             parts.append(effect)
             precisions.append(np.ones(effect.shape[1]))

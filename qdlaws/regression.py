@@ -16,9 +16,25 @@ import numpy.typing as npt
 from qdlaws.law import shape
 from qdlaws.noise import Grams, grams
 
-__all__ = ["Cells", "Design", "cells", "design"]
+__all__ = ["Cells", "Design", "Polynomials", "cells", "curvature_norm", "design", "polynomials"]
 
 Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomials:
+    """Chebyshev polynomials on the range of u, enough for every |κ| up to a reach."""
+
+    columns: Array  # (n, degree)
+    nodes: Array  # (degree,) values of u at the Chebyshev nodes
+
+    @property
+    def degree(self) -> int:
+        return len(self.nodes)
+
+    def coefficients(self, values: Array) -> Array:
+        """Coefficients (K, degree) of functions given by their values (K, degree) at the nodes."""
+        return np.asarray(values @ _transform(self.degree).T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +76,8 @@ def _degree(half: int, accuracy: float) -> int:
     from scipy.special import ive
 
     order = np.arange(1, 200)
-    return int(order[np.argmax(ive(order, half) < accuracy * ive(0, half))]) + 1
+    small = ive(order, half) < accuracy * ive(0, half)
+    return 1 + int(order[int(np.argmax(small))])
 
 
 @lru_cache(maxsize=64)
@@ -76,6 +93,16 @@ def _transform(degree: int) -> Array:
     return np.asarray(matrix)
 
 
+def polynomials(u: Array, reach: float, accuracy: float = 1e-9) -> Polynomials:
+    """The polynomials that carry every g_κ with |κ| ≤ ``reach`` on the data, to ``accuracy``."""
+    low, high = float(u.min()), float(u.max())
+    middle, half = (low + high) / 2, (high - low) / 2
+    degree = _degree(int(np.ceil(max(reach, 0.5) * half)), accuracy)
+    z = np.clip((u - middle) / half, -1.0, 1.0)
+    columns = np.asarray(np.polynomial.chebyshev.chebvander(z, degree - 1), float)
+    return Polynomials(columns, middle + half * np.cos(_angles(degree)))
+
+
 def design(
     u: Array,
     y: Array,
@@ -85,22 +112,14 @@ def design(
     precision: Array | None = None,
 ) -> Design:
     """Columns that span the shapes of these curvatures, and their derivatives, to ``accuracy``."""
-    low, high = float(u.min()), float(u.max())
-    middle, half = (low + high) / 2, (high - low) / 2
-    most = max(float(np.abs(kappa).max()), 0.5)
-    degree = _degree(int(np.ceil(most * half)), accuracy)
-    nodes, h = middle + half * np.cos(_angles(degree)), 1e-3
+    basis, h = polynomials(u, float(np.abs(kappa).max()), accuracy), 1e-3
     at = np.concatenate([kappa, kappa + h, kappa - h])
-    values = shape(at[:, None], nodes) @ _transform(degree).T  # Chebyshev coefficients
-    shapes, above, below = np.split(values, 3)
+    shapes, above, below = np.split(basis.coefficients(shape(at[:, None], basis.nodes)), 3)
     bends = (above - below) / (2 * h)
     # Neighbouring curvatures look alike: a few combinations of the polynomials carry them all.
     _, size, few = np.linalg.svd(np.concatenate([shapes, bends])[:, 1:], full_matrices=False)
     few = few[size > accuracy * size[0]].T
-    polynomials = np.polynomial.chebyshev.chebvander(
-        np.clip((u - middle) / half, -1.0, 1.0), degree - 1
-    )
-    columns = [np.ones((len(u), 1)), polynomials[:, 1:] @ few, y[:, None]]
+    columns = [np.ones((len(u), 1)), basis.columns[:, 1:] @ few, y[:, None]]
     if nuisance is not None:
         columns.append(nuisance)
     return Design(

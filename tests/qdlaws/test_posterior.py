@@ -145,8 +145,8 @@ def exact_shape(kappa, u):
 @pytest.mark.parametrize(("memory", "white"), [(1.0, 0.0), (5.0, 0.4), (30.0, 0.9)])
 def test_cells_are_generalised_least_squares(problem, kappa, memory, white):
     step, u, y, weight = problem
-    d = design(u, y, 10.0)
-    got = cells(d, step, np.array([kappa]), np.array([memory]), np.array([white]), weight)
+    d = design(u, y, np.array([kappa]))
+    got = cells(d, step, np.array([memory]), np.array([white]), weight)
     X = np.column_stack([np.ones(40), exact_shape(kappa, u)])
     beta, rss, cov, gram = generalised(X, y, dense_sigma(step, memory, white, weight))
     np.testing.assert_allclose([got.p[0, 0], got.q[0, 0]], beta, rtol=1e-6)
@@ -158,8 +158,8 @@ def test_cells_are_generalised_least_squares(problem, kappa, memory, white):
 def test_free_covariates_are_just_more_columns(problem):
     step, u, y, weight = problem
     extra = np.random.default_rng(0).standard_normal((40, 2))
-    d = design(u, y, 5.0, 1e-9, extra, np.zeros(2))
-    got = cells(d, step, np.array([2.0]), np.array([5.0]), np.array([0.4]), weight)
+    d = design(u, y, np.array([2.0]), 1e-9, extra, np.zeros(2))
+    got = cells(d, step, np.array([5.0]), np.array([0.4]), weight)
     X = np.column_stack([np.ones(40), exact_shape(2.0, u), extra])
     beta, rss, cov, _ = generalised(X, y, dense_sigma(step, 5.0, 0.4, weight))
     np.testing.assert_allclose([got.p[0, 0], got.q[0, 0]], beta[:2], rtol=1e-6)
@@ -171,8 +171,8 @@ def test_directions_of_the_path_are_errors_of_their_own(problem):
     """A column of prior precision 1 adds N·Nᵀ/σ² to Σ, σ² = S/(n − 2) at the fit itself."""
     step, u, y, _ = problem
     wobble = 0.3 * np.random.default_rng(0).standard_normal((40, 3))
-    d = design(u, y, 5.0, 1e-9, wobble, np.ones(3))
-    got = cells(d, step, np.array([2.0]), np.array([5.0]), np.array([0.4]))
+    d = design(u, y, np.array([2.0]), 1e-9, wobble, np.ones(3))
+    got = cells(d, step, np.array([5.0]), np.array([0.4]))
     X = np.column_stack([np.ones(40), exact_shape(2.0, u)])
     sigma = dense_sigma(step, 5.0, 0.4, np.ones(40))
     total, base = sigma, np.linalg.slogdet(sigma)[1]
@@ -193,7 +193,7 @@ def test_prior_of_the_curvature_is_the_projected_derivative():
     step, x, y = data(*CASES["white"])
     model = Model(step, x, y)
     kappa = np.array([-11.0, -2.0, -0.1, 0.1, 3.0, 11.0])
-    got = curvature_norm(design(model.u, y, 12.0), kappa)
+    got = curvature_norm(design(model.u, y, kappa))
     np.testing.assert_allclose(got, [model.j(k) for k in kappa], rtol=1e-4)
 
 
