@@ -1,0 +1,152 @@
+"""A bank of damped trends in log step: what one noisy series may do next. Pure functions of arrays.
+
+Each member is a small state-space model of a series y along the natural time τ of training
+
+    y_i = level(τ_i) + ε_i,     ε_i ~ N(0, σ²·r_i)
+    d level = v dτ + roam·σ dB
+    d v     = −(v − m·σ) dτ/memory + √(2/memory)·slope·σ dB',     m = drift·slope
+
+τ = log s with s the steps since the start, or (s/s_now)^power/power: at the present step both run
+alike, one unit is one e-fold. ``slope`` is the typical trend in units of the noise per e-fold,
+``drift`` its mean over runs in units of ``slope``, and after ``memory`` e-folds a trend is
+forgotten (the damped trend of Gardner & McKenzie 1985, in continuous time). The scale σ is
+integrated out, so a bank knows nothing of units. One forward pass of a Kalman filter (every member
+at once) gives the forecasts from the last row and, for the stacking, from every row before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Bank", "Filtered", "bank", "filtered"]
+
+Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+
+FORGET = 2.0
+"""How the noise forgets: an error at step s' counts (s'/s)² at step s, so what is estimated is the
+noise of late, not that of the first stormy steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """The members: arrays (K,) of their settings."""
+
+    slope: Array
+    roam: Array
+    memory: Array
+    power: Array
+    drift: Array
+
+    def __len__(self) -> int:
+        return len(self.slope)
+
+
+def bank(
+    slope: tuple[float, ...],
+    roam: tuple[float, ...],
+    memory: tuple[float, ...],
+    power: tuple[float, ...],
+    drift: tuple[float, ...],
+) -> Bank:
+    """Every combination of the settings, the last running fastest."""
+    grid = np.array(list(product(slope, roam, memory, power, drift)), float)
+    return Bank(*grid.T)
+
+
+@dataclass(frozen=True, eq=False)
+class Filtered:
+    """What every member knew at every row of a series."""
+
+    members: Bank
+    s: Array  # (n,) steps since the start
+    level: Array  # (n, K)
+    trend: Array  # (n, K)
+    cov: Array  # (n, K, 3) of level and trend in units of σ²: ll, lv, vv
+    sigma2: Array  # (n, K) the noise variance as seen so far
+    dof: Array  # (n,)
+
+    def ahead(self, rows: Rows, s: Array) -> tuple[Array, Array]:
+        """Mean and variance (T, K) of the level at s[t], as forecast from row rows[t]."""
+        b = self.members
+        d = _elapsed(self.s[rows, None], s[:, None], b.power, float(self.s[-1]))
+        _, move, (noise, _, _) = _transition(b, d)
+        sigma2 = self.sigma2[rows]
+        mean = b.drift * b.slope * np.sqrt(sigma2)
+        out = self.level[rows] + mean * d + (self.trend[rows] - mean) * move
+        ll, lv, vv = np.moveaxis(self.cov[rows], -1, 0)
+        return out, (ll + 2 * move * lv + move**2 * vv + noise) * sigma2
+
+
+def _elapsed(start: Array | float, stop: Array, power: Array, now: float) -> Array:
+    """τ(stop) − τ(start)."""
+    log = np.broadcast_to(np.log(stop / start), np.broadcast_shapes(np.shape(stop), power.shape))
+    safe = np.where(power > 0, power, 1.0)
+    with np.errstate(over="ignore"):
+        powered = ((stop / now) ** safe - (start / now) ** safe) / safe
+    return np.asarray(np.where(power > 0, powered, log))
+
+
+def _transition(b: Bank, d: Array) -> tuple[Array, Array, tuple[Array, Array, Array]]:
+    """Decay of the trend, what a unit of it moves the level, and the noise of the step / σ²."""
+    x = d / b.memory
+    decay, lost = np.exp(-x), -np.expm1(-x)
+    move = b.memory * lost
+    s2 = b.slope**2
+    # Integrated Ornstein–Uhlenbeck process with stationary variance s2; series for short steps.
+    small = x < 1e-3
+    ll = np.where(
+        small,
+        2 / 3 * s2 * d**3 / b.memory,
+        s2 * b.memory**2 * (2 * x - 3 + 4 * decay - decay**2),
+    )
+    lv = s2 * b.memory * lost**2
+    vv = s2 * -np.expm1(-2 * x)
+    return decay, move, (np.maximum(ll, 0) + b.roam**2 * d, lv, vv)
+
+
+def filtered(members: Bank, s: Array, y: Array, noise: Array) -> Filtered:
+    """One pass of the Kalman filter over y at s (increasing, positive), every member at once.
+
+    ``noise`` (n,) are the relative variances r of the readings.
+    """
+    n, k = len(y), len(members)
+    shape = (n, k)
+    level, trend, sigma2 = (np.empty(shape) for _ in range(3))
+    cov = np.empty((*shape, 3))
+    steps = _elapsed(s[:-1, None], s[1:, None], members.power, s[-1]) if n > 1 else np.empty((0, k))
+    decay, move, (q_ll, q_lv, q_vv) = _transition(members, steps)
+    mean = members.drift * members.slope
+    l, v = np.full(k, y[0]), np.zeros(k)  # v: the trend's distance from its mean
+    ll, lv, vv = np.full(k, noise[0]), np.zeros(k), members.slope**2
+    total = np.zeros(k)
+    keep = (s[:-1] / s[1:]) ** FORGET
+    dof = np.zeros(n)
+    prior = 1e-12 * max(float(np.var(y)), 1e-300)
+    for i in range(n):
+        if i:
+            m, e = move[i - 1], decay[i - 1]
+            scale = np.sqrt(sigma2[i - 1])
+            l = l + mean * scale * steps[i - 1] + m * v
+            v = e * v
+            ll = ll + 2 * m * lv + m * m * vv + q_ll[i - 1]
+            lv = e * (lv + m * vv) + q_lv[i - 1]
+            vv = e * e * vv + q_vv[i - 1]
+            f = ll + noise[i]
+            error = y[i] - l
+            total = total * keep[i - 1] + error * error / f
+            dof[i] = dof[i - 1] * keep[i - 1] + 1
+            gain_l, gain_v = ll / f, lv / f
+            l, v = l + gain_l * error, v + gain_v * error
+            vv = vv - gain_v * lv
+            lv = lv - gain_l * lv
+            ll = ll - gain_l * ll
+        level[i], trend[i] = l, v
+        cov[i, :, 0], cov[i, :, 1], cov[i, :, 2] = ll, lv, vv
+        sigma2[i] = total / max(dof[i], 1) + prior
+    trend += mean * np.sqrt(sigma2)
+    return Filtered(members, s, level, trend, cov, sigma2, dof)
