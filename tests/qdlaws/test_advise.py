@@ -1,0 +1,198 @@
+"""Advice: what it says on runs whose truth is known, and that it never says more than it may."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qdlaws import BadData, MissingColumn, RunLog
+from qdlaws.advise import Advice, Goal, advise
+from qdlaws.fit import fit
+from qdlaws.steer import steer
+
+N = 60
+
+
+def run(end: float = 0.6, n: int = N, noise: float = 0.005, seed: int = 0, a: float = 0.02):
+    """A concave law: D falls from .9 to ``end``, R = 1 − a·exp(4·D), H = 2·D − 1."""
+    g = np.random.default_rng(seed)
+    d = np.linspace(0.9, end, n)
+    return pd.DataFrame(
+        {
+            "step": 10.0 * np.arange(n),
+            "quality": 1 - a * np.exp(4 * d) + noise * g.normal(size=n),
+            "diversity": d + noise * g.normal(size=n),
+            "entropy": 2 * d - 1 + noise * g.normal(size=n),
+        }
+    )
+
+
+def log_of(frame: pd.DataFrame) -> RunLog:
+    return RunLog.from_frame(frame)
+
+
+KEYS = {
+    *("action", "checkpoint", "step", "entropy_target", "diversity_target"),
+    *("kl_factor", "reward_scale_factor", "confidence", "reasons"),
+}
+
+
+def test_the_json_is_the_documented_one():
+    advice = advise(fit(log_of(run())), Goal(min_diversity=0.7))
+    out = json.loads(json.dumps(advice.to_dict(), allow_nan=False))
+    assert set(out) == KEYS
+    assert out["step"] == 590
+    assert set(out["diversity_target"]) == {"low", "mid", "high", "level"}
+    none = advise(log_of(run()), Goal(budget_steps=100)).to_dict()
+    assert none["action"] == "stop"
+    assert none["kl_factor"] is None
+    assert none["diversity_target"] is None
+
+
+def test_a_broken_floor_stops_and_keeps_a_checkpoint_that_holds_it():
+    advice = advise(log_of(run(0.55)), Goal(min_diversity=0.7))
+    assert advice.action == "stop"
+    assert advice.confidence > 0.95
+    true = 0.9 - 0.35 * advice.checkpoint / 590
+    assert 0.695 < true < 0.75  # the lowest that is sure to hold, where quality is highest
+    assert advice.kl_factor > 1
+
+
+def test_near_the_floor_it_tightens_and_far_from_it_goes_on():
+    near = advise(log_of(run(0.705)), Goal(min_diversity=0.7))
+    assert near.action == "tighten"
+    assert near.kl_factor > 1
+    assert near.kl_factor * near.reward_scale_factor == pytest.approx(1)
+    far = advise(log_of(run(0.8)), Goal(min_diversity=0.7))
+    assert far.action == "continue"
+    assert far.kl_factor == 1
+
+
+def test_settled_above_the_floor_it_loosens_by_a_small_step():
+    frame = run(0.8)
+    frame.loc[30:, "diversity"] = 0.85 + 0.003 * np.random.default_rng(1).normal(size=30)
+    advice = advise(log_of(frame), Goal(min_diversity=0.7))
+    assert advice.action == "loosen"
+    assert 0.9 <= advice.kl_factor < 1
+    assert any("not both" in r for r in advice.reasons)
+    assert any("prior from other runs" in r for r in advice.reasons)
+    known = advise(log_of(frame), Goal(min_diversity=0.7), plant_gain=3.0)
+    assert any("as given" in r for r in known.reasons)
+    assert known.kl_factor > advice.kl_factor  # a strong plant needs a smaller step
+
+
+def test_the_entropy_target_follows_from_the_line():
+    advice = advise(log_of(run(0.71)), Goal(min_diversity=0.7))
+    target = advice.entropy_target
+    assert target.low <= 2 * advice.diversity_target.mid - 1 <= target.high
+    direct = advise(log_of(run(0.71)), Goal(min_entropy=0.4))
+    assert direct.entropy_target.low == 0.4
+    assert direct.action == "tighten"
+
+
+def test_a_price_has_its_operating_point():
+    """d(1 − .02·exp(4D))/dD = −λ at D* = ln(λ/.08)/4; λ = 1.2 gives .677."""
+    best = np.log(1.2 / 0.08) / 4
+    past = advise(log_of(run(0.55)), Goal(price=1.2))
+    assert past.action == "stop"
+    assert past.diversity_target.low <= best <= past.diversity_target.high
+    assert abs(0.9 - 0.35 * past.checkpoint / 590 - best) < 0.06
+    before = advise(log_of(run(0.76)), Goal(price=1.2))
+    assert before.action == "continue"
+
+
+def test_no_law_no_price():
+    frame = run()
+    frame["quality"] = 0.5 + 0.05 * np.random.default_rng(3).normal(size=N)
+    advice = advise(log_of(frame), Goal(price=1.0))
+    assert advice.action == "wait"
+    assert advice.kl_factor is None
+    assert advice.confidence is None
+    assert "unsupported" in advice.reasons[0]
+    rests = advise(log_of(frame), Goal(min_diversity=0.5))
+    assert any("rests on measured diversity alone" in r for r in rests.reasons)
+
+
+def test_gain_target_and_nothing():
+    flat = run(0.6)
+    flat["quality"] = np.minimum(flat["step"], 200) * 0.004
+    flat["quality"] += 0.01 * np.random.default_rng(0).normal(size=N)
+    assert advise(log_of(flat), Goal(min_gain_per_step=0.001)).action == "stop"
+    rising = log_of(run(0.6))
+    assert advise(rising, Goal(min_gain_per_step=1e-5)).action == "continue"
+    reached = advise(rising, Goal(target_quality=0.5))
+    assert reached.action == "stop"
+    assert "target of 0.5" in reached.reasons[0]
+    assert advise(rising).action == "continue"
+    falling = run(0.6)
+    falling["quality"] = falling["quality"].to_numpy()[::-1]
+    down = advise(log_of(falling))
+    assert down.action == "stop"
+    assert down.checkpoint < 200
+
+
+def test_contradictions_are_refused_with_the_reason():
+    log = log_of(run(0.55))
+    with pytest.raises(BadData, match=r"contradictory goals: at diversity 0.8 the law"):
+        advise(log, Goal(min_diversity=0.8, target_quality=0.75))
+    both = advise(log, Goal(min_diversity=0.8, target_quality=0.4))
+    assert isinstance(both, Advice)
+    with pytest.raises(MissingColumn, match="needs a diversity column"):
+        advise(RunLog.from_arrays(range(9), quality=np.arange(9.0)), Goal(min_diversity=0.5))
+    with pytest.raises(BadData, match="LawFits or a RunLog"):
+        advise(run())
+
+
+def test_too_few_readings_wait():
+    advice = advise(log_of(run().iloc[:2]), Goal(min_diversity=0.5))
+    assert advice.action == "wait"
+    assert advice.kl_factor is None
+    assert advise(log_of(run().iloc[:2])).action == "wait"
+
+
+def test_a_low_unique_share_is_a_warning():
+    frame = run()
+    frame["unique_share"] = np.linspace(1, 0.06, N)
+    advice = advise(log_of(frame), Goal(min_diversity=0.5))
+    assert any("only 6% of the samples are unique" in r for r in advice.reasons)
+    frame["unique_share"] = 0.9
+    assert not any("unique" in r for r in advise(log_of(frame)).reasons)
+
+
+def test_the_control_law_in_closed_loop_holds_the_floor():
+    """A first-order lag on a static curve D(u) = .9 − .065·u, read every evaluation with noise."""
+    shares, worst = [], []
+    for seed in range(12):
+        g = np.random.default_rng(seed)
+        u, d, y = 0.5, 0.88, []
+        for _ in range(120):
+            d += 0.4 * (0.9 - 0.065 * u - d)
+            y.append(d + 0.004 * g.normal())
+            du = steer(np.arange(len(y)), np.array(y), 0.65, 0.065, np.full(len(y), 0.004)).du
+            u += 0.0 if np.isnan(du) else du
+        worst.append(d if len(y) < 10 else min(y[10:]))
+        shares.append((0.9 - d) / 0.25)
+    assert min(worst) > 0.635  # a reading is off by .004, the floor is .65
+    assert np.mean(shares) > 0.9
+
+
+def test_steer_on_few_readings_only_tightens():
+    known = np.full(2, 0.004)
+    low = steer(np.arange(2.0), np.array([0.6, 0.61]), 0.65, 0.065, known)
+    assert low.du < 0
+    assert np.isnan(steer(np.arange(2.0), np.array([0.8, 0.8]), 0.65, 0.065, known).du)
+    assert np.isnan(steer(np.arange(2.0), np.array([0.6, 0.6]), 0.65, 0.065).du)
+    assert np.isnan(steer(np.arange(2.0), np.full(2, np.nan), 0.65, 0.065).level)
+
+
+def test_importing_advise_loads_nothing_heavy():
+    heavy = "('torch', 'rdkit', 'matplotlib', 'lmfit', 'statsmodels', 'scipy.stats', 'joblib')"
+    code = (
+        f"import sys, qdlaws.advise, qdlaws.fleet, qdlaws.frontier; "
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
