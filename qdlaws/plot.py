@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +42,16 @@ STYLE: Any = {
 }
 
 
+@contextmanager
+def _style() -> Iterator[Any]:
+    """pyplot with our style in force."""
+    import matplotlib.pyplot as plt
+
+    plt.draw_if_interactive()  # loads the backend: what it switches on must outlive the style
+    with plt.rc_context(STYLE):
+        yield plt
+
+
 def plot_law(
     law: LawFit,
     ax: Axes | None = None,
@@ -52,9 +64,7 @@ def plot_law(
     The band is that of the law itself (confidence); new readings scatter around it. The ceiling is
     drawn where x = 0 is within reach of the data, the operating point where a ``price`` is given.
     """
-    import matplotlib.pyplot as plt
-
-    with plt.rc_context(STYLE):
+    with _style() as plt:
         if ax is None:
             _, ax = plt.subplots(figsize=(4.2, 3.2), layout="constrained")
         _readings(law, ax, colorbar)
@@ -150,9 +160,7 @@ def plot_fits(fits: LawFits, price: float | None = None) -> Figure:
 
 def plot_user(fit: UserFit, ax: Axes | None = None) -> Axes:
     """A user's own model through its data, with the widened delta-method band."""
-    import matplotlib.pyplot as plt
-
-    with plt.rc_context(STYLE):
+    with _style() as plt:
         if ax is None:
             _, ax = plt.subplots(figsize=(4.2, 3.2), layout="constrained")
         grid = np.linspace(fit.x.min(), fit.x.max(), 160)

@@ -1,0 +1,61 @@
+# Source of the notebook of the same name; make it with: python notebooks/build.py
+
+# %% [markdown]
+# # Many runs
+#
+# Is the law a property of the task, or of how one happened to train? Eight runs on one reward: two
+# learning rates, four seeds each.
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+import qdlaws as qd
+
+paths = sorted(Path("../data/sweep").iterdir())
+names = [path.name for path in paths]
+fits = [qd.fit(qd.read(path)) for path in paths]
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
+for name, run in zip(names, fits, strict=True):
+    colour = "tab:blue" if "0.3" in name else "tab:orange"
+    left.plot(run.log.step, run.log.quality, color=colour, lw=1, label=name[:8])
+    right.plot(run.log.diversity, run.log.quality, ".", color=colour, ms=3)
+left.set(xlabel="step", ylabel="quality", title="against steps: two speeds")
+right.set(xlabel="diversity", ylabel="quality", title="against diversity: one law?")
+left.legend(*[part[::4] for part in left.get_legend_handles_labels()]);
+
+# %% [markdown]
+# The clock differs by a factor of three, the law hardly. `compare` asks whether all runs share one
+# law, and if not, which coefficient differs:
+
+# %%
+same = qd.compare(fits, names=names)
+print(same.summary())
+
+# %% [markdown]
+# A single p-value says that runs differ, not by how much. `fleet` is the mixed model behind the
+# table: the mean over runs, and the spread between them.
+
+# %%
+fleet = qd.fleet(fits, names=names)
+print(fleet.summary())
+fleet.plot();
+
+# %% [markdown]
+# So one knows what a ninth run would be like before it is started, which is what early forecasts
+# and plans rest on:
+
+# %%
+at = [0.2, 0.4, 0.6, 0.8]
+fleet.predict(at).round(3)
+
+# %% [markdown]
+# Runs on *different* tasks do not share a law, and the comparison says so:
+
+# %%
+tasks = ("additive", "bigram", "motif")
+other = qd.compare([qd.read(f"../data/runs/{name}") for name in tasks], names=tasks)
+other.plot()
+print(other.summary())

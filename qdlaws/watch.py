@@ -1,0 +1,200 @@
+"""watch(path): follow a log that grows, and give advice anew whenever it has.
+
+Looking often does not spoil the advice: :func:`qdlaws.advise.advise` rests its calls to stop on
+statements that hold at every peek (statistics of :mod:`qdlaws.anytime`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qdlaws.errors import BadData, QdlawsError
+from qdlaws.plain import plain
+from qdlaws.whole import write_whole
+
+if TYPE_CHECKING:
+    from qdlaws.advise import Advice
+    from qdlaws.goal import Goal
+    from qdlaws.runlog import RunLog
+
+__all__ = ["Update", "watch"]
+
+SHARE = 0.25
+"""The most of one core that reading and fitting may take: long logs are looked at less often."""
+
+MOST_FILES = 20_000
+"""Files of a folder that are looked at for changes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What was found at one look; ``advice`` is None while the log cannot be judged."""
+
+    source: str
+    step: float | None
+    n: int
+    advice: Advice | None
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The advice as ``qdlaws advise --json`` gives it, with the log's name and last step."""
+        out: dict[str, Any] = {} if self.advice is None else self.advice.to_dict()
+        rest = {"source": self.source, "last_step": self.step, "n": self.n}
+        if self.reason:
+            rest["reason"] = self.reason
+        whole: dict[str, Any] = plain(out | rest)
+        return whole
+
+    def __str__(self) -> str:
+        where = "no steps yet" if self.step is None else f"step {self.step:g} ({self.n} rows)"
+        if self.advice is None:
+            return f"{where}: {self.reason}"
+        said = self.advice
+        sure = "" if said.confidence is None else f" ({said.confidence:.0%} sure)"
+        why = f": {said.reasons[0]}" if said.reasons else ""
+        return f"{where}: {said.action}{sure}{why}"
+
+
+def watch(
+    path: str | PathLike[str],
+    goal: Goal | None = None,
+    *,
+    every: float = 10.0,
+    write: str | PathLike[str] | None = None,
+    stop_file: str | PathLike[str] | None = None,
+    signal_pid: int | None = None,
+    max_updates: int | None = None,
+    reader: Callable[[Path], RunLog] | None = None,
+) -> Iterator[Update]:
+    """An update whenever the log at ``path`` has changed; the first one at once.
+
+    Parameters
+    ----------
+    path : a log that may still grow, or not be there yet
+    goal : what is wanted of the run
+    every : seconds between looks; more where a look itself takes long
+    write : file that always holds the newest advice, replaced in one move
+    stop_file : file to create when the advice is to stop, for a trainer that looks for it
+    signal_pid : process to send SIGUSR1, once, when the advice is to stop
+    max_updates : end after so many updates
+    reader : how to read the path; :func:`qdlaws.read` by default
+    """
+    if not every > 0:
+        raise BadData(f"every is {every!r}, a number of seconds above 0 was needed")
+    path = Path(path)
+    process = None if signal_pid is None else _Process.find(signal_pid)
+    return _updates(path, goal, every, write, stop_file, process, max_updates, reader)
+
+
+def _updates(
+    path: Path,
+    goal: Goal | None,
+    every: float,
+    write: str | PathLike[str] | None,
+    stop_file: str | PathLike[str] | None,
+    process: _Process | None,
+    max_updates: int | None,
+    reader: Callable[[Path], RunLog] | None,
+) -> Iterator[Update]:
+    seen: Any = None
+    stopped, count = False, 0
+    while max_updates is None or count < max_updates:
+        began = time.monotonic()
+        now = _looks(path)
+        if now != seen or not count:
+            seen, count = now, count + 1
+            update = _look(path, goal, reader)
+            if write is not None and update.advice is not None:
+                write_whole(write, json.dumps(update.to_dict(), ensure_ascii=False) + "\n")
+            if not stopped and update.advice is not None and update.advice.action == "stop":
+                stopped = True
+                if stop_file is not None:
+                    write_whole(stop_file, f"{update}\n")
+                if process is not None:
+                    process.signal()
+            yield update
+            if count == max_updates:
+                return
+        spent = time.monotonic() - began
+        time.sleep(max(every - spent, spent * (1 / SHARE - 1), 0.01))
+
+
+def _look(path: Path, goal: Goal | None, reader: Callable[[Path], RunLog] | None) -> Update:
+    """Reads, fits and advises; what goes wrong is the reason of an update without advice."""
+    from qdlaws.advise import advise
+    from qdlaws.readers import read
+
+    step, n = None, 0
+    try:
+        log = (reader or read)(path)
+        step, n = float(log.step[-1]), len(log)
+        return Update(str(path), step, n, advise(log, goal))
+    except QdlawsError as error:
+        return Update(str(path), step, n, None, " ".join(str(error).split()))
+
+
+def _looks(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of every file of a log; empty while there is none."""
+    found = []
+    try:
+        if path.is_dir():
+            names = (os.path.join(top, f) for top, _, files in os.walk(path) for f in files)
+            paths = [Path(name) for name, _ in zip(names, range(MOST_FILES), strict=False)]
+        else:
+            paths = [path]
+        for name in paths:
+            stat = name.stat()
+            found.append((str(name), stat.st_size, stat.st_mtime_ns))
+    except OSError:  # a file that goes away between listing and looking counts as a change
+        found.append(("", len(found), 0))
+    return tuple(sorted(found))
+
+
+# ---------------------------------------------------------------------- acting on the outside
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A process of the user's, told from a later one that has got the same number."""
+
+    pid: int
+    born: str
+
+    @classmethod
+    def find(cls, pid: int) -> _Process:
+        """The running process; an error where there is none, or none that may be signalled."""
+        if pid <= 1 or pid == os.getpid():
+            raise BadData(f"process {pid} cannot be the trainer; its process number was needed")
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            raise BadData(f"there is no process {pid}") from None
+        except PermissionError:
+            raise BadData(f"process {pid} is not yours to signal") from None
+        return cls(pid, _born(pid))
+
+    def signal(self) -> None:
+        """Sends SIGUSR1, unless the process has ended or another one has got its number."""
+        if _born(self.pid) != self.born:
+            return
+        try:
+            os.kill(self.pid, signal.SIGUSR1)
+        except OSError:
+            return
+
+
+def _born(pid: int) -> str:
+    """When the process was started, where the system tells (Linux); else empty."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]
