@@ -182,7 +182,7 @@ def collect(
     reps: int,
     peer_reps: int,
     processes: int,
-    part: slice = slice(None),  # noqa: B008  (a slice is immutable)
+    part: slice = slice(None),
 ) -> list[Result]:
     """Run what is not in the cache; the results of what is complete."""
     ours, theirs = fingerprint(), fingerprint("bootstrap", "law", "regression")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
-from coverage import KAPPA, N, SIGMA, X_NOISE, Cell, Result
+from coverage import KAPPA, SIGMA, X_NOISE, Cell, N, Result
 from simulate import ERRORS, MIXED
 
 NAMES = ("inside", "edge", "beyond", "ceiling")

@@ -80,7 +80,7 @@ def one_law(times: int) -> list[str]:
     def ours() -> None:
         law = fit(log).rd
         assert law is not None
-        law.params, law.ceiling(), law.exchange_rate(0.7), law.diversity_for(0.7)  # noqa: B018
+        law.params, law.ceiling(), law.exchange_rate(0.7), law.diversity_for(0.7)
 
     here = seconds(ours, times)
     there = seconds(lambda: with_lmfit(run.x, run.y, LAW), 3)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from coverage_report import markdown, slack
 from jobs import fingerprint, run_jobs
-from simulate import ERRORS, X_LO, Run, clock, cramer_rao, draw_errors, slow, true_law
+from simulate import ERRORS, Run, clock, cramer_rao, draw_errors, slow, true_law
 
 from qdlaws.law import Law
 

@@ -12,7 +12,7 @@ import qdlaws as qd
 log = qd.read("../data/runs/additive")  # any tool's log; recognised by content
 early = log[:150]
 fits = qd.fit(early)
-fits.plot();
+fits.plot()
 
 # %% [markdown]
 # Three laws: quality on diversity, quality on entropy, entropy on diversity. The points run from
@@ -26,7 +26,7 @@ fits.rd
 
 # %%
 forecast = qd.forecast(fits, horizon=120)
-forecast.plot();
+forecast.plot()
 
 # %%
 forecast

@@ -24,7 +24,7 @@ for name, run in zip(names, fits, strict=True):
     right.plot(run.log.diversity, run.log.quality, ".", color=colour, ms=3)
 left.set(xlabel="step", ylabel="quality", title="against steps: two speeds")
 right.set(xlabel="diversity", ylabel="quality", title="against diversity: one law?")
-left.legend(*[part[::4] for part in left.get_legend_handles_labels()]);
+left.legend(*[part[::4] for part in left.get_legend_handles_labels()])
 
 # %% [markdown]
 # The clock differs by a factor of three, the law hardly. `compare` asks whether all runs share one
@@ -41,7 +41,7 @@ print(same.summary())
 # %%
 fleet = qd.fleet(fits, names=names)
 print(fleet.summary())
-fleet.plot();
+fleet.plot()
 
 # %% [markdown]
 # So one knows what a ninth run would be like before it is started, which is what early forecasts

@@ -28,7 +28,7 @@ choice = qd.advise(noisy, goal).choice
 figure, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
 choice.plot(ax=ax)
 ax.plot(log.step, log.quality, color="black", lw=1, ls=":", label="400 samples")
-ax.legend();
+ax.legend()
 
 # %% [markdown]
 # The band is what is known of each checkpoint's *true* quality, given the readings of all of them.

@@ -1,17 +1,34 @@
 """qdlaws: the laws of quality, diversity and entropy along an RL fine-tuning run."""
 
+from qdlaws.advise import Advice, advise
+from qdlaws.backtest import Backtest, backtest
 from qdlaws.errors import BadData, BadLog, MissingColumn, NotEnoughData, QdlawsError
 from qdlaws.fit import LawFits, fit
+from qdlaws.fleet import Comparison, Fleet, compare, fleet
+from qdlaws.forecast import Forecast, forecast
+from qdlaws.frontier import Frontier, frontier
+from qdlaws.goal import Goal
 from qdlaws.kinds import EntropyKind
 from qdlaws.law import Interval, Law
 from qdlaws.lawfit import LawFit
+from qdlaws.learn import learn_prior
+from qdlaws.prior import ForecastPrior
 from qdlaws.readers import read
+from qdlaws.report import report
 from qdlaws.runlog import RunLog
 
 __all__ = [
+    "Advice",
+    "Backtest",
     "BadData",
     "BadLog",
+    "Comparison",
     "EntropyKind",
+    "Fleet",
+    "Forecast",
+    "ForecastPrior",
+    "Frontier",
+    "Goal",
     "Interval",
     "Law",
     "LawFit",
@@ -20,6 +37,14 @@ __all__ = [
     "NotEnoughData",
     "QdlawsError",
     "RunLog",
+    "advise",
+    "backtest",
+    "compare",
     "fit",
+    "fleet",
+    "forecast",
+    "frontier",
+    "learn_prior",
     "read",
+    "report",
 ]

@@ -7,14 +7,34 @@ prints one JSON object and nothing else on stdout. Bad input is one line on stde
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qdlaws.cli_show import report_command, watch_command
 from qdlaws.errors import QdlawsError
+from qdlaws.options import (
+    Budget,
+    Diversity,
+    Entropy,
+    Horizon,
+    Json,
+    Level,
+    Logs,
+    MinDiversity,
+    MinEntropy,
+    MinGain,
+    Price,
+    Quality,
+    Series,
+    Step,
+    TargetQuality,
+    goal_of,
+    print_json,
+    reader_of,
+)
 
 if TYPE_CHECKING:
     from qdlaws.fit import LawFits
@@ -29,17 +49,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Logs = Annotated[
-    list[Path], typer.Argument(metavar="LOG...", help="File or folder of any supported tool.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Level = Annotated[float, typer.Option(help="Level of the intervals.")]
-Quality = Annotated[str | None, typer.Option(help="Column to take for quality.")]
-Diversity = Annotated[str | None, typer.Option(help="Column to take for diversity.")]
-Entropy = Annotated[str | None, typer.Option(help="Column to take for entropy.")]
-Step = Annotated[str | None, typer.Option(help="Column to take for the step.")]
-Series = Annotated[str, typer.Option(help="auto, train or eval.")]
 
 
 def main() -> None:
@@ -70,9 +79,7 @@ def fit_command(
     step: Step = None,
     series: Series = "auto",
     plot: Annotated[Path | None, typer.Option(help="Write the pictures to this file.")] = None,
-    price: Annotated[
-        float | None, typer.Option(help="Price of diversity: mark the operating point.")
-    ] = None,
+    price: Price = None,
     regimes: Annotated[str, typer.Option(help="separate, shared or ignore marks.")] = "separate",
     classical: Annotated[
         bool, typer.Option(help="Set lmfit, the HAC line and residual tests beside ours.")
@@ -85,15 +92,15 @@ def fit_command(
 
     Example: qdlaws fit runs/grpo-3 --plot laws.png
     """
-    columns = {"quality": quality, "diversity": diversity, "entropy": entropy, "step": step}
+    read = reader_of(quality, diversity, entropy, step, series)
     results = []
     for path in logs:
-        fits = _fit(_read(path, columns, series), level=level, regimes=regimes)
+        fits = _fit(read(path), level=level, regimes=regimes)
         results.append((fits, _certificates(fits) if certificate else {}))
     if plot is not None:
-        _save_plots([fits for fits, _ in results], plot, price)
+        _save_plots([fits for fits, _ in results], plot, price=price)
     if json_:
-        _print_json([_fit_json(fits, certificates) for fits, certificates in results])
+        print_json([_fit_json(fits, certificates) for fits, certificates in results])
         return
     for fits, certificates in results:
         print(fits.summary(classical))
@@ -126,36 +133,165 @@ def _certificates(fits: LawFits) -> dict[str, Any]:
     }
 
 
-def _read(path: Path, columns: dict[str, str | None], series: str) -> RunLog:
-    from qdlaws.readers import read
-
-    named = {name: column for name, column in columns.items() if column is not None}
-    return read(path, series=series, **named)  # type: ignore[arg-type]
-
-
 def _fit(log: RunLog, **options: Any) -> LawFits:
     from qdlaws.fit import fit
 
     return fit(log, **options)
 
 
-def _save_plots(all_fits: list[LawFits], path: Path, price: float | None) -> None:
+def _save_plots(results: list[Any], path: Path, **options: Any) -> None:
     """One picture a run; several runs get numbered files."""
+    _agg()
+    for i, result in enumerate(results):
+        name = path if len(results) == 1 else path.with_stem(f"{path.stem}-{i + 1}")
+        _save(result.plot(**options), name)
+
+
+def _agg() -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    for i, fits in enumerate(all_fits):
-        name = path if len(all_fits) == 1 else path.with_stem(f"{path.stem}-{i + 1}")
-        try:
-            fits.plot(price=price).savefig(name)
-        except (OSError, ValueError) as error:
-            raise QdlawsError(f"cannot write {name}: {error}") from None
 
 
-def _print_json(results: list[dict[str, Any]]) -> None:
-    """One object: the result itself for one log, ``{"runs": [...]}`` for several."""
-    whole = results[0] if len(results) == 1 else {"runs": results}
-    print(json.dumps(whole, allow_nan=False, ensure_ascii=False))
+def _save(figure: Any, path: Path) -> None:
+    try:
+        figure.savefig(path)
+    except (OSError, ValueError) as error:
+        raise QdlawsError(f"cannot write {path}: {error}") from None
+
+
+@app.command("forecast")
+def forecast_command(
+    logs: Logs,
+    horizon: Horizon = None,
+    json_: Json = False,
+    level: Level = 0.8,
+    quality: Quality = None,
+    diversity: Diversity = None,
+    entropy: Entropy = None,
+    step: Step = None,
+    series: Series = "auto",
+    plot: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
+) -> None:
+    """Where quality, diversity and entropy will be, with intervals.
+
+    Example: qdlaws forecast runs/grpo-3 --horizon 500
+    """
+    from qdlaws.forecast import forecast
+
+    read, results = reader_of(quality, diversity, entropy, step, series), []
+    for path in logs:
+        log = read(path)
+        ahead = horizon if horizon is not None else max((log.step[-1] - log.step[0]) / 2, 1.0)
+        results.append(forecast(_fit_or_log(log), ahead, level=level))
+    if plot is not None:
+        _save_plots(results, plot)
+    if json_:
+        print_json([result.to_dict() for result in results])
+        return
+    print("\n\n".join(str(result) for result in results))
+
+
+@app.command("advise")
+def advise_command(
+    logs: Logs,
+    json_: Json = False,
+    quality: Quality = None,
+    diversity: Diversity = None,
+    entropy: Entropy = None,
+    step: Step = None,
+    series: Series = "auto",
+    min_diversity: MinDiversity = None,
+    min_entropy: MinEntropy = None,
+    price: Price = None,
+    target_quality: TargetQuality = None,
+    min_gain_per_step: MinGain = None,
+    budget_steps: Budget = None,
+) -> None:
+    """Stop, go on, wait, tighten or loosen; which checkpoint to keep; and why.
+
+    Example: qdlaws advise runs/grpo-3 --min-diversity 0.7
+    """
+    from qdlaws.advise import advise
+
+    goal = goal_of(
+        min_diversity, min_entropy, price, target_quality, min_gain_per_step, budget_steps
+    )
+    read = reader_of(quality, diversity, entropy, step, series)
+    results = [advise(_fit_or_log(read(path)), goal) for path in logs]
+    if json_:
+        print_json([result.to_dict() for result in results])
+        return
+    for path, result in zip(logs, results, strict=True):
+        print(f"{path}\n{result}" if len(logs) > 1 else result)
+
+
+@app.command("compare")
+def compare_command(
+    logs: Logs,
+    json_: Json = False,
+    quality: Quality = None,
+    diversity: Diversity = None,
+    entropy: Entropy = None,
+    step: Step = None,
+    series: Series = "auto",
+    plot: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
+) -> None:
+    """Do these runs share one law? Which coefficient differs?
+
+    Example: qdlaws compare runs/*
+    """
+    from qdlaws.fleet import compare
+
+    read = reader_of(quality, diversity, entropy, step, series)
+    found = compare([read(path) for path in logs], names=[str(path) for path in logs])
+    if plot is not None:
+        _agg()
+        _save(found.plot().figure, plot)
+    if json_:
+        print_json([found.to_dict()])
+        return
+    print(found.summary())
+
+
+@app.command("backtest")
+def backtest_command(
+    logs: Logs,
+    column: Annotated[str, typer.Option(help="quality, diversity or entropy.")] = "quality",
+    json_: Json = False,
+    level: Level = 0.8,
+    quality: Quality = None,
+    diversity: Diversity = None,
+    entropy: Entropy = None,
+    step: Step = None,
+    series: Series = "auto",
+) -> None:
+    """What the forecasts would have been earlier in the run, judged by what came.
+
+    Example: qdlaws backtest runs/grpo-3
+    """
+    from qdlaws.backtest import backtest
+
+    read = reader_of(quality, diversity, entropy, step, series)
+    results = [backtest(read(path), column, level=level) for path in logs]
+    if json_:
+        print_json([result.to_dict() for result in results])
+        return
+    print("\n\n".join(str(result) for result in results))
+
+
+app.command("report")(report_command)
+app.command("watch")(watch_command)
+
+
+def _fit_or_log(log: RunLog) -> LawFits | RunLog:
+    """The fitted laws, or the log itself where no law can be tried (one column, few points)."""
+    from qdlaws.errors import MissingColumn, NotEnoughData
+
+    try:
+        return _fit(log)
+    except (MissingColumn, NotEnoughData):
+        return log
 
 
 if __name__ == "__main__":

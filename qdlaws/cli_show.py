@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from qdlaws.goal import Goal
+from qdlaws.options import (
+    Budget,
+    Diversity,
+    Entropy,
+    Horizon,
+    Json,
+    Level,
+    Log,
+    Logs,
+    MinDiversity,
+    MinEntropy,
+    MinGain,
+    Price,
+    Quality,
+    Series,
+    Step,
+    TargetQuality,
+    goal_of,
+    reader_of,
+)
 
 __all__ = ["report_command", "watch_command"]
-
-Logs = Annotated[
-    list[Path], typer.Argument(metavar="LOG...", help="File or folder of any supported tool.")
-]
-Log = Annotated[Path, typer.Argument(metavar="LOG", help="A log that may still grow.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-Level = Annotated[float, typer.Option(help="Level of the intervals.")]
-Quality = Annotated[str | None, typer.Option(help="Column to take for quality.")]
-Diversity = Annotated[str | None, typer.Option(help="Column to take for diversity.")]
-Entropy = Annotated[str | None, typer.Option(help="Column to take for entropy.")]
-Step = Annotated[str | None, typer.Option(help="Column to take for the step.")]
-Series = Annotated[str, typer.Option(help="auto, train or eval.")]
-MinDiversity = Annotated[float | None, typer.Option(help="Goal: diversity to keep.")]
-MinEntropy = Annotated[float | None, typer.Option(help="Goal: entropy to keep.")]
-Price = Annotated[
-    float | None, typer.Option(help="Goal: what a unit of diversity is worth in quality.")
-]
-TargetQuality = Annotated[float | None, typer.Option(help="Goal: quality that is enough.")]
-MinGain = Annotated[
-    float | None, typer.Option("--min-gain-per-step", help="Goal: stop below this gain.")
-]
-Budget = Annotated[float | None, typer.Option("--budget-steps", help="Goal: last step to run.")]
 
 
 def report_command(
@@ -49,9 +44,7 @@ def report_command(
     entropy: Entropy = None,
     step: Step = None,
     series: Series = "auto",
-    horizon: Annotated[
-        float | None, typer.Option(help="Steps to forecast; by default half of those run.")
-    ] = None,
+    horizon: Horizon = None,
     certificates: Annotated[
         bool | None,
         typer.Option(help="Check the intervals by simulation; by default for up to 4 runs."),
@@ -69,8 +62,9 @@ def report_command(
     """
     from qdlaws.report import report
 
-    goal = _goal(min_diversity, min_entropy, price, target_quality, min_gain_per_step, budget_steps)
-    columns = {"quality": quality, "diversity": diversity, "entropy": entropy, "step": step}
+    goal = goal_of(
+        min_diversity, min_entropy, price, target_quality, min_gain_per_step, budget_steps
+    )
     written = report(
         logs,
         out,
@@ -78,7 +72,7 @@ def report_command(
         horizon=horizon,
         level=level,
         certificates=certificates,
-        reader=_reader(columns, series),
+        reader=reader_of(quality, diversity, entropy, step, series),
     )
     print(json.dumps({"report": str(written)}, ensure_ascii=False) if json_ else written)
 
@@ -116,8 +110,9 @@ def watch_command(
     """
     from qdlaws.watch import watch
 
-    goal = _goal(min_diversity, min_entropy, price, target_quality, min_gain_per_step, budget_steps)
-    columns = {"quality": quality, "diversity": diversity, "entropy": entropy, "step": step}
+    goal = goal_of(
+        min_diversity, min_entropy, price, target_quality, min_gain_per_step, budget_steps
+    )
     updates = watch(
         log,
         goal,
@@ -126,7 +121,7 @@ def watch_command(
         stop_file=stop_file,
         signal_pid=signal_pid,
         max_updates=1 if once else None,
-        reader=_reader(columns, series),
+        reader=reader_of(quality, diversity, entropy, step, series),
     )
     try:
         for update in updates:
@@ -137,31 +132,3 @@ def watch_command(
 
 def _line(values: dict[str, Any]) -> str:
     return json.dumps(values, allow_nan=False, ensure_ascii=False)
-
-
-def _goal(
-    min_diversity: float | None,
-    min_entropy: float | None,
-    price: float | None,
-    target_quality: float | None,
-    min_gain_per_step: float | None,
-    budget_steps: float | None,
-) -> Goal:
-    from qdlaws.goal import Goal
-
-    return Goal(
-        min_diversity=min_diversity,
-        min_entropy=min_entropy,
-        price=price,
-        target_quality=target_quality,
-        min_gain_per_step=min_gain_per_step,
-        budget_steps=budget_steps,
-    )
-
-
-def _reader(columns: dict[str, str | None], series: str) -> Any:
-    """``read`` with the columns that were named on the command line."""
-    from qdlaws.readers import read
-
-    named = {name: column for name, column in columns.items() if column is not None}
-    return partial(read, series=series, **named)  # type: ignore[arg-type]

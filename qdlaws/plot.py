@@ -47,7 +47,7 @@ def _style() -> Iterator[Any]:
     """pyplot with our style in force."""
     import matplotlib.pyplot as plt
 
-    plt.draw_if_interactive()  # loads the backend: what it switches on must outlive the style
+    plt.draw_if_interactive()  # type: ignore[no-untyped-call]  # loads the backend: what it switches on must outlive the style
     with plt.rc_context(STYLE):
         yield plt
 

@@ -54,7 +54,7 @@ class Design:
 
     @property
     def size(self) -> int:
-        return self.shapes.shape[1]
+        return int(self.shapes.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
