@@ -10,6 +10,10 @@ demo: $(STAMP)
 	@echo "== reading an example run, fitting its three laws, drawing them"
 	@mkdir -p out
 	@$(BIN)/qdlaws fit data/runs/additive --price 0.5 --plot out/laws.png
+	@echo "== forecasting and advising, with a floor on diversity of 0.4"
+	@$(BIN)/qdlaws forecast data/runs/additive
+	@$(BIN)/qdlaws advise data/runs/additive --min-diversity 0.4
+	@$(BIN)/qdlaws report data/runs/* --out out/report.html --min-diversity 0.4
 
 test: lint types fast
 
