@@ -21,7 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from qdlaws.bestof import best_of
 from qdlaws.errors import BadData, NotEnoughData
+from qdlaws.plain import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,8 +136,8 @@ class Frontier:
             "dropped": self.dropped,
             "start": self.start,
             "kl_end": self.kl_end,
-            "frontier": _records(self.table),
-            "best_of_n": _records(self.best_of),
+            "frontier": plain(self.table.to_dict("records")),
+            "best_of_n": plain(self.best_of.to_dict("records")),
         }
 
     def plot(self, ax: Axes | None = None, run: RunLog | None = None) -> Axes:
@@ -200,7 +202,7 @@ def frontier(
     etas = np.append(top * np.linspace(0, 1, points) ** 1.5, 1.5 * top)
     rows = [_row(table, surprise, float(eta)) for eta in etas]
     ns = [2**k for k in range(int(np.log2(count.min())) + 1)]
-    best = pd.DataFrame([_best_of(table, n) for n in ns])
+    best = pd.DataFrame([best_of(table, n, LEAST_ESS) for n in ns])
     return Frontier(pd.DataFrame(rows), best, table, surprise, dropped)
 
 
@@ -294,79 +296,3 @@ def _solve(rewards: Array, name: str, wanted: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if value(middle) < wanted else (low, middle)
     return (low + high) / 2
-
-
-# ---------------------------------------------------------------------- best of n
-
-
-def _best_of(rewards: Array, n: int) -> dict[str, float]:
-    bound = float(np.log(n) - (n - 1) / n)
-    row = {"n": n, "quality": np.nan, "quality_se": np.nan, "kl": np.nan, "kl_bound": bound}
-    if np.isfinite(rewards).sum(1).min() / n < LEAST_ESS:
-        return row
-    parts = [_best_of_one(np.sort(line[np.isfinite(line)]), n) for line in rewards]
-    quality, se, kl = np.array(parts).T
-    if len(parts) > 1:
-        se = np.array([quality.std(ddof=1) / np.sqrt(len(parts))])
-    return row | {
-        "quality": float(quality.mean()),
-        "quality_se": float(se[0]),
-        "kl": float(kl.mean()),
-    }
-
-
-def _best_of_one(ordered: Array, n: int) -> tuple[float, float, float]:
-    """The U-statistic of the maximum of n of the sorted rewards, its error, and the KL."""
-    total = len(ordered)
-    p = _maximum_weights(total, n)
-    quality = float(p @ ordered)
-    # Hájek projection: h(x) = E max(x, best of n − 1 others)
-    rest = _maximum_weights(total, n - 1) if n > 1 else np.zeros(total)
-    below = np.cumsum(rest)
-    above = np.append(np.cumsum((rest * ordered)[::-1])[::-1][1:], 0.0)
-    h = (below if n > 1 else 1.0) * ordered + above
-    se = n * float(h.std()) / np.sqrt(total)
-    return quality, se, _best_of_kl(ordered, n)
-
-
-def _maximum_weights(total: int, n: int) -> Array:
-    """P(the i-th smallest of ``total`` is the largest of n drawn without putting back)."""
-    # C(i, n)/C(total, n) = ∏_{j<n} (i − j)/(total − j): the probability that all n are ≤ the i-th
-    i = np.arange(total + 1)[:, None]
-    if n <= 64:
-        j = np.arange(n)[None, :]
-        within = np.prod(np.maximum(i - j, 0) / (total - j), axis=1)
-    else:
-        from scipy.special import gammaln
-
-        k = np.maximum(i[:, 0], n)
-        log = gammaln(k + 1) - gammaln(k - n + 1) - gammaln(total + 1) + gammaln(total - n + 1)
-        within = np.where(i[:, 0] >= n, np.exp(log), 0.0)
-    return np.asarray(np.diff(within))
-
-
-def _best_of_kl(ordered: Array, n: int) -> float:
-    """KL(best of n‖reference), the best being drawn evenly among those that tie.
-
-    A value that occurs once stands for a continuous piece ∫ n·u^(n−1)·log(n·u^(n−1)) du of the
-    quantile u, one that repeats for an atom.
-    """
-    _, count = np.unique(ordered, return_counts=True)
-    high = np.cumsum(count) / len(ordered)
-    low = high - count / len(ordered)
-
-    def antiderivative(u: Array) -> Array:
-        logs = np.log(np.where(u > 0, u, 1.0))
-        return np.asarray(u**n * np.log(n) + (n - 1) * u**n * (logs - 1 / n))
-
-    mass = high**n - low**n
-    with np.errstate(divide="ignore", invalid="ignore"):
-        atom = np.where(mass > 0, mass * np.log(mass / (high - low)), 0.0)
-    return float(np.where(count > 1, atom, antiderivative(high) - antiderivative(low)).sum())
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(k): (None if pd.isna(v) else v) for k, v in row.items()}
-        for row in table.to_dict("records")
-    ]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qdlaws import RunLog
+from qdlaws.bestof import best_of_one
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.frontier import frontier
 
@@ -96,11 +97,9 @@ def test_best_of_n_is_the_mean_over_all_subsets():
     f = frontier(r)
     assert f.best_of["quality"][0] == pytest.approx(r.mean())
     assert np.isnan(f.best_of["quality"][1])  # 22 samples hold 11 pairs only
-    from qdlaws.frontier import _best_of_one
-
     for n in (2, 3, 4):
         pairs = np.mean([max(c) for c in itertools.combinations(r, n)])
-        assert _best_of_one(np.sort(r), n)[0] == pytest.approx(pairs)
+        assert best_of_one(np.sort(r), n)[0] == pytest.approx(pairs)
 
 
 def test_best_of_n_quality_and_kl_against_exact_sums():
