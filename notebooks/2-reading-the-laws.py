@@ -47,7 +47,7 @@ print("the quality if all diversity were given up:                ", law.ceiling
 print("the diversity to hold if a unit is worth .4 of quality:    ", law.operating_point(0.4))
 
 # %%
-law.plot(price=0.4)
+law.plot(price=0.4);
 
 # %% [markdown]
 # ## How far to believe an interval

@@ -24,7 +24,7 @@ for name, run in zip(names, fits, strict=True):
     right.plot(run.log.diversity, run.log.quality, ".", color=colour, ms=3)
 left.set(xlabel="step", ylabel="quality", title="against steps: two speeds")
 right.set(xlabel="diversity", ylabel="quality", title="against diversity: one law?")
-left.legend(*[part[::4] for part in left.get_legend_handles_labels()])
+left.legend(*[part[::4] for part in left.get_legend_handles_labels()]);
 
 # %% [markdown]
 # The clock differs by a factor of three, the law hardly. `compare` asks whether all runs share one
@@ -35,13 +35,14 @@ same = qd.compare(fits, names=names)
 print(same.summary())
 
 # %% [markdown]
-# A single p-value says that runs differ, not by how much. `fleet` is the mixed model behind the
-# table: the mean over runs, and the spread between them.
+# With readings this precise, runs can be told apart. A p-value does not say by how much: `fleet`
+# does. It is a mixed model over the runs: their mean, and the spread between them, which is a few
+# percent here.
 
 # %%
 fleet = qd.fleet(fits, names=names)
 print(fleet.summary())
-fleet.plot()
+fleet.plot();
 
 # %% [markdown]
 # So one knows what a ninth run would be like before it is started, which is what early forecasts

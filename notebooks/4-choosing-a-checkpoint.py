@@ -14,11 +14,11 @@ import numpy as np
 import qdlaws as qd
 
 log = qd.read("../data/runs/additive")[50:350]
-noise = 0.04 * np.random.default_rng(8).standard_normal(len(log))
+noise = 0.06 * np.random.default_rng(4).standard_normal(len(log))
 noisy = qd.RunLog.from_arrays(
     log.step,
     quality=log.quality + noise,
-    quality_se=np.full(len(log), 0.04),
+    quality_se=np.full(len(log), 0.06),
     diversity=log.diversity,
     diversity_se=log.diversity_se,
 )
@@ -28,7 +28,7 @@ choice = qd.advise(noisy, goal).choice
 figure, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
 choice.plot(ax=ax)
 ax.plot(log.step, log.quality, color="black", lw=1, ls=":", label="400 samples")
-ax.legend()
+ax.legend();
 
 # %% [markdown]
 # The band is what is known of each checkpoint's *true* quality, given the readings of all of them.

@@ -47,7 +47,7 @@ def _style() -> Iterator[Any]:
     """pyplot with our style in force."""
     import matplotlib.pyplot as plt
 
-    plt.draw_if_interactive()  # type: ignore[no-untyped-call]  # loads the backend: what it switches on must outlive the style
+    plt.draw_if_interactive()  # loads the backend: what it switches on must outlive the style
     with plt.rc_context(STYLE):
         yield plt
 
@@ -142,10 +142,8 @@ def _operating_point(law: LawFit, ax: Axes, price: float) -> None:
 
 def plot_fits(fits: LawFits, price: float | None = None) -> Figure:
     """All laws of a run side by side, steps in one colour scale."""
-    import matplotlib.pyplot as plt
-
     laws = list(fits.laws())
-    with plt.rc_context(STYLE):
+    with _style() as plt:
         figure, axes = plt.subplots(
             1, len(laws), figsize=(3.6 * len(laws) + 0.4, 3.2), layout="constrained", squeeze=False
         )
