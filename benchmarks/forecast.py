@@ -19,6 +19,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,21 @@ def logs_in(folder: Path) -> list[tuple[str, str, qd.RunLog]]:
     return jobs
 
 
+def learn(count: int) -> None:
+    """Print the prior learnt from a start that favours nothing."""
+    from qdlaws.learn import learn_prior
+    from qdlaws.prior import DEFAULT_PRIOR, SETTINGS
+
+    even = {name: dict.fromkeys(getattr(DEFAULT_PRIOR, name), 1.0) for name in SETTINGS}
+    start = replace(
+        DEFAULT_PRIOR, **even, trust=(0.3, 0.3, 0.3), recency=0.5, drift=0.25, width=1.0
+    )
+    logs = [log for _, log in simulate(count, seed=7)]
+    learnt = learn_prior(logs, start=start, strength=3.0)
+    for name, value in learnt.to_dict().items():
+        print(f"{name}: {value}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a few runs of each kind")
@@ -147,29 +163,31 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
     if args.learn:
-        from qdlaws.learn import learn_prior
-
-        runs = simulate(100 if args.quick else 1500, seed=7)
-        print(learn_prior([log for _, log in runs], strength=3.0, source="1500 simulated runs"))
+        learn(100 if args.quick else 1200)
         return
     count = 40 if args.quick else 400
+    print("# Forecasts of the end of a run\n", flush=True)
     with ProcessPoolExecutor(args.jobs) as pool:
 
         def judged(jobs: list[tuple[str, str, qd.RunLog]]) -> list[dict]:
             return [row for rows in pool.map(judge, jobs, chunksize=4) for row in rows]
 
-        mixed = judged([(kind, "simulated", log) for kind, log in simulate(count, seed=2025)])
-        kinds = sorted({r["group"] for r in mixed} - {"law"})
-        print(table(mixed, f"{count} simulated runs of many kinds", ["all", "law", "others"]))
-        print(table(mixed, "the others, by kind", kinds))
-        broken = [(k, "simulated", log) for k, log in simulate(count, seed=77, kind="breaks")]
-        print(table(judged(broken), f"{count} simulated runs with trend breaks", ["breaks"]))
-        for folder in (ROOT / "data", ROOT.parent / "shared" / "data" / "runs"):
+        # The logs come first: they are few, and what they say weighs most.
+        for folder in (ROOT / "data" / "runs", ROOT.parent / "shared" / "data" / "runs"):
             rows = judged(logs_in(folder))
             if rows:
                 where = folder.relative_to(ROOT.parent)
                 print(table(rows, f"{where}", ["all", "law", "others"]))
-                print(by_source(rows, f"{where}"))
+                print(by_source(rows, f"{where}"), flush=True)
+        mixed = judged([(kind, "simulated", log) for kind, log in simulate(count, seed=2025)])
+        kinds = sorted({r["group"] for r in mixed} - {"law"})
+        print(table(mixed, f"{count} simulated runs of many kinds", ["all", "law", "others"]))
+        print(table(mixed, "the others, by kind", kinds), flush=True)
+        broken = [
+            (kind, "simulated", replace(log, entropy=None))  # which tells nothing of the breaks
+            for kind, log in simulate(count, seed=77, kind="breaks")
+        ]
+        print(table(judged(broken), f"{count} simulated runs with trend breaks", ["breaks"]))
 
 
 if __name__ == "__main__":
