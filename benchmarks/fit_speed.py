@@ -13,6 +13,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import contextlib
 import resource
 import time
 import warnings
@@ -65,10 +66,8 @@ def with_lmfit(x: np.ndarray, y: np.ndarray, start: Law) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = model.fit(y, params, x=x)
-        try:
+        with contextlib.suppress(lmfit.MinimizerException, ValueError):
             result.conf_interval()
-        except (lmfit.MinimizerException, ValueError):
-            pass
     return result
 
 

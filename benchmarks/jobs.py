@@ -38,7 +38,8 @@ def fingerprint(*modules: str) -> str:
     digest = hashlib.sha256()
     for name in modules or STATISTICS:
         spec = find_spec(f"qdlaws.{name}")
-        assert spec is not None and spec.origin is not None
+        assert spec is not None
+        assert spec.origin is not None
         digest.update(Path(spec.origin).read_bytes())
     return digest.hexdigest()[:12]
 

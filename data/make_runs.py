@@ -8,9 +8,9 @@ rewards bend the quality–diversity law in different ways:
 - ``bigram``: scores of neighbouring tokens, summed, through a sigmoid
 - ``motif``: squared share of positions that agree with the nearest of six motifs (a needle)
 
-Every few steps a fresh sample is drawn and measured: quality (mean reward), diversity (mean pairwise
-Hamming distance, duplicates kept) and entropy (mean exact entropy per token), each with its standard
-error. Usage: python data/make_runs.py   (about a minute; repeats to the same bytes)
+Every few steps a fresh sample is drawn and measured: quality (mean reward), diversity (mean
+pairwise Hamming distance, duplicates kept) and entropy (mean exact entropy per token), each with
+its standard error. Usage: python data/make_runs.py   (about a minute; repeats to the same bytes)
 """
 
 from __future__ import annotations
