@@ -155,7 +155,7 @@ def _score(quality: Clock, x: Clock, at: Slots, h: int, j: int, weight: Array) -
         return 0.0
     path = x.filtered.level[: seen + 1] @ weight
     there = np.interp(step, known[: seen + 1], path)
-    if not np.ptp(there) > 0:
+    if not (_moves(there) and _moves(data.y[: row + 1])):
         return 0.0
     posterior = law_posterior(step, there, data.y[: row + 1], effort=0.5)
     target = np.array([data.origin + at.s[h, j]])
@@ -172,3 +172,9 @@ def _score(quality: Clock, x: Clock, at: Slots, h: int, j: int, weight: Array) -
     law = student_log_density(seen_y, level + change, spread + here, dof)
     pool = student_log_density(seen_y, own[0], uncertain[0] + reading, dof)
     return float(law[0] - np.log(weight @ np.exp(pool - pool.max())) - pool.max())
+
+
+def _moves(values: Array) -> bool:
+    """Do the values differ, not by one spike alone, by more than rounding?"""
+    low, high = np.quantile(values, [0.02, 0.98])
+    return bool(high - low > 1e-9 * np.abs(values).max())

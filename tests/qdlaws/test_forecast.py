@@ -123,6 +123,16 @@ def test_more_is_known_of_the_near_than_of_the_far(fc):
     assert np.all(np.diff(q["high"] - q["low"]) > 0)
 
 
+@pytest.mark.parametrize("n", [18, 46])
+def test_a_run_that_moves_at_last_only(n):
+    """Constant up to its last reading: no law can be tried earlier, and nothing overflows."""
+    step = np.arange(n) * 10.0
+    quality = np.where(step < step[-1], -1.0, 0.0)
+    log = qd.RunLog.from_arrays(step, quality=quality, entropy=np.exp(-np.arange(n) / 5))
+    fc = forecast(fit(log), 100)
+    assert fc.final["quality"].low <= fc.final["quality"].mid <= fc.final["quality"].high
+
+
 def test_a_flat_run_stays():
     rng = np.random.default_rng(2)
     log = qd.RunLog.from_arrays(np.arange(1.0, 201), quality=rng.standard_normal(200))
