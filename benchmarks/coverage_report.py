@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
-from coverage import KAPPA, SIGMA, X_NOISE, Cell, N, Result
+from cells import KAPPA, SIGMA, X_NOISE, Cell, N, Result
 from simulate import ERRORS, MIXED
 
 NAMES = ("inside", "edge", "beyond", "ceiling")
@@ -72,12 +72,12 @@ def too_wide(result: Result) -> np.ndarray:
     return np.asarray(result.width[:3] > most)
 
 
-def report(results: list[Result], covering: set[Cell], missing: int = 0) -> str:
+def report(results: list[Result], covering: set[Cell], reps: int, missing: int = 0) -> str:
     """The committed table."""
     ours = [r for r in results if r.method == "qdlaws"]
     peers = [r for r in results if r.method != "qdlaws"]
     parts = [
-        _head(ours, peers, covering, missing),
+        _head(ours, peers, covering, reps, missing),
         _summary(ours),
         _widths(ours),
         _peers(ours, peers),
@@ -90,24 +90,31 @@ def report(results: list[Result], covering: set[Cell], missing: int = 0) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _head(ours: list[Result], peers: list[Result], covering: set[Cell], missing: int) -> str:
-    reps = ours[0].reps
+def _head(
+    ours: list[Result], peers: list[Result], covering: set[Cell], reps: int, missing: int
+) -> str:
     line = f"{len(ours)} cells, {reps} repeats of each"
     if peers:
         line += f"; peers {peers[0].reps} repeats of {len({r.cell for r in peers})} cells"
+    short = [r.reps for r in ours if r.reps < reps]
+    if short:
+        line += (
+            f". **An unfinished run**: {len(short)} cells have {min(short)}–{max(short)} repeats"
+        )
     if missing:
-        line += f". {missing} cells of the plan have not been run"
+        line += f". {missing} pairs of method and cell have not been run"
     return (
         "# Coverage of nominal 95 % intervals of the mean law\n\n"
         f"{line}. Factors: n {N}, κ {KAPPA}, σ/|q| {SIGMA}, errors {tuple(ERRORS)}, noise of x in "
-        f"ranges {X_NOISE}; mixed A = 70 % white + 30 % AR(.95), mixed B = 30 % white + 70 % AR(.8)."
-        f"\n\nThe design is fractional: {len(covering)} cells form a covering array of strength 2 "
-        "(every level of every factor meets every level of every other); the others are "
+        f"ranges {X_NOISE}; mixed A = 70 % white + 30 % AR(.95), mixed B = 30 % white + 70 % "
+        f"AR(.8).\n\nThe design is fractional: {len(covering)} cells form a covering array of "
+        "strength 2 (every level of every factor meets every level of every other); the others are "
         "all cells on which a width is wanted (σ/|q| = .05, exact x, AR(1), n ≥ 60, every κ) and "
         "n = 20 at ρ = .95.\n\n"
-        "x has true range [0.2, 1.2]. inside: x = 0.7; ends: 0.2 and 1.2, the edge being the worse; "
-        "beyond: 0.3 ranges below the low end; ceiling: x = 0. Width: median over 2·1.96·√CRB. "
-        "A figure fails (✗) when it is off by more than two Monte Carlo standard errors."
+        "x has true range [0.2, 1.2]. inside: x = 0.7; ends: 0.2 and 1.2, the edge being the "
+        "worse; beyond: 0.3 ranges below the low end; ceiling: x = 0. Width: median over "
+        "2·1.96·√CRB. A figure fails (✗ too low or too wide, ↑ above the upper bound) when it "
+        "is off by more than two Monte Carlo standard errors."
     )
 
 
@@ -132,16 +139,18 @@ def _summary(ours: list[Result]) -> str:
     wide = [r for r in asked if too_high(r).any()]
     head = ["wanted", "cells", "too low", "too high (wide)", *(f"least {n}" for n in NAMES)]
     text = (
-        f"## What was wanted\n\n**{len(asked) - len(failed)} of {len(asked)} cells hold their lower "
-        f"bound at all four places; {len(failed)} fail it. {len(wide)} lie above the upper bound** "
-        "(wide is allowed, narrow is not).\n\n" + markdown(head, rows)
+        f"## What was wanted\n\n**{len(asked) - len(failed)} of {len(asked)} cells hold their "
+        f"lower bound at all four places; {len(failed)} fail it. {len(wide)} lie above the upper "
+        "bound** (wide is allowed, narrow is not).\n\n" + markdown(head, rows)
     )
-    if failed:
-        text += "\n\nBelow: " + "; ".join(
-            f"{r.cell} ({', '.join(f'{n} {v:.3f}' for n, v, bad in zip(NAMES, r.worst, too_low(r), strict=True) if bad)})"
-            for r in failed
-        )
-    return text
+    return text + ("\n\nBelow: " + "; ".join(map(_places, failed)) if failed else "")
+
+
+def _places(result: Result) -> str:
+    """A cell and the places where it covers too little."""
+    bad = too_low(result)
+    where = [f"{n} {result.worst[i]:.3f}" for i, n in enumerate(NAMES) if bad[i]]
+    return f"{result.cell} ({', '.join(where)})"
 
 
 def _widths(ours: list[Result]) -> str:
@@ -223,9 +232,9 @@ def _peers(ours: list[Result], peers: list[Result]) -> str:
     return (
         "## Beside the peers, on the covering array\n\n"
         + markdown(head, rows)
-        + "\n\nThe peers start at the truth and fit the form without a singularity. `conf_interval` "
-        "is profiled for the value at the spot itself, inside and at the ends only: a profile per "
-        "spot takes too long for more."
+        + "\n\nThe peers start at the truth and fit the form without a singularity. "
+        "`conf_interval` is profiled for the value at the spot itself, inside and at the low end "
+        "only and on the cells with exact x: a profile per spot takes too long for more."
     )
 
 
@@ -246,6 +255,7 @@ def _table(results: Iterable[Result]) -> str:
         rows.append(
             [
                 str(r.cell),
+                str(r.reps),
                 "–" if bound is None else f"{bound.low:g}–{bound.high:g}",
                 worst[0],
                 worst[1],
@@ -260,6 +270,7 @@ def _table(results: Iterable[Result]) -> str:
         )
     head = [
         "cell",
+        "repeats",
         "wanted",
         "inside",
         "edge",

@@ -9,11 +9,11 @@ Peers start at the truth. Where a peer would take hours it is timed on a sample 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import contextlib
 import resource
 import time
 import warnings

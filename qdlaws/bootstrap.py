@@ -187,16 +187,17 @@ def _search(table: _Table, z: Array) -> Array:
     centre = np.clip(peak, SIDE, last - SIDE)
     window = centre[:, None] + np.arange(-SIDE, SIDE + 1)
     powers = _interpolation()
-    f = np.take_along_axis(values, window, 1) @ powers
+    f = powers @ np.take_along_axis(values, window, 1).T  # (13, B) coefficients
+    slope = _derivative(f)
+    bend = _derivative(slope)
     start = (peak - centre).astype(float)
     offset = start.copy()
-    for _ in range(4):  # Newton on F' = 0, never past the neighbouring nodes
-        slope, bend = _derivatives(f, offset)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            move = np.nan_to_num(slope / bend)
-        offset = np.clip(offset - move, start - 1, start + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for _ in range(4):  # Newton on F' = 0, never past the neighbouring nodes
+            move = _polyval(slope, offset) / _polyval(bend, offset)
+            np.clip(offset - np.nan_to_num(move), start - 1, start + 1, out=offset)
     offset = np.where((peak == 0) | (peak == last), start, offset)
-    norm, first = (_polyval(v[window] @ powers, offset) for v in (table.norm, table.first))
+    norm, first = (_polyval(powers @ v[window].T, offset) for v in (table.norm, table.first))
     return np.stack([_polyval(f, offset), SPACING * (centre - last // 2 + offset), norm, first])
 
 
@@ -204,17 +205,17 @@ def _search(table: _Table, z: Array) -> Array:
 def _interpolation() -> Array:
     """Matrix from values at −6 … 6 to the coefficients of the polynomial through them."""
     nodes = np.arange(-SIDE, SIDE + 1)
-    return np.asarray(np.linalg.inv(np.vander(nodes, increasing=True).astype(float)).T)
+    return np.asarray(np.linalg.inv(np.vander(nodes, increasing=True).astype(float)))
 
 
 def _polyval(c: Array, t: Array) -> Array:
-    out = c[:, -1].copy()
-    for j in range(c.shape[1] - 2, -1, -1):
-        out = out * t + c[:, j]
+    """Σ c_j·t^j for coefficients (J, B) and t (B,)."""
+    out: Array = c[-1].copy()
+    for coefficient in c[-2::-1]:
+        out *= t
+        out += coefficient
     return out
 
 
-def _derivatives(c: Array, t: Array) -> tuple[Array, Array]:
-    j = np.arange(1, c.shape[1])
-    first = c[:, 1:] * j
-    return _polyval(first, t), _polyval(first[:, 1:] * j[:-1], t)
+def _derivative(c: Array) -> Array:
+    return np.asarray(c[1:] * np.arange(1, len(c))[:, None])
