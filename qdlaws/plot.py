@@ -47,7 +47,8 @@ def _style() -> Iterator[Any]:
     """pyplot with our style in force."""
     import matplotlib.pyplot as plt
 
-    plt.draw_if_interactive()  # loads the backend: what it switches on must outlive the style
+    # Loads the backend: what it switches on must outlive the style.
+    plt.draw_if_interactive()  # type: ignore[no-untyped-call]
     with plt.rc_context(STYLE):
         yield plt
 
@@ -144,6 +145,7 @@ def plot_fits(fits: LawFits, price: float | None = None) -> Figure:
     """All laws of a run side by side, steps in one colour scale."""
     laws = list(fits.laws())
     with _style() as plt:
+        figure: Figure
         figure, axes = plt.subplots(
             1, len(laws), figsize=(3.6 * len(laws) + 0.4, 3.2), layout="constrained", squeeze=False
         )
