@@ -86,6 +86,9 @@ def _joint_draws(laws: list[LawFit], rows: Array) -> list[Law]:
     """Draws of the three laws with the correlation of their estimates."""
     designs, models = zip(*(_linearised(law, rows) for law in laws), strict=True)
     residuals = [law.residuals[np.isin(law.step, rows)] for law in laws]
+    moved = [
+        _moved(law, x, model, rows) for law, x, model in zip(laws, designs, models, strict=True)
+    ]
     sizes = [x.shape[1] for x in designs]
     edges = np.concatenate([[0], np.cumsum(sizes)])
     covariance = np.zeros((edges[-1], edges[-1]))
@@ -93,6 +96,8 @@ def _joint_draws(laws: list[LawFit], rows: Array) -> list[Law]:
         for j in range(i, 3):
             r = 1.0 if i == j else float(np.corrcoef(residuals[i], residuals[j])[0, 1])
             block = r * _cross(designs[i], designs[j], models[i], models[j], rows)
+            if laws[i].x_name == laws[j].x_name:  # what the path may be off moves both alike
+                block = block + moved[i] @ moved[j].T
             covariance[edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = block
             covariance[edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = block.T
     scale = np.sqrt(np.diag(covariance))
@@ -122,6 +127,18 @@ def _linearised(law: LawFit, rows: Array) -> tuple[Array, tuple[float, float, fl
     slow = post.memory > 0
     memory = float(np.median(post.memory[slow])) if slow.mean() > 0.5 else 0.0
     return np.column_stack(columns), (law.sigma, memory, float(np.median(post.white)))
+
+
+def _moved(law: LawFit, design: Array, model: tuple[float, float, float], rows: Array) -> Array:
+    """How the estimate moves with each direction in which the path of x may be off: A·f'·wobble."""
+    keep = np.isin(law.step, rows)
+    x, d = law.path.mean[keep], law.draws
+    middle = Law(d.x_lo, d.x_hi, *(np.asarray(np.median(v)) for v in (d.kappa, d.p, d.q)))
+    effect = middle.slope(x)[:, None] * law.path.wobble[keep]
+    both = np.hstack([design, effect])
+    gram = grams(both, rows, np.array([model[1]]), np.array([model[2]])).gram[0]
+    k = design.shape[1]
+    return np.asarray(np.linalg.pinv(gram[:k, :k]) @ gram[:k, k:])
 
 
 def _cross(

@@ -40,6 +40,9 @@ LAWS: dict[Kind, tuple[str, str]] = {
 }
 """Each law as (x, y)."""
 
+TINY = 1e-140
+"""A column that moves by less is constant: its squares are no numbers any more."""
+
 LEAST = 5
 """Checkpoints that a law needs."""
 
@@ -230,7 +233,7 @@ def _fit_law(
         why = f"{int(rows.sum())} checkpoints have both {x_name} and {y_name}; {LEAST} are needed"
         return _no_law(kind, log, level, why)
     for name, values in ((x_name, x[rows]), (y_name, y[rows])):
-        if np.ptp(values) <= 1e-12 * np.abs(values).max():
+        if np.ptp(values) <= max(1e-12 * np.abs(values).max(), TINY):
             return _no_law(kind, log, level, f"{name} is constant at {values[0]:.4g}")
     path = paths[x_name].take(rows)
     if np.subtract(*np.quantile(path.mean, [0.98, 0.02])) <= 1e-9 * np.ptp(x[rows]):

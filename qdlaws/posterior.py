@@ -183,7 +183,9 @@ def _nuisance(
         kappa = np.linspace(-8, 8, 33)
         d = design(u, z, kappa, 1e-5)
         pilot = cells(d, t, np.zeros(1), np.ones(1))
-        logw = -(len(z) - 2) / 2 * np.log(pilot.rss[0]) - 0.5 * np.log(pilot.det[0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logw = -(len(z) - 2) / 2 * np.log(pilot.rss[0]) - 0.5 * np.log(pilot.det[0])
+        logw = np.where(np.isfinite(logw), logw, -np.inf)
         w = np.exp(logw - logw.max()) * curvature_norm(d)
         q = pilot.q[0] * w / w.sum()
         slope = (q[:, None] * shape_slope(kappa[:, None], u)).sum(0)

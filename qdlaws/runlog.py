@@ -18,6 +18,7 @@ __all__ = ["COLUMNS", "RunLog"]
 Array = npt.NDArray[np.float64]
 Duplicates = Literal["error", "first", "last", "mean"]
 
+HUGE = 1e140
 COLUMNS = ("quality", "diversity", "entropy")
 """The measured columns; each may have a standard error beside it, named ``<column>_se``."""
 
@@ -114,6 +115,9 @@ class RunLog:
                 "no quality, diversity or entropy column; "
                 f"found {_listed(frame.columns)}: name them, e.g. quality='reward'"
             )
+        for name in (step, *names.values()):
+            if isinstance(frame[name], pd.DataFrame):
+                raise BadData(f"{frame[name].shape[1]} columns are named {name!r}; one was needed")
         values = {column: _numbers(frame[name], name) for column, name in names.items()}
         steps = _numbers(frame[step], step)
         rest = [c for c in frame.columns if c != step and c not in names.values()]
@@ -319,6 +323,10 @@ def _numbers(column: pd.Series[Any], name: str) -> Array:
                 continue
             raise BadData(f"column {name!r} holds {value!r} in row {row}, a number was needed")
     numbers[np.isinf(numbers)] = np.nan
+    huge = np.abs(numbers) > HUGE
+    if huge.any():
+        row = int(np.flatnonzero(huge)[0])
+        raise BadData(f"column {name!r} holds {numbers[row]:g} in row {row}, too large to square")
     return numbers
 
 

@@ -52,7 +52,7 @@ QUESTIONS = {
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_intervals_hold_the_truth(many, question):
-    """30 runs at nominal 95 %: fewer than 25 happen once in 60,000 where the level is kept."""
+    """30 runs at nominal 95 %: fewer than 25 happen once in 300 where the level is kept."""
     assert share_held(many, *QUESTIONS[question]) >= 25 / 30
 
 

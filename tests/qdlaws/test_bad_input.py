@@ -1,0 +1,159 @@
+"""Whatever is handed in: a clear QdlawsError in one line, or a right answer; nothing else."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import qdlaws as qd
+
+
+def run(n: int = 40, seed: int = 0, **changes: object) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    d = np.linspace(0.9, 0.4, n)
+    frame = pd.DataFrame(
+        {
+            "step": np.arange(n, dtype=float),
+            "quality": 1 - d**2 + 0.02 * rng.standard_normal(n),
+            "diversity": d,
+            "entropy": 2 * d + 0.02 * rng.standard_normal(n),
+        }
+    )
+    return frame.assign(**changes)
+
+
+def refused(make, *words: str) -> None:
+    with pytest.raises(qd.QdlawsError) as caught:
+        make()
+    text = str(caught.value)
+    assert "\n" not in text
+    for word in words:
+        assert word in text, text
+
+
+def test_text_in_a_number_column_is_named_with_its_row() -> None:
+    quality = [0.1] * 7 + ["oops"] + [0.2] * 32
+    refused(lambda: qd.RunLog.from_frame(run(quality=quality)), "quality", "'oops'", "row 7")
+
+
+def test_duplicate_steps_are_named_and_can_be_settled() -> None:
+    frame = run()
+    frame.loc[5, "step"] = 4.0
+    refused(lambda: qd.RunLog.from_frame(frame), "duplicate steps: 4")
+    first = qd.RunLog.from_frame(frame, duplicates="first")
+    last = qd.RunLog.from_frame(frame, duplicates="last")
+    mean = qd.RunLog.from_frame(frame, duplicates="mean")
+    row = 4
+    assert first.quality[row] == frame.quality[4]
+    assert last.quality[row] == frame.quality[5]
+    assert mean.quality[row] == pytest.approx((frame.quality[4] + frame.quality[5]) / 2)
+
+
+def test_decreasing_steps_are_the_same_run() -> None:
+    ordered, reversed_ = (qd.fit(qd.RunLog.from_frame(f)) for f in (run(), run().iloc[::-1]))
+    assert ordered.rd.to_dict() == reversed_.rd.to_dict()
+
+
+def test_rows_that_are_not_numbers_are_dropped_and_counted() -> None:
+    frame = run(60)
+    frame.loc[[3, 9], "quality"] = [np.nan, np.inf]
+    frame.loc[12, "step"] = np.nan
+    log = qd.RunLog.from_frame(frame)
+    assert log.dropped == 1
+    fits = qd.fit(log)
+    assert fits.rd.dropped == 2
+    assert fits.rd.n == 57
+    assert fits.hd.dropped == 0
+
+
+def test_a_column_is_asked_for_by_its_right_name() -> None:
+    refused(lambda: qd.RunLog.from_frame(run(), quality="reward"), "'reward'", "diversity")
+    refused(lambda: qd.RunLog.from_frame(run().drop(columns="step")), "step", "quality")
+    refused(lambda: qd.RunLog.from_frame(run()[["step"]]), "quality='reward'")
+
+
+def test_what_is_too_little_is_said() -> None:
+    refused(lambda: qd.RunLog.from_frame(pd.DataFrame({"step": [], "quality": []})), "no rows")
+    refused(lambda: qd.RunLog.from_records([]), "no records")
+    refused(lambda: qd.fit(qd.RunLog.from_frame(run(4))), "4 checkpoints", "5 are needed")
+    refused(lambda: qd.fit(qd.RunLog.from_frame(run()[["step", "quality"]])), "only quality")
+    refused(
+        lambda: qd.RunLog.from_arrays([1, 2, 3], quality=[1, 2]), "unequal length", "'quality': 2"
+    )
+
+
+def test_constant_columns_are_no_law_and_say_so() -> None:
+    fits = qd.fit(qd.RunLog.from_frame(run(diversity=0.8)))
+    assert fits.rd.verdict == "unsupported"
+    assert fits.rd.reasons == ("diversity is constant at 0.8",)
+    assert np.isnan(fits.rd.ceiling().mid)
+    assert fits.rh.supported
+    refused(lambda: qd.fit(qd.RunLog.from_frame(run(quality=0.5, diversity=0.8, entropy=1.0))))
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+@pytest.mark.parametrize("column", ["quality", "diversity", "step"])
+def test_tiny_and_huge_values_change_nothing_but_units(scale: float, column: str) -> None:
+    plain, scaled = run(), run()
+    scaled[column] *= scale
+    a, b = (qd.fit(qd.RunLog.from_frame(frame)).rd for frame in (plain, scaled))
+    assert a.verdict == b.verdict
+    assert b.curvature.mid == pytest.approx(a.curvature.mid, rel=1e-6)
+    factor = scale if column == "quality" else 1.0
+    assert b.change.low == pytest.approx(factor * a.change.low, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [1 + 2j] * 40,
+        pd.date_range("2026-01-01", periods=40),
+        [[1]] * 40,
+        [{"a": 1}] * 40,
+    ],
+    ids=["complex", "dates", "lists", "dicts"],
+)
+def test_columns_of_other_types_are_refused(column: object) -> None:
+    refused(lambda: qd.RunLog.from_frame(run(quality=column)), "quality")
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    frame = run()
+    frame = pd.concat([frame, frame[["quality"]]], axis=1)
+    refused(lambda: qd.RunLog.from_frame(frame), "quality", "2 columns")
+
+
+value = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True, width=64),
+    st.floats(-1, 1),
+    st.sampled_from([0.0, 1.0, 0.5]),
+    st.none(),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)
+@given(st.lists(st.tuples(value, value, value), min_size=0, max_size=14), st.integers(0, 3))
+def test_any_numbers_give_an_answer_or_a_clear_refusal(
+    rows: list[tuple[float, float, float]], seed: int
+) -> None:
+    steps = np.random.default_rng(seed).permutation(len(rows))
+    frame = pd.DataFrame(rows, columns=["quality", "diversity", "entropy"], dtype=object)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            fits = qd.fit(qd.RunLog.from_frame(frame.assign(step=steps)))
+        except qd.QdlawsError:
+            return
+        for law in fits.laws():
+            for interval in (*law.params.values(), law.ceiling(), law.change, law.curvature):
+                known = np.isfinite([interval.low, interval.mid, interval.high])
+                assert known.all() or not known.any()
+                assert not known.any() or interval.low <= interval.mid <= interval.high
+        str(fits)
