@@ -3,7 +3,7 @@
 # %% [markdown]
 # # Reading the laws and their verdicts
 #
-# Each law comes with a verdict, and most of the skill is in believing it. Four runs, four verdicts.
+# Each law comes with a verdict, and most of the skill is in believing it. Four runs:
 
 # %%
 import matplotlib.pyplot as plt

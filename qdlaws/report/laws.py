@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
@@ -26,7 +27,17 @@ def laws_section(views: Sequence[RunView]) -> str:
     """A figure for each law that any of the runs has."""
     kinds = [kind for kind in LAWS if any(view.law(kind) is not None for view in views)]
     body = "".join(_law(kind, views) for kind in kinds)
-    return section("The laws", f"{_key(views)}<div class='grid'>{body}</div>", "laws")
+    mixed = bullets(line for column in COLUMNS if (line := _mixed(views, column)))
+    return section("The laws", f"{_key(views)}{mixed}<div class='grid'>{body}</div>", "laws")
+
+
+def _mixed(views: Sequence[RunView], column: str) -> str:
+    """A caution where the runs do not measure the same thing under one name."""
+    kinds = Counter(v.log.kinds.get(column, "unknown") for v in views if column in v.log.columns)
+    if len(kinds) < 2:
+        return ""
+    which = ", ".join(f"{kind} in {n} run{'s' * (n > 1)}" for kind, n in kinds.most_common())
+    return f"{column} is not one measure here, so values cannot be compared across: {which}"
 
 
 def _key(views: Sequence[RunView]) -> str:

@@ -19,7 +19,7 @@ __all__ = ["advice_section", "call", "forecast_section"]
 CALLS = {
     "continue": "Go on.",
     "stop": "Stop.",
-    "wait": "Wait: nothing can be said yet.",
+    "wait": "Wait: the log does not say enough.",
     "tighten": "Tighten: hold the policy closer to its reference.",
     "loosen": "Loosen: there is room to move away from the reference.",
 }

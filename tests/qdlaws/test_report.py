@@ -164,6 +164,14 @@ def test_runs_are_told_apart_and_those_left_out_are_named_with_the_reason(two):
     assert "5 are needed" in words
 
 
+def test_one_name_for_different_measures_is_pointed_out(two):
+    assert "not one measure" not in Page(two).words()
+    views = [RunView(kind, fit(small(kinds={"diversity": kind}))) for kind in ("hamming", "iSIM")]
+    words = Page(page(views, None, [], most=2)).words()
+    assert "diversity is not one measure here" in words
+    assert "hamming in 1 run, iSIM in 1 run" in words
+
+
 def test_nothing_from_a_log_becomes_markup(tmp_path):
     log = small(
         source=f"runs/{EVIL}",
@@ -180,7 +188,7 @@ def test_nothing_from_a_log_becomes_markup(tmp_path):
         "script"
     ] * 2
     tags, wanted = (Counter(tag for tag, _ in p.elements) for p in (found, clean))
-    assert tags - wanted == {"ul": 1, "li": 1}  # the note
+    assert tags - wanted == {"ul": 2, "li": 2}  # the note, and that the runs measure differently
     assert not wanted - tags
     assert not [name for _, a in found.elements for name in a if name.startswith("on")]
     assert EVIL in found.words()
