@@ -221,15 +221,15 @@ class Fleet:
     def _draws(self, name: str, size: float | None) -> Array:
         beta0, beta1, tau = self.posterior[name].T
         if size is None:
-            shift = 0.0
+            trend: Array | float = 0.0  # β₁ is unknown where no sizes were given
         elif self.sizes is None:
             raise BadData("this fleet was fitted without model sizes; give size=[…] to fleet")
         elif not size > 0:
             raise BadData(f"a model size is positive, got {size}")
         else:
-            shift = float(np.log(size) - np.log(self.sizes).mean())
+            trend = beta1 * float(np.log(size) - np.log(self.sizes).mean())
         noise = np.random.default_rng(3 + COEFFICIENTS.index(name)).standard_normal(len(tau))
-        return np.asarray(beta0 + beta1 * shift + tau * noise)
+        return np.asarray(beta0 + trend + tau * noise)
 
     def summary(self) -> str:
         """The fleet in words."""

@@ -92,6 +92,15 @@ def test_a_size_not_yet_run_is_predicted():
     assert "12 runs" in f.summary()
 
 
+def test_a_fleet_without_sizes_predicts_a_new_run():
+    f = fleet([run(v=v, seed=i) for i, v in enumerate((0.78, 0.8, 0.82))])
+    x = f.reference
+    (band,) = f.predict(x).to_dict("records")
+    assert band["low"] < 0.8 < band["high"]
+    assert band["mid"] == pytest.approx(f.coefficients()["value"].mid, abs=1e-9)
+    assert np.isfinite(f.prior()["value"]).all()
+
+
 def test_fleet_without_sizes_and_its_refusals():
     logs = [run(seed=i) for i in range(4)]
     f = fleet(logs)
