@@ -325,8 +325,8 @@ def _numbers(column: pd.Series[Any], name: str) -> Array:
     numbers[np.isinf(numbers)] = np.nan
     huge = np.abs(numbers) > HUGE
     if huge.any():
-        row = int(np.flatnonzero(huge)[0])
-        raise BadData(f"column {name!r} holds {numbers[row]:g} in row {row}, too large to square")
+        first = int(np.flatnonzero(huge)[0])
+        raise BadData(f"column {name!r} holds {numbers[first]:g} in row {first}, too large to square")
     return numbers
 
 

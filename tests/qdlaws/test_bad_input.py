@@ -136,9 +136,7 @@ value = st.one_of(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
-)
+@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.lists(st.tuples(value, value, value), min_size=0, max_size=14), st.integers(0, 3))
 def test_any_numbers_give_an_answer_or_a_clear_refusal(
     rows: list[tuple[float, float, float]], seed: int
