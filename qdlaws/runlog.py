@@ -326,7 +326,8 @@ def _numbers(column: pd.Series[Any], name: str) -> Array:
     huge = np.abs(numbers) > HUGE
     if huge.any():
         first = int(np.flatnonzero(huge)[0])
-        raise BadData(f"column {name!r} holds {numbers[first]:g} in row {first}, too large to square")
+        value = f"{numbers[first]:g}"
+        raise BadData(f"column {name!r} holds {value} in row {first}: too large to be squared")
     return numbers
 
 
