@@ -173,12 +173,11 @@ def main() -> None:
             return [row for rows in pool.map(judge, jobs, chunksize=4) for row in rows]
 
         # The logs come first: they are few, and what they say weighs most.
-        for folder in (ROOT / "data" / "runs", ROOT.parent / "shared" / "data" / "runs"):
-            rows = judged(logs_in(folder))
+        for folder in ("data/runs", "../shared/data/runs"):
+            rows = judged(logs_in(ROOT / folder))
             if rows:
-                where = folder.relative_to(ROOT.parent)
-                print(table(rows, f"{where}", ["all", "law", "others"]))
-                print(by_source(rows, f"{where}"), flush=True)
+                print(table(rows, folder, ["all", "law", "others"]))
+                print(by_source(rows, folder), flush=True)
         mixed = judged([(kind, "simulated", log) for kind, log in simulate(count, seed=2025)])
         kinds = sorted({r["group"] for r in mixed} - {"law"})
         print(table(mixed, f"{count} simulated runs of many kinds", ["all", "law", "others"]))

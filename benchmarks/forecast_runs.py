@@ -82,8 +82,8 @@ def _slow(n: int, memory: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _noise(n: int, rng: np.random.Generator) -> np.ndarray:
-    """White noise plus a slow part; its size against a change of 1 is .05 to .5, median .09."""
-    size, white = float(np.exp(rng.normal(np.log(0.09), 0.6))), rng.uniform(0.3, 1)
+    """White noise plus a slow part; its size against a change of 1 is .015 to .5, median .09."""
+    size, white = float(np.exp(rng.normal(np.log(0.09), 0.9))), rng.uniform(0.3, 1)
     slow = _slow(n, n * _log_uniform(rng, 0.01, 0.12), rng)
     return size * (np.sqrt(white) * rng.standard_normal(n) + np.sqrt(1 - white) * slow)
 

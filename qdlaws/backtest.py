@@ -98,7 +98,7 @@ class Backtest:
         if ours > last + TOLERANCE:
             return f"do not trust the forecasts of this run, the last value did better: {numbers}"
         if ours > ROUGH:
-            return f"do not trust the forecasts of this run, it turns too often: {numbers}"
+            return f"do not trust the forecasts of this run, they err by what it varies: {numbers}"
         return f"do not trust the intervals of this run's forecasts, only their middle: {numbers}"
 
     def summary(self) -> Summary:

@@ -89,29 +89,12 @@ def with_law(fits: LawFits, clocks: Mapping[str, Clock]) -> Clock:
         if x is None or not x.moves or not quality.moves:
             continue
         prior = quality.prior
-        gain = record(quality, x)
-        # The record is relative to the pool under its prior; so is what stacking made of the pool.
-        odds = prior.law * np.exp(np.clip(gain - _pool_gain(quality), -700, 50))
+        odds = prior.law * np.exp(np.clip(prior.law_trust * record(quality, x), -700, 50))
         weight = np.append(quality.weight * (1 - prior.law), odds)
         known = {f.name: getattr(quality, f.name) for f in fields(Clock)}
         known["weight"] = weight / weight.sum()
         return QualityClock(**known, posterior=law.posterior, x=x)
     return quality
-
-
-def _pool_gain(c: Clock) -> float:
-    """What stacking gained over the pool under its prior, at the origins where laws are tried."""
-    total = 0.0
-    for h, j in TRIED:
-        likelihood = np.exp(c.rolling[h, j])
-        before = np.log(np.exp(c.prior.log_weight) @ likelihood)
-        total += _credit(c, h, j) * float(np.log(c.weight @ likelihood) - before)
-    return total
-
-
-def _credit(c: Clock, h: int, j: int) -> float:
-    """What a rolling origin counts in the stacking."""
-    return c.prior.trust[h] * c.prior.recency**j
 
 
 def _change(posterior: LawPosterior, now: Array, later: Array, most: float) -> tuple[Array, Array]:
@@ -131,29 +114,28 @@ def _change(posterior: LawPosterior, now: Array, later: Array, most: float) -> t
 
 
 def record(quality: Clock, x: Clock) -> float:
-    """Log predictive density of the law at earlier origins minus the pool's, as in the stacking.
+    """Log predictive density of the law at earlier origins, minus that of the stacked pool.
 
     Where the law cannot be tried it is as good as the pool.
     """
     at = slots(quality.data.s, quality.data.y)
-    weight = np.exp(quality.prior.log_weight)
     return sum(
-        _credit(quality, h, j) * _score(quality, x, at, h, j, weight)
-        for h, j in TRIED
-        if at.known[h, j] and at.row[h, j] >= LEAST
+        _score(quality, x, at, h, j) for h, j in TRIED if at.known[h, j] and at.row[h, j] >= LEAST
     )
 
 
-def _score(quality: Clock, x: Clock, at: Slots, h: int, j: int, weight: Array) -> float:
+def _score(quality: Clock, x: Clock, at: Slots, h: int, j: int) -> float:
     """Log density of what the law foretold at one origin, minus that of the pool."""
     row = int(at.row[h, j])
     data, f = quality.data, quality.filtered
+    # Both sides are judged with the weights that their members have earned by now.
+    weight, of_x = quality.weight, x.weight
     step = data.origin + data.s[: row + 1]
     known = x.data.origin + x.data.s
     seen = int(np.searchsorted(known, step[-1], side="right")) - 1
     if seen < LEAST:
         return 0.0
-    path = x.filtered.level[: seen + 1] @ weight
+    path = x.filtered.level[: seen + 1] @ of_x
     there = np.interp(step, known[: seen + 1], path)
     if not (_moves(there) and _moves(data.y[: row + 1])):
         return 0.0
@@ -162,7 +144,7 @@ def _score(quality: Clock, x: Clock, at: Slots, h: int, j: int, weight: Array) -
     mean, variance = x.filtered.ahead(
         np.array([seen]), np.maximum(target - x.data.origin, x.data.s[seen])
     )
-    later = mixture_quantiles(mean, variance, weight, NODES)
+    later = mixture_quantiles(mean, variance, of_x, NODES)
     change, spread = _change(posterior, path[-1:], later, MOST * float(np.ptp(data.y[: row + 1])))
     level = f.level[row] @ weight
     own, uncertain = f.ahead(np.array([row]), at.s[h, j : j + 1])
