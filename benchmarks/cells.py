@@ -61,6 +61,9 @@ def all_cells() -> list[Cell]:
 
 # ---------------------------------------------------------------------- one cell
 
+SEED = 20261121
+"""Of runs that nobody saw while the priors over error models were chosen (those had 2024)."""
+
 
 def measure(cell: Cell, method: str, first: int, reps: int) -> dict[str, Any]:
     """How often the interval misses below and above at each spot, and its widths."""
@@ -69,7 +72,7 @@ def measure(cell: Cell, method: str, first: int, reps: int) -> dict[str, Any]:
     interval = _ours if method == "qdlaws" else _peer(method)
     bounds = np.empty((reps, 2, len(AT)))
     for i in range(reps):
-        rng = np.random.default_rng([2024, _number(cell), first + i])
+        rng = np.random.default_rng([SEED, _number(cell), first + i])
         run = simulate(rng, law, path, cell.sigma, errors, cell.x_noise)
         bounds[i] = interval(run, law, rng)
     low, high = bounds[:, 0], bounds[:, 1]
