@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from trainer.objective import Recipe, Term
+    from trainer.loop import Outcome
 
 __all__ = ["app", "main"]
 
@@ -20,125 +23,210 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-
-@app.callback()
-def _commands() -> None:
-    """Keeps ``recipes`` a command of its own while it is the only one."""
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may stand many times."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
 @app.command()
-def recipes(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+def run(
+    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a bundled one.")],
+    out: Annotated[Path, typer.Option("--out", help="The run's folder.")],
+    settings: Settings = None,
+    quiet: Quiet = False,
 ) -> None:
+    """Train: everything that the run does lies in --out afterwards."""
+    from trainer.config import load_config
+    from trainer.loop import train
+
+    chosen = load_config(config, settings or [])
+    with _display(chosen.train.steps, quiet) as watcher:
+        outcome = train(chosen, out, watcher)
+    _tell(outcome)
+
+
+@app.command()
+def resume(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run that was cut short.")],
+    quiet: Quiet = False,
+) -> None:
+    """Go on from the newest checkpoint, to the numbers that an unbroken run gives."""
+    from trainer import loop
+    from trainer.config import load_config
+
+    steps = load_config(folder / "config.toml").train.steps if folder.is_dir() else 0
+    with _display(steps, quiet) as watcher:
+        outcome = loop.resume(folder, watcher)
+    _tell(outcome)
+
+
+@app.command()
+def branch(
+    folder: Annotated[Path, typer.Argument(help="The run to start from.")],
+    out: Annotated[Path, typer.Option("--out", help="The new run's folder.")],
+    at: Annotated[int | None, typer.Option("--at", help="Step of the checkpoint.")] = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+) -> None:
+    """What if: the run again from a checkpoint on, with other settings."""
+    from trainer.config import load_config
+    from trainer.loop import resume as go_on
+    from trainer.runs import prepare_branch
+
+    prepare_branch(folder, out, at, settings or [])
+    with _display(load_config(out / "config.toml").train.steps, quiet) as watcher:
+        outcome = go_on(out, watcher)
+    _tell(outcome)
+
+
+@app.command()
+def sweep(
+    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a bundled one.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the runs.")],
+    axis: Annotated[
+        list[str],
+        typer.Option(
+            "--axis", metavar="KEY=V1,V2,…", help="Values of a key; may stand many times."
+        ),
+    ],
+    settings: Settings = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", help="Runs at a time; all cores.")] = None,
+    as_json: Json = False,
+) -> None:
+    """A grid of runs, one core each; started again, it goes on where it was."""
+    from trainer.config import load_config
+    from trainer.runs import sweep as sweep_runs
+    from trainer.show import print_sweep, sweep_row
+
+    axes = dict(_axis(text) for text in axis)
+    chosen = load_config(config, settings or [])
+
+    def tell(one: Any) -> None:
+        if not as_json:
+            typer.echo(f"{one.folder.name}: {one.error or 'done'}", err=True)
+
+    runs = sweep_runs(chosen, axes, out, jobs, tell)
+    if as_json:
+        typer.echo(json.dumps([sweep_row(one) for one in runs], ensure_ascii=False))
+    else:
+        print_sweep(runs)
+    if all(one.error for one in runs):
+        raise SystemExit(1)
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint, a run's folder, or a model.")],
+    config: Annotated[
+        str | None, typer.Option("--config", help="Configuration; by default that of the run.")
+    ] = None,
+    samples: Annotated[int, typer.Option("--samples", help="Fresh completions.")] = 1000,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV of the completions.")] = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Quality, diversity, entropy, KL and pass@k of any checkpoint, on fresh samples."""
+    from trainer.judge import judge
+    from trainer.show import print_evaluation
+
+    row = judge(checkpoint, config, samples, out, settings or [])
+    if as_json:
+        typer.echo(json.dumps(row, ensure_ascii=False))
+    else:
+        print_evaluation(row)
+
+
+@app.command()
+def plan(
+    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a bundled one.")],
+    samples: Annotated[int, typer.Option("--samples", help="Completions of the prior.")] = 2000,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Before the first step: what to expect at which KL strength, from the prior's samples."""
+    from trainer.config import load_config
+    from trainer.distributed import World
+    from trainer.plan import make_plan
+    from trainer.setup import make_bench
+    from trainer.show import print_plan
+
+    chosen = load_config(config, settings or [])
+    bench = make_bench(chosen, World())
+    try:
+        made = make_plan(bench, samples, chosen.control.min_diversity)
+    finally:
+        bench.task.close()
+    if as_json:
+        typer.echo(json.dumps(made.to_dict(), ensure_ascii=False))
+    else:
+        print_plan(made)
+
+
+@app.command()
+def recipes(as_json: Json = False) -> None:
     """List the recipes: what each is made of, its live knobs, its plant, and the tasks it fits."""
+    from trainer.listing import as_dict, print_tables
     from trainer.recipes import RECIPES
 
     made = [make() for make in RECIPES.values()]
     if as_json:
         typer.echo(json.dumps([as_dict(recipe) for recipe in made], indent=1, ensure_ascii=False))
     else:
-        _print_tables(made)
+        print_tables(made)
+
+
+@app.command()
+def configs() -> None:
+    """List the bundled configurations."""
+    from trainer.config import presets
+    from trainer.config.settings import PRESETS
+
+    for name in presets():
+        first = (PRESETS / f"{name}.toml").read_text(encoding="utf-8").partition("\n")[0]
+        typer.echo(f"{name:<22}{first.lstrip('# ')}")
 
 
 def main() -> None:
-    """Entry point of ``qdtrain``; bad input ends in one line on stderr and status 2."""
+    """Entry point of ``qdtrain``: bad input ends in one line and status 2, a broken run in 1."""
     from qdlaws.errors import QdlawsError
 
     try:
         app()
     except QdlawsError as error:
-        typer.echo(f"qdtrain: {error}", err=True)
-        raise SystemExit(2) from None
+        typer.echo(f"qdtrain: {' '.join(str(error).split())}", err=True)
+        raise SystemExit(1 if type(error).__name__ == "RunFailed" else 2) from None
 
 
-def as_dict(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as JSON values: pieces by name with their options, verdicts on every task."""
-    from trainer.suitability import TASKS
+def _axis(text: str) -> tuple[str, list[str]]:
+    from qdlaws.errors import BadData
 
-    return {
-        "name": recipe.name,
-        "paper": recipe.paper,
-        "shape": [piece_name(piece) for piece in recipe.shape],
-        "advantage": piece_name(recipe.advantage),
-        "policy": piece_name(recipe.policy),
-        "terms": [_term_name(term) for term in recipe.terms],
-        "reduce": piece_name(recipe.reduce),
-        "keep": [piece_name(piece) for piece in recipe.keep],
-        "silence": None if recipe.silence is None else piece_name(recipe.silence),
-        "rehearse": None if recipe.rehearse is None else str(recipe.rehearse),
-        "knobs": vars(recipe.knobs),
-        "live": sorted(recipe.live),
-        "plant": recipe.plant,
-        "tasks": {name: _fit(recipe, name) for name in TASKS},
-    }
+    key, equals, values = text.partition("=")
+    found = [value.strip() for value in values.split(",") if value.strip()]
+    if not equals or not found:
+        raise BadData(f"--axis {text!r}: key=value,value was needed, such as recipe.kl=0.01,0.1")
+    return key.strip(), found
 
 
-def piece_name(piece: Any) -> str:
-    """``clipped(low=0.2, high=0.28)`` for a piece with bound options, else its bare name."""
-    if isinstance(piece, partial):
-        options = ", ".join(f"{name}={value!r}" for name, value in piece.keywords.items())
-        return f"{piece_name(piece.func)}({options})"
-    return str(getattr(piece, "__name__", piece))
+@contextmanager
+def _display(steps: int, quiet: bool) -> Iterator[Any]:
+    """A watcher that shows the run, or none."""
+    if quiet:
+        yield None
+        return
+    from trainer.show import Display
+
+    with Display(steps, sys.stderr) as display:
+        yield display
 
 
-def _term_name(term: Term) -> str:
-    strength = term.knob if term.scale == 1 else f"{term.scale:g}·{term.knob}"
-    where = "" if term.rows == "fresh" else " on stored reference samples"
-    where += "" if term.only is None else f" on {piece_name(term.only)}"
-    return f"{strength} · {piece_name(term.loss)}{where}"
-
-
-def _fit(recipe: Recipe, task: str) -> dict[str, str | None]:
-    """``fits``: yes, no (with the reason) or depends (on the user's data)."""
-    from trainer.suitability import TASKS, refusal, unsure
-
-    reason = refusal(recipe, TASKS[task])
-    if reason is not None:
-        return {"fits": "no", "reason": reason}
-    if unsure(recipe, TASKS[task]):
-        return {"fits": "depends", "reason": "checked against the data when a run starts"}
-    return {"fits": "yes", "reason": None}
-
-
-def _print_tables(made: list[Recipe]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from trainer.suitability import TASKS
-
-    console = Console(highlight=False)
-    fits = Table(box=box.SIMPLE)
-    for column in ("recipe × task", *TASKS):
-        fits.add_column(column, justify="left" if column not in TASKS else "center")
-    reasons: list[str] = []
-    for recipe in made:
-        row = as_dict(recipe)
-        live, plant = ", ".join(row["live"]) or "none", row["plant"] or "none"
-        console.print(f"[bold]{recipe.name}[/bold]  live: {live}  plant: {plant}")
-        console.print(f"  [dim]{recipe.paper}[/dim]")
-        console.print(_made_of(row) + "\n", soft_wrap=True)
-        marks = []
-        for verdict in row["tasks"].values():
-            if verdict["fits"] == "no":
-                reasons.append(verdict["reason"])
-            marks.append({"yes": "✓", "depends": "?", "no": f"✗ {len(reasons)}"}[verdict["fits"]])
-        fits.add_row(recipe.name, *marks)
-    console.print(fits)
-    console.print("? is checked against your data when a run starts")
-    for number, reason in enumerate(reasons, 1):
-        console.print(f"✗ {number}  {reason}", soft_wrap=True)
-
-
-def _made_of(row: dict[str, Any]) -> str:
-    lines = [
-        ("shape", " → ".join(row["shape"])),
-        ("advantage", row["advantage"]),
-        ("policy", row["policy"]),
-        ("terms", "; ".join(row["terms"])),
-        ("reduce", row["reduce"]),
-        ("keep", ", ".join(row["keep"])),
-        ("silence", row["silence"]),
-        ("rehearse", row["rehearse"]),
-    ]
-    return "\n".join(f"  [dim]{label:<10}[/dim]{text}" for label, text in lines if text)
+def _tell(outcome: Outcome) -> None:
+    """How it ended and what to do next."""
+    kept = "" if outcome.kept is None else f"; keep checkpoint step-{outcome.kept:06d}"
+    if outcome.ended == "interrupted":
+        typer.echo(f"interrupted after step {outcome.step}; qdtrain resume {outcome.folder}")
+        raise SystemExit(143)
+    how = "stopped as advised" if outcome.ended == "stopped" else "done"
+    typer.echo(f"{how} after step {outcome.step}{kept}; qdlaws report {outcome.folder}")

@@ -9,12 +9,18 @@ import trainer
 
 ROOT = Path(trainer.__file__).parent
 FLOORS = [
-    {"types", "grouping"},
-    {"shaping", "advantage", "surrogate", "divergence", "weigh"},
-    {"objective", "policy", "sampling", "tasks", "equivalence", "rehearsal", "metrics",
-     "checkpoint", "controllers"},
-    {"recipes", "config", "plant", "suitability"},
+    {"types", "knobs", "grouping", "noise"},
+    {"shaping", "advantage", "surrogate", "divergence", "weigh", "distributed"},
+    {"objective", "policy", "tasks", "equivalence", "rehearsal", "metrics", "controllers",
+     "tokenizer", "priors", "smiles_corpus"},
+    {"recipes", "config", "plant", "suitability", "sampling", "checkpoint"},
+    {"build", "bench"},
+    {"again", "evaluation", "setup", "pilot", "pretrain"},
+    {"rollout", "plan", "judge"},
+    {"update"},
     {"loop"},
+    {"runs", "listing"},
+    {"show"},
     {"cli", "__main__"},
 ]  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

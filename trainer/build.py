@@ -1,0 +1,114 @@
+"""A recipe from a configuration: its own options, its knobs, and how its signal is normalised."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import torch
+
+from qdlaws.errors import BadData
+from trainer import advantage, shaping
+from trainer.objective import Recipe, credit, objective
+from trainer.plant import live_knobs, read_plant, steering_knob, sweep
+from trainer.recipes import RECIPES
+from trainer.types import Knobs, Rollouts
+
+__all__ = ["Normalise", "build", "needs_reference", "normalised"]
+
+Normalise = Literal["recipe", "none", "batch", "group"]
+
+
+def build(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    kl: float | None = None,
+    reward_scale: float | None = None,
+    entropy: float | None = None,
+    normalise: Normalise = "recipe",
+) -> Recipe:
+    """The recipe of this name; a knob that is not given keeps the published strength."""
+    if name not in RECIPES:
+        near = get_close_matches(name, RECIPES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(RECIPES)}"
+        raise BadData(f"no recipe {name!r}{hint}")
+    make, options = RECIPES[name], dict(options or {})
+    known = list(inspect.signature(make).parameters)
+    for key in options:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = (
+                f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(known) or 'none'}"
+            )
+            raise BadData(f"recipe {name} has no option {key!r}{hint}")
+    try:
+        recipe = normalised(make(**options), normalise)
+    except TypeError as error:
+        raise BadData(f"recipe {name}: {error}") from None
+    given = {"kl": kl, "reward_scale": reward_scale, "entropy": entropy}
+    asked = {knob: float(value) for knob, value in given.items() if value is not None}
+    return replace(recipe, knobs=replace(recipe.knobs, **asked))
+
+
+def normalised(recipe: Recipe, how: Normalise) -> Recipe:
+    """The recipe with its signal divided by nothing, by one scalar of the batch, or by the group.
+
+    ``none`` and ``batch`` keep the state that the recipe settles in where its KL is in the reward
+    (plant ``tilt``); ``group`` makes the reward scale a dead knob, and with a reverse KL it folds
+    the state (trainer.advantage). ``live`` and ``plant`` of a changed recipe are computed anew.
+    """
+    if how == "recipe":
+        return recipe
+    plain = advantage.leave_one_out if _in_reward(recipe) else advantage.centred
+    shape = tuple(piece for piece in recipe.shape if piece is not shaping.batch_normalised)
+    if how == "group":
+        changed = replace(recipe, shape=shape, advantage=advantage.group_standardised)
+    elif how == "batch":
+        changed = replace(recipe, shape=(*shape, shaping.batch_normalised), advantage=plain)
+    else:
+        changed = replace(recipe, shape=shape, advantage=plain)
+    return _told_anew(changed)
+
+
+def _in_reward(recipe: Recipe) -> bool:
+    return any(getattr(p, "func", p) is shaping.kl_in_reward for p in recipe.shape)
+
+
+def _told_anew(recipe: Recipe) -> Recipe:
+    """The recipe with the live knobs and the plant that the exact bandit finds."""
+    told = replace(recipe, live=live_knobs(recipe), plant=None)
+    return told if steering_knob(told) is None else replace(told, plant=read_plant(sweep(told)))
+
+
+def needs_reference(recipe: Recipe) -> bool:
+    """Whether the recipe asks for the reference's log-probabilities of what was just drawn.
+
+    Found out by trying a small batch without them, so that a piece of the user's own is asked too.
+    """
+    n, width = 4, 2
+    logp = torch.full((n, width), -1.0, dtype=torch.float64, requires_grad=True)
+    mask = torch.ones(n, width, dtype=torch.bool)
+    rollouts = Rollouts.of(
+        torch.tensor([0.0, 1.0, 0.0, 1.0]),
+        torch.tensor([0, 0, 1, 1]),
+        mask,
+        logp.detach(),
+        equivalent=torch.eye(n, dtype=torch.bool),
+        seen=torch.zeros(n, dtype=torch.long),
+        truncated=torch.zeros(n, dtype=torch.bool),
+        limit=width,
+    )
+    lean = replace(recipe, terms=tuple(t for t in recipe.terms if t.rows == "fresh"))
+    knobs = Knobs(kl=0.1, reward_scale=1.0, entropy=0.1)
+    try:
+        credited = credit(lean, rollouts, knobs, rng=torch.Generator().manual_seed(0))
+        objective(lean, credited, logp, knobs, entropy=logp * 0)
+    except ValueError as error:
+        if "ref_logp" in str(error) or "reference" in str(error):
+            return True
+        raise
+    return False

@@ -1,0 +1,365 @@
+"""train(config, folder): the stages of a run in order.
+
+    evaluate → turn the knobs → save →  { draw → score → credit → update → log }  → evaluate → …
+
+A run is a function of its configuration: whatever is random is keyed, what is decided is decided
+from the log, and a run that was killed goes on to the same numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qdlaws.errors import BadData
+from qdlaws.whole import write_whole
+from trainer import checkpoint
+from trainer.bench import Bench, Progress, RunFailed
+from trainer.config import Config, at_step, load_config, to_toml
+from trainer.distributed import World, join_world
+from trainer.evaluation import Evaluation, evaluate, knob_columns, write_table
+from trainer.metrics import JsonLines, Sink, cut_back, numbers_of, open_sinks
+from trainer.pilot import Pilot
+from trainer.rehearsal import Buckets, Memory
+from trainer.rollout import collect
+from trainer.setup import make_bench, start, with_stage
+from trainer.types import Knobs, ReplayPlan
+from trainer.update import make_optimizer, update
+
+__all__ = ["Outcome", "resume", "train"]
+
+Watcher = Callable[[dict[str, Any]], None]
+FILES = ("metrics.jsonl", "advice.jsonl")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    folder: Path
+    step: int
+    ended: str
+    """``done``, ``stopped`` as advised, or ``interrupted``."""
+    kept: int | None
+    """Step of the checkpoint that the advice names."""
+
+
+def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outcome:
+    """Runs a configuration from its first step; the folder must not hold a run yet."""
+    world = join_world(config.policy.device)
+    with _held(folder, world):
+        _refuse_used(folder, world)
+        pilot = Pilot.check(config)
+        bench = make_bench(config, world, folder)
+        pilot = pilot.seated(bench)
+        if world.leads:
+            threads = torch.get_num_threads()
+            resolved = replace(config, train=replace(config.train, threads=threads))
+            write_whole(folder / "config.toml", to_toml(resolved))
+        world.wait()
+        return _run(bench, start(bench), make_optimizer(bench), pilot, folder, watcher)
+
+
+def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
+    """Goes on from the newest checkpoint to the same numbers that an unbroken run gives."""
+    if not (folder / "config.toml").exists():
+        raise BadData(f"{folder} holds no run: there is no config.toml in it")
+    ended = _summary(folder).get("ended")
+    if ended == "stopped":
+        raise BadData(
+            f"{folder} was stopped as advised; to go on all the same: qdtrain branch {folder}"
+        )
+    config = load_config(folder / "config.toml")
+    world = join_world(config.policy.device)
+    with _held(folder, world):
+        saved, state = checkpoint.load_state(folder)
+        if config.train.threads is not None:
+            torch.set_num_threads(config.train.threads)
+        bench = make_bench(config, world, folder)
+        pilot = Pilot.check(config).seated(bench)
+        progress = _progress(state)
+        bench = with_stage(bench, at_step(config, progress.step))
+        checkpoint.load_trained(bench.policy, saved)
+        optimizer = make_optimizer(bench)
+        checkpoint.load_optimizer(optimizer, saved)
+        if hasattr(bench.task, "load_state") and state["task"] is not None:
+            bench.task.load_state(state["task"])
+        if world.leads:
+            for name, size in state["sizes"].items():
+                cut_back(folder / name, size)
+            for table in (folder / "samples").glob("step-*"):
+                if int(table.stem.removeprefix("step-")) > progress.step:
+                    table.unlink()
+        world.wait()
+        return _run(bench, progress, optimizer, pilot, folder, watcher, begun=True)
+
+
+def _run(
+    bench: Bench,
+    progress: Progress,
+    optimizer: torch.optim.Optimizer,
+    pilot: Pilot,
+    folder: Path,
+    watcher: Watcher | None,
+    begun: bool = False,
+) -> Outcome:
+    config, world = bench.config, bench.world
+    whole = load_config(folder / "config.toml") if begun else config
+    desk = _Desk(folder, config, world, watcher)
+    interrupted = _Signal()
+    ended = "done"
+    try:
+        with interrupted:
+            while True:
+                stage = at_step(whole, progress.step)
+                entered = not begun and stage != bench.config
+                if entered:
+                    bench, progress = _enter(bench, stage, progress)
+                if not begun:
+                    if _is_due(whole, progress.step):
+                        progress, stop = _look(bench, progress, pilot, desk, entered)
+                        ended = "stopped" if stop else ended
+                    if ended == "stopped" or _is_saved(whole, progress.step):
+                        _save(bench, progress, optimizer, desk)
+                begun = False
+                if progress.step >= whole.train.steps or ended == "stopped":
+                    break
+                if any(world.gather([interrupted.came])):
+                    _save(bench, progress, optimizer, desk)
+                    ended = "interrupted"
+                    break
+                progress = _step(bench, progress, optimizer, desk)
+        desk.finish(progress, ended, whole)
+    finally:
+        desk.close()
+        bench.task.close()
+    return Outcome(folder, progress.step, ended, progress.kept)
+
+
+def _step(
+    bench: Bench, progress: Progress, optimizer: torch.optim.Optimizer, desk: _Desk
+) -> Progress:
+    """One batch and the updates on it."""
+    batch, after = collect(bench, progress)
+    kl = batch.facts.get("train_kl", 0.0)
+    if kl > bench.config.train.max_kl:
+        raise RunFailed(
+            f"step {progress.step + 1}: {kl:.0f} nats per completion away from the reference, more "
+            f"than train.max_kl = {bench.config.train.max_kl:g}; a larger recipe.kl or a smaller "
+            "train.lr holds it"
+        )
+    told = update(bench, batch, progress.knobs, optimizer, progress.step)
+    after = replace(after, step=progress.step + 1)
+    row = {"step": after.step, "phase": "train", **batch.facts, **told}
+    desk.log({**row, **knob_columns(progress.knobs), "samples_seen": after.samples})
+    return after
+
+
+def _look(
+    bench: Bench, progress: Progress, pilot: Pilot, desk: _Desk, entered: bool
+) -> tuple[Progress, bool]:
+    """Evaluates, logs, and lets the pilot decide from the log."""
+    last = progress.step >= bench.config.train.steps
+    number = (last and bench.config.eval.final) or bench.config.eval.samples
+    found = evaluate(bench, progress.step, number, progress.knobs)
+    row = {**found.row, "samples_seen": progress.samples}
+    if entered and progress.step:
+        row["mark"] = 1
+    if hasattr(bench.task, "facts"):
+        row |= bench.task.facts()
+    desk.log(row)
+    desk.keep(bench, found, progress.step)
+    said = bench.world.broadcast(
+        pilot.decide(desk.folder, progress.knobs, progress.step) if bench.world.leads else None
+    )
+    assert said is not None
+    desk.advise(said.row)
+    return replace(progress, knobs=said.knobs, kept=said.checkpoint), said.stop
+
+
+def _enter(bench: Bench, stage: Config, progress: Progress) -> tuple[Bench, Progress]:
+    """The next stage: knobs that it names are set, replay is kept where the recipe has it."""
+    before, bench = bench.config.recipe, with_stage(bench, stage)
+    knobs = progress.knobs
+    for field, asked in (
+        ("kl", stage.recipe.kl),
+        ("reward_scale", stage.recipe.reward_scale),
+        ("entropy", stage.recipe.entropy),
+    ):
+        if asked is not None and asked != getattr(before, field):
+            knobs = replace(knobs, **{field: asked})
+    return bench, replace(progress, knobs=knobs)
+
+
+def _is_due(config: Config, step: int) -> bool:
+    return step % config.eval.every == 0 or step >= config.train.steps
+
+
+def _is_saved(config: Config, step: int) -> bool:
+    every = config.checkpoint.every or config.eval.every
+    return step % every == 0 or step >= config.train.steps
+
+
+# ---------------------------------------------------------------------- files
+
+
+class _Desk:
+    """The files of a run; on all processes but the leading one it keeps quiet."""
+
+    def __init__(self, folder: Path, config: Config, world: World, watcher: Watcher | None) -> None:
+        self.folder, self.world, self.config = folder, world, config
+        self.watcher = watcher
+        self.files: dict[str, JsonLines] = {}
+        self.sinks: list[Sink] = []
+        self.began = time.monotonic()
+        if world.leads:
+            self.files = {name: JsonLines(folder / name) for name in FILES}
+            flat = {"config": to_toml(config)}
+            self.sinks = open_sinks(config.log.sinks, folder, config.log.project, flat)
+
+    def log(self, row: dict[str, Any]) -> None:
+        """One line of metrics, to every sink."""
+        if not self.world.leads:
+            return
+        row = {**row, "seconds": round(time.monotonic() - self.began, 3)}
+        self.files["metrics.jsonl"].write(row)
+        for sink in self.sinks:
+            sink.log(numbers_of(row), int(row["step"]))
+        if self.watcher is not None:
+            self.watcher(row)
+
+    def advise(self, row: dict[str, Any]) -> None:
+        """One line of advice."""
+        if self.world.leads:
+            self.files["advice.jsonl"].write(row)
+
+    def keep(self, bench: Bench, found: Evaluation, step: int) -> None:
+        """The completions of an evaluation."""
+        if not (self.world.leads and self.config.eval.keep):
+            return
+        path = self.folder / "samples" / f"step-{step:06d}.csv"
+        write_table(path, found.table)
+        if hasattr(bench.task, "write_samples"):
+            bench.task.write_samples(self.folder / "samples", step, found)
+
+    def sizes(self) -> dict[str, int]:
+        return {name: file.size() for name, file in self.files.items()}
+
+    def finish(self, progress: Progress, ended: str, config: Config) -> None:
+        """What became of the run, in one small file."""
+        if not self.world.leads or ended == "interrupted":
+            return
+        saved = 1 - progress.step / config.train.steps
+        summary = {
+            "step": progress.step,
+            "ended": ended,
+            "checkpoint": progress.kept,
+            "samples_seen": progress.samples,
+            "compute_saved": round(saved, 4),
+            "knobs": asdict(progress.knobs),
+        }
+        write_whole(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+
+    def close(self) -> None:
+        for file in self.files.values():
+            file.close()
+        for sink in self.sinks:
+            sink.close()
+
+
+def _save(
+    bench: Bench,
+    progress: Progress,
+    optimizer: torch.optim.Optimizer,
+    desk: _Desk,
+) -> None:
+    """A checkpoint, unless this step has one already."""
+    if desk.world.leads:
+        state = {
+            "step": progress.step,
+            "cursor": progress.cursor,
+            "samples": progress.samples,
+            "knobs": asdict(progress.knobs),
+            "memory": None if progress.memory is None else _memory_json(progress.memory),
+            "buckets": [[key, count] for key, count in progress.buckets.counts.items()],
+            "task": bench.task.state_dict() if hasattr(bench.task, "state_dict") else None,
+            "sizes": desk.sizes(),
+            "kept": progress.kept,
+            "threads": torch.get_num_threads(),
+        }
+        checkpoint.save_checkpoint(desk.folder, progress.step, bench.policy, optimizer, state)
+        checkpoint.prune(desk.folder, bench.config.checkpoint.keep, progress.kept)
+    desk.world.wait()
+
+
+def _memory_json(memory: Memory) -> dict[str, Any]:
+    return {"plan": asdict(memory.plan), "keys": memory.keys, "scores": memory.scores}
+
+
+def _progress(state: dict[str, Any]) -> Progress:
+    memory = None
+    if state["memory"] is not None:
+        saved = state["memory"]
+        keys = tuple(tuple(k) if isinstance(k, list) else k for k in saved["keys"])
+        memory = Memory(ReplayPlan(**saved["plan"]), keys, tuple(saved["scores"]))
+    counts = {tuple(k) if isinstance(k, list) else k: n for k, n in state["buckets"]}
+    return Progress(
+        state["step"],
+        state["cursor"],
+        state["samples"],
+        Knobs(**state["knobs"]),
+        memory,
+        Buckets(counts),
+        state["kept"],
+    )
+
+
+@contextmanager
+def _held(folder: Path, world: World) -> Iterator[None]:
+    with checkpoint.lock(folder) if world.leads else nullcontext():
+        world.wait()
+        yield
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    path = folder / "summary.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def _refuse_used(folder: Path, world: World) -> None:
+    used = (folder / "metrics.jsonl").exists() if world.leads else False
+    if world.broadcast(used):
+        raise BadData(f"{folder} holds a run already; go on with qdtrain resume {folder}")
+
+
+class _Signal:
+    """SIGTERM and Ctrl-C as a flag that is read between steps; the second one ends at once."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            try:
+                self._before[number] = signal.signal(number, self._note)
+            except ValueError:  # not the main thread: whoever runs us handles signals
+                return
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
+
+    def __exit__(self, *error: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,220 @@
+"""Every logged name with its definition and unit; JSON lines that survive a kill; other sinks."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from qdlaws.errors import BadData, QdlawsError
+
+if TYPE_CHECKING:
+    from qdlaws.measure import Estimate
+
+__all__ = ["METRICS", "JsonLines", "Sink", "describe", "open_sinks", "put"]
+
+METRICS: dict[str, str] = {
+    "step": "optimizer steps on new rollouts done so far",
+    "phase": "train: what the update of this step saw; eval: fresh samples of the policy after it",
+    # ── both
+    "kl_coef": "Knobs.kl in force: strength of the recipe's own divergence",
+    "reward_scale": "Knobs.reward_scale in force: factor on the reward",
+    "entropy_coef": "Knobs.entropy in force: weight of the entropy bonus",
+    # ── eval
+    "quality": "mean task score, invalid completions counted as the task says",
+    "quality_valid": "mean task score of the valid completions",
+    "diversity": "chance or distance between two independent samples, duplicates kept",
+    "diversity_unique": "the same over different completions only; hides collapse",
+    "unique_share": "different completions among m samples ÷ m",
+    "valid_share": "share of completions that the task can read",
+    "entropy": "exact entropy of the next token, mean over sampled tokens (nats per token)",
+    "kl": "log π − log π_ref of whole completions, mean (nats per completion)",
+    "n_samples": "completions drawn",
+    "n_failed": "completions whose score failed or ran out of time; left out of the means",
+    "pass@k": "chance that at least one of k samples is right, unbiased",
+    "length": "tokens of a completion, mean",
+    "truncated_share": "share of completions cut by the limit",
+    "samples_seen": "completions drawn for training so far",
+    "seconds": "wall clock since the start of this process",
+    # ── train
+    "reward": "mean task score of the rollouts",
+    "reward/NAME": "mean of one reward of several",
+    "train_entropy": "exact entropy of the next token over the rollouts (nats per token)",
+    "train_kl": "log π_old − log π_ref of the rollouts (nats per completion)",
+    "loss": "sum of the loss over the last optimizer batch",
+    "grad_norm": "norm of the gradient over all processes, before clipping",
+    "clipped_share": "share of tokens where PPO clipping leaves no gradient",
+    "mixed_share": "share of groups whose scores are not all equal",
+    "kept_share": "share of samples that the recipe keeps",
+    "failed": "rollouts without a score",
+    "truncated": "share of rollouts cut by the limit",
+    "lr": "learning rate of this step",
+    "mismatch": "mean |log π(trainer) − log π(sampler)| per token",
+    "oracle_calls": "unique molecules or texts that the oracle was asked for",
+    "mark": "1 on the first evaluation of a new stage",
+}
+"""Name → definition and unit. ``NAME_se`` is a standard error, ``NAME_kind`` the kind measured."""
+
+
+def describe(name: str) -> str:
+    """The definition of a logged name; empty where it is a task's own."""
+    if name.endswith("_se"):
+        return f"standard error of {name[:-3]}"
+    if name.startswith("pass@"):
+        name = "pass@k"
+    return METRICS.get(name, METRICS["reward/NAME"] if name.startswith("reward/") else "")
+
+
+def put(row: dict[str, Any], name: str, estimate: Estimate | None, kind: bool = False) -> None:
+    """Adds a value with its standard error, and where it matters its kind and sample size."""
+    row[name] = None if estimate is None else _known(estimate.value)
+    row[f"{name}_se"] = None if estimate is None else _known(estimate.se)
+    if estimate is None:
+        return
+    if kind:
+        row[f"{name}_kind"] = estimate.kind
+    if estimate.m is not None and not name.startswith("pass@"):
+        row[f"{name}_m"] = estimate.m
+
+
+def _known(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+class JsonLines:
+    """An append-only file of JSON objects; what was written is there after a kill."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("ab")
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """One line; numbers that are not known are null."""
+        clean = {k: _known(v) if isinstance(v, float) else v for k, v in row.items()}
+        line = json.dumps(clean, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            self._file.write(line.encode())
+            self._file.flush()
+        except OSError as error:
+            raise QdlawsError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+    def size(self) -> int:
+        """Bytes on the disk, for sure."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def close(self) -> None:
+        """No more lines."""
+        self._file.close()
+
+
+def cut_back(path: Path, size: int) -> None:
+    """Shortens a file to what it was at a checkpoint; an error where it is shorter already."""
+    found = path.stat().st_size if path.exists() else 0
+    if found < size:
+        raise BadData(f"{path} has {found} bytes, but the checkpoint was made when it had {size}")
+    if found > size:
+        with path.open("r+b") as file:
+            file.truncate(size)
+
+
+def read_rows(path: Path, phase: str | None = None) -> list[dict[str, Any]]:
+    """The rows of a metrics.jsonl, of one phase or of both; half a last line is let go."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if phase is None or row.get("phase") == phase:
+            rows.append(row)
+    return rows
+
+
+# ---------------------------------------------------------------------- other people's trackers
+
+
+class Sink(Protocol):
+    """Where rows go beside metrics.jsonl."""
+
+    def log(self, row: Mapping[str, float], step: int) -> None:
+        """Numbers of one step."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class _TensorBoard:
+    def __init__(self, folder: Path, project: str, config: Mapping[str, Any]) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def log(self, row: Mapping[str, float], step: int) -> None:
+        for name, value in row.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Wandb:
+    def __init__(self, folder: Path, project: str, config: Mapping[str, Any]) -> None:
+        import wandb
+
+        self._run = wandb.init(
+            project=project, name=folder.name, dir=str(folder), config=dict(config)
+        )
+
+    def log(self, row: Mapping[str, float], step: int) -> None:
+        self._run.log(dict(row), step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+class _Mlflow:
+    def __init__(self, folder: Path, project: str, config: Mapping[str, Any]) -> None:
+        import mlflow
+
+        self._mlflow = mlflow
+        mlflow.set_experiment(project)
+        mlflow.start_run(run_name=folder.name)
+
+    def log(self, row: Mapping[str, float], step: int) -> None:
+        self._mlflow.log_metrics({k.replace("@", "_at_"): v for k, v in row.items()}, step=step)
+
+    def close(self) -> None:
+        self._mlflow.end_run()
+
+
+SINKS: dict[str, Any] = {"tensorboard": _TensorBoard, "wandb": _Wandb, "mlflow": _Mlflow}
+
+
+def open_sinks(
+    names: tuple[str, ...], folder: Path, project: str, config: Mapping[str, Any]
+) -> list[Sink]:
+    """The sinks of these names; one line where a package is not there."""
+    sinks: list[Sink] = []
+    for name in names:
+        if name not in SINKS:
+            raise BadData(f"unknown sink {name!r}; there are {', '.join(SINKS)}")
+        try:
+            sinks.append(SINKS[name](folder, project, config))
+        except ImportError as error:
+            raise BadData(f"the sink {name} needs a package that is not there: {error}") from None
+    return sinks
+
+
+def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a row, prefixed by its phase, as trackers want them."""
+    phase = row.get("phase", "train")
+    return {
+        f"{phase}/{name}": float(value)
+        for name, value in row.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step"
+    }

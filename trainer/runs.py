@@ -1,0 +1,163 @@
+"""More than one run: branch (what if), sweep (a grid over cores or a cluster)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qdlaws.errors import BadData, QdlawsError
+from qdlaws.whole import write_whole
+from trainer import checkpoint
+from trainer.config import Config, load_config, to_toml, with_settings
+from trainer.loop import FILES, Outcome, resume, train
+from trainer.metrics import cut_back, read_rows
+from trainer.types import Knobs
+
+__all__ = ["Run", "branch", "grid", "prepare_branch", "sweep"]
+
+
+# ---------------------------------------------------------------------- what if
+
+
+def branch(
+    run: Path,
+    out: Path,
+    step: int | None = None,
+    settings: Iterable[str] = (),
+    watcher: Callable[[dict[str, Any]], None] | None = None,
+) -> Outcome:
+    """The run again from a checkpoint on, with other settings; randomness is keyed, so without any
+    change it gives the same numbers."""
+    prepare_branch(run, out, step, settings)
+    return resume(out, watcher)
+
+
+def prepare_branch(run: Path, out: Path, step: int | None, settings: Iterable[str]) -> int:
+    """The new folder, as if it had come to this step; gives the step."""
+    saved, state = checkpoint.load_state(run, step)
+    if out.exists() and any(out.iterdir()):
+        raise BadData(f"{out} is not empty: a branch needs a folder of its own")
+    before = load_config(run / "config.toml")
+    config = with_settings(before, settings)
+    if config.policy != before.policy:
+        raise BadData("a branch goes on with the policy of its run; [policy] cannot change")
+    if config.train.steps <= state["step"]:
+        raise BadData(
+            f"the branch begins at step {state['step']} and is to end at {config.train.steps}; "
+            "set steps= to more"
+        )
+    state["knobs"] = asdict(_turned(Knobs(**state["knobs"]), before, config))
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        _copy(run, out, saved, state)
+        write_whole(out / "config.toml", to_toml(config))
+    except OSError as error:
+        shutil.rmtree(out, ignore_errors=True)
+        raise QdlawsError(f"cannot branch into {out}: {error.strerror or error}") from None
+    return int(state["step"])
+
+
+def _copy(run: Path, out: Path, saved: Path, state: Mapping[str, Any]) -> None:
+    there = out / "checkpoints" / saved.name
+    shutil.copytree(saved, there)
+    (there / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    for name in FILES:
+        if (run / name).exists():
+            shutil.copyfile(run / name, out / name)
+            cut_back(out / name, state["sizes"].get(name, 0))
+    if (run / "rehearsal.safetensors").exists():
+        shutil.copyfile(run / "rehearsal.safetensors", out / "rehearsal.safetensors")
+    for table in (run / "samples").glob("step-*"):
+        if int(table.stem.removeprefix("step-")) <= state["step"]:
+            (out / "samples").mkdir(exist_ok=True)
+            shutil.copyfile(table, out / "samples" / table.name)
+
+
+def _turned(knobs: Knobs, before: Config, after: Config) -> Knobs:
+    """The knobs in force, but for those that the branch sets."""
+    asked = {
+        name: getattr(after.recipe, name)
+        for name in ("kl", "reward_scale", "entropy")
+        if getattr(after.recipe, name) not in (None, getattr(before.recipe, name))
+    }
+    return replace(knobs, **asked)
+
+
+# ---------------------------------------------------------------------- a grid
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a sweep: its settings, its folder, its last evaluation, or why there is none."""
+
+    settings: tuple[str, ...]
+    folder: Path
+    last: Mapping[str, Any] | None = None
+    error: str = ""
+
+
+def grid(axes: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
+    """Every combination of ``key=value`` settings."""
+    return [
+        tuple(f"{key}={value}" for key, value in zip(axes, values, strict=True))
+        for values in itertools.product(*axes.values())
+    ]
+
+
+def sweep(
+    config: Config,
+    axes: Mapping[str, Sequence[str]],
+    out: Path,
+    jobs: int | None = None,
+    tell: Callable[[Run], None] | None = None,
+) -> list[Run]:
+    """Every combination of the axes as a run of its own under ``out``, one core each.
+
+    Runs that are complete already are not repeated, and broken ones go on, so a sweep that was
+    killed is started again by the same command. The work is handed to joblib: one process a core
+    here, or whatever engine ``joblib.parallel_config(backend=…)`` names (dask, ray, a cluster).
+    """
+    from joblib import Parallel, cpu_count, delayed
+
+    combinations = grid(axes)
+    if not combinations:
+        raise BadData("nothing to sweep: name at least one axis, such as recipe.kl=.01,.1")
+    single = replace(config, train=replace(config.train, threads=1))
+    work = [(with_settings(single, s), s, out / _name(s)) for s in combinations]
+    names = {folder.name for _, _, folder in work}
+    if len(names) < len(work):
+        raise BadData("two runs of the sweep would write one folder: values of an axis are equal")
+    out.mkdir(parents=True, exist_ok=True)
+    parallel = Parallel(n_jobs=jobs or cpu_count(), return_as="generator_unordered")
+    done = []
+    for run in parallel(delayed(_one)(*each) for each in work):
+        done.append(run)
+        if tell is not None:
+            tell(run)
+    order = {folder: number for number, (_, _, folder) in enumerate(work)}
+    return sorted(done, key=lambda run: order[run.folder])
+
+
+def _one(config: Config, settings: tuple[str, ...], folder: Path) -> Run:
+    """Runs, goes on with, or reads a run; what goes wrong is told, and the others go on."""
+    try:
+        if not (folder / "summary.json").exists():
+            if checkpoint.checkpoint_steps(folder):
+                resume(folder)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+                train(config, folder)
+        rows = read_rows(folder / "metrics.jsonl", "eval")
+        return Run(settings, folder, rows[-1] if rows else None)
+    except QdlawsError as error:
+        return Run(settings, folder, None, str(error))
+
+
+def _name(settings: Sequence[str]) -> str:
+    short = [s.partition(".")[2] if "." in s.partition("=")[0] else s for s in settings]
+    return ",".join(s.replace("/", "-").replace(" ", "") for s in short)
