@@ -92,7 +92,7 @@ def draw(
     drawn = bench.sampler(
         bench.policy, ids, keys, limit=bench.config.train.limit, temperature=temperature
     )
-    return drawn, ids, drawn.texts(bench.policy)
+    return drawn, ids, drawn.texts(bench.policy) if len(ids) else []
 
 
 def encoded(policy: Policy, prompts: Sequence[Prompt]) -> list[list[int]]:

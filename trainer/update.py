@@ -78,7 +78,7 @@ def _recomputes(bench: Bench) -> bool:
     if asked is not None:
         return asked
     several = bench.config.train.epochs * bench.config.train.minibatches > 1
-    return several and bench.config.policy.dtype in ("bfloat16", "float16")
+    return several and bench.config.policy.dtype in ("bfloat16", "auto")
 
 
 def _reads_current(bench: Bench) -> bool:
@@ -167,7 +167,6 @@ def _backward(bench: Bench, batch: Batch, rows: Tensor, credited: Credit, knobs:
     own = torch.arange(share.start, share.stop)
     own = own[(counts[own] > 0).cpu()]  # rows that nothing asks for are not computed
     ids = [batch.ids[int(rows[i])] for i in own]
-    bench.policy.model.train()
     for micro in micro_batches(credited.mask[own].sum(1), [len(i) for i in ids], bench.config):
         at = own[micro]
         width = int(credited.mask[at].sum(1).max())

@@ -86,7 +86,8 @@ def choose(
         if name not in frame.columns:
             raise MissingColumn(_missing(role, name, frame))
     train, held = (_found_all(frame, dialect, asked, e) for e in (False, True))
-    found, cut, why = _series(frame, series, train, held)
+    least = 1 if dialect.evaluates else ENOUGH
+    found, cut, why = _series(frame, series, train, held, least)
     words = {role: f.kind for role, f in found.items()}
     given = kinds or {}
     words |= {role: given[f.column] for role, f in found.items() if f.column in given}
@@ -106,7 +107,11 @@ def choose(
 
 
 def _series(
-    frame: pd.DataFrame, series: Series, train: dict[str, Found], held: dict[str, Found]
+    frame: pd.DataFrame,
+    series: Series,
+    train: dict[str, Found],
+    held: dict[str, Found],
+    least: int = ENOUGH,
 ) -> tuple[dict[str, Found], pd.DataFrame, tuple[str, ...]]:
     """The columns of the series to take, the rows it has, and why."""
     if series == "train":
@@ -120,7 +125,7 @@ def _series(
     both = {**train, **held}
     cut = _at_evaluations(frame, held, both)
     usable = int(np.logical_and.reduce([f.values(cut).notna() for f in both.values()]).sum())
-    if series == "auto" and usable < ENOUGH and "quality" in train:
+    if series == "auto" and usable < least and "quality" in train:
         few = f"training series: evaluation has {usable} usable points only"
         return _training(frame, train, held, few)
     lent = [f.column for role, f in both.items() if role not in held]

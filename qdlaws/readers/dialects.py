@@ -67,6 +67,8 @@ class Dialect:
     eval_diversity: Names = ()
     eval_entropy: Names = ()
     eval_kl: Names = ()
+    evaluates: bool = False
+    """It always evaluates on fresh samples: few evaluations are still better than rollouts."""
 
     def names(self, role: str, evaluation: bool) -> Names:
         """The names for quality, diversity, entropy or kl, of one series."""
@@ -84,7 +86,8 @@ OURS = Dialect(
     eval_quality=(("eval/quality", "eval_quality"), ("eval/reward", "eval_reward")),
     eval_diversity=(("eval/diversity", "diversity"),),
     eval_entropy=(("eval/entropy", E.UNKNOWN),),
-    eval_kl=(("eval/kl", _kl("kind not stated", "unit not stated")),),
+    eval_kl=(("eval/kl", _kl("k1", "per completion")),),
+    evaluates=True,
 )
 
 VERL = Dialect(

@@ -115,6 +115,14 @@ def _refuse_words(table: Table, wanted: Mapping[str, str | None]) -> None:
             raise BadLog(table.texts[name])
 
 
+def _marked(table: Table) -> tuple[float, ...]:
+    """Steps at which our own trainer entered a new stage."""
+    if "eval/mark" not in table.frame:
+        return ()
+    begun = table.frame[table.frame["eval/mark"] == 1]
+    return tuple(float(step) for step in begun["step"])
+
+
 def _log(table: Table, choice: Choice, where: str, tool: str, stated: dict[str, str]) -> RunLog:
     columns = dict(choice.columns)
     kl = columns.pop("kl", None)
@@ -126,7 +134,7 @@ def _log(table: Table, choice: Choice, where: str, tool: str, stated: dict[str, 
         quality_se=columns.get("quality_se"),
         diversity_se=columns.get("diversity_se"),
         entropy_se=columns.get("entropy_se"),
-        marks=table.marks,
+        marks=(*table.marks, *_marked(table)),
         kinds={k: str(v) for k, v in {**choice.kinds, **stated}.items()},
         source=where,
         tool=tool,

@@ -29,7 +29,7 @@ class PolicyOptions:
     reference: str | None = None
     """The frozen reference; None: the model itself as it was before the run."""
     device: str = "auto"
-    dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "float64", "bfloat16", "auto"] = "float32"
     lora_rank: int = 0
     """Rank of LoRA adapters; 0 trains all weights."""
     lora_alpha: float = 32.0

@@ -199,7 +199,7 @@ def _sections() -> dict[str, list[str]]:
 
 def _full(key: str) -> str:
     """``lr`` as ``train.lr``: the one section that has the key."""
-    if "." in key:
+    if "." in key or key == "stages":
         return key
     homes = [s for s, keys in _sections().items() if key in keys and key not in ("name", "options")]
     if len(homes) == 1:
@@ -217,6 +217,9 @@ def _full(key: str) -> str:
 
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:
     """Sets a dotted key; below an open section the dots go on into its options."""
+    if key == "stages":
+        tree[key] = value
+        return
     *path, last = _full(key).split(".")
     if path[0] not in _sections():
         raise BadData(f"unknown section {path[0]!r} in {key!r}{_near(path[0], _sections())}")
