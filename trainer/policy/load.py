@@ -1,0 +1,120 @@
+"""load_policy: a folder or hub id becomes a Policy, or one line that says why not."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from qdlaws.errors import BadData, QdlawsError
+from trainer.policy.model import Policy, make_policy
+
+__all__ = ["DType", "LoraOptions", "load_policy"]
+
+DType = Literal["float32", "bfloat16", "float64", "auto"]
+
+
+@dataclass(frozen=True)
+class LoraOptions:
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) instead of training all weights."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    """The adapter's output is scaled by alpha / rank."""
+    targets: str | tuple[str, ...] = "all-linear"
+    """Names of the layers that get one; ``all-linear``: every linear layer but the output."""
+
+
+def load_policy(
+    source: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    dtype: DType = "float32",
+    lora: LoraOptions | None = None,
+    trust_remote_code: bool = False,
+    gradient_checkpointing: bool = False,
+) -> Policy:
+    """The causal language model and tokenizer saved at ``source``, a folder or a hub id.
+
+    Weights are read from safetensors only. ``device`` None takes CUDA where there is one;
+    ``dtype`` "auto" keeps the type the weights are stored in.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    _check_folder(source)
+    code = {"trust_remote_code": trust_remote_code}
+    with _one_line(source, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(source, **code)
+    with _one_line(source, "model"):
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+            use_safetensors=True,
+            **code,
+        )
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    policy = make_policy(_to(model, device), tokenizer, source=source)
+    if lora is None:
+        return policy
+    return make_policy(_with_adapters(policy.model, lora), tokenizer, source=source)
+
+
+def _check_folder(source: str | Path) -> None:
+    """What transformers would answer with a page about hubs and formats."""
+    folder = Path(source)
+    if not folder.is_dir():
+        if isinstance(source, Path) or folder.is_absolute() or str(source).startswith("."):
+            raise BadData(f"{source} is not a folder; needed: one written by save_pretrained")
+        return
+    found = sorted(path.name for path in folder.iterdir())
+    if "config.json" not in found:
+        raise BadData(f"{source} has no config.json; needed: a folder written by save_pretrained")
+    if not any(name.endswith(".safetensors") for name in found):
+        raise BadData(
+            f"{source} has no *.safetensors, and no other weights are loaded; found: "
+            + ", ".join(found)
+        )
+    if not any("token" in name or "vocab" in name for name in found):
+        raise BadData(f"{source} has no tokenizer; save one there with tokenizer.save_pretrained")
+
+
+@contextmanager
+def _one_line(source: str | Path, what: str) -> Any:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+        raise BadData(f"could not load the {what} of {source}: {reason.strip()}") from error
+
+
+def _to(model: Any, device: str | torch.device) -> Any:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadData(f"the model cannot be moved to device {device}: {reason}") from error
+
+
+def _with_adapters(model: Any, options: LoraOptions) -> Any:
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise QdlawsError("LoRA needs the package peft: pip install peft") from error
+    targets = options.targets if isinstance(options.targets, str) else list(options.targets)
+    config = LoraConfig(
+        r=options.rank,
+        lora_alpha=options.alpha,
+        target_modules=targets,
+        lora_dropout=0.0,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise BadData(f"LoRA on layers {options.targets!r}: {reason}") from error

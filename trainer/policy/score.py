@@ -1,0 +1,163 @@
+"""What a policy says of given completions: log-probabilities and exact entropies, with gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from qdlaws.errors import BadData
+from trainer.policy.model import Policy
+
+__all__ = ["Scored", "accepts", "allowed_logits", "check_length", "check_temperature", "score"]
+
+CHUNK = 2**25  # logits whose float32 copies are alive at once; more are recomputed in backward
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Per token, 0 where the mask is False."""
+
+    logp: Tensor  # (B, T) log π(token) at the temperature, over the allowed tokens
+    entropy: Tensor | None  # (B, T) −Σ π log π there, nats
+
+
+def score(
+    policy: Policy,
+    prompts: Sequence[Sequence[int]],
+    tokens: Tensor,
+    mask: Tensor,
+    *,
+    temperature: float = 1.0,
+    entropy: bool = False,
+) -> Scored:
+    """log π of each completion token given its prompt and the tokens before it.
+
+    π is the softmax of logits / temperature over the allowed tokens, in float32 or better.
+    Prompt and completion are read as one sequence without a gap, so that models need neither an
+    attention mask nor position ids; logits are made for tokens under the mask only.
+    """
+    tokens, mask = tokens.to(policy.device), mask.to(policy.device)
+    if tokens.shape != mask.shape or len(prompts) != len(tokens):
+        raise BadData(
+            f"score: {len(prompts)} prompts, tokens {tuple(tokens.shape)} and mask "
+            f"{tuple(mask.shape)} do not fit together"
+        )
+    zeros = torch.zeros(tokens.shape, dtype=policy.dtype, device=policy.device)
+    if not bool(mask.any()):
+        return Scored(zeros, zeros.clone() if entropy else None)
+    width = int(mask.any(0).nonzero().max()) + 1
+    check_length(policy, prompts, width)
+    ids, row, column = _sequences(policy, prompts, tokens[:, :width], mask[:, :width])
+    checkpointing = torch.is_grad_enabled() and _checkpoints(policy.model)
+    with (
+        policy.speaking(training=checkpointing and not policy.frozen) as model,
+        _only(model.get_output_embeddings(), row, column),
+    ):
+        logits = model(input_ids=ids, use_cache=False).logits
+        read = _read(policy, logits.view(len(row), -1), tokens[mask], temperature, entropy)
+    logp, *spread = (zeros.index_put((mask,), values) for values in read)
+    return Scored(logp, *spread) if spread else Scored(logp, None)
+
+
+def allowed_logits(policy: Policy, logits: Tensor, temperature: float) -> Tensor:
+    """logits / temperature, −∞ for tokens that are not allowed, in float32 or better."""
+    check_temperature(temperature)
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
+    return wide.masked_fill(~policy.allowed, -torch.inf)
+
+
+def check_length(policy: Policy, prompts: Sequence[Sequence[int]], limit: int) -> None:
+    """One line where a prompt is empty, or prompt and completion are more than the model reads."""
+    lengths = [len(prompt) for prompt in prompts]
+    if min(lengths) == 0:
+        raise BadData(f"prompt {lengths.index(0)} has no tokens; at least one, BOS, is needed")
+    longest = policy.longest
+    if longest is not None and max(lengths) + limit > longest:
+        raise BadData(
+            f"a prompt of {max(lengths)} tokens and a completion of {limit} are more than the "
+            f"{longest} tokens that the model reads"
+        )
+
+
+def check_temperature(temperature: float) -> None:
+    """One line where it is not a positive number."""
+    if not 0 < temperature < float("inf"):
+        raise BadData(f"temperature is {temperature}; needed: a number above 0")
+
+
+@lru_cache(maxsize=32)
+def accepts(model_class: type) -> frozenset[str]:
+    """The arguments that a model's forward takes."""
+    return frozenset(signature(model_class.forward).parameters)  # type: ignore[attr-defined]
+
+
+def _checkpoints(model: torch.nn.Module) -> bool:
+    return any(getattr(part, "gradient_checkpointing", False) for part in model.modules())
+
+
+def _sequences(
+    policy: Policy, prompts: Sequence[Sequence[int]], tokens: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Prompt + completion + filling (B, S), and where each masked token is predicted (N,), (N,).
+
+    The filling comes after all that counts, where no token can see it; it is an ordinary token,
+    since models warn of pad tokens that come without an attention mask.
+    """
+    filling = int(policy.allowed.nonzero()[0])
+    starts = torch.tensor([len(prompt) for prompt in prompts], device=policy.device)
+    width = tokens.shape[1]
+    ids = tokens.new_full((len(tokens), int(starts.max()) + width), filling)
+    known = [token for prompt in prompts for token in prompt]
+    inside = torch.arange(ids.shape[1], device=ids.device) < starts[:, None]
+    ids[inside] = torch.tensor(known, device=ids.device)
+    places = starts[:, None] + torch.arange(width, device=ids.device)
+    ids.scatter_(1, places, tokens.masked_fill(~mask, filling))
+    row, column = mask.nonzero(as_tuple=True)
+    return ids, row, starts[row] + column - 1
+
+
+@contextmanager
+def _only(output_layer: torch.nn.Module, row: Tensor, column: Tensor) -> Iterator[None]:
+    """Inside, the output layer sees these positions only, as one sequence.
+
+    A hook rather than a call of the layer, because some models scale or cap the logits after it.
+    """
+
+    def select(_: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (inputs[0][row, column][None], *inputs[1:])
+
+    handle = output_layer.register_forward_pre_hook(select)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _read(
+    policy: Policy, logits: Tensor, tokens: Tensor, temperature: float, entropy: bool
+) -> list[Tensor]:
+    """log π of the tokens and, where asked for, the entropy at each, (N,) both."""
+
+    def piece(logits: Tensor, tokens: Tensor) -> tuple[Tensor, ...]:
+        z = allowed_logits(policy, logits, temperature)
+        total = z.logsumexp(-1)
+        logp = z.gather(-1, tokens[:, None]).squeeze(-1) - total
+        if not entropy:
+            return (logp,)
+        finite = z.masked_fill(~policy.allowed, 0.0)  # 0 · −∞ is not 0
+        return logp, total - (torch.softmax(z, -1) * finite).sum(-1)
+
+    rows = max(1, CHUNK // logits.shape[-1])
+    if len(logits) <= rows:
+        return list(piece(logits, tokens))
+    pieces = zip(logits.split(rows), tokens.split(rows), strict=True)
+    parts = [checkpoint(piece, *part, use_reentrant=False) for part in pieces]
+    return [torch.cat(values) for values in zip(*parts, strict=True)]

@@ -1,0 +1,89 @@
+"""One forward of the model per token, over a KV cache: what the engine knows of a model.
+
+Prompts that are alike are read once. The cache writes into buffers that are made for the whole
+completion, instead of growing by a copy at every token, and rows leave it when they are done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qdlaws.errors import BadData
+from trainer.policy import Policy
+from trainer.policy.score import accepts
+
+__all__ = ["Decoder"]
+
+
+class Decoder:
+    """The state of one batch of completions under way."""
+
+    def __init__(self, policy: Policy, model: Any, limit: int) -> None:
+        self.policy, self.model, self.limit = policy, model, limit
+        known = accepts(type(model))
+        if "past_key_values" not in known:
+            raise BadData(
+                f"{type(model).__name__} keeps no key-value cache that sampling could use; "
+                "sample_generate works with it"
+            )
+        self.extra = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self.positioned = "position_ids" in known
+
+    def start(self, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Read the prompts: logits of each row's first token, (B, V)."""
+        different = list(dict.fromkeys(map(tuple, prompts)))
+        lengths = torch.tensor([len(prompt) for prompt in different])
+        width = int(lengths.max())
+        ids = torch.full((len(different), width), self.policy.pad)
+        seen = torch.arange(width) >= width - lengths[:, None]  # left padding
+        ids[seen] = torch.tensor([token for prompt in different for token in prompt])
+        from trainer.sampling.cache import buffered_cache  # transformers is imported there
+
+        device = self.policy.device
+        self.cache = buffered_cache(self.model.config, width + self.limit)
+        self.padding: Tensor | None = None
+        self.position = (seen.cumsum(1) - 1).clamp_min(0).to(device)
+        if not bool(seen.all()):
+            ahead = torch.ones(len(different), self.limit, dtype=torch.long)
+            self.padding = torch.cat([seen.long(), ahead], 1).to(device)
+        logits = self._forward(ids.to(device), width)
+        self.position = self.position[:, -1:]
+        if self.padding is None:  # all rows are at one place
+            self.position = self.position[:1]
+        where = {prompt: number for number, prompt in enumerate(different)}
+        row = torch.tensor([where[tuple(prompt)] for prompt in prompts], device=device)
+        self.filled = width
+        if len(different) == len(prompts):  # then they are in order, too
+            return logits
+        self.keep(row)
+        return logits[row]
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Say these tokens, (B,); logits of the next, (B, V)."""
+        self.filled += 1
+        self.position = self.position + 1
+        return self._forward(tokens[:, None], self.filled)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows only, in this order; a row may be there many times."""
+        self.cache.reorder_cache(rows)
+        if self.padding is not None:
+            self.padding = self.padding[rows]
+            self.position = self.position[rows]
+
+    def _forward(self, ids: Tensor, width: int) -> Tensor:
+        mask = None if self.padding is None else self.padding[:, :width]
+        places = {"position_ids": self.position} if self.positioned else {}
+        out = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            past_key_values=self.cache,
+            use_cache=True,
+            **places,
+            **self.extra,
+        )
+        return out.logits[:, -1]

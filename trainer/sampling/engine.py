@@ -1,0 +1,167 @@
+"""sample: completions whose noise is a function of their keys, however they are batched.
+
+One uniform number u per token and the inverse of the cumulative distribution, in float64: the
+token is the first v with Σ_{w ≤ v} π_w > u. Rows that are done leave the batch from time to time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qdlaws.errors import BadData
+from trainer.noise import streams, uniforms
+from trainer.policy import Policy
+from trainer.policy.score import check_length, check_temperature
+from trainer.sampling.completions import Completions, completions
+from trainer.sampling.decoder import Decoder
+
+__all__ = ["check_request", "sample"]
+
+LEAVE = 0.25  # share of rows that must be done before the batch is made smaller
+AHEAD = 256  # positions whose noise is made at a time
+LOOK_CUDA = 8  # steps between two looks at who is done, each of which waits for the GPU
+
+
+def sample(
+    policy: Policy,
+    prompts: Sequence[Sequence[int]],
+    keys: Sequence[tuple[int, ...]],
+    *,
+    limit: int,
+    temperature: float = 1.0,
+    batch_size: int | None = None,
+) -> Completions:
+    """One completion per prompt, EOS included, with log-probabilities and exact entropies.
+
+    Row i is a function of the policy, ``prompts[i]`` and ``keys[i]`` = (seed, phase, step, prompt,
+    sample) alone: batches change the last bits of the logits and nothing else. ``batch_size`` rows
+    are sampled at a time (None: all).
+    """
+    check_request(policy, prompts, keys, limit, temperature)
+    rows = len(prompts)
+    drawn = torch.full((rows, limit), policy.eos, device=policy.device)
+    logp = torch.zeros(rows, limit, dtype=policy.dtype, device=policy.device)
+    entropy = torch.zeros_like(logp)
+    # Rows of one length together: no padding, and the shared prompts are read once.
+    order = sorted(range(rows), key=lambda i: len(prompts[i]))
+    size = batch_size or max(rows, 1)
+    with policy.speaking() as model, torch.no_grad():
+        for start in range(0, rows, size):
+            part = order[start : start + size]
+            batch = Batch(policy, model, [prompts[i] for i in part], [keys[i] for i in part])
+            batch.run(limit, temperature)
+            where = torch.tensor(part, device=policy.device)
+            batch.write(where, drawn, logp, entropy)
+    if not bool(torch.isfinite(logp).all()):
+        raise BadData("the policy's logits are not finite: its weights have overflowed")
+    return completions(policy, drawn, logp, entropy)
+
+
+class Batch:
+    """Completions under way: which rows are alive, and what was drawn since the last change."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        model: Any,
+        prompts: Sequence[Sequence[int]],
+        keys: Sequence[tuple[int, ...]],
+    ) -> None:
+        self.policy, self.model = policy, model
+        self.prompts, self.streams = prompts, streams(keys)
+        self.alive = torch.arange(len(prompts), device=policy.device)
+        self.done = torch.zeros(len(prompts), dtype=torch.bool, device=policy.device)
+        self.segments: list[tuple[Tensor, int, Tensor, Tensor, Tensor]] = []
+
+    def run(self, limit: int, temperature: float) -> None:
+        """Draw until every row has said EOS, or ``limit`` tokens."""
+        look = LOOK_CUDA if self.policy.device.type == "cuda" else 1
+        closed = torch.zeros(self.policy.allowed.shape, dtype=torch.float64)
+        closed = closed.to(self.policy.device).masked_fill_(~self.policy.allowed, -torch.inf)
+        decoder = Decoder(self.policy, self.model, limit)
+        logits = decoder.start(self.prompts)
+        drawn: list[tuple[Tensor, Tensor, Tensor]] = []
+        first = 0
+        for position in range(limit):
+            u = self._noise(position, limit)
+            token, chosen, entropy = draw(logits, closed, temperature, u)
+            drawn.append((token, chosen, entropy))
+            self.done |= token == self.policy.eos
+            if position + 1 == limit:
+                break
+            if (position + 1) % look == 0:
+                finished = int(self.done.sum())
+                if finished == len(self.done):
+                    break
+                if finished >= LEAVE * len(self.done):
+                    self._close(first, drawn)
+                    stay = (~self.done).nonzero().squeeze(-1)
+                    decoder.keep(stay)
+                    self.alive, self.done = self.alive[stay], self.done[stay]
+                    self.noise, token = self.noise[stay], token[stay]
+                    drawn, first = [], position + 1
+            logits = decoder.step(token)
+        self._close(first, drawn)
+
+    def _noise(self, position: int, limit: int) -> Tensor:
+        """u of the living rows at this position, (n, 1)."""
+        place = position % AHEAD
+        if place == 0:
+            block = uniforms(
+                self.streams[self.alive.cpu().numpy()], position, min(position + AHEAD, limit)
+            )
+            self.noise = torch.from_numpy(block).to(self.policy.device)
+        return self.noise[:, place, None]
+
+    def _close(self, first: int, drawn: list[tuple[Tensor, Tensor, Tensor]]) -> None:
+        """Keep what these rows said from ``first`` on; then other rows go on."""
+        token, chosen, entropy = (torch.stack(column, 1) for column in zip(*drawn, strict=True))
+        self.segments.append((self.alive, first, token, chosen.log(), entropy))
+
+    def write(self, where: Tensor, drawn: Tensor, logp: Tensor, entropy: Tensor) -> None:
+        """Put all that was drawn into the rows ``where`` of the results."""
+        for alive, first, *parts in self.segments:
+            for whole, part in zip((drawn, logp, entropy), parts, strict=True):
+                whole[where[alive], first : first + part.shape[1]] = part.to(whole.dtype)
+
+
+def draw(
+    logits: Tensor, closed: Tensor, temperature: float, u: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Token, its probability and the exact entropy of each row, (n,) each.
+
+    ``closed`` is −∞ for tokens that are not allowed; they are passed over, since the cumulative
+    distribution does not grow there.
+    """
+    z = logits.double()
+    if temperature != 1.0:
+        z = z / temperature
+    p = torch.softmax(z + closed, -1)
+    upto = p.cumsum(-1)
+    token = torch.searchsorted(upto, u * upto[:, -1:], right=True)
+    token = token.clamp_max_(p.shape[-1] - 1)  # only where logits are NaN; that is found out later
+    entropy = torch.special.entr(p).sum(-1)
+    return token.squeeze(-1), p.gather(-1, token).squeeze(-1), entropy
+
+
+def check_request(
+    policy: Policy,
+    prompts: Sequence[Sequence[int]],
+    keys: Sequence[tuple[int, ...]],
+    limit: int,
+    temperature: float,
+) -> None:
+    """One line where what is asked for cannot be sampled."""
+    if len(prompts) != len(keys):
+        raise BadData(f"{len(prompts)} prompts but {len(keys)} keys; one key per prompt is needed")
+    if len({len(key) for key in keys}) > 1:
+        raise BadData("keys must all have the same number of parts, such as (seed, step, sample)")
+    if limit < 1:
+        raise BadData(f"limit is {limit}; needed: at least 1 token")
+    check_temperature(temperature)
+    if len(prompts):
+        check_length(policy, prompts, limit)
