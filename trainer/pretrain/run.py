@@ -1,0 +1,237 @@
+"""pretrain(options) -> folder: maximum likelihood, then rounds of keeping one's own valid samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from qdlaws.errors import BadData
+from trainer.pretrain.card import write_prior
+from trainer.pretrain.data import Corpus, corpus, text_rows
+from trainer.pretrain.draw import draw
+from trainer.pretrain.fit import fit, mean_loss
+from trainer.pretrain.measured import Seen, holds, measure_answers, measure_molecules
+from trainer.pretrain.model import build_model, rounded
+from trainer.pretrain.options import Pair, PretrainOptions
+from trainer.pretrain.show import Display, Silent
+from trainer.representation import from_smiles, to_smiles
+from trainer.smiles_corpus import canonical
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from qdlaws.measure import Estimate
+
+__all__ = ["pretrain"]
+
+TARGETS = ("valid", "unique", "novel")
+FINAL = 1000
+"""The number in the keys of the samples that the card's figures are measured on."""
+
+
+def pretrain(options: PretrainOptions, display: Display | Silent | None = None) -> Path:
+    """The folder of a new prior: weights, tokenizer and card, as ``from_pretrained`` reads them.
+
+    1. Maximum likelihood on the corpus. 2. For molecules up to ``rounds`` times, unless the targets
+    already hold: sample at temperature 1, keep the valid molecules that are new, and train on with
+    them beside the corpus (fine-tuning on one's own accepted samples; Yuan et al. 2023, RFT).
+    3. Weights rounded to fp16, fresh samples measured, folder written.
+
+    Every phase is stored beside the folder until the end, so a stopped training goes on with the
+    same command; with the same seed and threads it gives the same weights either way.
+    """
+    display = Silent() if display is None else display
+    out = Path(options.out)
+    if out.exists():
+        raise BadData(f"{out} exists already: a new folder was needed")
+    with display, _threads(options.threads):
+        work = _Work.begin(out, options)
+        data = corpus(options)
+        tokenizer = data.tokenizer(options.molecules)
+        display.corpus(data.sizes)
+        state = _State(build_model(options, tokenizer), Seen(), [])
+        for number in range(1 + (options.rounds if options.molecules else 0)):
+            if not work.restore(number, state):
+                _phase(number, state, data, tokenizer, options, display)
+                work.store(number, state)
+            display.measured(number, state.found[-1])
+            if options.molecules and holds(state.found[-1], asdict(options), TARGETS):
+                break
+        rounded(state.model)
+        seen = state.seen | Seen.of(_canonical_pairs(data, options))
+        found = _measure(state.model, tokenizer, seen, options, FINAL)
+        display.measured(None, found)
+        write_prior(out, state.model, tokenizer, seen, options, data.sizes, state.found, found)
+        work.remove()
+    return out
+
+
+@dataclass
+class _State:
+    """The model as it is now, the own samples it was trained on, and what was measured so far."""
+
+    model: Any
+    seen: Seen
+    found: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _phase(
+    number: int,
+    state: _State,
+    data: Corpus,
+    tokenizer: PreTrainedTokenizerFast,
+    options: PretrainOptions,
+    display: Display | Silent,
+) -> None:
+    """One training: the first on the corpus, the later ones with the model's own samples added."""
+    known = Seen.of(_canonical_pairs(data, options))
+    own: list[Pair] = []
+    if number:
+        display.phase(f"round {number}: sampling")
+        own = _accepted(state.model, tokenizer, known | state.seen, options, number)
+        state.seen = state.seen | Seen.of(_canonical(own, options))
+    pairs = [*data.real, *data.made, *own]
+    rows = text_rows(pairs, tokenizer, completion_only=options.completion_only)
+    display.phase(f"round {number}: training" if number else "training")
+    loss = fit(
+        state.model,
+        rows,
+        epochs=options.round_epochs if number else options.epochs,
+        peak=options.round_learning_rate if number else options.learning_rate,
+        budget=options.batch_tokens,
+        seed=(options.seed, number),
+        weight_decay=options.weight_decay,
+        tell=display.tell,
+    )
+    held = text_rows(data.out, tokenizer, completion_only=options.completion_only)
+    found: dict[str, Any] = {"examples": len(rows), "own": len(own), "loss": loss}
+    found["held_out_loss"] = mean_loss(state.model, held, options.batch_tokens)
+    found |= _measure(state.model, tokenizer, known | state.seen, options, number)
+    state.found.append(found)
+
+
+def _accepted(
+    model: Any, tokenizer: Any, seen: Seen, options: PretrainOptions, number: int
+) -> list[Pair]:
+    """The model's own new molecules, each once, in their canonical spelling."""
+    prompts = [""] * options.round_samples
+    texts = draw(model, tokenizer, prompts, key=(options.seed, number, 1), limit=options.limit)
+    smiles = canonical(to_smiles(texts, options.representation))
+    distinct = list(dict.fromkeys(text for text in smiles if text is not None))
+    fresh = [t for t, old in zip(distinct, seen.holds(distinct), strict=True) if not old]
+    return [("", text) for text in from_smiles(fresh, options.representation) if text]
+
+
+def _measure(
+    model: Any, tokenizer: Any, seen: Seen, options: PretrainOptions, number: int
+) -> dict[str, Estimate]:
+    """The measures of the module ``measured`` on fresh samples."""
+    key = (options.seed, number, 2)
+    limit = 2 * options.limit
+    if options.molecules:
+        texts = draw(model, tokenizer, [""] * options.samples, key=key, limit=limit)
+        return measure_molecules(to_smiles(texts, options.representation), seen)
+    if options.task is None:
+        return {}
+    from trainer.tasks import make_task
+
+    task = make_task(options.task)
+    try:
+        asked = task.prompts("eval")
+        prompts = [asked[number % len(asked)] for number in range(options.samples)]
+        texts = draw(model, tokenizer, [p.text for p in prompts], key=key, limit=limit)
+        return measure_answers(task, texts, prompts)
+    finally:
+        task.close()
+
+
+def _canonical_pairs(data: Corpus, options: PretrainOptions) -> list[str]:
+    return _canonical([*data.real, *data.made], options)
+
+
+def _canonical(pairs: Sequence[Pair], options: PretrainOptions) -> list[str]:
+    """What novelty is judged by: canonical SMILES, or prompt and completion of texts."""
+    if not options.molecules:
+        return ["\0".join(pair) for pair in pairs]
+    texts = to_smiles([text for _, text in pairs], options.representation)
+    return [text for text in canonical(texts) if text is not None]
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The folder ``NAME.partial`` with one entry per finished phase."""
+
+    folder: Path
+
+    @classmethod
+    def begin(cls, out: Path, options: PretrainOptions) -> _Work:
+        work = cls(out.with_name(out.name + ".partial"))
+        asked = json.dumps(asdict(options), default=str, sort_keys=True)
+        note = work.folder / "options.json"
+        if note.is_file() and note.read_text() != asked:
+            raise BadData(
+                f"{work.folder} holds a training begun with other options: finish it with those, "
+                "or remove it"
+            )
+        work.folder.mkdir(parents=True, exist_ok=True)
+        note.write_text(asked)
+        return work
+
+    def store(self, number: int, state: _State) -> None:
+        """The state after a phase, in one file that appears complete or not at all."""
+        path = self.folder / f"phase-{number}.pt"
+        content = {
+            "model": state.model.state_dict(),
+            "seen": torch.from_numpy(state.seen.hashes.astype("int64")),
+            "found": json.dumps(state.found, default=_estimate_dict),
+        }
+        torch.save(content, path.with_suffix(".tmp"))
+        path.with_suffix(".tmp").replace(path)
+
+    def restore(self, number: int, state: _State) -> bool:
+        """Whether the phase was stored; its state is then loaded."""
+        path = self.folder / f"phase-{number}.pt"
+        if not path.is_file():
+            return False
+        content = torch.load(path, weights_only=True)
+        state.model.load_state_dict(content["model"])
+        state.model.eval()
+        state.seen = Seen(content["seen"].numpy())
+        state.found = [_estimates(found) for found in json.loads(content["found"])]
+        return True
+
+    def remove(self) -> None:
+        for path in self.folder.iterdir():
+            path.unlink()
+        self.folder.rmdir()
+
+
+def _estimate_dict(value: Any) -> dict[str, Any]:
+    return {"estimate": {k: v for k, v in asdict(value).items() if v == v}}
+
+
+def _estimates(found: dict[str, Any]) -> dict[str, Any]:
+    from qdlaws.measure import Estimate
+
+    def read(value: Any) -> Any:
+        if not (isinstance(value, dict) and "estimate" in value):
+            return value
+        return Estimate(**{"value": float("nan"), "se": float("nan"), **value["estimate"]})
+
+    return {name: read(value) for name, value in found.items()}
