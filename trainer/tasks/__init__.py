@@ -1,1 +1,65 @@
-"""Tasks: what is asked, how an answer scores, and which answers mean the same."""
+"""Tasks: what is asked, how an answer scores, and which answers mean the same.
+
+Importing this package loads no task: each is imported when it is made.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from qdlaws.errors import QdlawsError
+from trainer.tasks.task import Prompt, Scores, Task, find_object, nearest
+
+__all__ = ["TASKS", "Prompt", "Scores", "Task", "make_task", "task_options"]
+
+TASKS: dict[str, str] = {
+    "molecules": "trainer.tasks.molecules:make",
+    "arithmetic": "trainer.tasks.arithmetic:make",
+    "sql": "trainer.tasks.sql:make",
+    "stories": "trainer.tasks.stories:make",
+    "dataset": "trainer.tasks.dataset:make",
+    "bandit": "trainer.tasks.bandit_task:make",
+}
+"""name → the function that makes the task from its options."""
+
+
+def make_task(name: str, **options: Any) -> Task:
+    """The task of that name, or the one that ``package.module:function`` makes."""
+    make = _maker(name)
+    _check(name, make, options)
+    task: Task = make(**options)
+    return task
+
+
+def task_options(name: str) -> dict[str, Any]:
+    """The options of a task with their defaults (``inspect.Parameter.empty``: must be given)."""
+    parameters = inspect.signature(_maker(name)).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {p.name: p.default for p in parameters if p.kind in named}
+
+
+def _maker(name: str) -> Callable[..., Any]:
+    if name not in TASKS and ":" not in name:
+        found = f"no task is called {name!r}{nearest(name, TASKS)}"
+        raise QdlawsError(f"{found}; have {', '.join(TASKS)}, or 'package.module:function'")
+    make: Callable[..., Any] = find_object(TASKS.get(name, name), "task")
+    return make
+
+
+def _check(name: str, make: Callable[..., Any], options: dict[str, Any]) -> None:
+    """Unknown and missing options end in one line with the nearest right name."""
+    signature = inspect.signature(make)
+    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
+    known = list(task_options(name))
+    for option in options:
+        if option not in known and not free:
+            raise QdlawsError(
+                f"task {name} has no option {option!r}{nearest(option, known)}; "
+                f"have {', '.join(known) or 'none'}"
+            )
+    try:
+        signature.bind(**options)
+    except TypeError as error:
+        raise QdlawsError(f"task {name}: {error}") from None
