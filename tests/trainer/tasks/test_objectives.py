@@ -1,0 +1,128 @@
+"""Several scores under a mean: reading configurations, ranges, the arithmetic, one-line refusals."""
+
+import math
+
+import pytest
+
+from qdlaws.errors import BadData, QdlawsError
+from trainer.tasks.chem_scores import Range
+from trainer.tasks.multi import mean_of, read_objective
+from trainer.tasks.scorer import columns, score_function
+
+pytest.importorskip("rdkit")
+
+LOGP = {
+    "objective": "logp", "weight": 3,
+    "transform": {"type": "double_sigmoid", "low": 1, "high": 4},
+}  # fmt: skip
+MINE = {"name": "mine", "mean": "geometric", "components": [{"objective": "qed"}, LOGP]}
+
+
+def rows(objective, *smiles):
+    composite = read_objective(objective)
+    return [
+        dict(zip(columns(composite), r, strict=True)) for r in score_function(composite)(smiles)
+    ]
+
+
+def test_means_by_hand():
+    values, weights = [0.25, 1.0, 0.5], [1, 2, 1]
+    assert mean_of("geometric", values, weights) == pytest.approx((0.25 * 0.5) ** 0.25, rel=1e-14)
+    assert mean_of("arithmetic", values, weights) == pytest.approx(2.75 / 4, rel=1e-14)
+    assert mean_of("product", values, weights) == pytest.approx(0.125, rel=1e-14)
+    assert mean_of("sum", values, weights) == pytest.approx(2.75, rel=1e-14)
+    assert mean_of("geometric", [0.0, 1.0], [1, 5]) == 0
+    assert math.isnan(mean_of("arithmetic", [math.nan, 1.0], [1, 1]))
+    assert mean_of("geometric", [0.3], [7]) == 0.3
+    with pytest.raises(BadData, match="give it a transform"):
+        mean_of("geometric", [-0.1, 1.0], [1, 1])
+
+
+def test_components_are_weighted_transformed_and_reported():
+    from rdkit import Chem
+    from rdkit.Chem import QED, Crippen
+
+    smiles = "Cc1ccccc1CCO"
+    (row,) = rows(MINE, smiles)
+    mol = Chem.MolFromSmiles(smiles)
+    assert list(row) == ["score", "qed", "qed (raw)", "logp", "logp (raw)"]
+    assert row["qed"] == row["qed (raw)"] == QED.qed(mol)
+    assert row["logp (raw)"] == Crippen.MolLogP(mol)
+    assert row["logp"] == pytest.approx(1 / (1 + 10 ** (-1.5 * (Crippen.MolLogP(mol) - 1))))
+    assert row["score"] == pytest.approx((row["qed"] * row["logp"] ** 3) ** 0.25, rel=1e-12)
+
+
+def test_a_list_and_names_are_short_forms():
+    assert rows(["qed", LOGP], "CCO") == rows(MINE, "CCO")
+    assert rows("qed", "CCO")[0]["score"] == rows({"objective": "qed"}, "CCO")[0]["score"]
+
+
+def test_a_published_objective_shows_its_parts_and_can_be_a_part():
+    names = list(rows("osimertinib_mpo", "CCO")[0])
+    assert names[1::2] == ["like osimertinib", "not too like it", "tpsa", "logp"]
+    (row,) = rows([{"objective": "osimertinib_mpo", "weight": 2}, "qed"], "COc1ccccc1")
+    (alone,) = rows("osimertinib_mpo", "COc1ccccc1")
+    assert row["osimertinib_mpo"] == alone["score"]
+    assert row["score"] == pytest.approx((alone["score"] ** 2 * row["qed"]) ** (1 / 3), rel=1e-12)
+
+
+def test_equal_names_are_told_apart():
+    two = [{"objective": "similarity", "query": q} for q in ("CCO", "CCN")]
+    assert list(rows(two, "CCO")[0])[1::2] == ["similarity", "similarity 2"]
+
+
+def test_a_weight_scales_a_sum_of_one():
+    (row,) = rows({"mean": "sum", "components": [{"objective": "qed", "weight": 4}]}, "CCO")
+    assert row["score"] == pytest.approx(4 * row["qed"], rel=1e-15)
+
+
+UNIT = Range(0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        ("qed", UNIT),
+        ("logp", Range()),
+        ("plogp", UNIT),
+        ("mw", Range(0.0, None)),
+        (MINE, UNIT),
+        ("osimertinib_mpo", UNIT),
+        ({"objective": "smarts", "pattern": "C"}, Range(0.0, 1.0, True)),
+        ({"objective": "logp", "transform": {"type": "right_step", "high": 2}}, Range(0.0, 1.0, True)),
+        ({"mean": "sum", "components": ["qed", {"objective": "sa", "weight": 2}]}, Range(0.0, 3.0)),
+        ({"objective": "sa", "transform": {"type": "linear", "slope": -1}}, Range(-10.0, -1.0)),
+    ],
+)  # fmt: skip
+def test_what_a_score_can_be(objective, expected):
+    found = read_objective(objective).range
+    assert (found.low, found.high, found.binary) == pytest.approx(
+        (expected.low, expected.high, expected.binary)
+    )
+
+
+@pytest.mark.parametrize(
+    ("objective", "words"),
+    [
+        ("qde", "did you mean 'qed'"),
+        ("nothing like it", "no objective is called"),
+        (7, "a name, a table or a list"),
+        ({"objective": "similarity"}, "similarity needs query"),
+        ({"objective": "similarity", "querry": "C"}, "did you mean 'query'"),
+        ({"objective": "osimertinib_mpo", "query": "C"}, "has no options"),
+        ({"name": "qed"}, "a table with objective"),
+        ({"components": []}, "at least one"),
+        ({"components": ["qed"], "mean": "harmonic"}, "have geometric, arithmetic"),
+        ({"components": ["qed"], "maen": "sum"}, "did you mean 'mean'"),
+        ({"objective": "qed", "weight": 0}, "a positive number"),
+        ({"objective": "qed", "transform": "sigmoid"}, "a table with type"),
+        (["qed", "logp"], "logp can be negative"),
+        ({"objective": "jnk3", "query": "C"}, "has no options"),
+        ({"objective": "a.b:c", "bacth": True}, "did you mean 'batch'"),
+    ],
+)
+def test_refusals_in_one_line(objective, words):
+    with pytest.raises(QdlawsError) as caught:
+        read_objective(objective)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
