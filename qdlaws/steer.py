@@ -10,17 +10,22 @@ With u = log(reward_scale/KL) and the gain g = −dD/du of the plant:
     step      Δu = clip(K·e, −0.7, +0.1),  K = .2 to loosen, .4 to tighten
     barrier   never loosen when the target is nearer than 2h evaluations at the present slope
 
-Holding the floor this way costs 3–5 % of the quality to be had at the floor.
+Where the log has the ratio in force beside its readings, :func:`steer_by_plant` does better: the
+lag and the gain are identified from the run's own turns (:mod:`qdlaws.settling`), and the error is
+where the column *settles* if nothing is turned, less the target. The line keeps the last word: it
+tightens at any time where it leads below the floor beyond doubt.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PRIOR_GAIN", "Steering", "steer"]
+from qdlaws.settling import Settling, settling
+
+__all__ = ["PRIOR_GAIN", "Limits", "Steering", "steer", "steer_by_plant"]
 
 Array = npt.NDArray[np.float64]
 
@@ -49,6 +54,23 @@ class Steering:
     du: float
     p_below: float  # P(the target is missed ``AHEAD`` evaluations from now, knobs unchanged)
     falling: bool = False  # by its last 15 readings
+    plant: Settling | None = None  # where the log has the ratio in force
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How boldly :func:`steer_by_plant` turns the ratio; each doubt counts in one direction."""
+
+    loosen: float = 0.3
+    """Share of the way to the target that one decision takes, upwards."""
+    tighten: float = 0.5
+    up: float = 0.2
+    """The most that u rises at one decision."""
+    down: float = 0.7
+    margin: float = 2 / np.sqrt(WINDOW)
+    """Distance of the target from the floor, in units of the scatter of a reading."""
+    guard: float = 2.5
+    """Evaluations that the line looks ahead to guard the floor."""
 
 
 def steer(
@@ -91,6 +113,54 @@ def steer(
         du,
         p_below,
         shrunk < 0 or trend < -2 * trend_se,
+    )
+
+
+def steer_by_plant(
+    step: Array,
+    y: Array,
+    u: Array,
+    floor: float,
+    gain: float,
+    se: Array | None = None,
+    *,
+    now: float | None = None,
+    limits: Limits | None = None,
+) -> Steering:
+    """The step of the log ratio for a floor on y, from its readings and the ratios in force.
+
+    ``u`` has a row for each reading, ``now`` is the ratio as it stands (default: the last of u),
+    ``gain`` the prior of −dy/du. With less than 3 readings, or without any known ratio, the answer
+    is that of :func:`steer`; a last reading that is missing never loosens.
+    """
+    limits = limits or Limits()
+    line = steer(step, y, floor, gain, se)
+    known = np.isfinite(y)
+    if known.sum() < 3 or not np.isfinite(u).any():
+        held = not known[-1] and line.du > 0
+        return replace(line, du=0.0) if held else line
+    plant = settling(step, y, u, gain, se)
+    last = u[np.isfinite(u)][-1]
+    settles = plant.after((last if now is None else now) - last)
+    target = floor + limits.margin * plant.scatter
+    error = settles - target
+    if error > 0:
+        du = limits.loosen * max(error - plant.settled_se, 0.0) / plant.gain
+    else:
+        du = limits.tighten * min(error + 0.5 * plant.settled_se, 0.0) / plant.gain
+    ahead = line.level + limits.guard * line.slope
+    doubt = float(np.hypot(line.level_se, limits.guard * line.slope_se))
+    if ahead + doubt < floor:
+        du = min(du, 0.4 * (ahead + doubt - floor) / gain)
+    if not known[-1]:
+        du = min(du, 0.0)
+    return replace(
+        line,
+        target=target,
+        du=float(np.clip(du, -limits.down, limits.up)),
+        p_below=_normal_cdf((target - settles) / max(plant.settled_se, 1e-300)),
+        falling=False if du > 0 else line.falling,
+        plant=plant,
     )
 
 

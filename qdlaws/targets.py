@@ -12,7 +12,7 @@ from qdlaws.goal import Goal
 from qdlaws.law import Interval, interval
 from qdlaws.lawfit import LawFit
 from qdlaws.runlog import RunLog
-from qdlaws.steer import PRIOR_GAIN, Steering, steer
+from qdlaws.steer import PRIOR_GAIN, Steering, steer, steer_by_plant
 
 __all__ = ["Targets", "law_of", "targets"]
 
@@ -47,9 +47,18 @@ def law_of(laws: LawFits | None, column: str) -> LawFit | None:
 
 
 def targets(
-    log: RunLog, laws: LawFits | None, goal: Goal, plant_gain: float | None = None
+    log: RunLog,
+    laws: LawFits | None,
+    goal: Goal,
+    plant_gain: float | None = None,
+    ratio: Array | None = None,
+    ratio_now: float | None = None,
 ) -> Targets:
-    """The targets of diversity and entropy for a goal."""
+    """The targets of diversity and entropy for a goal.
+
+    ``ratio`` is u = log(reward scale/KL) in force at each row and ``ratio_now`` as it stands, where
+    they are known: a controller's log has them.
+    """
     aims: dict[str, float] = dict(goal.floors())
     reasons: list[str] = []
     point, p_met = _priced(log, laws, goal)
@@ -63,10 +72,13 @@ def targets(
         if point.mid > aims.get(column, -np.inf):
             aims[column], from_law = point.mid, True
     gains = {c: _gain(c, laws, plant_gain if len(aims) == 1 else None) for c in aims}
-    steering = {
-        c: steer(log.step, log.column(c), floor, gains[c], getattr(log, f"{c}_se"))
-        for c, floor in aims.items()
-    }
+    steering: dict[str, Steering] = {}
+    for c, floor in aims.items():
+        y, se = log.column(c), getattr(log, f"{c}_se")
+        if ratio is None:
+            steering[c] = steer(log.step, y, floor, gains[c], se)
+        else:
+            steering[c] = steer_by_plant(log.step, y, ratio, floor, gains[c], se, now=ratio_now)
     steered = _binding(steering)
     out: dict[str, Interval | None] = {"diversity": None, "entropy": None}
     for c, s in steering.items():

@@ -12,6 +12,7 @@ import numpy as np
 
 from qdlaws import measure
 from trainer.bench import Bench, Phase, draw, log_probs
+from trainer.controllers import knob_columns
 from trainer.metrics import put
 from trainer.tasks.task import Prompt, Scores
 from trainer.types import Knobs
@@ -64,15 +65,6 @@ def evaluate(
         row |= knob_columns(knobs)
     table = _table(prompts, texts, scores, logp, ref_logp, entropies)
     return Evaluation(row, table, texts, scores, logp, ref_logp)
-
-
-def knob_columns(knobs: Knobs) -> dict[str, float]:
-    """The knobs in force, as the log names them."""
-    return {
-        "kl_coef": knobs.kl,
-        "reward_scale": knobs.reward_scale,
-        "entropy_coef": knobs.entropy,
-    }
 
 
 def spread(prompts: Sequence[Prompt], samples: int, most: int | None = None) -> list[Prompt]:

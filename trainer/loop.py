@@ -24,10 +24,11 @@ from qdlaws.whole import write_whole
 from trainer import checkpoint
 from trainer.bench import Bench, Progress, RunFailed
 from trainer.config import Config, at_step, load_config, to_toml
+from trainer.controllers import knob_columns
 from trainer.distributed import World, join_world
-from trainer.evaluation import Evaluation, evaluate, knob_columns, write_table
+from trainer.evaluation import Evaluation, evaluate, write_table
 from trainer.metrics import JsonLines, Sink, cut_back, numbers_of, open_sinks
-from trainer.pilot import Pilot
+from trainer.pilot import Pilot, make_pilot
 from trainer.rehearsal import Buckets, Memory
 from trainer.rollout import collect
 from trainer.setup import make_bench, start, with_stage
@@ -57,15 +58,15 @@ def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outco
     world = join_world(config.policy.device)
     with _held(folder, world):
         _refuse_used(folder, world)
-        pilot = Pilot.check(config)
         bench = make_bench(config, world, folder)
-        pilot = pilot.seated(bench)
+        pilot = make_pilot(bench, folder)
         if world.leads:
             threads = torch.get_num_threads()
             resolved = replace(config, train=replace(config.train, threads=threads))
             write_whole(folder / "config.toml", to_toml(resolved))
         world.wait()
-        return _run(bench, start(bench), make_optimizer(bench), pilot, folder, watcher)
+        begin = replace(start(bench), knobs=pilot.start)
+        return _run(bench, begin, make_optimizer(bench), pilot, folder, watcher)
 
 
 def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
@@ -84,7 +85,7 @@ def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
         if config.train.threads is not None:
             torch.set_num_threads(config.train.threads)
         bench = make_bench(config, world, folder)
-        pilot = Pilot.check(config).seated(bench)
+        pilot = make_pilot(bench, folder)
         progress = _progress(state)
         bench = with_stage(bench, at_step(config, progress.step))
         checkpoint.load_trained(bench.policy, saved)

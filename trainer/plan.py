@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from qdlaws.frontier import LEAST_ESS, Frontier, frontier
+from qdlaws.frontier import Frontier, frontier
+from qdlaws.outset import diversity_along, start_ratio
 from qdlaws.plain import plain
 from trainer.bench import Bench, Phase
 from trainer.evaluation import evaluate
@@ -68,21 +69,23 @@ def make_plan(bench: Bench, samples: int = 2000, min_diversity: float | None = N
     asker = replace(bench, policy=bench.reference)
     found = evaluate(asker, 0, samples, phase=Phase.REFERENCE)
     assert found.scores is not None
-    prompts = np.array([row["prompt"] for row in found.table])
-    lengths = np.array([row["tokens"] for row in found.table], float)
-    rewards, groups = found.scores.score, _groups(prompts)
-    shaped, logp = rewards[groups], np.asarray(found.ref_logp)[groups]
-    front = frontier(shaped, logp)
-    distances = _distances(bench, found)
+    groups = _groups(np.array([row["prompt"] for row in found.table]))
+    lengths = np.array([row["tokens"] for row in found.table], float)[groups]
+    front = frontier(found.scores.score[groups], np.asarray(found.ref_logp)[groups])
+    whole = _distances(bench, found)
+    distances = [whole[np.ix_(rows, rows)] for rows in groups]
     scale = bench.recipe.knobs.reward_scale
-    etas = front.table["eta"].to_numpy()[1:]
-    rows = [_expect(eta, scale, front, groups, distances, lengths[groups]) for eta in [0.0, *etas]]
+    rows = [_expect(eta, scale, front, distances, lengths) for eta in front.table["eta"]]
     table = pd.DataFrame(rows)
-    noise = float(found.row["diversity_se"] or np.nan) * np.sqrt(
-        samples / bench.config.eval.samples
-    )
-    start_kl, gain = _start(table, min_diversity, noise, scale)
-    return Plan(table, front, start_kl, gain, noise, _notes(bench, table, min_diversity, start_kl))
+    noise = float(found.row["diversity_se"] or np.nan)
+    noise *= float(np.sqrt(samples / bench.config.eval.samples))
+    outset = None
+    if min_diversity is not None:
+        outset = start_ratio(front, min_diversity, distances, margin=MARGIN * noise)
+    notes = _notes(bench, table) + ((outset.reason,) if outset else ())
+    start_kl = scale / outset.ratio if outset else float("nan")
+    gain = outset.gain if outset else float("nan")
+    return Plan(table, front, start_kl, gain, noise, notes)
 
 
 def _groups(prompts: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
@@ -109,18 +112,14 @@ def _distances(bench: Bench, found: Any) -> Array:
 
 
 def _expect(
-    eta: float,
-    scale: float,
-    front: Frontier,
-    groups: npt.NDArray[np.intp],
-    distances: Array,
-    lengths: Array,
+    eta: float, scale: float, front: Frontier, distances: list[Array], lengths: Array
 ) -> dict[str, float]:
     """One row of the table."""
     row = front.at(float(eta))
-    known = np.isfinite(row["quality"])
-    w = front.weights(float(eta)) if known else np.full(groups.shape, np.nan)
-    diversity, error = _diversity(w, groups, distances) if known else (np.nan, np.nan)
+    known = bool(np.isfinite(row["quality"]))
+    w = front.weights(float(eta)) if known else np.full(lengths.shape, np.nan)
+    diversity = float(diversity_along(front, distances, [eta])[0]) if known else np.nan
+    error = _diversity_error(w, distances, diversity) if np.isfinite(diversity) else np.nan
     length = float((w * lengths).sum(1).mean())
     return {
         "kl_coef": scale / eta if eta > 0 else np.inf,
@@ -137,50 +136,18 @@ def _expect(
     }
 
 
-def _diversity(w: Array, groups: npt.NDArray[np.intp], distances: Array) -> tuple[float, float]:
-    """Expected distance of two samples of the tilted policy, averaged over prompts; its error."""
-    values, errors = [], []
-    for weights, rows in zip(w, groups, strict=True):
-        d = distances[np.ix_(rows, rows)]
-        usable = np.isfinite(d).any(1) & (weights > 0)
-        weights, d = weights[usable], np.nan_to_num(d[np.ix_(usable, usable)])
-        weights = weights / weights.sum()
-        if (weights**2).sum() > 1 / LEAST_ESS * 2:
-            return np.nan, np.nan
-        each = d @ weights
-        value = float(weights @ each) / (1 - float((weights**2).sum()))
-        psi = 2 * weights * (each - value)
-        values.append(value)
-        errors.append(float((psi**2).sum()))
-    spread = np.var(values, ddof=1) / len(values) if len(values) > 1 else errors[0]
-    return float(np.mean(values)), float(np.sqrt(spread))
+def _diversity_error(w: Array, distances: list[Array], value: float) -> float:
+    """Standard error of D: influence ψ = 2w(Σ_j w_j d_ij − D), prompts as independent parts."""
+    total = 0.0
+    for weights, d in zip(w, distances, strict=True):
+        usable = np.isfinite(np.diag(d)) & (weights > 0)
+        share = weights[usable] / weights[usable].sum()
+        each = d[np.ix_(usable, usable)] @ share
+        total += float(((2 * share * (each - value)) ** 2).sum())
+    return float(np.sqrt(total)) / len(distances)
 
 
-def _start(
-    table: pd.DataFrame, floor: float | None, noise: float, scale: float
-) -> tuple[float, float]:
-    """The strength at which D lies a margin above the floor, and the plant's gain there."""
-    known = table[table["diversity"].notna() & (table["ratio"] > 0)]
-    if len(known) < 3:
-        return np.nan, np.nan
-    u = np.log(known["ratio"].to_numpy())
-    d = np.minimum.accumulate(known["diversity"].to_numpy())
-    slope = np.gradient(d, u)
-    if floor is None:
-        return float(known["kl_coef"].iloc[-1]), float(-slope[-1])
-    wanted = floor + MARGIN * noise
-    if d[0] < wanted:  # the prior itself is hardly above it
-        return np.nan, float(-slope[0])
-    at = len(d) - 1 if d[-1] > wanted else int(np.argmax(d <= wanted))
-    if d[at] > wanted:
-        return float(known["kl_coef"].iloc[-1]), float(-slope[-1])
-    between = np.interp(wanted, d[[at, at - 1]], u[[at, at - 1]]) if at else u[0]
-    return float(scale / np.exp(between)), float(-slope[at])
-
-
-def _notes(
-    bench: Bench, table: pd.DataFrame, floor: float | None, start_kl: float
-) -> tuple[str, ...]:
+def _notes(bench: Bench, table: pd.DataFrame) -> tuple[str, ...]:
     recipe, notes = bench.recipe, []
     if recipe.plant != "tilt":
         word = recipe.plant or "moved by no knob"
@@ -193,12 +160,4 @@ def _notes(
         f"the samples reach a KL of {known['kl'].iloc[-1]:.2g} nats and a D of "
         f"{known['diversity'].iloc[-1]:.3g}; what lies beyond only a run can show"
     )
-    if floor is not None and not np.isfinite(start_kl):
-        notes.append(
-            f"the prior's own diversity is not surely above {floor:g}: begin at the tight end"
-        )
-    elif floor is not None and known["diversity"].iloc[-1] > floor:
-        notes.append(
-            f"D = {floor:g} lies beyond the samples: start at the loosest strength they reach"
-        )
     return tuple(notes)

@@ -29,7 +29,9 @@ def prior_path(name: str) -> Path:
         if (folder / name / "config.json").is_file():
             return folder / name
     where = " nor ".join(str(folder) for folder in _places())
-    raise BadData(f"the prior {name} is not in {where}: make it by `qdtrain pretrain`, or reinstall")
+    raise BadData(
+        f"the prior {name} is not in {where}: make it by `qdtrain pretrain`, or reinstall"
+    )
 
 
 def _places() -> tuple[Path, Path]:

@@ -70,8 +70,9 @@ def _copy(run: Path, out: Path, saved: Path, state: Mapping[str, Any]) -> None:
         if (run / name).exists():
             shutil.copyfile(run / name, out / name)
             cut_back(out / name, state["sizes"].get(name, 0))
-    if (run / "rehearsal.safetensors").exists():
-        shutil.copyfile(run / "rehearsal.safetensors", out / "rehearsal.safetensors")
+    for name in ("rehearsal.safetensors", "start.json"):
+        if (run / name).exists():
+            shutil.copyfile(run / name, out / name)
     for table in (run / "samples").glob("step-*"):
         if int(table.stem.removeprefix("step-")) <= state["step"]:
             (out / "samples").mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trainer.controllers import refusal as steering_refusal
 from trainer.objective import Recipe
 from trainer.types import Knobs, Traits
 
@@ -62,22 +63,3 @@ def unsure(recipe: Recipe, task: Traits) -> bool:
     }
     needs_range = recipe.threshold is not None and task.highest is None
     return needs_range or any(known.get(need, True) is None for need in recipe.needs)
-
-
-def steering_refusal(recipe: Recipe, knob: str) -> str | None:
-    """Why a controller cannot steer the recipe by this knob, with the remedy; None where it can."""
-    if knob not in recipe.live:
-        have = ", ".join(sorted(recipe.live)) or "none"
-        return (
-            f"{knob} is a dead knob of {recipe.name} (live: {have}): it does not turn the "
-            "gradient; choose a live knob, or a recipe with a KL, such as rloo"
-        )
-    if recipe.plant in ("folded", "unsettled"):
-        return (
-            f"the state of {recipe.name} is {recipe.plant}: loosening can collapse it and "
-            "tightening does not bring it back; put the KL in the reward and divide both by one "
-            "scalar of the batch (kl_in_reward, then batch_normalised), not by the group's std"
-        )
-    if recipe.plant is None:
-        return f"no knob of {recipe.name} moves the state it settles in; add a KL, as in rloo"
-    return None

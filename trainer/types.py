@@ -6,32 +6,13 @@ Axes, in this order only: B samples, T tokens. A mask is True where the token co
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from trainer.knobs import Knobs, Plant
+
 __all__ = ["Knobs", "Plant", "ReferencePlan", "ReplayPlan", "Rollouts", "Step", "Traits"]
-
-Plant = Literal["tilt", "monotone", "folded", "unsettled"]
-"""How the settled policy answers a live knob; computed in :mod:`trainer.plant`.
-
-``tilt``: it is π_ref·exp(scale·R/β). ``monotone``: one state per knob value, reached from both
-ends, H falling as the knob is loosened. ``folded``: the state depends on where the run came from,
-or H turns back. ``unsettled``: it never rests.
-"""
-
-
-@dataclass(frozen=True)
-class Knobs:
-    """What may be turned at every step, from outside too."""
-
-    kl: float = 0.0
-    """Strength of the recipe's own divergence: β of a KL, η of DPH, β of KL-Cov."""
-    reward_scale: float = 1.0
-    """Factor on the reward. Thresholds never see it: they read the raw score."""
-    entropy: float = 0.0
-    """Weight of the entropy bonus."""
 
 
 @dataclass(frozen=True)

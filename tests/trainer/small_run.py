@@ -50,6 +50,7 @@ def config_of(model: Path, *settings: str) -> Config:
         "train.threads=1",
         "eval.every=2",
         "eval.samples=32",
+        "control.advise=false",
     ]
     return with_settings(Config(), [*base, *settings])
 

@@ -9,15 +9,17 @@ import trainer
 
 ROOT = Path(trainer.__file__).parent
 FLOORS = [
-    {"types", "knobs", "grouping", "noise"},
+    {"knobs", "grouping", "noise"},
+    {"types"},
     {"shaping", "advantage", "surrogate", "divergence", "weigh", "distributed"},
     {"objective", "policy", "tasks", "equivalence", "rehearsal", "metrics", "controllers",
-     "tokenizer", "priors", "smiles_corpus"},
-    {"recipes", "config", "plant", "suitability", "sampling", "checkpoint"},
-    {"build", "bench"},
-    {"again", "evaluation", "setup", "pilot", "pretrain"},
+     "tokenizer", "priors"},
+    {"recipes", "config", "plant", "suitability", "sampling", "checkpoint", "representation"},
+    {"build", "smiles_corpus"},
+    {"bench", "recombine"},
+    {"again", "evaluation", "setup", "pretrain"},
     {"rollout", "plan", "judge"},
-    {"update"},
+    {"update", "pilot"},
     {"loop"},
     {"runs", "listing"},
     {"show"},
@@ -47,5 +49,5 @@ def test_imports_go_down(path):
     for package, module in imported(path):
         if package == "trainer" and module != own:
             assert FLOOR[module] < FLOOR[own], f"{own} imports {module}"
-        if FLOOR[own] <= 1:
+        if FLOOR[own] <= 2:
             assert package != "qdlaws", f"{own} is on floor {FLOOR[own]} and imports qdlaws"

@@ -147,6 +147,8 @@ class ControlOptions:
     """Who turns the knobs, towards what, and whether the run may end early."""
 
     name: str = "fixed"
+    advise: bool = True
+    """Ask for advice at every evaluation and write it down."""
     stop: bool = False
     """End when the advice says so, by statements that hold at every look."""
     min_diversity: float | None = None

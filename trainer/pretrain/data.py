@@ -92,7 +92,9 @@ def _task_pairs(options: PretrainOptions) -> list[Pair]:
     try:
         pairs = task.corpus(options.examples, options.seed)
     except (AttributeError, NotImplementedError):
-        raise BadData(f"task {options.task} has no corpus; one with corpus(n, seed) is needed") from None
+        raise BadData(
+            f"task {options.task} has no corpus; one with corpus(n, seed) is needed"
+        ) from None
     finally:
         task.close()
     return [(str(prompt), str(completion)) for prompt, completion in pairs]

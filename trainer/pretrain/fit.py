@@ -141,7 +141,9 @@ def batch_loss(model: Any, rows: Sequence[Row]) -> torch.Tensor:
         target[number, row.first : len(row.ids)] = ids[number, row.first : len(row.ids)]
     device = next(model.parameters()).device
     logits = model(input_ids=ids[:, :-1].to(device), use_cache=False).logits
-    return functional.cross_entropy(logits.flatten(0, 1).float(), target[:, 1:].flatten().to(device))
+    return functional.cross_entropy(
+        logits.flatten(0, 1).float(), target[:, 1:].flatten().to(device)
+    )
 
 
 @torch.no_grad()

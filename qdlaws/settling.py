@@ -1,0 +1,136 @@
+"""Where a column settles if nothing is turned, and what a unit of the ratio costs of it.
+
+A run answers a turned knob with a lag. With u = log(reward scale/KL) in force, the level x follows
+a settled level a, which a turn of u moves at once and which wanders by itself:
+
+    a ← a − g·Δu + w,    x ← x + (1 − e^{−gap/τ})·(a − x),    y = x + e
+
+For a given lag τ and size of w this is linear in (x, a, g): a Kalman filter (Kalman 1960). A bank
+of them over τ and w is weighted by how well each foretold the last readings (multiple models;
+Magill 1965), old forecasts being forgotten. So a missing reading only costs precision, and the gain
+g is identified from the turns that the run itself has made, starting from a prior.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Settling", "scatter_of", "settling"]
+
+Array = npt.NDArray[np.float64]
+
+LAGS = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
+"""Candidates for τ, in evaluations."""
+WANDERS = np.array([0.05, 0.5, 2.0])
+"""Candidates for the size of w per evaluation, in units of the scatter of a reading."""
+MEMORY = 0.95
+"""What is kept per reading of how well a filter foretold the earlier ones."""
+GAIN_DOUBT = 0.7
+"""Standard deviation of the prior gain over its mean; the estimate stays within ¼ … 4 of it."""
+CURVATURE = 0.35
+"""How far the gain changes over a unit of u, over the prior gain."""
+ROWS = 200
+"""Evaluations looked back on."""
+
+
+@dataclass(frozen=True)
+class Settling:
+    """The level now, the level it settles at, the gain g = −dy/du and the lag in evaluations."""
+
+    level: float
+    level_se: float
+    settled: float
+    settled_se: float
+    gain: float
+    gain_se: float
+    lag: float
+    scatter: float
+
+    def after(self, turned: float) -> float:
+        """Where it settles once u is turned by so much."""
+        return self.settled - self.gain * turned
+
+
+def settling(step: Array, y: Array, u: Array, gain: float, se: Array | None = None) -> Settling:
+    """The state after the last row, u as it stands there.
+
+    ``u`` is the log ratio in force over the steps before each row (NaN: as before it), ``gain``
+    the prior of g. ``y`` may have gaps.
+    """
+    step, y = np.asarray(step, float)[-ROWS:], np.asarray(y, float)[-ROWS:]
+    u = _carried(np.asarray(u, float)[-ROWS:])
+    se = None if se is None else np.asarray(se, float)[-ROWS:]
+    scatter = scatter_of(y, se)
+    if not np.isfinite(y).any() or not scatter > 0:
+        return Settling(*([np.nan] * 8))
+    gap = float(np.median(np.diff(step))) if len(step) > 1 else 1.0
+    lag, wander = (v.ravel() for v in np.meshgrid(LAGS, WANDERS * scatter, indexing="ij"))
+    first = float(y[np.isfinite(y)][0])
+    mean = np.tile([first, first, gain], (len(lag), 1))
+    spread = np.array([scatter**2, (4 * gain) ** 2, (GAIN_DOUBT * gain) ** 2])
+    cov = np.tile(np.diag(spread), (len(lag), 1, 1))
+    score = np.zeros(len(lag))
+    for k in range(len(y)):
+        if k:
+            passed, turned = (step[k] - step[k - 1]) / gap, u[k] - u[k - 1]
+            mean, cov = _moved(mean, cov, -np.expm1(-passed / lag), turned)
+            cov[:, 1, 1] += wander**2 * passed
+            drift = (CURVATURE * turned) ** 2 + 0.02**2 * passed
+            cov[:, 2, 2] += gain**2 * drift
+        if np.isfinite(y[k]):
+            variance, miss = cov[:, 0, 0] + scatter**2, y[k] - mean[:, 0]
+            score = MEMORY * score - 0.5 * (np.log(variance) + miss**2 / variance)
+            pull = cov[:, :, 0] / variance[:, None]
+            mean = mean + pull * miss[:, None]
+            cov = cov - pull[:, :, None] * cov[:, None, 0, :]
+        mean[:, 2] = np.clip(mean[:, 2], gain / 4, 4 * gain)
+    weight = np.exp(score - score.max())
+    weight /= weight.sum()
+    centre = weight @ mean
+    variances = weight @ (np.einsum("mii->mi", cov) + (mean - centre) ** 2)
+    error = np.sqrt(np.maximum(variances, 0.0))
+    return Settling(
+        level=float(centre[0]),
+        level_se=float(error[0]),
+        settled=float(centre[1]),
+        settled_se=float(error[1]),
+        gain=float(centre[2]),
+        gain_se=float(error[2]),
+        lag=float(np.exp(weight @ np.log(lag))),
+        scatter=scatter,
+    )
+
+
+def scatter_of(y: Array, se: Array | None = None, last: int = 20) -> float:
+    """Standard deviation of a reading about its local line, never below its stated error.
+
+    From second differences, whose mean square is 6σ² for white errors on a line.
+    """
+    known = np.isfinite(y)
+    bends = np.diff(y[known][-last:], 2)
+    local = float(np.sqrt(np.mean(bends**2) / 6)) if len(bends) else np.nan
+    stated = np.nan
+    if se is not None and np.isfinite(se[known]).any():
+        stated = float(np.sqrt(np.nanmean(se[known][-last:] ** 2)))
+    return float(np.nanmax([local, stated, 1e-9])) if np.isfinite([local, stated]).any() else np.nan
+
+
+def _moved(mean: Array, cov: Array, share: Array, turned: float) -> tuple[Array, Array]:
+    """One evaluation on: first the turn moves the settled level, then the level follows it."""
+    step = np.zeros_like(cov)
+    step[:, 0, 0], step[:, 0, 1], step[:, 0, 2] = 1 - share, share, -share * turned
+    step[:, 1, 1], step[:, 1, 2], step[:, 2, 2] = 1.0, -turned, 1.0
+    moved: Array = np.einsum("mij,mj->mi", step, mean)
+    return moved, step @ cov @ step.transpose(0, 2, 1)
+
+
+def _carried(u: Array) -> Array:
+    """Unknown ratios taken from the row before; leading ones from the first known."""
+    known = np.isfinite(u)
+    if not known.any():
+        return np.zeros_like(u)
+    last = np.maximum.accumulate(np.where(known, np.arange(len(u)), -1))
+    return np.asarray(u[np.where(last < 0, np.argmax(known), last)])
