@@ -15,6 +15,7 @@ from torch import Tensor
 from qdlaws.errors import BadData
 from trainer.policy import Policy
 from trainer.policy.score import accepts
+from trainer.sampling.llama import LlamaStep, fits
 
 __all__ = ["Decoder"]
 
@@ -24,6 +25,7 @@ class Decoder:
 
     def __init__(self, policy: Policy, model: Any, limit: int) -> None:
         self.policy, self.model, self.limit = policy, model, limit
+        self.fast: LlamaStep | None = None
         known = accepts(type(model))
         if "past_key_values" not in known:
             raise BadData(
@@ -57,6 +59,8 @@ class Decoder:
         where = {prompt: number for number, prompt in enumerate(different)}
         row = torch.tensor([where[tuple(prompt)] for prompt in prompts], device=device)
         self.filled = width
+        if fits(self.model, self.cache):
+            self.fast = LlamaStep(self.model, self.cache, width + self.limit)
         if len(different) == len(prompts):  # then they are in order, too
             return logits
         self.keep(row)
@@ -66,6 +70,9 @@ class Decoder:
         """Say these tokens, (B,); logits of the next, (B, V)."""
         self.filled += 1
         self.position = self.position + 1
+        if self.fast is not None:
+            seen = None if self.padding is None else self.padding[:, : self.filled].bool()
+            return self.fast(tokens, self.position, seen)
         return self._forward(tokens[:, None], self.filled)
 
     def keep(self, rows: Tensor) -> None:
