@@ -131,7 +131,7 @@ class Workers:
         for _ in self._threads:
             self._queue.put(None)
         for child in list(self._children.values()):
-            child.kill()
+            child.process.kill()  # its own thread cuts the line: a descriptor is closed once
         for thread in self._threads:
             thread.join(timeout=5)
         self._threads = []
@@ -159,6 +159,8 @@ class Workers:
                 piece.request.fail(error)
             else:
                 piece.request.put(piece.start, answers)
+        if number in self._children:
+            self._children.pop(number).kill()
 
     def _said_first(self, error: QdlawsError | None) -> None:
         with suppress(InvalidStateError):  # another was faster
@@ -199,16 +201,17 @@ class Workers:
 
     def _child(self, number: int) -> _Child:
         if number not in self._children:
-            if self._closing.is_set():
-                raise QdlawsError("the scoring processes were closed")
             child = self._children[number] = _Child.start(self._make)
+            if self._closing.is_set():  # looked at after the child is known to close()
+                child.process.kill()
             try:
                 kind, words = child.hear(None)
             except _Ended as ended:
                 kind, words = "broken", f"a scoring process could not start: {ended}"
             if kind == "broken":
                 self._children.pop(number).kill()
-                raise QdlawsError(words)
+                closed = self._closing.is_set()
+                raise QdlawsError("the scoring processes were closed" if closed else words)
         return self._children[number]
 
 

@@ -18,7 +18,7 @@ def test_yield_and_burden():
 
 
 def test_area_by_hand():
-    # top-2 at call 2: (.4 + .2)/2 = .3; at call 4: (.8 + .6)/2 = .7; then kept up to the budget of 8
+    # top-2 at call 2: (.4 + .2)/2 = .3; at call 4: (.8 + .6)/2 = .7; then kept up to call 8
     scores = [0.2, 0.4, 0.6, 0.8]
     expected = (2 * (0 + 0.3) / 2 + 2 * (0.3 + 0.7) / 2 + 4 * 0.7) / 8
     assert top_auc(scores, 8, k=2, every=2) == pytest.approx(expected, rel=1e-14)

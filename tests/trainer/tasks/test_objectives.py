@@ -1,4 +1,4 @@
-"""Several scores under a mean: reading configurations, ranges, the arithmetic, one-line refusals."""
+"""Several scores under a mean: configurations, ranges, arithmetic, one-line refusals."""
 
 import math
 
@@ -76,7 +76,7 @@ def test_a_weight_scales_a_sum_of_one():
     assert row["score"] == pytest.approx(4 * row["qed"], rel=1e-15)
 
 
-UNIT = Range(0.0, 1.0)
+UNIT, BINARY = Range(0.0, 1.0), Range(0.0, 1.0, binary=True)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ UNIT = Range(0.0, 1.0)
         ("mw", Range(0.0, None)),
         (MINE, UNIT),
         ("osimertinib_mpo", UNIT),
-        ({"objective": "smarts", "pattern": "C"}, Range(0.0, 1.0, True)),
-        ({"objective": "logp", "transform": {"type": "right_step", "high": 2}}, Range(0.0, 1.0, True)),
+        ({"objective": "smarts", "pattern": "C"}, BINARY),
+        ({"objective": "logp", "transform": {"type": "right_step", "high": 2}}, BINARY),
         ({"mean": "sum", "components": ["qed", {"objective": "sa", "weight": 2}]}, Range(0.0, 3.0)),
         ({"objective": "sa", "transform": {"type": "linear", "slope": -1}}, Range(-10.0, -1.0)),
     ],

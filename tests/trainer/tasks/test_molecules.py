@@ -1,0 +1,260 @@
+"""The molecules task through its public names."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+
+from qdlaws.errors import QdlawsError
+from trainer.tasks import make_task
+
+pytest.importorskip("rdkit")
+
+TEXTS = ["CCO", "OCC", "not one", "c1ccccc1O", "", "CCO "]
+KEYS = ["CCO", "CCO", None, "Oc1ccccc1", None, "CCO"]
+
+
+def scored(task, texts=TEXTS):
+    return task.score(list(task.prompts()) * len(texts), texts)
+
+
+@pytest.fixture
+def user_module(tmp_path, monkeypatch):
+    """Scores of a user's: of a list, of one SMILES, and a faulty one."""
+    (tmp_path / "my_scores.py").write_text(
+        "def many(smiles):\n    return [len(s) / 10 for s in smiles]\n\n"
+        "def one(smiles: str) -> float:\n    return len(smiles) / 10\n\n"
+        "def some(smiles: str):\n    return None if 'N' in smiles else 0.5\n\n"
+        "def unannotated(one_smiles):\n    return one_smiles.count('C')\n\n"
+        "number = 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "my_scores"
+    sys.modules.pop("my_scores", None)
+
+
+def test_qed_of_valid_molecules_and_zero_for_the_rest():
+    from rdkit import Chem
+    from rdkit.Chem import QED
+
+    scores = scored(make_task("molecules"))
+    expected = [0.0 if k is None else QED.qed(Chem.MolFromSmiles(k)) for k in KEYS]
+    np.testing.assert_array_equal(scores.score, expected)
+    np.testing.assert_array_equal(scores.valid, [k is not None for k in KEYS])
+    np.testing.assert_array_equal(np.isnan(scores.parts["qed"]), ~scores.valid)
+    assert (scores.failed, scores.capped, scores.spent) == (0, 0, False)
+
+
+def test_invalid_strings_can_be_dropped_instead():
+    scores = scored(make_task("molecules", invalid="nan"))
+    np.testing.assert_array_equal(np.isnan(scores.score), ~scores.valid)
+    assert scores.failed == 2
+
+
+def test_keys_are_canonical():
+    task = make_task("molecules")
+    assert task.keys(task.prompts() * len(TEXTS), TEXTS) == KEYS
+
+
+def test_a_blank_inside_is_no_molecule():
+    # rdkit would read the second word as a name
+    assert make_task("molecules").keys([], ["CCO phenol"]) == [None]
+
+
+def test_one_unconditional_prompt():
+    task = make_task("molecules", prompt="<start>")
+    for split in ("train", "eval"):
+        (prompt,) = task.prompts(split)
+        assert (prompt.number, prompt.text) == (0, "<start>")
+    with pytest.raises(QdlawsError, match="no split 'cross'"):
+        task.prompts("cross")
+
+
+def test_traits_follow_the_objective():
+    def ends(objective, **options):
+        traits = make_task("molecules", objective=objective, **options).traits
+        return traits.lowest, traits.highest, traits.binary
+
+    assert ends("qed") == (0, 1, False)
+    assert ends("logp") == (None, None, False)
+    assert ends({"objective": "smarts", "pattern": "C"}) == (0, 1, True)
+    raw = {"objective": "sa", "transform": {"type": "linear"}}
+    assert ends(raw) == (0, 10, False)  # an invalid string scores 0, below any sa
+    assert ends(raw, invalid="nan") == (1, 10, False)
+    assert make_task("molecules").traits.many_prompts is False
+
+
+def test_components_are_logged():
+    objective = [
+        {"objective": "qed", "weight": 2},
+        {"objective": "logp", "transform": {"type": "double_sigmoid", "low": 1, "high": 4}},
+    ]
+    scores = scored(make_task("molecules", objective=objective))
+    parts = scores.parts
+    assert list(parts) == ["qed", "qed (raw)", "logp", "logp (raw)"]
+    ok = scores.valid
+    mean = (parts["qed"][ok] ** 2 * parts["logp"][ok]) ** (1 / 3)
+    np.testing.assert_allclose(scores.score[ok], mean, rtol=1e-12)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_functions_of_the_users(user_module, workers):
+    for name in ("many", "one"):
+        task = make_task("molecules", objective=f"{user_module}:{name}", workers=workers)
+        np.testing.assert_array_equal(scored(task).score, [0.3, 0.3, 0, 0.9, 0, 0.3])
+        task.close()
+
+
+def test_a_score_that_is_not_known_is_dropped_and_counted(user_module):
+    task = make_task("molecules", objective=f"{user_module}:some")
+    scores = scored(task, ["CC", "CN", "x"])
+    np.testing.assert_array_equal(scores.score, [0.5, np.nan, 0])
+    np.testing.assert_array_equal(scores.valid, [True, True, False])
+    assert scores.failed == 1
+
+
+def test_a_range_of_the_users_and_how_it_is_called(user_module):
+    spec = {"objective": f"{user_module}:unannotated", "batch": False, "low": 0, "high": 9}
+    task = make_task("molecules", objective=spec)
+    assert (task.traits.lowest, task.traits.highest) == (0, 9)
+    assert scored(task).score[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("objective", "words"),
+    [
+        ("my_scores:nothing", "my_scores has no nothing"),
+        ("my_scores:number", "not a function"),
+        ("no_such_module:f", "No module named 'no_such_module'"),
+    ],
+)
+def test_a_missing_function_is_said_before_anything_runs(user_module, objective, words):
+    for workers in (0, 1):
+        with pytest.raises(QdlawsError) as caught:
+            make_task("molecules", objective=objective, workers=workers)
+        assert words in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_function_of_one_called_with_a_list_says_how_to_change_that(user_module):
+    task = make_task("molecules", objective=f"{user_module}:unannotated")
+    with pytest.raises(QdlawsError, match="not one answer could be scored"):
+        scored(task)
+
+
+def test_tdc_without_its_package_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tdc", None)
+    with pytest.raises(QdlawsError) as caught:
+        make_task("molecules", objective="jnk3")
+    assert "needs PyTDC (pip install PyTDC)" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_tdc_where_it_is_installed(tmp_path, monkeypatch):
+    # a stand-in with TDC's interface: its model files cannot be had in a test
+    (tmp_path / "tdc.py").write_text(
+        "class Oracle:\n"
+        "    def __init__(self, name):\n        self.name = name\n"
+        "    def __call__(self, smiles):\n        return len(smiles) / 10\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tdc", raising=False)
+    task = make_task("molecules", objective=[{"objective": "gsk3b"}, "qed"])
+    assert next(iter(scored(task).parts)) == "gsk3b"
+    assert scored(task).parts["gsk3b"][0] == 0.3
+    sys.modules.pop("tdc", None)
+
+
+def test_workers_budget_and_overlap():
+    here, there = make_task("molecules"), make_task("molecules", workers=1, timeout=60)
+    texts = [text for _, text in here.corpus(40, seed=1)]
+    prompts = list(here.prompts()) * len(texts)
+    pending = there.submit(prompts, texts)
+    assert pending.result().score.tobytes() == here.score(prompts, texts).score.tobytes()
+    there.close()
+
+    capped = make_task("molecules", budget=2)
+    scores = scored(capped, ["CC", "CCC", "CCCC", "CC"])
+    np.testing.assert_array_equal(np.isnan(scores.score), [False, False, True, False])
+    assert (scores.capped, scores.failed, scores.spent) == (1, 0, True)
+    assert capped.report()["oracle_calls"] == 2
+
+
+def test_the_memory_of_a_task_is_taken_up():
+    one, two = make_task("molecules"), make_task("molecules")
+    first = scored(one)
+    two.load_state(one.state_dict())
+    np.testing.assert_array_equal(scored(two).score, first.score)
+    assert two.report()["oracle_calls"] == 2
+
+
+def test_what_is_measured():
+    from qdlaws import measure
+
+    task = make_task("molecules")
+    texts = [text for _, text in task.corpus(60, seed=2)]
+    texts += texts[:20] + ["no molecule"] * 20
+    found = task.measure(list(task.prompts()) * len(texts), texts)
+    assert found["diversity"] == measure.internal_diversity(texts)
+    assert found["diversity_unique"] == measure.internal_diversity(texts, unique=True)
+    assert found["valid_share"].value == 0.8
+    assert {
+        e.m for n, e in found.items() if n in ("unique_share", "scaffold_count", "circles")
+    } == {25}
+    for name in ("unique_share", "scaffold_entropy", "scaffold_count", "circles"):
+        assert found[name].se > 0, name
+
+
+@pytest.mark.parametrize("texts", [["CC", "x"], ["x"], []])
+def test_too_little_to_measure_is_unknown_and_not_zero(texts):
+    task = make_task("molecules")
+    full = task.measure(list(task.prompts()) * 8, ["CC", "CCO", "CCN", "CCC"] * 2)
+    found = task.measure(list(task.prompts()) * len(texts), texts)
+    assert set(found) == set(full)
+    assert {n: e.kind for n, e in found.items()} == {n: e.kind for n, e in full.items()}
+    for name, estimate in found.items():
+        if name != "valid_share":
+            assert math.isnan(estimate.value), name
+            assert "two make a pair" in estimate.reason
+
+
+def test_a_corpus_is_reproducible_and_valid():
+    task = make_task("molecules", prompt="<s>")
+    pairs = task.corpus(50, seed=3)
+    assert pairs == task.corpus(50, seed=3)
+    assert pairs != task.corpus(50, seed=4)
+    assert {prompt for prompt, _ in pairs} == {"<s>"}
+    assert None not in task.keys([], [text for _, text in pairs])
+
+
+def test_selfies():
+    selfies = pytest.importorskip("selfies")
+    task = make_task("molecules", representation="selfies")
+    texts = [selfies.encoder("CCO"), selfies.encoder("c1ccccc1O"), "[no such]", ""]
+    assert task.keys([], texts) == ["CCO", "Oc1ccccc1", None, None]
+    plain = scored(make_task("molecules"), ["CCO", "c1ccccc1O"])
+    np.testing.assert_array_equal(scored(task, texts).score, [*plain.score, 0, 0])
+    assert all(text.startswith("[") for _, text in task.corpus(5, seed=0))
+
+
+def test_selfies_missing_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "selfies", None)
+    with pytest.raises(QdlawsError, match="pip install selfies"):
+        make_task("molecules", representation="selfies")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"objectve": "qed"}, "did you mean 'objective'"),
+        ({"invalid": "none"}, "'zero' or 'nan' was needed"),
+        ({"representation": "selfie"}, "did you mean 'selfies'"),
+        ({"objective": ["qed"], "mean": "geometrc"}, "did you mean 'geometric'"),
+    ],
+)
+def test_bad_options_in_one_line(options, words):
+    with pytest.raises(QdlawsError) as caught:
+        make_task("molecules", **options)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,69 @@
+"""Making tasks by name, and the scores every task gives."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from qdlaws.errors import BadData, QdlawsError
+from trainer.tasks import TASKS, make_task, task_options
+from trainer.tasks.task import Scores, find_object
+
+
+def test_a_wrong_name_in_one_line():
+    with pytest.raises(QdlawsError) as caught:
+        make_task("molecule")
+    assert "did you mean 'molecules'" in str(caught.value)
+    assert all(name in str(caught.value) for name in TASKS)
+
+
+def test_a_task_of_the_users(tmp_path, monkeypatch):
+    (tmp_path / "my_task.py").write_text(
+        "class Mine:\n    name = 'mine'\n    def __init__(self, size=3, *, word):\n"
+        "        self.size, self.word = size, word\n"
+    )
+    monkeypatch.chdir(tmp_path)  # a console script does not search the working folder by itself
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    task = make_task("my_task:Mine", word="a")
+    assert (task.name, task.size, task.word) == ("mine", 3, "a")
+    assert list(task_options("my_task:Mine")) == ["size", "word"]
+    with pytest.raises(QdlawsError, match=r"no option 'wrod'.*did you mean 'word'"):
+        make_task("my_task:Mine", wrod="a")
+    with pytest.raises(QdlawsError, match="missing a required argument: 'word'"):
+        make_task("my_task:Mine")
+    sys.modules.pop("my_task")
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("no colon", "'package.module:name' was needed"),
+        ("no_module_of_that_name:f", "No module named"),
+        ("math:nothing", "math has no nothing"),
+    ],
+)
+def test_what_cannot_be_found(spec, words):
+    with pytest.raises(QdlawsError) as caught:
+        find_object(spec)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_scores_count_what_failed_and_what_was_capped():
+    score = np.array([0.5, np.nan, np.nan, 0.0])
+    over = np.array([False, True, False, False])
+    scores = Scores(score, np.ones(4, bool), {}, over, spent=True)
+    assert (len(scores), scores.failed, scores.capped) == (4, 1, 1)
+    assert Scores(score, np.ones(4, bool)).failed == 2
+    with pytest.raises(BadData, match=r"found qed of shape \(3,\) for 4 scores"):
+        Scores(score, np.ones(4, bool), {"qed": np.ones(3)})
+
+
+def test_the_package_imports_without_rdkit_and_torch():
+    code = (
+        "import sys; sys.modules['rdkit'] = sys.modules['torch'] = None\n"
+        "import trainer.tasks\n"
+        "from trainer.tasks import multi, molecules, oracle, filters, reinvent_csv, smiles\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
