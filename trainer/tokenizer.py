@@ -1,7 +1,7 @@
-"""Tokenizers of the small priors: real ``PreTrainedTokenizerFast``, so that any tool can load them.
+"""Tokenizers of the small priors: real ``PreTrainedTokenizerFast`` that any tool can load.
 
-One token per SMILES symbol (or SELFIES symbol, which is a bracket), or one per character. Ids 0 to 3
-are ``<pad> <bos> <eos> <unk>``; encoding puts ``<bos>`` in front; decoding joins without blanks.
+One token per SMILES symbol (or SELFIES symbol, which is a bracket), or one per character. Ids 0 to
+3 are ``<pad> <bos> <eos> <unk>``; encoding puts ``<bos>`` first; decoding joins without blanks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["SPECIAL", "SYMBOL", "character_tokenizer", "smiles_tokenizer", "symb
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 SYMBOL = r"\[[^\]]*\]|%\(\d+\)|%\d\d|Br|Cl|[\s\S]"
 """One symbol: a bracket atom, a ring number of two or more digits, Br, Cl, or a character."""
-COMMON = "C c N n O o S s F Cl Br I P p B b ( ) = # - . / \\ : * 1 2 3 4 5 6 7 8 9".split()
+COMMON = ("Cl", "Br", *"CcNnOoSsFIPpBb()=#-./\\:*123456789")
 """What every SMILES vocabulary holds; brackets and large ring numbers come from the corpus."""
 
 

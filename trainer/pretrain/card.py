@@ -17,6 +17,7 @@ from trainer.pretrain.options import PretrainOptions
 
 __all__ = ["prior_record", "read_seen", "write_prior"]
 
+BUNDLED = "the molecules of rdkit's wheel (NCI, WEHI)"
 PACKAGES = ("qdlaws", "torch", "transformers", "tokenizers", "rdkit", "numpy")
 
 
@@ -87,7 +88,7 @@ def _source(options: PretrainOptions) -> str:
         return options.smiles.name
     if options.texts is not None:
         return "texts given from Python"
-    return f"task {options.task}" if options.task else "molecules of rdkit's wheel (NCI, WEHI)"
+    return f"task {options.task}" if options.task else BUNDLED
 
 
 def _plain(found: dict[str, Any]) -> dict[str, Any]:
@@ -116,12 +117,12 @@ def _readme(record: dict[str, Any]) -> str:
         f"A Llama of {record['parameters']:,} parameters, trained on {record['corpus_of']}; "
         f"spelled in {record['representation']}.",
     ]
-    if record["representation"] != "characters":
+    if record["corpus_of"] == BUNDLED:
         lines += [
             "",
-            "It is for demonstrations and teaching: its molecules are small, old-fashioned screening",
-            "compounds and their recombinations, not drug-like chemistry.",
-        ] if record["corpus_of"].startswith("molecules of rdkit") else []  # fmt: skip
+            "It is for demonstrations and teaching: its molecules are small, old-fashioned",
+            "screening compounds and their recombinations, not drug-like chemistry.",
+        ]
     lines += ["", "Made by", "", f"    {record['command']}", ""]
     lines += ["Measured at temperature 1 on fresh samples, weights as stored (fp16):", ""]
     lines += ["| | value | standard error | n |", "|---|---|---|---|"]
@@ -132,8 +133,8 @@ def _readme(record: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     lines += [
         "",
-        f"Examples: {sizes}. `prior.json` has every option and what each phase measured; `seen.npy` "
-        "holds 32-bit hashes of what it was trained on.",
+        f"Examples: {sizes}. `prior.json` has every option and what each phase measured;",
+        "`seen.npy` holds 32-bit hashes of what it was trained on.",
         "",
         f"Seed {record['seed']}, {record['threads']} threads; {versions}.",
         "",

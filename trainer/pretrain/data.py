@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any
 from qdlaws.errors import BadData, NotEnoughData
 from trainer.pretrain.fit import Row
 from trainer.pretrain.options import Pair, PretrainOptions
-from trainer.recombine import randomised, recombined
-from trainer.representation import from_smiles
-from trainer.smiles_corpus import bundled_smiles, clean_all, held_out, read_smiles, without_rare
+from trainer.pretrain.recombine import randomised, recombined
+from trainer.pretrain.smiles_corpus import (
+    bundled_smiles,
+    clean_all,
+    held_out,
+    read_smiles,
+    without_rare,
+)
+from trainer.tasks.smiles import encoder
 from trainer.tokenizer import character_tokenizer, smiles_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["Corpus", "corpus", "text_rows"]
+__all__ = ["Corpus", "corpus", "spelled", "text_rows"]
 
 
 @dataclass(frozen=True)
@@ -58,17 +64,16 @@ def _molecules(options: PretrainOptions) -> Corpus:
         real, round(options.recombine * len(real)), options.seed, longest=options.limit
     )
     others = randomised(real, options.randomise, options.seed)
-    spelled = [_spelled(texts, options) for texts in (real, made + others, out)]
+    pairs, more, kept = (spelled(texts, options) for texts in (real, made + others, out))
     sizes = {
         "read": len(raw), "clean": len(cleaned), "real": len(real), "recombined": len(made),
         "randomised": len(others), "held_out": len(out),
     }  # fmt: skip
-    return Corpus(*spelled, sizes)
+    return Corpus(pairs, more, kept, sizes)
 
 
-def _spelled(smiles: Sequence[str], options: PretrainOptions) -> list[Pair]:
-    texts = from_smiles(smiles, options.representation)
-    return [("", text) for text in texts if text]
+def spelled(smiles: Sequence[str], options: PretrainOptions) -> list[Pair]:
+    return [("", text) for text in map(encoder(options.representation), smiles) if text]
 
 
 def _texts(options: PretrainOptions) -> Corpus:

@@ -89,7 +89,7 @@ def fit(
     model.train()
     for step, chosen in enumerate(plan):
         loss = batch_loss(model, [rows[number] for number in chosen])
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, scale in optimizers:
             for group in optimizer.param_groups:

@@ -1,4 +1,4 @@
-"""How good a prior is, on fresh samples: validity, uniqueness, novelty, diversity; or solve rate."""
+"""How good a prior is on fresh samples: valid, unique, novel, diverse; or its solve rate."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def share(hits: int, n: int, kind: str) -> Estimate:
     return Estimate(value, math.sqrt(value * (1 - value) / n), n, kind, share=True)
 
 
-def measure_molecules(smiles: Sequence[str], seen: Seen) -> dict[str, Estimate]:
+def measure_molecules(smiles: Sequence[str | None], seen: Seen) -> dict[str, Estimate]:
     """``valid``, ``unique``, ``novel``, ``diversity`` and ``qed`` of sampled SMILES.
 
     ``unique``: different molecules among the valid, over the valid. ``novel``: the share of the
     valid that were not trained on. ``diversity``: mean pairwise Tanimoto distance of the valid.
     """
     from qdlaws.measure import internal_diversity, read_molecules, unique_share
-    from trainer.smiles_corpus import canonical
+    from trainer.tasks.smiles import canonical
 
     valid = [text for text in canonical(smiles) if text is not None]
     found = {"valid": share(len(valid), len(smiles), "valid share")}
@@ -77,11 +77,12 @@ def _qed(smiles: str) -> float:
     from rdkit import Chem
     from rdkit.Chem import QED
 
-    return float(QED.qed(Chem.MolFromSmiles(smiles)))
+    qed: Any = QED.qed
+    return float(qed(Chem.MolFromSmiles(smiles)))
 
 
 def measure_answers(task: Any, texts: Sequence[str], prompts: Sequence[Any]) -> dict[str, Estimate]:
-    """``valid``, ``score`` and ``novel``-free measures of a text prior on prompts of its task."""
+    """``valid``, ``score`` and ``diversity`` of a text prior on prompts of its task."""
     scores = task.score(prompts, texts)
     found = {
         "valid": share(int(scores.valid.sum()), len(texts), "valid share"),

@@ -41,7 +41,7 @@ class PretrainOptions:
     ----------
     out : the folder to write; it must not exist yet, or be an unfinished pre-training
     smiles : a file of molecules (.smi, .csv, .gz); None: those of rdkit's wheel, unless ``task``
-    task : a task whose corpus is learned instead, such as ``arithmetic``
+    task : a task whose corpus is learned, such as ``arithmetic``; ``molecules`` is the default
     texts : (prompt, completion) pairs to learn instead (from Python only)
     size : 60k, 250k, 1m, or ``width-layers-heads-inner`` such as 96-4-6-256
     representation : how molecules are spelled: ``smiles`` or ``selfies``
@@ -106,7 +106,7 @@ class PretrainOptions:
     @property
     def molecules(self) -> bool:
         """Whether the corpus is molecules."""
-        return self.task is None and self.texts is None
+        return self.texts is None and self.task in (None, "molecules")
 
     @property
     def shape(self) -> Shape:

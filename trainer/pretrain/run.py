@@ -1,11 +1,10 @@
-"""pretrain(options) -> folder: maximum likelihood, then rounds of keeping one's own valid samples."""
+"""pretrain(options) -> folder: maximum likelihood, then rounds on one's own valid samples."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +12,15 @@ import torch
 
 from qdlaws.errors import BadData
 from trainer.pretrain.card import write_prior
-from trainer.pretrain.data import Corpus, corpus, text_rows
+from trainer.pretrain.data import Corpus, corpus, spelled, text_rows
 from trainer.pretrain.draw import draw
 from trainer.pretrain.fit import fit, mean_loss
 from trainer.pretrain.measured import Seen, holds, measure_answers, measure_molecules
 from trainer.pretrain.model import build_model, rounded
 from trainer.pretrain.options import Pair, PretrainOptions
 from trainer.pretrain.show import Display, Silent
-from trainer.representation import from_smiles, to_smiles
-from trainer.smiles_corpus import canonical
+from trainer.pretrain.work import State, Work
+from trainer.tasks.smiles import canonical, decoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -51,11 +50,11 @@ def pretrain(options: PretrainOptions, display: Display | Silent | None = None) 
     if out.exists():
         raise BadData(f"{out} exists already: a new folder was needed")
     with display, _threads(options.threads):
-        work = _Work.begin(out, options)
+        work = Work.begin(out, options)
         data = corpus(options)
         tokenizer = data.tokenizer(options.molecules)
         display.corpus(data.sizes)
-        state = _State(build_model(options, tokenizer), Seen(), [])
+        state = State(build_model(options, tokenizer), Seen(), [])
         for number in range(1 + (options.rounds if options.molecules else 0)):
             if not work.restore(number, state):
                 _phase(number, state, data, tokenizer, options, display)
@@ -72,18 +71,9 @@ def pretrain(options: PretrainOptions, display: Display | Silent | None = None) 
     return out
 
 
-@dataclass
-class _State:
-    """The model as it is now, the own samples it was trained on, and what was measured so far."""
-
-    model: Any
-    seen: Seen
-    found: list[dict[str, Any]] = field(default_factory=list)
-
-
 def _phase(
     number: int,
-    state: _State,
+    state: State,
     data: Corpus,
     tokenizer: PreTrainedTokenizerFast,
     options: PretrainOptions,
@@ -122,10 +112,10 @@ def _accepted(
     """The model's own new molecules, each once, in their canonical spelling."""
     prompts = [""] * options.round_samples
     texts = draw(model, tokenizer, prompts, key=(options.seed, number, 1), limit=options.limit)
-    smiles = canonical(to_smiles(texts, options.representation))
+    smiles = canonical(list(map(decoder(options.representation), texts)))
     distinct = list(dict.fromkeys(text for text in smiles if text is not None))
     fresh = [t for t, old in zip(distinct, seen.holds(distinct), strict=True) if not old]
-    return [("", text) for text in from_smiles(fresh, options.representation) if text]
+    return spelled(fresh, options)
 
 
 def _measure(
@@ -136,7 +126,7 @@ def _measure(
     limit = 2 * options.limit
     if options.molecules:
         texts = draw(model, tokenizer, [""] * options.samples, key=key, limit=limit)
-        return measure_molecules(to_smiles(texts, options.representation), seen)
+        return measure_molecules(list(map(decoder(options.representation), texts)), seen)
     if options.task is None:
         return {}
     from trainer.tasks import make_task
@@ -159,8 +149,9 @@ def _canonical(pairs: Sequence[Pair], options: PretrainOptions) -> list[str]:
     """What novelty is judged by: canonical SMILES, or prompt and completion of texts."""
     if not options.molecules:
         return ["\0".join(pair) for pair in pairs]
-    texts = to_smiles([text for _, text in pairs], options.representation)
-    return [text for text in canonical(texts) if text is not None]
+    decode = decoder(options.representation)
+    smiles = canonical([decode(text) for _, text in pairs])
+    return [text for text in smiles if text is not None]
 
 
 @contextmanager
@@ -171,67 +162,3 @@ def _threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """The folder ``NAME.partial`` with one entry per finished phase."""
-
-    folder: Path
-
-    @classmethod
-    def begin(cls, out: Path, options: PretrainOptions) -> _Work:
-        work = cls(out.with_name(out.name + ".partial"))
-        asked = json.dumps(asdict(options), default=str, sort_keys=True)
-        note = work.folder / "options.json"
-        if note.is_file() and note.read_text() != asked:
-            raise BadData(
-                f"{work.folder} holds a training begun with other options: finish it with those, "
-                "or remove it"
-            )
-        work.folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(asked)
-        return work
-
-    def store(self, number: int, state: _State) -> None:
-        """The state after a phase, in one file that appears complete or not at all."""
-        path = self.folder / f"phase-{number}.pt"
-        content = {
-            "model": state.model.state_dict(),
-            "seen": torch.from_numpy(state.seen.hashes.astype("int64")),
-            "found": json.dumps(state.found, default=_estimate_dict),
-        }
-        torch.save(content, path.with_suffix(".tmp"))
-        path.with_suffix(".tmp").replace(path)
-
-    def restore(self, number: int, state: _State) -> bool:
-        """Whether the phase was stored; its state is then loaded."""
-        path = self.folder / f"phase-{number}.pt"
-        if not path.is_file():
-            return False
-        content = torch.load(path, weights_only=True)
-        state.model.load_state_dict(content["model"])
-        state.model.eval()
-        state.seen = Seen(content["seen"].numpy())
-        state.found = [_estimates(found) for found in json.loads(content["found"])]
-        return True
-
-    def remove(self) -> None:
-        for path in self.folder.iterdir():
-            path.unlink()
-        self.folder.rmdir()
-
-
-def _estimate_dict(value: Any) -> dict[str, Any]:
-    return {"estimate": {k: v for k, v in asdict(value).items() if v == v}}
-
-
-def _estimates(found: dict[str, Any]) -> dict[str, Any]:
-    from qdlaws.measure import Estimate
-
-    def read(value: Any) -> Any:
-        if not (isinstance(value, dict) and "estimate" in value):
-            return value
-        return Estimate(**{"value": float("nan"), "se": float("nan"), **value["estimate"]})
-
-    return {name: read(value) for name, value in found.items()}

@@ -9,16 +9,23 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from qdlaws.errors import BadData, MissingColumn
 from trainer.tokenizer import symbols
 
-__all__ = ["bundled_smiles", "clean", "clean_all", "held_out", "read_smiles", "without_rare"]
+__all__ = [
+    "bundled_smiles",
+    "clean",
+    "clean_all",
+    "held_out",
+    "read_smiles",
+    "without_rare",
+]
 
-ATOMS = frozenset("C N O S P F Cl Br I B".split())
+ATOMS = frozenset({"C", "N", "O", "S", "P", "F", "Cl", "Br", "I", "B"})
 
 
 def bundled_smiles() -> list[str]:
@@ -122,13 +129,3 @@ def held_out(texts: Iterable[str], share: float) -> tuple[list[str], list[str]]:
     for text in texts:
         (out if zlib.crc32(text.encode()) < share * 2**32 else kept).append(text)
     return kept, out
-
-
-def canonical(smiles: Iterable[str]) -> Iterator[str | None]:
-    """Canonical SMILES of each, None where it is no molecule (or empty)."""
-    from rdkit import Chem, rdBase
-
-    with rdBase.BlockLogs():
-        for text in smiles:
-            mol = Chem.MolFromSmiles(text) if text else None
-            yield None if mol is None or mol.GetNumAtoms() == 0 else str(Chem.MolToSmiles(mol))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.smiles_corpus import clean
+from trainer.pretrain.smiles_corpus import clean
 
 __all__ = ["randomised", "recombined"]
 
@@ -52,10 +52,11 @@ def _halves(smiles: Sequence[str]) -> dict[Site, tuple[list[str], list[str]]]:
     from rdkit import Chem
     from rdkit.Chem import BRICS
 
+    find: Any = BRICS.FindBRICSBonds
     found: dict[Site, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for text in smiles:
         mol = Chem.MolFromSmiles(text)
-        for ends, kinds in BRICS.FindBRICSBonds(mol):
+        for ends, kinds in find(mol):
             parts = _cut(mol, ends)
             if len(parts) != 2:
                 continue  # a bond of a ring
