@@ -63,7 +63,7 @@ def save_checkpoint(
         save_policy(policy, half)
         _save_trained(policy, half)
         save_file(_flat(optimizer), half / "optimizer.safetensors")
-        (half / "state.json").write_text(json.dumps(state, allow_nan=False), encoding="utf-8")
+        (half / "state.json").write_text(json.dumps(state), encoding="utf-8")
         for path in half.iterdir():
             _flush(path)
         if final.exists():  # the same step again, after a resume

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trainer.cli_pretrain import pretrain
+
 if TYPE_CHECKING:
     from trainer.loop import Outcome
 
@@ -187,6 +189,9 @@ def configs() -> None:
     for name in presets():
         first = (PRESETS / f"{name}.toml").read_text(encoding="utf-8").partition("\n")[0]
         typer.echo(f"{name:<22}{first.lstrip('# ')}")
+
+
+app.command()(pretrain)
 
 
 def main() -> None:

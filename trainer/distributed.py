@@ -79,9 +79,8 @@ class World:
         for gradients in by_type.values():  # one message for all of them
             flat = torch.cat([g.flatten() for g in gradients])
             dist.all_reduce(flat)
-            for gradient, total in zip(
-                gradients, flat.split([g.numel() for g in gradients]), strict=True
-            ):
+            totals = torch.split(flat, [g.numel() for g in gradients])
+            for gradient, total in zip(gradients, totals, strict=True):
                 gradient.copy_(total.view_as(gradient))
 
     def wait(self) -> None:

@@ -94,11 +94,7 @@ def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
         if hasattr(bench.task, "load_state") and state["task"] is not None:
             bench.task.load_state(state["task"])
         if world.leads:
-            for name, size in state["sizes"].items():
-                cut_back(folder / name, size)
-            for table in (folder / "samples").glob("step-*"):
-                if int(table.stem.removeprefix("step-")) > progress.step:
-                    table.unlink()
+            _cut_files(folder, progress.step, state["sizes"])
         world.wait()
         return _run(bench, progress, optimizer, pilot, folder, watcher, begun=True)
 
@@ -174,8 +170,8 @@ def _look(
     row = {**found.row, "samples_seen": progress.samples}
     if entered and progress.step:
         row["mark"] = 1
-    if hasattr(bench.task, "facts"):
-        row |= bench.task.facts()
+    if hasattr(bench.task, "report"):
+        row |= bench.task.report()
     desk.log(row)
     desk.keep(bench, found, progress.step)
     said = bench.world.broadcast(
@@ -184,6 +180,19 @@ def _look(
     assert said is not None
     desk.advise(said.row)
     return replace(progress, knobs=said.knobs, kept=said.checkpoint), said.stop
+
+
+def _cut_files(folder: Path, step: int, sizes: dict[str, int]) -> None:
+    """Every file as it was at the checkpoint: appended lines cut off, newer tables removed."""
+    for name, size in sizes.items():
+        cut_back(folder / name, size)
+    for table in (folder / "samples").glob("*.csv"):
+        if table.name.startswith("step-"):
+            newer = int(table.stem.removeprefix("step-")) > step
+        else:
+            newer = f"samples/{table.name}" not in sizes
+        if newer:
+            table.unlink()
 
 
 def _enter(bench: Bench, stage: Config, progress: Progress) -> tuple[Bench, Progress]:
@@ -252,7 +261,11 @@ class _Desk:
             bench.task.write_samples(self.folder / "samples", step, found)
 
     def sizes(self) -> dict[str, int]:
-        return {name: file.size() for name, file in self.files.items()}
+        """Bytes of every file that grows."""
+        growing = [p for p in (self.folder / "samples").glob("*.csv") if p.name[:5] != "step-"]
+        return {name: file.size() for name, file in self.files.items()} | {
+            f"samples/{path.name}": path.stat().st_size for path in growing
+        }
 
     def finish(self, progress: Progress, ended: str, config: Config) -> None:
         """What became of the run, in one small file."""

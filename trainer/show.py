@@ -43,8 +43,9 @@ class Display:
         """One row of metrics."""
         if row["phase"] == "eval":
             self._console.print(evaluation_line(row))
-        now = f"reward {_n(row.get('reward'))}" if row["phase"] == "train" else ""
-        self._bar.update(self._task, completed=row["step"], **({"now": now} if now else {}))
+        if row["phase"] == "train":
+            now = f"reward {_n(row.get('reward'))}"
+            self._bar.update(self._task, completed=row["step"], now=now)
 
 
 def evaluation_line(row: Mapping[str, Any]) -> str:

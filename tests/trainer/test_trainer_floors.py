@@ -22,7 +22,7 @@ FLOORS = [
     {"update", "pilot"},
     {"loop"},
     {"runs", "listing"},
-    {"show"},
+    {"show", "cli_pretrain"},
     {"cli", "__main__"},
 ]  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
