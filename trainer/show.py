@@ -33,14 +33,14 @@ class Display:
         self._task = self._bar.add_task("training", total=steps or None, now="")
 
     def __enter__(self) -> Display:
-        self._bar.start()
-        return self
+        return self  # the bar begins with the first row: a run that is refused shows nothing
 
     def __exit__(self, *error: Any) -> None:
         self._bar.stop()
 
     def __call__(self, row: dict[str, Any]) -> None:
         """One row of metrics."""
+        self._bar.start()
         if row["phase"] == "eval":
             self._console.print(evaluation_line(row))
         if row["phase"] == "train":

@@ -1,0 +1,86 @@
+"""Configurations: TOML in and out, settings, near names, stages."""
+
+import tomllib
+
+import pytest
+
+from qdlaws.errors import BadData
+from trainer.config import (
+    Config,
+    at_step,
+    load_config,
+    presets,
+    read_config,
+    to_toml,
+    with_settings,
+)
+
+
+@pytest.mark.parametrize("name", presets())
+def test_bundled_configurations_load_and_come_back_the_same(name):
+    config = load_config(name)
+    assert read_config(tomllib.loads(to_toml(config))) == config
+    short = load_config(name, ["steps=20", "seed=1"])
+    assert (short.train.steps, short.train.seed) == (20, 1)
+
+
+def test_there_is_a_bundled_configuration_for_every_task_and_family():
+    tasks = {load_config(name).task.name for name in presets()}
+    recipes = {load_config(name).recipe.name for name in presets()}
+    assert {"molecules", "arithmetic", "sql", "stories"} <= tasks
+    assert {"reinvent", "grpo", "rloo", "dapo", "darling", "mara", "kl_cov", "nsr"} <= recipes
+    assert any(name.startswith("dph") for name in recipes)
+
+
+def test_settings_find_their_section():
+    config = with_settings(
+        Config(), ["lr=1e-3", "recipe=grpo", "recipe.kl=.5", "task.objective=sa"]
+    )
+    assert config.train.lr == 1e-3
+    assert (config.recipe.name, config.recipe.kl) == ("grpo", 0.5)
+    assert config.task.options == {"objective": "sa"}
+
+
+def test_another_task_or_recipe_drops_the_options_of_the_last():
+    config = with_settings(Config(), ["recipe=dapo", "recipe.cache=.3", "task=arithmetic"])
+    assert config.task.options == {}
+    assert with_settings(config, ["recipe=rloo"]).recipe.options == {}
+    assert with_settings(config, ["recipe=dapo"]).recipe.options == {"cache": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("stpes=3", "did you mean 'steps'"),
+        ("train.lrr=1", "did you mean 'lr'"),
+        ("trian.lr=1", "did you mean 'train'"),
+        ("steps=many", "type int was needed"),
+        ("steps=0", "above 0"),
+        ("every=5", "say which of eval.every, checkpoint.every"),
+        ("dtype=float3", "did you mean 'float32'"),
+        ("betas=[0.9]", "2 values were needed"),
+        ("steps", "key=value was needed"),
+        ("stages=[{at=1, policy.model='x'}]", "cannot change policy.model"),
+        ("stages=[{train.lr=1}]", "at=STEP"),
+    ],
+)
+def test_bad_settings_say_what_is_right(setting, message):
+    with pytest.raises(BadData, match=message):
+        with_settings(Config(), [setting])
+
+
+def test_files_that_cannot_be_read_are_one_line(tmp_path):
+    with pytest.raises(BadData, match="did you mean 'demo'"):
+        load_config("demmo")
+    (tmp_path / "bad.toml").write_text("[train\n")
+    with pytest.raises(BadData, match="no TOML"):
+        load_config(tmp_path / "bad.toml")
+    with pytest.raises(BadData, match="No such file"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_later_stages_win():
+    config = with_settings(Config(), ["stages=[{at=5, lr=2.0}, {at=3, train={lr=1.0, limit=9}}]"])
+    assert [at_step(config, s).train.lr for s in (2, 3, 4, 5)] == [5e-4, 1.0, 1.0, 2.0]
+    assert at_step(config, 5).train.limit == 9
+    assert read_config(tomllib.loads(to_toml(config))) == config
