@@ -102,7 +102,8 @@ def make_dial(recipe: Recipe, start: Knobs, turn: Turn | None = None) -> Dial:
     if turn == "entropy" or (turn != "kl" and "kl" not in recipe.live):
         against = "entropy" if "entropy" in recipe.live else "kl"
     order: tuple[Turn, ...] = ("reward_scale", "kl", "entropy")
-    knob: Turn = turn or next((name for name in order if name in recipe.live), "kl")
+    usual: Turn = next((name for name in order if name in recipe.live), "kl")
+    knob = turn or usual
     reason = refusal(recipe, knob)
     if reason is not None:
         raise BadData(reason)
