@@ -155,7 +155,7 @@ def transitions() -> torch.Tensor:
         chain[here, here] = 0.15
         chain[here, min(here + 1, LETTERS + 2)] += 0.75
         chain[here, min(here + 2, LETTERS + 2)] += 0.1
-        chain[here, 2] = 0.002 * 1.12**letter
+        chain[here, 2] = 2e-4 * 1.18**letter
     return chain / chain.sum(1, keepdim=True)
 
 

@@ -26,7 +26,8 @@ def splitmix(state: U64, counter: U64) -> U64:
     z = state + (counter + np.uint64(1)) * GOLDEN
     z = (z ^ (z >> np.uint64(30))) * FIRST
     z = (z ^ (z >> np.uint64(27))) * SECOND
-    return z ^ (z >> np.uint64(31))
+    mixed: U64 = z ^ (z >> np.uint64(31))
+    return mixed
 
 
 def streams(keys: Sequence[tuple[int, ...]]) -> U64:

@@ -26,7 +26,7 @@ def tiny_tokenizer(*, pad=True, bos=True, chat_template=None):
 
 
 def tiny_model(kind="llama", *, vocab=14, seed=0, spread=1.0, **options):
-    """A random model; ``spread`` widens its weights, so that its distributions are far from flat."""
+    """A random model; ``spread`` widens its weights, so that no distribution is flat."""
     import transformers as hf
 
     shared = {"vocab_size": vocab, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}

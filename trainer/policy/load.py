@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import torch
 from qdlaws.errors import BadData, QdlawsError
 from trainer.policy.model import Policy, make_policy
 
-__all__ = ["DType", "LoraOptions", "load_policy"]
+__all__ = ["DType", "LoraOptions", "load_policy", "quiet"]
 
 DType = Literal["float32", "bfloat16", "float64", "auto"]
 
@@ -22,7 +23,7 @@ class LoraOptions:
     """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) instead of training all weights."""
 
     rank: int = 16
-    alpha: float = 32.0
+    alpha: int = 32
     """The adapter's output is scaled by alpha / rank."""
     targets: str | tuple[str, ...] = "all-linear"
     """Names of the layers that get one; ``all-linear``: every linear layer but the output."""
@@ -57,7 +58,7 @@ def load_policy(
             **code,
         )
     if gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        _recompute(model)
     policy = make_policy(_to(model, device), tokenizer, source=source)
     if lora is None:
         return policy
@@ -84,12 +85,36 @@ def _check_folder(source: str | Path) -> None:
 
 
 @contextmanager
-def _one_line(source: str | Path, what: str) -> Any:
+def _one_line(source: str | Path, what: str) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    expected = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
     try:
-        yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        with quiet() if Path(source).is_dir() else nullcontext():  # a download shows its progress
+            yield
+    except expected as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
         raise BadData(f"could not load the {what} of {source}: {reason.strip()}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """transformers' progress bars off: they are about seconds, and written to stderr."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _recompute(model: Any) -> None:
+    """Activations are made again in backward instead of being kept."""
+    older = model.gradient_checkpointing_enable
+    getattr(model, "activation_checkpointing_enable", older)({"use_reentrant": False})
 
 
 def _to(model: Any, device: str | torch.device) -> Any:

@@ -49,7 +49,8 @@ class Policy:
     def longest(self) -> int | None:
         """Most tokens the model can read, prompt included; None where it has no limit."""
         config = self.model.config.get_text_config(decoder=True)
-        return getattr(config, "max_position_embeddings", None)
+        longest = getattr(config, "max_position_embeddings", None)
+        return longest if longest is not None and longest > 0 else None  # XLNet says -1
 
     @contextmanager
     def speaking(self, *, training: bool = False) -> Iterator[Any]:
@@ -119,11 +120,11 @@ def encode_prompts(policy: Policy, texts: Sequence[str]) -> list[list[int]]:
     if tokenizer.chat_template is None:
         start = [] if policy.bos is None else first
 
-        def encode(text: str) -> list[int]:
+        def encode(text: str) -> Any:
             return start + tokenizer(text, add_special_tokens=False)["input_ids"]
     else:
 
-        def encode(text: str) -> list[int]:
+        def encode(text: str) -> Any:
             said = [{"role": "user", "content": text}]
             return tokenizer.apply_chat_template(
                 said, add_generation_prompt=True, tokenize=True, return_dict=False
@@ -142,14 +143,14 @@ def has_adapters(model: Any) -> bool:
 
 
 def _end_token(model: Any, tokenizer: Any, source: object) -> int:
-    if tokenizer.eos_token_id is not None:
-        return tokenizer.eos_token_id
-    named = model.config.eos_token_id
+    named = tokenizer.eos_token_id
+    if named is None:
+        named = model.config.eos_token_id
     if isinstance(named, list | tuple):
         named = named[0] if named else None
     if named is None:
         raise BadData(f"{source}: neither tokenizer nor config names an EOS token; one is needed")
-    return named
+    return int(named)
 
 
 def _take_dropout_out(model: Any) -> None:

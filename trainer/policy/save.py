@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.policy.load import quiet
 from trainer.policy.model import Policy, has_adapters
 
 __all__ = ["merged_weights", "save_policy"]
@@ -19,11 +20,12 @@ def save_policy(policy: Policy, folder: str | Path) -> None:
     Adapters are merged into what is written and stay as they are in the policy itself.
     """
     model = policy.model
-    if has_adapters(model):
-        weights = merged_weights(model, keep_adapters=not policy.frozen)
-        model.get_base_model().save_pretrained(folder, state_dict=weights)
-    else:
-        model.save_pretrained(folder)
+    with quiet():
+        if has_adapters(model):
+            weights = merged_weights(model, keep_adapters=not policy.frozen)
+            model.get_base_model().save_pretrained(folder, state_dict=weights)
+        else:
+            model.save_pretrained(folder)
     policy.tokenizer.save_pretrained(folder)
 
 

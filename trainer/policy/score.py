@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from inspect import signature
 from typing import Any
 
@@ -93,10 +92,9 @@ def check_temperature(temperature: float) -> None:
         raise BadData(f"temperature is {temperature}; needed: a number above 0")
 
 
-@lru_cache(maxsize=32)
-def accepts(model_class: type) -> frozenset[str]:
+def accepts(model: Any) -> frozenset[str]:
     """The arguments that a model's forward takes."""
-    return frozenset(signature(model_class.forward).parameters)  # type: ignore[attr-defined]
+    return frozenset(signature(type(model).forward).parameters)
 
 
 def _checkpoints(model: torch.nn.Module) -> bool:
@@ -158,6 +156,6 @@ def _read(
     rows = max(1, CHUNK // logits.shape[-1])
     if len(logits) <= rows:
         return list(piece(logits, tokens))
-    pieces = zip(logits.split(rows), tokens.split(rows), strict=True)
+    pieces = zip(torch.split(logits, rows), torch.split(tokens, rows), strict=True)
     parts = [checkpoint(piece, *part, use_reentrant=False) for part in pieces]
     return [torch.cat(values) for values in zip(*parts, strict=True)]

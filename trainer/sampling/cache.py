@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 __all__ = ["BufferedLayer", "buffered_cache"]
 
 
-class BufferedLayer(DynamicLayer):
+class BufferedLayer(DynamicLayer):  # type: ignore[misc]
     """transformers' growing layer over a buffer; ``keys`` and ``values`` are its filled part."""
 
     def __init__(self, capacity: int) -> None:

@@ -35,11 +35,12 @@ class Completions:
     def texts(self, policy: Policy) -> list[str]:
         """Each completion as a string, special tokens left out."""
         rows = zip(self.tokens.tolist(), self.length.tolist(), strict=True)
-        return policy.tokenizer.batch_decode(
+        texts: list[str] = policy.tokenizer.batch_decode(
             [tokens[:length] for tokens, length in rows],
             skip_special_tokens=True,
             clean_up_tokenization_spaces=False,
         )
+        return texts
 
     def rows(self, index: Tensor | slice) -> Completions:
         """Some of the completions, in the order of the index, at the same width."""
@@ -86,8 +87,9 @@ class Sampler(Protocol):
     ) -> Completions:
         """One completion per prompt, of at most ``limit`` tokens, EOS included.
 
-        ``keys[i]`` = (seed, phase, step, prompt, sample) names the noise of row i. Log-probabilities
-        are those of the softmax of logits / temperature over ``policy.allowed``.
+        ``keys[i]`` = (seed, phase, step, prompt, sample) names the noise of row i.
+        Log-probabilities are those of the softmax of logits / temperature over
+        ``policy.allowed``.
         """
         ...
 

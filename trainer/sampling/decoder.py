@@ -1,4 +1,4 @@
-"""One forward of the model per token, over a KV cache: what the engine knows of a model.
+"""One forward of the model per token, over a key-value cache: what the engine knows of a model.
 
 Prompts that are alike are read once. The cache writes into buffers that are made for the whole
 completion, instead of growing by a copy at every token, and rows leave it when they are done.
@@ -23,10 +23,11 @@ __all__ = ["Decoder"]
 class Decoder:
     """The state of one batch of completions under way."""
 
-    def __init__(self, policy: Policy, model: Any, limit: int) -> None:
-        self.policy, self.model, self.limit = policy, model, limit
+    def __init__(self, policy: Policy, model: Any, limit: int, *, graphs: bool = False) -> None:
+        self.policy, self.model, self.limit, self.graphs = policy, model, limit, graphs
         self.fast: LlamaStep | None = None
-        known = accepts(type(model))
+        self.recorded: Any = None
+        known = accepts(model)
         if "past_key_values" not in known:
             raise BadData(
                 f"{type(model).__name__} keeps no key-value cache that sampling could use; "
@@ -38,31 +39,24 @@ class Decoder:
     def start(self, prompts: Sequence[Sequence[int]]) -> Tensor:
         """Read the prompts: logits of each row's first token, (B, V)."""
         different = list(dict.fromkeys(map(tuple, prompts)))
-        lengths = torch.tensor([len(prompt) for prompt in different])
-        width = int(lengths.max())
-        ids = torch.full((len(different), width), self.policy.pad)
-        seen = torch.arange(width) >= width - lengths[:, None]  # left padding
-        ids[seen] = torch.tensor([token for prompt in different for token in prompt])
-        from trainer.sampling.cache import buffered_cache  # transformers is imported there
-
-        device = self.policy.device
-        self.cache = buffered_cache(self.model.config, width + self.limit)
+        ids, seen = _left_padded(different, self.policy.pad)
+        width, device = ids.shape[1], self.policy.device
+        self.filled = width
+        self.cache = self._cache(width + self.limit)
         self.padding: Tensor | None = None
-        self.position = (seen.cumsum(1) - 1).clamp_min(0).to(device)
+        position = (seen.cumsum(1) - 1).clamp_min(0).to(device)
         if not bool(seen.all()):
             ahead = torch.ones(len(different), self.limit, dtype=torch.long)
             self.padding = torch.cat([seen.long(), ahead], 1).to(device)
-        logits = self._forward(ids.to(device), width)
-        self.position = self.position[:, -1:]
-        if self.padding is None:  # all rows are at one place
-            self.position = self.position[:1]
-        where = {prompt: number for number, prompt in enumerate(different)}
-        row = torch.tensor([where[tuple(prompt)] for prompt in prompts], device=device)
-        self.filled = width
-        if fits(self.model, self.cache):
+        logits = self._forward(ids.to(device), position)
+        # Without padding all rows are at one place.
+        self.position = position[:1, -1:] if self.padding is None else position[:, -1:]
+        if not self.graphs and fits(self.model, self.cache):
             self.fast = LlamaStep(self.model, self.cache, width + self.limit)
         if len(different) == len(prompts):  # then they are in order, too
             return logits
+        where = {prompt: number for number, prompt in enumerate(different)}
+        row = torch.tensor([where[tuple(prompt)] for prompt in prompts], device=device)
         self.keep(row)
         return logits[row]
 
@@ -73,18 +67,39 @@ class Decoder:
         if self.fast is not None:
             seen = None if self.padding is None else self.padding[:, : self.filled].bool()
             return self.fast(tokens, self.position, seen)
-        return self._forward(tokens[:, None], self.filled)
+        if not self.graphs:
+            return self._forward(tokens[:, None], self.position)
+        if self.recorded is None:
+            from trainer.sampling.graphs import RecordedStep
+
+            self.recorded = RecordedStep(self._forward, self.cache, tokens, self.position)
+        logits: Tensor = self.recorded(tokens, self.position)
+        return logits
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows only, in this order; a row may be there many times."""
+        self.recorded = None
         self.cache.reorder_cache(rows)
         if self.padding is not None:
             self.padding = self.padding[rows]
             self.position = self.position[rows]
 
-    def _forward(self, ids: Tensor, width: int) -> Tensor:
-        mask = None if self.padding is None else self.padding[:, :width]
-        places = {"position_ids": self.position} if self.positioned else {}
+    def _cache(self, capacity: int) -> Any:
+        if self.graphs:
+            from trainer.sampling.graphs import static_cache
+
+            return static_cache(self.model, capacity)
+        from trainer.sampling.cache import buffered_cache  # these two import transformers
+
+        return buffered_cache(self.model.config, capacity)
+
+    def _forward(self, ids: Tensor, position: Tensor) -> Tensor:
+        mask = self.padding
+        if (
+            mask is not None and not self.graphs
+        ):  # a static cache has its full length from the start
+            mask = mask[:, : self.filled]
+        places = {"position_ids": position} if self.positioned else {}
         out = self.model(
             input_ids=ids,
             attention_mask=mask,
@@ -93,4 +108,15 @@ class Decoder:
             **places,
             **self.extra,
         )
-        return out.logits[:, -1]
+        logits: Tensor = out.logits[:, -1]
+        return logits
+
+
+def _left_padded(prompts: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
+    """Tokens and where they are, (U, P) each."""
+    lengths = torch.tensor([len(prompt) for prompt in prompts])
+    width = int(lengths.max())
+    ids = torch.full((len(prompts), width), pad)
+    seen = torch.arange(width) >= width - lengths[:, None]
+    ids[seen] = torch.tensor([token for prompt in prompts for token in prompt])
+    return ids, seen

@@ -23,6 +23,7 @@ __all__ = ["check_request", "sample"]
 
 LEAVE = 0.25  # share of rows that must be done before the batch is made smaller
 AHEAD = 256  # positions whose noise is made at a time
+LEAVE_GRAPHS = 0.5  # the same where every size of batch is recorded anew
 LOOK_CUDA = 8  # steps between two looks at who is done, each of which waits for the GPU
 
 
@@ -34,12 +35,13 @@ def sample(
     limit: int,
     temperature: float = 1.0,
     batch_size: int | None = None,
+    graphs: bool = False,
 ) -> Completions:
     """One completion per prompt, EOS included, with log-probabilities and exact entropies.
 
     Row i is a function of the policy, ``prompts[i]`` and ``keys[i]`` = (seed, phase, step, prompt,
     sample) alone: batches change the last bits of the logits and nothing else. ``batch_size`` rows
-    are sampled at a time (None: all).
+    are sampled at a time (None: all). ``graphs`` replays recorded steps on a GPU, for small models.
     """
     check_request(policy, prompts, keys, limit, temperature)
     rows = len(prompts)
@@ -53,7 +55,7 @@ def sample(
         for start in range(0, rows, size):
             part = order[start : start + size]
             batch = Batch(policy, model, [prompts[i] for i in part], [keys[i] for i in part])
-            batch.run(limit, temperature)
+            batch.run(limit, temperature, graphs)
             where = torch.tensor(part, device=policy.device)
             batch.write(where, drawn, logp, entropy)
     if not bool(torch.isfinite(logp).all()):
@@ -75,14 +77,16 @@ class Batch:
         self.prompts, self.streams = prompts, streams(keys)
         self.alive = torch.arange(len(prompts), device=policy.device)
         self.done = torch.zeros(len(prompts), dtype=torch.bool, device=policy.device)
+        self.noise = torch.empty(0)
         self.segments: list[tuple[Tensor, int, Tensor, Tensor, Tensor]] = []
 
-    def run(self, limit: int, temperature: float) -> None:
+    def run(self, limit: int, temperature: float, graphs: bool) -> None:
         """Draw until every row has said EOS, or ``limit`` tokens."""
+        leave = LEAVE_GRAPHS if graphs else LEAVE
         look = LOOK_CUDA if self.policy.device.type == "cuda" else 1
         closed = torch.zeros(self.policy.allowed.shape, dtype=torch.float64)
         closed = closed.to(self.policy.device).masked_fill_(~self.policy.allowed, -torch.inf)
-        decoder = Decoder(self.policy, self.model, limit)
+        decoder = Decoder(self.policy, self.model, limit, graphs=graphs)
         logits = decoder.start(self.prompts)
         drawn: list[tuple[Tensor, Tensor, Tensor]] = []
         first = 0
@@ -97,7 +101,7 @@ class Batch:
                 finished = int(self.done.sum())
                 if finished == len(self.done):
                     break
-                if finished >= LEAVE * len(self.done):
+                if finished >= leave * len(self.done):
                     self._close(first, drawn)
                     stay = (~self.done).nonzero().squeeze(-1)
                     decoder.keep(stay)

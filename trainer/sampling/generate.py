@@ -1,4 +1,4 @@
-"""sample_generate: the same by transformers' own ``generate``, which the engine is tested against."""
+"""sample_generate: the same by transformers' own ``generate``, the engine's reference."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional as fn
 
 __all__ = ["LlamaStep", "fits"]
 
@@ -77,29 +77,29 @@ class LlamaStep:
 
         ``seen`` (B, filled) is False at padding; None: there is none.
         """
-        x = F.embedding(tokens, self.embedding)
+        x = fn.embedding(tokens, self.embedding)
         cos, sin = self.cos[position], self.sin[position]  # (B or 1, 1, width)
         mask = None if seen is None else seen[:, None, None, :]
         for layer, cached in zip(self.layers, self.cache.layers, strict=True):
             x = torch.addmm(x, self._attend(layer, cached, x, cos, sin, mask), layer.out)
-            both = F.linear(F.rms_norm(x, self.hidden, layer.mlp_norm, self.eps), layer.gate_up)
+            both = fn.linear(fn.rms_norm(x, self.hidden, layer.mlp_norm, self.eps), layer.gate_up)
             gate, up = both.chunk(2, -1)
-            x = torch.addmm(x, F.silu(gate).mul_(up), layer.down)
-        return F.linear(F.rms_norm(x, self.hidden, self.norm, self.eps), self.head)
+            x = torch.addmm(x, fn.silu(gate).mul_(up), layer.down)
+        return fn.linear(fn.rms_norm(x, self.hidden, self.norm, self.eps), self.head)
 
     def _attend(
         self, layer: Layer, cached: Any, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None
     ) -> Tensor:
         """What the heads say, (B, heads · width), after this token joined the cache."""
         turned = self.queries + self.keys
-        qkv = F.linear(F.rms_norm(x, self.hidden, layer.attention_norm, self.eps), layer.qkv)
+        qkv = fn.linear(fn.rms_norm(x, self.hidden, layer.attention_norm, self.eps), layer.qkv)
         qkv = qkv.view(len(x), turned + self.keys, self.width)
         qk = qkv[:, :turned]
         qk = torch.addcmul(qk * cos, qk.roll(self.width // 2, -1), sin)
         q = qk[:, : self.queries].view(len(x), self.keys, -1, self.width)
         k, v = cached.update(qk[:, self.queries :, None], qkv[:, turned:, None])
         # queries that share a key head are so many queries of that head
-        said = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=self.scale)
+        said = fn.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=self.scale)
         return said.reshape(len(x), -1)
 
 
