@@ -63,6 +63,8 @@ def _molecules(options: PretrainOptions) -> Corpus:
     made = recombined(
         real, round(options.recombine * len(real)), options.seed, longest=options.limit
     )
+    met = set(made)  # a recombination can hit upon a molecule that was held out
+    out = [text for text in out if text not in met]
     others = randomised(real, options.randomise, options.seed)
     pairs, more, kept = (spelled(texts, options) for texts in (real, made + others, out))
     sizes = {

@@ -123,7 +123,7 @@ def _measure(
 ) -> dict[str, Estimate]:
     """The measures of the module ``measured`` on fresh samples."""
     key = (options.seed, number, 2)
-    limit = 2 * options.limit
+    limit = 2 * options.limit if options.molecules else options.limit
     if options.molecules:
         texts = draw(model, tokenizer, [""] * options.samples, key=key, limit=limit)
         return measure_molecules(list(map(decoder(options.representation), texts)), seen)
