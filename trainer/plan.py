@@ -102,7 +102,8 @@ def _distances(bench: Bench, found: Any) -> Array:
     by_text = {q.text: q for q in prompts}
     asked = [by_text[row["prompt"]] for row in found.table]
     if hasattr(bench.task, "distances"):
-        return np.array(bench.task.distances(asked, found.texts), float)
+        given: Array = np.array(bench.task.distances(asked, found.texts), float)
+        return given
     keys = bench.task.keys(asked, found.texts)
     number: dict[Any, int] = {}
     label = np.array(

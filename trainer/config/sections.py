@@ -32,7 +32,7 @@ class PolicyOptions:
     dtype: Literal["float32", "float64", "bfloat16", "auto"] = "float32"
     lora_rank: int = 0
     """Rank of LoRA adapters; 0 trains all weights."""
-    lora_alpha: float = 32.0
+    lora_alpha: int = 32
     gradient_checkpointing: bool = False
     trust_remote_code: bool = False
     compile: bool = False
