@@ -106,10 +106,10 @@ def _distances(bench: Bench, found: Any) -> Array:
         return given
     keys = bench.task.keys(asked, found.texts)
     number: dict[Any, int] = {}
-    label = np.array(
-        [-1 - i if k is None else number.setdefault(k, len(number)) for i, k in enumerate(keys)]
-    )
-    return (label[:, None] != label[None, :]).astype(float)
+    label = np.array([-1 if k is None else number.setdefault(k, len(number)) for k in keys])
+    apart: Array = (label[:, None] != label[None, :]).astype(float)
+    apart[label < 0] = apart[:, label < 0] = np.nan  # what means nothing is at no distance
+    return apart
 
 
 def _expect(
