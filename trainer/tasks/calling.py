@@ -27,6 +27,7 @@ class PerCompletion:
 
 
 def parameters(function: Callable[..., Any], name: str) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a function, or one clear line where it does not tell them."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -39,14 +40,12 @@ def wants(function: Callable[..., Any], name: str, skip: int = 0) -> list[str]:
     found = list(parameters(function, name).values())
     if skip and not found:
         raise QdlawsError(f"reward {name} has no parameter to take the completion")
-    return [
-        p.name
-        for p in parameters[skip:]
-        if p.kind in named and p.default is inspect.Parameter.empty
-    ]
+    needed = [p for p in found[skip:] if p.default is inspect.Parameter.empty]
+    return [p.name for p in needed if p.kind in named]
 
 
 def refuse_missing(name: str, wants: Sequence[str], have: Sequence[str]) -> None:
+    """One clear line where something that must be given is not there."""
     missing = [want for want in wants if want not in have]
     if missing:
         raise QdlawsError(

@@ -30,7 +30,7 @@ __all__ = ["Reward", "Rewards", "weighted"]
 
 Array = npt.NDArray[np.float64]
 Columns = Mapping[str, Sequence[Any]]
-ABSENT = object()  # a reward that does not apply, as told apart from one that failed
+FAILED = object()  # told apart from None, which says that a reward does not apply
 
 
 def weighted(parts: Mapping[str, Array], weights: Mapping[str, float], n: int) -> Array:
@@ -125,10 +125,10 @@ class Reward:
             raise
         except Exception as error:  # a user's function may raise anything
             self._fail(f"{type(error).__name__}: {error}")
-            return ABSENT
+            return FAILED
 
     def _number(self, value: Any) -> float:
-        if value is None or value is ABSENT:
+        if value is None or value is FAILED:
             return math.nan
         try:
             number = float(value)

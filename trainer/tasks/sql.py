@@ -65,9 +65,11 @@ def make(
     share of it about the cross domains, whose questions in the split ``cross`` it never shows (0:
     a prior that has not seen those domains at all).
     """
+    _check(equivalence, template, invalid)  # before a second is spent on building
+    check_share("eval_share", eval_share)
     limits = Limits(steps=steps, seconds=seconds, rows=rows)
     own, other = generated(DOMAINS, instances, limits), generated(CROSS_DOMAINS, instances, limits)
-    held = hold_out((q.sql for q in own[1]), check_share("eval_share", eval_share))
+    held = hold_out((q.sql for q in own[1]), eval_share)
     cross_held = hold_out((q.sql for q in other[1]), 0.3)
     pools = {
         "train": [q for q in own[1] if q.sql not in held],
@@ -110,12 +112,7 @@ class Sql:
         cross_share: float = 0.2,
         invalid: Literal["zero", "nan"] = "zero",
     ) -> None:
-        if equivalence not in ("query", "result"):
-            raise QdlawsError(f"sql: equivalence={equivalence!r}: 'query' or 'result' was needed")
-        if invalid not in ("zero", "nan"):
-            raise QdlawsError(f"sql: invalid={invalid!r}: 'zero' or 'nan' was needed")
-        if "{schema}" not in template or "{question}" not in template:
-            raise QdlawsError(f"sql: template={template!r}: {{schema}} and {{question}} in it")
+        _check(equivalence, template, invalid)
         self._databases = {database.name: database for database in databases}
         self._template, self._by_result = template, equivalence == "result"
         self._invalid = 0.0 if invalid == "zero" else float("nan")
@@ -193,9 +190,7 @@ class Sql:
 
     def _prompt(self, number: int, question: Question) -> Prompt:
         if question.database not in self._databases:
-            raise QdlawsError(
-                f"sql: {question.text!r} asks {question.database!r}, which is not there"
-            )
+            raise QdlawsError(f"sql: {question.text!r} asks the unknown {question.database!r}")
         self._gold.setdefault(_gold_key(question), self._gold_rows(question))
         return Prompt(
             number,
@@ -248,3 +243,12 @@ def _chosen(split: str, pool: Sequence[Question], count: int, rng: Random) -> li
     if not 1 <= count <= len(pool):
         raise QdlawsError(f"sql: {split}={count}: 1 to {len(pool)} questions can be asked")
     return rng.sample(sorted(pool, key=lambda q: place(f"{q.database} {q.text}")), count)
+
+
+def _check(equivalence: str, template: str, invalid: str) -> None:
+    if equivalence not in ("query", "result"):
+        raise QdlawsError(f"sql: equivalence={equivalence!r}: 'query' or 'result' was needed")
+    if invalid not in ("zero", "nan"):
+        raise QdlawsError(f"sql: invalid={invalid!r}: 'zero' or 'nan' was needed")
+    if "{schema}" not in template or "{question}" not in template:
+        raise QdlawsError(f"sql: template={template!r}: {{schema}} and {{question}} in it")

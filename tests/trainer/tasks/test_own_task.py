@@ -1,0 +1,53 @@
+"""What the documentation shows: a task that is one small class, a reward that is one function."""
+
+import json
+
+import pytest
+
+from qdlaws.errors import QdlawsError
+from trainer.tasks import make_task
+
+
+@pytest.fixture(autouse=True)
+def _found(monkeypatch, request):
+    monkeypatch.syspath_prepend(str(request.path.parent))
+
+
+def test_a_task_of_ones_own():
+    task = make_task("example_rewards:Vowels", letters=4)
+    prompt = task.prompts()[0]
+    found = task.score([prompt] * 4, ["aeio", "abab", "ab", "a1aa"])
+    assert found.score.tolist() == [1, 0.5, 0, 0]
+    assert found.valid.tolist() == [True, True, False, False]
+    assert task.keys([prompt] * 2, ["abab", "baab"]) == ["aabb", "aabb"]
+    figures = task.measure([prompt] * 6, ["aeio", "oiea", "abab", "abcd", "abcd", "?"])
+    # of five with a key: A A B C C, 8 of 10 pairs differ
+    assert figures["diversity"].value == pytest.approx(0.8)
+    assert figures["vowels"].value == pytest.approx((1 + 1 + 0.5 + 0.25 + 0.25 + 0) / 6)
+    assert len(task.corpus(5, 0)) == 5
+    with pytest.raises(QdlawsError, match="did you mean 'letters'"):
+        make_task("example_rewards:Vowels", leters=4)
+
+
+def test_a_reward_of_ones_own(tmp_path):
+    path = tmp_path / "sums.jsonl"
+    rows = [{"prompt": f"{i}+1=", "answer": str(i + 1)} for i in range(20)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    task = make_task(
+        "dataset",
+        path=str(path),
+        rewards=["example_rewards:correct", "example_rewards:short"],
+        weights=[1.0, 0.1],
+        binary=False,
+    )
+    prompts = task.prompts()[:2]
+    found = task.score(prompts, [prompts[0].data["answer"], "no idea"])
+    assert found.parts["correct"].tolist() == [1, 0]
+    assert found.score[0] == pytest.approx(1 + 0.1 / (1 + len(prompts[0].data["answer"])))
+    assert found.score[1] == pytest.approx(0.1 / 8)
+
+
+def test_unknown_names_end_in_one_line():
+    for spec in ("example_rewards:Nothing", "no_such_module:f", "nothing"):
+        with pytest.raises(QdlawsError):
+            make_task(spec)

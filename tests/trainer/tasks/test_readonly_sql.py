@@ -1,0 +1,154 @@
+"""What a hostile query can do to the database: nothing, and not for long."""
+
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from qdlaws.errors import QdlawsError
+from trainer.tasks.readonly_sql import Limits, ReadOnlyDatabase, canonical_rows
+
+SCRIPT = "create table t(id integer, name text, x real); create table u(a integer);"
+ROWS = {"t": [(i, f"n{i}", i / 2) for i in range(12)], "u": [(i,) for i in range(12)]}
+BOMB = "with recursive c(x) as (select 1 union all select x+1 from c) select count(*) from c"
+
+
+@pytest.fixture
+def database():
+    made = ReadOnlyDatabase(SCRIPT, ROWS)
+    yield made
+    made.close()
+
+
+def test_reads_give_rows(database):
+    plain = sqlite3.connect(":memory:")
+    plain.executescript(SCRIPT)
+    plain.executemany("insert into t values (?,?,?)", ROWS["t"])
+    for query in (
+        "select * from t where id<3",
+        "select count(*),max(x) from t;",
+        "select name from t order by id desc limit 2 -- the last",
+        "with w as (select id from t) select sum(id) from w",
+        "with recursive c(x) as (select 1 union all select x+1 from c limit 5) select x from c",
+        "values(1,2)",
+    ):
+        outcome = database.ask(query)
+        assert outcome.status == "rows", outcome.message
+        assert list(outcome.rows) == plain.execute(query).fetchall()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "drop table t", "delete from t", "update t set x=0", "insert into t values (1,'a',2)",
+        "create table v(a)", "create temp table v(a)", "alter table t rename to v",
+        "create view v as select 1", "create trigger g after insert on t begin select 1; end",
+        "attach ':memory:' as other", "attach 'stolen.db' as other", "detach main",
+        "pragma table_info(t)", "pragma writable_schema=on", "select * from pragma_database_list",
+        "vacuum", "vacuum into 'copy.db'", "analyze", "begin", "commit", "savepoint s",
+        "select load_extension('evil')", "select random()", "select hex(randomblob(9))",
+        "select writefile('a','b')", "select readfile('/etc/passwd')", "select zeroblob(1000)",
+        "select 1; drop table t", "select 1; select 2", "select 1\0; drop table t",
+        "select * from t where id=?", "select * from t where id=:a",
+        "", "   ", "-- nothing", ";", "selec", "select '", "select nothing from t", "select \ud800",
+        "select " + "(" * 500 + "1" + ")" * 500, "select 1" + " union select 1" * 60,
+        "select printf('%5000d',1) from t order by 1", "select cast(x'ff' as text)",
+        "select 1 " + "x" * 5000,
+    ],
+)  # fmt: skip
+def test_everything_else_is_an_error_and_changes_nothing(database, query, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = [database.ask(f"select * from {table} order by 1").rows for table in ROWS]
+    outcome = database.ask(query)
+    # some of them sqlite answers with a NULL instead of an error: never with more
+    assert outcome.status == "error" or outcome.rows in ((), ((None,),) * 12), query
+    database._kept.clear()
+    after = [database.ask(f"select * from {table} order by 1").rows for table in ROWS]
+    assert after == before
+    assert database.ask("select count(*) from sqlite_master").rows == ((2,),)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        BOMB,
+        "with recursive c(x) as (select 1 union all select x+1 from c) select * from c where x<0",
+        "select count(*) from t a,t b,t c,t d,t e,t f,t g,u,u h,u i",
+        "select a.name from t a,t b,t c,t d,t e,t f order by a.x+b.x+c.x",
+        "select max(a.x||b.x||c.x) from t a,t b,t c,t d,t e,t f,t g",
+    ],
+)
+def test_slow_queries_run_out_of_time_soon(database, query):
+    start = time.monotonic()
+    outcome = database.ask(query)
+    assert outcome.status == "too_slow"
+    assert "steps" in outcome.message
+    assert time.monotonic() - start < 2
+    assert database.ask("select count(*) from t").rows == ((12,),)
+
+
+def test_the_clock_stops_what_the_steps_do_not():
+    database = ReadOnlyDatabase(SCRIPT, ROWS, Limits(steps=10**12, seconds=0.05))
+    start = time.monotonic()
+    outcome = database.ask(BOMB)
+    assert outcome.status == "too_slow"
+    assert "0.05 seconds" in outcome.message
+    assert time.monotonic() - start < 2
+
+
+def test_rows_are_bounded(database):
+    outcome = database.ask("select a.id from t a, t b, t c, t d")
+    assert len(outcome.rows) == 1000
+    assert outcome.more
+    assert not database.ask("select a.id from t a, t b").more
+
+
+def test_answers_are_kept_and_forgotten():
+    database = ReadOnlyDatabase(SCRIPT, ROWS, keep=2)
+    first = database.ask("select 1")
+    assert database.ask("select 1") is first
+    database.ask("select 2")
+    database.ask("select 3")
+    assert database.ask("select 1") == first
+    assert database.ask("select 1") is not first
+
+
+def test_threads_do_not_get_in_each_others_way(database):
+    wrong = []
+
+    def ask(k):
+        for i in range(100):
+            if database.ask(f"select {k}*1000+{i}").rows != ((k * 1000 + i,),):
+                wrong.append((k, i))
+
+    threads = [threading.Thread(target=ask, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_database_that_cannot_be_built():
+    with pytest.raises(QdlawsError, match="cannot be built"):
+        ReadOnlyDatabase("create tabel t(a)", {})
+    with pytest.raises(QdlawsError, match="cannot be built"):
+        ReadOnlyDatabase("create table t(a)", {"t": [(1, 2)]})
+
+
+def test_rows_compare():
+    def same(a, b, ordered=False):
+        return canonical_rows(a, ordered=ordered) == canonical_rows(b, ordered=ordered)
+
+    assert same([(1,), (2,)], [(2,), (1,)])
+    assert not same([(1,), (2,)], [(2,), (1,)], ordered=True)
+    assert not same([(1,), (1,)], [(1,)])
+    assert same([(3,)], [(3.0,)])
+    assert same([(0.1 + 0.2,)], [(0.3,)])
+    assert not same([(1,)], [("1",)])
+    assert not same([(1, 2)], [(2, 1)])
+    assert not same([(None,)], [(0,)])
+    assert same([(None, "a"), (1, "b"), (b"x", 2)], [(b"x", 2), (1, "b"), (None, "a")])
+    assert not same([(1e999,)], [(0,)])
