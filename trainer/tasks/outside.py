@@ -8,7 +8,9 @@ then it is called with one SMILES at a time. None and NaN mean that the score fa
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from qdlaws.errors import BadData, QdlawsError
@@ -48,7 +50,10 @@ def outside_score(name: str, options: Mapping[str, Any]) -> Batch:
     if name.lower() in TDC:
         return _one_by_one(_tdc(name.lower()))
     function = _function(name)
-    return _whole(function, name) if takes_list(name, options) else _one_by_one(function)
+    if not takes_list(name, options):
+        return _one_by_one(function)
+    said = "batch" in options or _annotation(function) is not inspect.Parameter.empty
+    return _whole(function, name, "" if said else HINT)
 
 
 def takes_list(name: str, options: Mapping[str, Any]) -> bool:
@@ -56,13 +61,22 @@ def takes_list(name: str, options: Mapping[str, Any]) -> bool:
     if name.lower() in TDC:
         return False
     function = _function(name)
-    if "batch" in options:
-        return bool(options["batch"])
+    return bool(options.get("batch", _annotation(function) not in (str, "str")))
+
+
+HINT = (
+    " (it was called with a list of SMILES: annotate its parameter as str, or set batch = false, "
+    "to be called with one at a time)"
+)
+
+
+def _annotation(function: Callable[..., Any]) -> Any:
+    """The annotation of the first parameter; ``Parameter.empty`` where there is none."""
     try:
         first = next(iter(inspect.signature(function).parameters.values()), None)
     except (TypeError, ValueError):  # written in C, without a signature
-        return True
-    return first is None or first.annotation not in (str, "str")
+        first = None
+    return inspect.Parameter.empty if first is None else first.annotation
 
 
 def _function(name: str) -> Callable[..., Any]:
@@ -80,28 +94,55 @@ def _one_by_one(function: Callable[[str], Any]) -> Batch:
     return lambda smiles: [_number(function(one)) for one in smiles]
 
 
-def _whole(function: Callable[[list[str]], Any], name: str) -> Batch:
+def _whole(function: Callable[[list[str]], Any], name: str, hint: str) -> Batch:
     def score(smiles: Sequence[str]) -> list[float]:
-        found = list(function(list(smiles)))
+        try:
+            found = [_number(value) for value in function(list(smiles))]
+        except Exception as error:
+            kind = type(error).__name__
+            raise QdlawsError(f"{name} raised {kind}: {error}{hint}") from error
         if len(found) != len(smiles):
-            raise BadData(
-                f"{name} returned {len(found)} scores for {len(smiles)} SMILES; annotate its "
-                "parameter as str, or set batch = false, to be called with one at a time"
-            )
-        return [_number(value) for value in found]
+            raise BadData(f"{name} returned {len(found)} scores for {len(smiles)} SMILES{hint}")
+        return found
 
     return score
 
 
 def _tdc(name: str) -> Callable[[str], Any]:
     try:
-        from tdc import Oracle  # type: ignore[import-not-found]
+        _lend_six()
+        from tdc import Oracle  # type: ignore[import-not-found, unused-ignore]
 
-        oracle: Callable[[str], Any] = Oracle(name=name)
+        oracle = Oracle(name=name)
+        if name == "drd2":
+            return _drd2()
     except (Exception, SystemExit) as error:  # TDC leaves by sys.exit where a download fails
         why = str(error) or type(error).__name__
         raise QdlawsError(
             f"objective {name} needs PyTDC (pip install PyTDC) and its model file, which PyTDC "
             f"downloads into ./oracle: {why.splitlines()[0]}"
         ) from error
-    return oracle
+    return lambda smiles: oracle([smiles])[0]  # asked for one alone it turns every error into 0
+
+
+def _drd2() -> Callable[[str], Any]:
+    """TDC's classifier asked directly: its own last line is an error with numpy 2.4."""
+    from rdkit import Chem
+    from tdc.chem_utils.oracle.oracle import (  # type: ignore[import-not-found, unused-ignore]
+        fingerprints_from_mol,
+        load_drd2_model,
+    )
+
+    model = load_drd2_model()
+    of: Any = fingerprints_from_mol
+    return lambda smiles: model.predict_proba(of(Chem.MolFromSmiles(smiles)))[0, 1]
+
+
+def _lend_six() -> None:
+    """``rdkit.six``, which PyTDC 1.1.15 still imports one name from and rdkit no longer has."""
+    from importlib.util import find_spec
+
+    if "rdkit.six" not in sys.modules and find_spec("rdkit.six") is None:
+        six: Any = ModuleType("rdkit.six")
+        six.iteritems = lambda mapping: iter(mapping.items())
+        sys.modules["rdkit.six"] = six

@@ -54,7 +54,7 @@ def _prepared(component: Component) -> tuple[Callable[..., Values], Callable[[fl
         return lambda smiles, mols: [row[0] for row in _rows(of, nested, smiles)], shape
     if is_outside(of):
         outside = outside_score(of, component.options)
-        return lambda smiles, mols: outside(smiles), shape
+        return lambda smiles, mols: [_finite(value) for value in outside(smiles)], shape
     one = OBJECTIVES[of].make(**component.options)
     return lambda smiles, mols: [_finite(one(mol)) for mol in mols], shape
 

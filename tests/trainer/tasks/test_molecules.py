@@ -25,7 +25,7 @@ def user_module(tmp_path, monkeypatch):
     (tmp_path / "my_scores.py").write_text(
         "def many(smiles):\n    return [len(s) / 10 for s in smiles]\n\n"
         "def one(smiles: str) -> float:\n    return len(smiles) / 10\n\n"
-        "def some(smiles: str):\n    return None if 'N' in smiles else 0.5\n\n"
+        "def some(smiles: str):\n    return {'N': None, 'I': float('inf')}.get(smiles[-1], 0.5)\n\n"
         "def unannotated(one_smiles):\n    return one_smiles.count('C')\n\n"
         "number = 3\n"
     )
@@ -108,10 +108,10 @@ def test_functions_of_the_users(user_module, workers):
 
 def test_a_score_that_is_not_known_is_dropped_and_counted(user_module):
     task = make_task("molecules", objective=f"{user_module}:some")
-    scores = scored(task, ["CC", "CN", "x"])
-    np.testing.assert_array_equal(scores.score, [0.5, np.nan, 0])
-    np.testing.assert_array_equal(scores.valid, [True, True, False])
-    assert scores.failed == 1
+    scores = scored(task, ["CC", "CN", "x", "CI"])
+    np.testing.assert_array_equal(scores.score, [0.5, np.nan, 0, np.nan])
+    np.testing.assert_array_equal(scores.valid, [True, True, False, True])
+    assert scores.failed == 2
 
 
 def test_a_range_of_the_users_and_how_it_is_called(user_module):
@@ -139,8 +139,11 @@ def test_a_missing_function_is_said_before_anything_runs(user_module, objective,
 
 def test_a_function_of_one_called_with_a_list_says_how_to_change_that(user_module):
     task = make_task("molecules", objective=f"{user_module}:unannotated")
-    with pytest.raises(QdlawsError, match="not one answer could be scored"):
+    with pytest.raises(QdlawsError) as caught:
         scored(task)
+    assert "my_scores:unannotated raised TypeError" in str(caught.value)
+    assert "annotate its parameter as str, or set batch = false" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_tdc_without_its_package_in_one_line(monkeypatch):
@@ -156,7 +159,9 @@ def test_tdc_where_it_is_installed(tmp_path, monkeypatch):
     (tmp_path / "tdc.py").write_text(
         "class Oracle:\n"
         "    def __init__(self, name):\n        self.name = name\n"
-        "    def __call__(self, smiles):\n        return len(smiles) / 10\n"
+        "    def __call__(self, smiles):\n"
+        "        if isinstance(smiles, list):\n            return [len(s) / 10 for s in smiles]\n"
+        "        return 0.0  # as TDC answers one alone, whatever went wrong\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "tdc", raising=False)

@@ -206,6 +206,18 @@ def test_what_cannot_go_to_a_worker_says_what_to_do():
         oracle(lambda: len, workers=1)
 
 
+def of_a_notebook():
+    return score_makers.length
+
+
+def test_what_is_written_in_a_notebook_says_what_to_do(monkeypatch):
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(of_a_notebook, "__module__", "__main__")
+    monkeypatch.setattr(main, "of_a_notebook", of_a_notebook, raising=False)
+    with pytest.raises(QdlawsError, match="move it into a module, or set workers = 0"):
+        oracle(of_a_notebook, workers=1)
+
+
 # ---------------------------------------------------------------------- processes
 
 

@@ -60,6 +60,14 @@ def test_scores_count_what_failed_and_what_was_capped():
         Scores(score, np.ones(4, bool), {"qed": np.ones(3)})
 
 
+@pytest.mark.parametrize("name", ["molecules", "bandit"])
+def test_the_table_of_recipes_speaks_of_the_task_as_it_comes(name):
+    from trainer import suitability
+
+    pytest.importorskip("rdkit")
+    assert make_task(name).traits == suitability.TASKS[name]
+
+
 def test_the_package_imports_without_rdkit_and_torch():
     code = (
         "import sys; sys.modules['rdkit'] = sys.modules['torch'] = None\n"
