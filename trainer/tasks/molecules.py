@@ -12,14 +12,18 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from qdlaws.errors import BadData
+from trainer.tasks.filters import bucket_keys
 from trainer.tasks.multi import Composite, read_objective
 from trainer.tasks.oracle import Oracle, Pending
 from trainer.tasks.outside import is_outside, takes_list
+from trainer.tasks.reinvent_csv import reinvent_csv
 from trainer.tasks.scorer import columns, score_function
 from trainer.tasks.smiles import canonical, corpus, decoder
 from trainer.tasks.task import Prompt, Scores, nearest
@@ -75,6 +79,15 @@ def make(
     task = Molecules(composite, oracle, representation, invalid, prompt, screen)
     oracle.ready()
     return task
+
+
+class Samples(Protocol):
+    """What an evaluation hands over to be written."""
+
+    texts: list[str]
+    scores: Scores | None
+    logp: Any
+    ref_logp: Any
 
 
 class Molecules:
@@ -152,6 +165,38 @@ class Molecules:
             "scaffold_entropy": scaffolds.entropy,
             "circles": measure.circles(molecules, CIRCLE, size, method="greedy"),
         }
+
+    @property
+    def central(self) -> bool:
+        """Whether one process must ask the oracle for all: a budget is counted in one place."""
+        return self.oracle.budget is not None
+
+    def buckets(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Hashable | None]:
+        """The bucket of the diversity filter that each molecule falls into: its scaffold."""
+        return list(bucket_keys(self.smiles(texts), "scaffold"))
+
+    def distances(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> npt.NDArray[Any]:
+        """Tanimoto distances (n, n) of the molecules; NaN where a text is none."""
+        from qdlaws import measure
+
+        molecules = measure.read_molecules([one or "" for one in self.smiles(texts)])
+        rows = np.flatnonzero(molecules.valid)
+        apart = np.full((len(texts), len(texts)), np.nan)
+        apart[np.ix_(rows, rows)] = 1 - measure.tanimoto_matrix(molecules.fingerprints)
+        return apart
+
+    def write_samples(self, folder: Path, step: int, found: Samples) -> None:
+        """Appends the samples of an evaluation to ``reinvent_1.csv``, in REINVENT4's columns."""
+        assert found.scores is not None
+        reinvent_csv(
+            folder / "reinvent_1.csv",
+            step,
+            found.texts,
+            self.smiles(found.texts),
+            found.scores,
+            agent=-np.asarray(found.logp),
+            prior=-np.asarray(found.ref_logp),
+        )
 
     def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
         """Molecules from rdkit's wheel, in random atom orders."""
