@@ -38,9 +38,7 @@ def write_prior(
     work = out.with_name(f"{out.name}.writing-{os.getpid()}")
     work.mkdir(parents=True)
     try:
-        half = {name: tensor.half() for name, tensor in model.state_dict().items()}
-        half.pop("lm_head.weight", None)  # tied to the embeddings
-        model.save_pretrained(work, state_dict=half)
+        _save_model(work, model)
         tokenizer.save_pretrained(work)
         np.save(work / "seen.npy", seen.hashes)
         record = prior_record(out.name, model, options, sizes, phases, found)
@@ -50,6 +48,20 @@ def write_prior(
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
+
+
+def _save_model(folder: Path, model: Any) -> None:
+    from safetensors.torch import save_file
+
+    half = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
+    half.pop("lm_head.weight", None)  # tied to the embeddings
+    save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
+    model.config.architectures = [type(model).__name__]
+    model.config.dtype = "float32"
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def read_seen(folder: Path) -> Seen:

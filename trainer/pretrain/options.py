@@ -72,13 +72,13 @@ class PretrainOptions:
     longest: int | None = None
     fewest: int = 20
     held_out: float = 0.05
-    epochs: float = 12
+    epochs: float = 8
     learning_rate: float = 0.02
     weight_decay: float = 0.1
     batch_tokens: int = 4096
-    rounds: int = 3
-    round_samples: int = 15_000
-    round_epochs: float = 3
+    rounds: int = 4
+    round_samples: int = 20_000
+    round_epochs: float = 2
     round_learning_rate: float = 0.01
     valid: float = 0.9
     unique: float = 0.95

@@ -39,7 +39,9 @@ def pretrain(options: PretrainOptions, display: Display | Silent | None = None) 
 
     1. Maximum likelihood on the corpus. 2. For molecules up to ``rounds`` times, unless the targets
     already hold: sample at temperature 1, keep the valid molecules that are new, and train on with
-    them beside the corpus (fine-tuning on one's own accepted samples; Yuan et al. 2023, RFT).
+    the real molecules and all that were kept so far (fine-tuning on one's own accepted samples;
+    Yuan et al. 2023, RFT). Recombined molecules are left out here: what is kept is what the model
+    can spell, and it must be about half of the examples to help.
     3. Weights rounded to fp16, fresh samples measured, folder written.
 
     Every phase is stored beside the folder until the end, so a stopped training goes on with the
@@ -54,7 +56,7 @@ def pretrain(options: PretrainOptions, display: Display | Silent | None = None) 
         data = corpus(options)
         tokenizer = data.tokenizer(options.molecules)
         display.corpus(data.sizes)
-        state = State(build_model(options, tokenizer), Seen(), [])
+        state = State(build_model(options, tokenizer))
         for number in range(1 + (options.rounds if options.molecules else 0)):
             if not work.restore(number, state):
                 _phase(number, state, data, tokenizer, options, display)
@@ -63,7 +65,7 @@ def pretrain(options: PretrainOptions, display: Display | Silent | None = None) 
             if options.molecules and holds(state.found[-1], asdict(options), TARGETS):
                 break
         rounded(state.model)
-        seen = state.seen | Seen.of(_canonical_pairs(data, options))
+        seen = _seen(data, state, options)
         found = _measure(state.model, tokenizer, seen, options, FINAL)
         display.measured(None, found)
         write_prior(out, state.model, tokenizer, seen, options, data.sizes, state.found, found)
@@ -80,13 +82,11 @@ def _phase(
     display: Display | Silent,
 ) -> None:
     """One training: the first on the corpus, the later ones with the model's own samples added."""
-    known = Seen.of(_canonical_pairs(data, options))
-    own: list[Pair] = []
     if number:
         display.phase(f"round {number}: sampling")
-        own = _accepted(state.model, tokenizer, known | state.seen, options, number)
-        state.seen = state.seen | Seen.of(_canonical(own, options))
-    pairs = [*data.real, *data.made, *own]
+        known = _seen(data, state, options)
+        state.own += _accepted(state.model, tokenizer, known, options, number)
+    pairs = [*data.real, *(state.own if number else data.made)]
     rows = text_rows(pairs, tokenizer, completion_only=options.completion_only)
     display.phase(f"round {number}: training" if number else "training")
     loss = fit(
@@ -100,9 +100,9 @@ def _phase(
         tell=display.tell,
     )
     held = text_rows(data.out, tokenizer, completion_only=options.completion_only)
-    found: dict[str, Any] = {"examples": len(rows), "own": len(own), "loss": loss}
+    found: dict[str, Any] = {"examples": len(rows), "own": len(state.own), "loss": loss}
     found["held_out_loss"] = mean_loss(state.model, held, options.batch_tokens)
-    found |= _measure(state.model, tokenizer, known | state.seen, options, number)
+    found |= _measure(state.model, tokenizer, _seen(data, state, options), options, number)
     state.found.append(found)
 
 
@@ -141,8 +141,9 @@ def _measure(
         task.close()
 
 
-def _canonical_pairs(data: Corpus, options: PretrainOptions) -> list[str]:
-    return _canonical([*data.real, *data.made], options)
+def _seen(data: Corpus, state: State, options: PretrainOptions) -> Seen:
+    """All that was trained on so far."""
+    return Seen.of(_canonical([*data.real, *data.made, *state.own], options))
 
 
 def _canonical(pairs: Sequence[Pair], options: PretrainOptions) -> list[str]:

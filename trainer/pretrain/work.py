@@ -10,18 +10,17 @@ from typing import Any
 import torch
 
 from qdlaws.errors import BadData
-from trainer.pretrain.measured import Seen
-from trainer.pretrain.options import PretrainOptions
+from trainer.pretrain.options import Pair, PretrainOptions
 
 __all__ = ["State", "Work"]
 
 
 @dataclass
 class State:
-    """The model as it is now, the own samples it was trained on, and what was measured so far."""
+    """The model as it is now, its own samples that were kept, and what was measured so far."""
 
     model: Any
-    seen: Seen
+    own: list[Pair] = field(default_factory=list)
     found: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -50,7 +49,7 @@ class Work:
         path = self.folder / f"phase-{number}.pt"
         content = {
             "model": state.model.state_dict(),
-            "seen": torch.from_numpy(state.seen.hashes.astype("int64")),
+            "own": json.dumps(state.own),
             "found": json.dumps(state.found, default=_estimate_dict),
         }
         torch.save(content, path.with_suffix(".tmp"))
@@ -64,7 +63,7 @@ class Work:
         content = torch.load(path, weights_only=True)
         state.model.load_state_dict(content["model"])
         state.model.eval()
-        state.seen = Seen(content["seen"].numpy())
+        state.own = [(prompt, text) for prompt, text in json.loads(content["own"])]
         state.found = [_estimates(found) for found in json.loads(content["found"])]
         return True
 
