@@ -54,6 +54,8 @@ class PretrainOptions:
     epochs, learning_rate, weight_decay, batch_tokens : of the first training
     rounds : at most so many rounds of sampling, keeping the valid, and training on
     round_samples, round_epochs, round_learning_rate : of each round
+    polish : steps of RLOO on validity after the rounds; 0 for none
+    polish_samples, polish_learning_rate, polish_beta : of each such step; its KL strength
     valid, unique, novel : once these shares hold with two standard errors to spare, no more rounds
     samples : fresh samples for each measurement
     completion_only : of texts, learn the completion and not the prompt
@@ -76,10 +78,14 @@ class PretrainOptions:
     learning_rate: float = 0.02
     weight_decay: float = 0.1
     batch_tokens: int = 4096
-    rounds: int = 4
+    rounds: int = 1
     round_samples: int = 20_000
     round_epochs: float = 2
     round_learning_rate: float = 0.01
+    polish: int = 20
+    polish_samples: int = 512
+    polish_learning_rate: float = 4e-4
+    polish_beta: float = 0.3
     valid: float = 0.9
     unique: float = 0.95
     novel: float = 0.7

@@ -63,3 +63,4 @@ def polish(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         tell(step + 1, steps, sum(good) / batch)
+    model.eval()

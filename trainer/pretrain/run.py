@@ -18,6 +18,7 @@ from trainer.pretrain.fit import fit, mean_loss
 from trainer.pretrain.measured import Seen, holds, measure_answers, measure_molecules
 from trainer.pretrain.model import build_model, rounded
 from trainer.pretrain.options import Pair, PretrainOptions
+from trainer.pretrain.polish import polish
 from trainer.pretrain.show import Display, Silent
 from trainer.pretrain.work import State, Work
 from trainer.tasks.smiles import canonical, decoder
@@ -42,7 +43,8 @@ def pretrain(options: PretrainOptions, display: Display | Silent | None = None) 
     the real molecules and all that were kept so far (fine-tuning on one's own accepted samples;
     Yuan et al. 2023, RFT). Recombined molecules are left out here: what is kept is what the model
     can spell, and it must be about half of the examples to help.
-    3. Weights rounded to fp16, fresh samples measured, folder written.
+    3. Still for molecules, unless the targets hold by now: a short RLOO on validity alone.
+    4. Weights rounded to fp16, fresh samples measured, folder written.
 
     Every phase is stored beside the folder until the end, so a stopped training goes on with the
     same command; with the same seed and threads it gives the same weights either way.
@@ -62,8 +64,14 @@ def pretrain(options: PretrainOptions, display: Display | Silent | None = None) 
                 _phase(number, state, data, tokenizer, options, display)
                 work.store(number, state)
             display.measured(number, state.found[-1])
-            if options.molecules and holds(state.found[-1], asdict(options), TARGETS):
+            if options.molecules and _holds(state, options):
                 break
+        last = 1 + options.rounds
+        if options.molecules and options.polish and not _holds(state, options):
+            if not work.restore(last, state):
+                _polish(last, state, data, tokenizer, options, display)
+                work.store(last, state)
+            display.measured(last, state.found[-1])
         rounded(state.model)
         seen = _seen(data, state, options)
         found = _measure(state.model, tokenizer, seen, options, FINAL)
@@ -71,6 +79,40 @@ def pretrain(options: PretrainOptions, display: Display | Silent | None = None) 
         write_prior(out, state.model, tokenizer, seen, options, data.sizes, state.found, found)
         work.remove()
     return out
+
+
+def _holds(state: State, options: PretrainOptions) -> bool:
+    return holds(state.found[-1], asdict(options), TARGETS)
+
+
+def _polish(
+    number: int,
+    state: State,
+    data: Corpus,
+    tokenizer: PreTrainedTokenizerFast,
+    options: PretrainOptions,
+    display: Display | Silent,
+) -> None:
+    """The model conditioned on validity, see :mod:`trainer.pretrain.polish`."""
+    decode = decoder(options.representation)
+    display.phase("polishing (share valid)")
+    polish(
+        state.model,
+        tokenizer,
+        lambda texts: [one is not None for one in canonical(list(map(decode, texts)))],
+        steps=options.polish,
+        batch=options.polish_samples,
+        limit=options.limit,
+        seed=options.seed,
+        learning_rate=options.polish_learning_rate,
+        beta=options.polish_beta,
+        tell=display.tell,
+    )
+    found: dict[str, Any] = {"examples": 0, "polished": options.polish}
+    held = text_rows(data.out, tokenizer, completion_only=options.completion_only)
+    found["held_out_loss"] = mean_loss(state.model, held, options.batch_tokens)
+    found |= _measure(state.model, tokenizer, _seen(data, state, options), options, number)
+    state.found.append(found)
 
 
 def _phase(
