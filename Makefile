@@ -6,14 +6,19 @@ STAMP  := $(VENV)/.installed
 
 .PHONY: demo test lint types fast slow benchmarks clean
 
+RUN := out/demo
+
 demo: $(STAMP)
-	@echo "== reading an example run, fitting its three laws, drawing them"
+	@echo "== training: the 250 k molecule prior towards QED, 150 steps (about three minutes; $(RUN))"
 	@mkdir -p out
-	@$(BIN)/qdlaws fit data/runs/additive --price 0.5 --plot out/laws.png
-	@echo "== forecasting and advising, with a floor on diversity of 0.4"
-	@$(BIN)/qdlaws forecast data/runs/additive
-	@$(BIN)/qdlaws advise data/runs/additive --min-diversity 0.4
-	@$(BIN)/qdlaws report data/runs/* --out out/report.html --min-diversity 0.4
+	@test -f $(RUN)/summary.json || { test -d $(RUN)/checkpoints && $(BIN)/qdtrain resume $(RUN); } || \
+		{ rm -rf $(RUN); $(BIN)/qdtrain run demo --out $(RUN); }
+	@echo "== fitting the laws of this run"
+	@$(BIN)/qdlaws fit $(RUN) --price 0.5 --plot out/laws.png
+	@echo "== forecasting and advising, with a floor on diversity of 0.8"
+	@$(BIN)/qdlaws forecast $(RUN)
+	@$(BIN)/qdlaws advise $(RUN) --min-diversity 0.8
+	@$(BIN)/qdlaws report $(RUN) --out out/report.html --min-diversity 0.8
 
 test: lint types fast
 

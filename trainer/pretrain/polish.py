@@ -58,7 +58,7 @@ def polish(
         for first in range(0, batch, ROWS):
             rows = slice(first, first + ROWS)
             said = score(policy, ids[rows], drawn.tokens[rows], drawn.mask[rows])
-            objective(recipe, credited.rows(rows), said.logp.double(), recipe.knobs).backward()
+            objective(recipe, credited.rows(rows), said.logp.double(), recipe.knobs).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
