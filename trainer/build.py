@@ -79,8 +79,14 @@ def _in_reward(recipe: Recipe) -> bool:
 
 
 def _told_anew(recipe: Recipe) -> Recipe:
-    """The recipe with the live knobs and the plant that the exact bandit finds."""
+    """The recipe with the live knobs and the plant that the exact bandit finds.
+
+    A spread of the group that divides the KL as well is 0/0 where the run should rest: a step of
+    constant size never does, however well the bandit's shrinking one finds the place.
+    """
     told = replace(recipe, live=live_knobs(recipe), plant=None)
+    if recipe.advantage is advantage.group_standardised and _in_reward(recipe):
+        return replace(told, plant="unsettled")
     return told if steering_knob(told) is None else replace(told, plant=read_plant(sweep(told)))
 
 
