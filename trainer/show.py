@@ -42,7 +42,7 @@ class Display:
         """One row of metrics."""
         self._bar.start()
         if row["phase"] == "eval":
-            self._console.print(evaluation_line(row))
+            self._console.print(evaluation_line(row), soft_wrap=True)
         if row["phase"] == "train":
             now = f"reward {_n(row.get('reward'))}"
             self._bar.update(self._task, completed=row["step"], now=now)
@@ -54,8 +54,9 @@ def evaluation_line(row: Mapping[str, Any]) -> str:
     for short, name in (("R", "quality"), ("D", "diversity"), ("H", "entropy"), ("KL", "kl")):
         error = row.get(f"{name}_se")
         parts.append(f"{short} {_n(row.get(name))}" + (f" ± {error:.2g}" if error else ""))
+    idle = {"kl_coef": 0.0, "reward_scale": 1.0, "entropy_coef": 0.0}
     for short, name in (("kl", "kl_coef"), ("scale", "reward_scale"), ("bonus", "entropy_coef")):
-        if row.get(name) is not None:
+        if row.get(name) not in (None, idle[name]):
             parts.append(f"[dim]{short} {row[name]:.3g}[/dim]")
     if row.get("unique_share") is not None and row["unique_share"] < 0.5:
         parts.append(f"[yellow]unique {row['unique_share']:.2f}[/yellow]")
