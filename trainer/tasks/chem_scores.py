@@ -124,7 +124,8 @@ def _similarity(query: str, fingerprint: str = "ecfp4", bits: int | None = None)
 
     Fingerprints are counts without folding, as in GuacaMol; ``bits = 2048`` folds them to so many
     bits, as most similarity searches do. ecfp/fcfp: Morgan (by element / by feature), the number
-    is the diameter; ap: atom pairs up to 10 bonds; path: rdkit's own; phco: Gobbi pharmacophores.
+    is the diameter; ap: atom pairs up to 10 bonds; path: rdkit's own; phco: Gobbi pharmacophores,
+    which take minutes over a chain of some hundred atoms: give a timeout.
     """
     from rdkit.DataStructs import TanimotoSimilarity
 

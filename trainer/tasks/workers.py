@@ -26,8 +26,8 @@ __all__ = ["Failure", "Here", "Pool", "Row", "ScoreFunction", "Workers"]
 
 Row = tuple[float, ...]
 ScoreFunction = Callable[[Sequence[Any]], Sequence[Row]]
-PIECE = 8
-"""Most items a worker takes at once where they are scored one by one: small, to share evenly."""
+PIECES = 4
+"""A worker's share of a request comes in so many pieces, so that a quick one can take more."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ class Workers:
         self._start()
         request = _Request(list(items))
         share = -(-len(items) // self._number) if items else 1
-        size = share if self._together else max(1, min(PIECE, share // 2))
+        whole = self._together or self._number == 1
+        size = share if whole else max(1, share // PIECES)
         starts = range(0, len(items), size)
         request.open_pieces = len(starts)
         for start in starts:
@@ -156,9 +157,13 @@ class Workers:
             try:
                 answers = self._answers(number, piece.items)
             except Exception as error:
+                self._drop(number)  # it may still be answering
                 piece.request.fail(error)
             else:
                 piece.request.put(piece.start, answers)
+        self._drop(number)
+
+    def _drop(self, number: int) -> None:
         if number in self._children:
             self._children.pop(number).kill()
 
@@ -184,7 +189,7 @@ class Workers:
                     for item in rest:
                         answers += self._hear(child, [item])
             except _Ended as ended:
-                self._children.pop(number).kill()
+                self._drop(number)
                 if self._closing.is_set():
                     raise QdlawsError("the scoring processes were closed") from None
                 if not together or len(rest) == 1:
@@ -209,7 +214,7 @@ class Workers:
             except _Ended as ended:
                 kind, words = "broken", f"a scoring process could not start: {ended}"
             if kind == "broken":
-                self._children.pop(number).kill()
+                self._drop(number)
                 closed = self._closing.is_set()
                 raise QdlawsError("the scoring processes were closed" if closed else words)
         return self._children[number]

@@ -159,12 +159,12 @@ def test_a_worker_that_dies_harms_no_other_item(closing, together):
 
 @pytest.mark.parametrize("together", [False, True])
 def test_a_worker_that_hangs_is_replaced(closing, together):
-    one = closing(oracle(workers=1, timeout=0.5, together=together))
+    one = closing(oracle(workers=1, timeout=1.5, together=together))
     start = time.monotonic()
     answers = one.score(["a", "hang", "ccc"])
     assert time.monotonic() - start < 30
     np.testing.assert_array_equal(answers.rows[:, 0], [1, np.nan, 3])
-    assert one.failures == {"took longer than 0.5 s": 1}
+    assert one.failures == {"took longer than 1.5 s": 1}
 
 
 @pytest.mark.parametrize("make", [score_makers.make_nothing, score_makers.make_death])
@@ -242,7 +242,7 @@ def test_submit_returns_at_once_and_requests_may_overlap(closing):
     start = time.monotonic()
     first = one.submit(["a", "bb", "ccc", "dddd"])
     second = one.submit(["ccc", "eeeee"])
-    assert time.monotonic() - start < 0.1
+    assert time.monotonic() - start < 0.5  # the scores take 1 s
     assert not first.done()
     assert second.result().rows[:, 0].tolist() == [3, 5]
     assert first.result().rows[:, 0].tolist() == [1, 2, 3, 4]
