@@ -18,6 +18,7 @@ import resource
 import time
 import warnings
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -26,23 +27,31 @@ from simulate import ERRORS, Run, clock, draw_errors, simulate, true_law
 
 from qdlaws.bootstrap import bootstrap_refits
 from qdlaws.fit import fit
-from qdlaws.law import Law, shape
+from qdlaws.law import Law
 from qdlaws.runlog import RunLog
 
 LAW = true_law(2.0)
 N = 200
 SIZES = (1_000, 10_000, 100_000)
+ROUNDS = 5
 
 
 def seconds(work: Callable[[], Any], times: int) -> float:
-    """The best CPU time of three rounds of ``times`` calls, per call."""
-    rounds = []
-    for _ in range(3):
-        start = time.process_time()
-        for _ in range(times):
-            work()
-        rounds.append((time.process_time() - start) / times)
-    return min(rounds)
+    """The CPU time of one call, from ``times`` of them."""
+    start = time.process_time()
+    for _ in range(times):
+        work()
+    return (time.process_time() - start) / times
+
+
+def compare(
+    ours: Callable[[], Any], theirs: Callable[[], Any], times: int, few: int
+) -> tuple[float, float]:
+    """Median times a call of both, taken in turns so that a busy machine slows both alike."""
+    ours(), theirs()
+    rounds = [(seconds(ours, times), seconds(theirs, few)) for _ in range(ROUNDS)]
+    here, there = np.median(rounds, axis=0)
+    return float(here), float(there)
 
 
 def a_run(n: int, seed: int = 0) -> Run:
@@ -81,8 +90,7 @@ def one_law(times: int) -> list[str]:
         assert law is not None
         law.params, law.ceiling(), law.exchange_rate(0.7), law.diversity_for(0.7)
 
-    here = seconds(ours, times)
-    there = seconds(lambda: with_lmfit(run.x, run.y, LAW), 3)
+    here, there = compare(ours, lambda: with_lmfit(run.x, run.y, LAW), times, 1)
     return _row("one law with all intervals, n = 200", here, "lmfit fit + conf_interval", there, 30)
 
 
@@ -91,39 +99,33 @@ def bootstrap(times: int) -> list[str]:
     from scipy.optimize import curve_fit
 
     run, count = a_run(N), 10_000
-    here = seconds(lambda: bootstrap_refits(run.x, run.y, count), max(times // 10, 1))
-    u = (run.x - LAW.x_lo) / LAW.width
+    noise = 0.05 * np.random.default_rng(5).standard_normal((100, N))
+    series = cycle(LAW.value(run.x) + noise)
+    start = (float(LAW.a), float(LAW.b), float(LAW.c))
 
-    def model(u: np.ndarray, p: float, q: float, kappa: float) -> np.ndarray:
-        return np.asarray(p + q * shape(kappa, u))
+    def theirs() -> None:
+        curve_fit(lambda x, a, b, c: b - a * np.exp(c * x), run.x, next(series), p0=start)
 
-    truth = (float(LAW.p), float(LAW.q), float(LAW.kappa))
-    there = count * seconds(lambda: curve_fit(model, u, run.y, p0=truth), 50)
-    abc = (float(LAW.a), float(LAW.b), float(LAW.c))
-    plain = count * seconds(
-        lambda: curve_fit(lambda x, a, b, c: b - a * np.exp(c * x), run.x, run.y, p0=abc), 50
+    here, there = compare(
+        lambda: bootstrap_refits(run.x, run.y, count), theirs, max(times // 10, 1), 100
     )
-    peer, there = (
-        ("curve_fit × 10,000 (b − a·exp(c·x))", plain)
-        if plain < there
-        else ("curve_fit × 10,000 (p + q·g)", there)
-    )
-    return _row("bootstrap of 10,000 refits, n = 200", here, peer, there, 200)
+    what = "bootstrap of 10,000 refits, n = 200"
+    return _row(what, here, "curve_fit × 10,000 (on a sample)", count * there, 200)
 
 
 def many_runs(times: int) -> list[str]:
-    """A thousand runs of three laws each, with intervals, timed on ``times`` of them."""
+    """A thousand runs of three laws each, timed on a sample.
+
+    Ours has the intervals of the parameters and of the law at three x, lmfit's of the parameters.
+    """
     logs = [a_log(N, seed) for seed in range(times)]
-    pending = iter(logs * 3)
+    pending, few = cycle(logs), cycle(logs)
     line = Law(0.0, 1.0, np.float64(1e-6), np.float64(0.1), np.float64(0.8))
     rh = Law(0.26, 1.06, np.float64(2.0), np.float64(1.0), np.float64(-1.0))
 
     def ours() -> None:
         for law in fit(next(pending)).laws():
-            law.params  # noqa: B018
-
-    here = 1000 * seconds(ours, times)
-    few = iter(logs[:2] * 3)
+            law.params, law.predict(np.quantile(law.x, [0.1, 0.5, 0.9]))
 
     def theirs() -> None:
         log = next(few)
@@ -131,7 +133,7 @@ def many_runs(times: int) -> list[str]:
         with_lmfit(log.column("entropy"), log.column("quality"), rh)
         with_line(log.column("diversity"), log.column("entropy"), line)
 
-    there = 1000 * seconds(theirs, 2)
+    here, there = (1000 * each for each in compare(ours, theirs, max(times // 4, 2), 1))
     return _row("1,000 runs of 200, three laws each", here, "lmfit loop (on a sample)", there, 100)
 
 
@@ -150,7 +152,7 @@ def sizes() -> list[list[str]]:
     rows, before = [], 0.0
     for n in SIZES:
         log = a_run(n).log()
-        here = seconds(lambda log=log: fit(log), 1)  # type: ignore[misc]
+        here = min(seconds(lambda log=log: fit(log), 1) for _ in range(3))  # type: ignore[misc]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         growth = "–" if not before else f"{here / before:.1f}"
         rows.append(
@@ -187,7 +189,9 @@ def main() -> None:
     head = ["what", "qdlaws", "peer", "time of peer", "faster", "wanted", "reached"]
     rows = [one_law(times), bootstrap(times), many_runs(times)]
     size_rows = sizes()
-    print("# Speed of a fit\n\nCPU time of one process on one thread; the best of three rounds.\n")
+    print(
+        "# Speed of a fit\n\nCPU time of one process on one thread; peers and ours in turns, medians of five rounds.\n"
+    )
     print(markdown(head, rows))
     print("\nOne law of a run of n points; linear in n means ten times the time for ten times n.\n")
     print(markdown(["n", "time", "per point", "times the row above", "peak memory"], size_rows))

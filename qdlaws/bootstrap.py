@@ -6,7 +6,8 @@ series of n points is r numbers and a sum of squares. What is left of a fit is o
     RSS(κ) = |z|² − F(κ)² + rest,   F(κ) = ĝ(κ)·z,   ĝ(κ): g_κ without its mean, of unit length
 
 F of all series at all nodes of κ is one matrix product, and F is so smooth in asinh κ that the
-polynomial through the nodes about the best one gives the optimum to rounding. Under white
+polynomial through the nodes about the best one gives the optimum to rounding; the coefficients of
+all series that share their best node are one more product. Under white
 noise a bootstrap series costs r normals and a χ²(n − r), whatever n is. With a memory everything
 is whitened first, and the same holds for generalised least squares.
 
@@ -16,8 +17,9 @@ intervals come from :mod:`qdlaws.posterior`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,7 @@ from qdlaws.regression import polynomials
 __all__ = ["Refits", "bootstrap_refits", "refit"]
 
 Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
 
 REACH = (5.0, 12.0, 48.0)
 """|κ| is searched up to the first; a series whose fit runs to that end, up to the next."""
@@ -54,9 +57,17 @@ def refit(x: Array, series: Array, step: Array | None = None, memory: float = 0.
 
     With a ``memory`` (in units of ``step``) the errors are an Ornstein–Uhlenbeck process.
     """
-    plane = _plane(x, step, memory)
-    whitened = _whiten(np.atleast_2d(series).T, step, memory)
-    return _solve(plane, whitened.T @ plane.basis, (whitened**2).sum(0))
+    return _refit(_planes(x, step, memory), _whiten(np.atleast_2d(series).T, step, memory))
+
+
+def _refit(planes: Callable[[float], _Plane], whitened: Array) -> Refits:
+    """The least-squares law of each column of the series (n, B)."""
+
+    def coordinates(plane: _Plane, rows: Rows) -> tuple[Array, Array]:
+        own = whitened[:, rows]
+        return own.T @ plane.basis, (own**2).sum(0)
+
+    return _fit(planes, whitened.shape[1], coordinates)
 
 
 def bootstrap_refits(
@@ -72,74 +83,77 @@ def bootstrap_refits(
     The errors are Gaussian with the residual variance RSS/(n − 3); white, or with a ``memory``.
     """
     rng = np.random.default_rng(0) if rng is None else rng
-    plane = _plane(x, step, memory)
-    n, r = plane.basis.shape
+    n = len(x)
     if n < 4:
         raise BadData(f"{n} points; the bootstrap of a law of three parameters needs at least 4")
-    whitened = _whiten(y[:, None], step, memory)
-    z = whitened.T @ plane.basis
-    fit = _solve(plane, z, (whitened**2).sum(0))
-    sigma = np.sqrt(fit.rss[0] / (n - 3))
-    mean = _whiten(fit.law.value(x).T, step, memory).T @ plane.basis
+    planes = _planes(x, step, memory)
+    fit = _refit(planes, _whiten(y[:, None], step, memory))
+    sigma = float(np.sqrt(fit.rss[0] / (n - 3)))
+    truth = _whiten(fit.law.value(x).T, step, memory)[:, 0]
+    z, basis, known = np.empty((count, 0)), np.empty((n, 0)), np.arange(count)
 
-    def drawn(z: Array) -> Refits:
-        """Refits from coordinates, and a χ² for all that is outside of them."""
-        free = n - z.shape[1]
-        rest = sigma**2 * rng.chisquare(free, len(z)) if free else np.zeros(len(z))
-        return _solve(plane, z, (z**2).sum(1) + rest)
+    def coordinates(plane: _Plane, rows: Rows) -> tuple[Array, Array]:
+        """Normals for the coordinates, a χ² for all that is outside of the plane.
 
-    near = min(plane.tables[0].unit.shape[1] + 1, r)
-    z = mean[:, :near] + sigma * rng.standard_normal((count, near))
-    refits = drawn(z)
-    far = np.flatnonzero(np.abs(refits.law.kappa) >= 0.999 * REACH[0])
-    if len(far) and near < r:  # these need the finer shapes too
-        more = mean[:, near:] + sigma * rng.standard_normal((len(far), r - near))
-        again = drawn(np.hstack([z[far], more]))
-        for name in ("kappa", "p", "q"):
-            getattr(refits.law, name)[far] = getattr(again.law, name)
-        refits.rss[far] = again.rss
-    return refits
+        A series that needs a finer plane keeps the errors that it has in the one before.
+        """
+        nonlocal z, basis, known
+        r = plane.basis.shape[1]
+        new = rng.standard_normal((len(rows), r))
+        new *= sigma
+        if basis.size:
+            across = basis.T @ plane.basis
+            errors = z[np.searchsorted(known, rows)] - truth @ basis
+            new += (errors - new @ across.T) @ across
+        new += truth @ plane.basis
+        z, basis, known = new, plane.basis, rows
+        rest = sigma**2 * rng.chisquare(n - r, len(rows)) if n > r else 0.0
+        return z, np.einsum("ij,ij->i", z, z) + rest
+
+    return _fit(planes, count, coordinates)
 
 
 # ---------------------------------------------------------------------- the plane of the shapes
 
 
 @dataclass(frozen=True, eq=False)
-class _Table:
-    """The shapes at the nodes of κ, in the coordinates of the plane."""
-
-    s: Array  # (K,) asinh κ, equally spaced
-    unit: Array  # (K, r − 1) ĝ
-    norm: Array  # (K,) length of g_κ without its mean
-    first: Array  # (K,) coordinate of g_κ along the constant
-
-
-@dataclass(frozen=True, eq=False)
 class _Plane:
+    """The plane that holds the shapes up to some |κ|, and a table of them in its coordinates."""
+
     x_lo: float
     x_hi: float
     basis: Array  # (n, r) orthonormal; the first column is the (whitened) constant
     constant: float  # its length
-    tables: tuple[_Table, ...]
+    s: Array  # (K,) asinh κ, equally spaced
+    unit: npt.NDArray[np.float32]  # (K, r − 1) ĝ
+    local: Array  # (K − 12, 13, r + 1) the polynomials in s about each inner node: ĝ, the length
+    #               of g_κ without its mean, and its coordinate along the constant
 
 
-def _plane(x: Array, step: Array | None, memory: float) -> _Plane:
+def _planes(x: Array, step: Array | None, memory: float) -> Callable[[float], _Plane]:
+    """The plane for each reach, made when it is first asked for."""
+    return cache(lambda reach: _plane(x, step, memory, reach))
+
+
+def _plane(x: Array, step: Array | None, memory: float, reach: float) -> _Plane:
     x_lo, x_hi = (float(v) for v in np.quantile(x, [0.02, 0.98]))
     if not x_hi > x_lo:
         raise BadData("x is constant; a law needs an x that moves")
-    u = (x - x_lo) / (x_hi - x_lo)
-    designs = [polynomials(u, reach, 1e-13) for reach in REACH]
-    wide = designs[-1]
-    basis, triangle = np.linalg.qr(_whiten(wide.columns, step, memory))
-    tables = []
-    for d, reach in zip(designs, REACH, strict=True):
-        r = min(d.degree, len(triangle))  # the polynomials are nested, and so is the QR
-        half = int(np.ceil(np.arcsinh(reach) / SPACING))
-        s = SPACING * np.arange(-half, half + 1)
-        at = d.coefficients(shape(np.sinh(s)[:, None], d.nodes)) @ triangle[:r, : d.degree].T
-        norm = np.sqrt((at[:, 1:] ** 2).sum(1))
-        tables.append(_Table(np.asarray(s, float), at[:, 1:] / norm[:, None], norm, at[:, 0]))
-    return _Plane(x_lo, x_hi, basis, float(triangle[0, 0]), tuple(tables))
+    d = polynomials((x - x_lo) / (x_hi - x_lo), reach, 1e-13)
+    basis, triangle = np.linalg.qr(_whiten(d.columns, step, memory))
+    half = int(np.ceil(np.arcsinh(reach) / SPACING))
+    s = np.asarray(SPACING * np.arange(-half, half + 1), float)
+    at = d.coefficients(shape(np.sinh(s)[:, None], d.nodes)) @ triangle.T
+    norm = np.sqrt((at[:, 1:] ** 2).sum(1))
+    unit = at[:, 1:] / norm[:, None]
+    # Neighbouring curvatures look alike: fewer directions than polynomials carry them all.
+    _, size, few = np.linalg.svd(unit, full_matrices=False)
+    few = few[size > 1e-12 * size[0]].T
+    unit, basis = unit @ few, np.hstack([basis[:, :1], basis[:, 1:] @ few])
+    table = np.column_stack([unit, norm, at[:, 0]])
+    windows = np.lib.stride_tricks.sliding_window_view(table, 2 * SIDE + 1, axis=0)
+    local = _interpolation() @ windows.transpose(0, 2, 1)
+    return _Plane(x_lo, x_hi, basis, float(triangle[0, 0]), s, unit.astype(np.float32), local)
 
 
 def _whiten(columns: Array, step: Array | None, memory: float) -> Array:
@@ -155,50 +169,83 @@ def _whiten(columns: Array, step: Array | None, memory: float) -> Array:
 # ---------------------------------------------------------------------- the search over κ
 
 
-def _solve(plane: _Plane, z: Array, total: Array) -> Refits:
-    """The best law of each series from its coordinates z (B, r) and sum of squares (B,)."""
-    out = np.empty((4, len(z)))
-    rows = np.arange(len(z))
-    for table in plane.tables:
-        width = table.unit.shape[1] + 1
-        if width > z.shape[1]:
-            break
-        blocks = [
-            _search(table, z[some, 1:width])
-            for some in np.split(rows, range(BLOCK, len(rows), BLOCK))
-        ]
-        best, s, norm, first = np.hstack(blocks)
+def _fit(
+    planes: Callable[[float], _Plane],
+    count: int,
+    coordinates: Callable[[_Plane, Rows], tuple[Array, Array]],
+) -> Refits:
+    """The best law of each series.
+
+    ``coordinates`` gives those of some series in a plane (B, r), and their sums of squares (B,).
+    """
+    out, rows = np.empty((4, count)), np.arange(count)
+    for reach in REACH:
+        plane = planes(reach)
+        z, total = coordinates(plane, rows)
+        best, s, norm, first = _search(plane, z[:, 1:])
         q = best / norm
-        p = (z[rows, 0] - q * first) / plane.constant
-        out[:, rows] = np.sinh(s), p, q, best
-        rows = rows[np.abs(s) >= table.s[-1]]
+        p = (z[:, 0] - q * first) / plane.constant
+        rss = np.maximum(total - z[:, 0] ** 2 - best**2, 0.0)
+        out[:, rows] = np.sinh(s), p, q, rss
+        rows = rows[np.abs(s) >= plane.s[-1]]
         if not len(rows):
             break
-    kappa, p, q, best = out
-    rss = np.maximum(total - z[:, 0] ** 2 - best**2, 0.0)
+    kappa, p, q, rss = out
     return Refits(Law(plane.x_lo, plane.x_hi, kappa, p, q), rss)
 
 
-def _search(table: _Table, z: Array) -> Array:
+def _search(plane: _Plane, z: Array) -> Array:
     """F, asinh κ, the norm and the first coordinate of g_κ at the optimum of F². (4, B)"""
-    values = z @ table.unit.T  # (B, K)
-    last = len(table.s) - 1
-    peak = np.abs(values).argmax(1)
+    peak = np.concatenate([_peaks(plane, z[part]) for part in _blocks(len(z))])
+    # Series with the same best node stand together: their polynomials are one matrix product.
+    order = np.argsort(peak.astype(np.int16), kind="stable")
+    found = np.empty((4, len(z)))
+    for part in _blocks(len(z)):
+        rows = order[part]
+        found[:, rows] = _refine(plane, z[rows], peak[rows])
+    return found
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
+
+
+def _peaks(plane: _Plane, z: Array) -> Rows:
+    """The node at which F² is largest; single precision tells nodes apart."""
+    values = z.astype(np.float32) @ plane.unit.T
+    return np.asarray(np.abs(values, out=values).argmax(1))
+
+
+def _refine(plane: _Plane, z: Array, peak: Rows) -> Array:
+    """What :func:`_search` wants, of series in the order of the nodes of their peaks. (4, B)"""
+    last = len(plane.s) - 1
     centre = np.clip(peak, SIDE, last - SIDE)
-    window = centre[:, None] + np.arange(-SIDE, SIDE + 1)
-    powers = _interpolation()
-    f = powers @ np.take_along_axis(values, window, 1).T  # (13, B) coefficients
-    slope = _derivative(f)
-    bend = _derivative(slope)
+    f, norm, first = np.empty((3, 2 * SIDE + 1, len(z)))  # coefficients of polynomials in s
+    r = z.shape[1]
+    edges = np.flatnonzero(np.diff(centre, prepend=-1, append=-1))
+    for group in map(slice, edges[:-1], edges[1:]):
+        local = plane.local[centre[group.start] - SIDE]
+        np.matmul(local[:, :r], z[group].T, out=f[:, group])
+        norm[:, group], first[:, group] = local[:, r, None], local[:, r + 1, None]
     start = (peak - centre).astype(float)
-    offset = start.copy()
+    offset = np.where((peak == 0) | (peak == last), start, _stationary(f, start))
+    at = SPACING * (centre - last // 2 + offset)
+    return np.stack([_polyval(f, offset), at, _polyval(norm, offset), _polyval(first, offset)])
+
+
+def _stationary(f: Array, start: Array) -> Array:
+    """Where F' = 0 by Newton's method, never past the nodes beside the start."""
+    slope = _derivative(f)
+    bend = _derivative(slope[:SIDE])  # a rough one: the path changes, not where it ends
+    offset = start
     with np.errstate(divide="ignore", invalid="ignore"):
-        for _ in range(4):  # Newton on F' = 0, never past the neighbouring nodes
+        for _ in range(8):
             move = _polyval(slope, offset) / _polyval(bend, offset)
-            np.clip(offset - np.nan_to_num(move), start - 1, start + 1, out=offset)
-    offset = np.where((peak == 0) | (peak == last), start, offset)
-    norm, first = (_polyval(powers @ v[window].T, offset) for v in (table.norm, table.first))
-    return np.stack([_polyval(f, offset), SPACING * (centre - last // 2 + offset), norm, first])
+            move[~np.isfinite(move)] = 0.0
+            before, offset = offset, np.minimum(np.maximum(offset - move, start - 1), start + 1)
+            if np.abs(offset - before).max() < 1e-5:  # the next would be 1e-11
+                break
+    return offset
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,9 @@ positive: nothing cancels. The same with sines for the second differences of a p
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,8 +23,13 @@ __all__ = ["even_grams", "even_path", "evenly_spaced", "sines"]
 
 Array = npt.NDArray[np.float64]
 
+Rows = npt.NDArray[np.intp]
+
 CHUNK = 4096
 """Frequencies taken at once, so that memory does not grow with the run."""
+
+KEPT = 256
+"""The longest run whose spectra are kept for the next run of that length; 15 MiB at most."""
 
 
 def evenly_spaced(step: Array) -> bool:
@@ -30,34 +38,39 @@ def evenly_spaced(step: Array) -> bool:
     return bool(len(gaps) and np.ptp(gaps) <= 1e-12 * (abs(step[0]) + abs(step[-1]) + gaps[0]))
 
 
+@dataclass(frozen=True, eq=False)
+class _Spectrum:
+    """What some of the frequencies add to Zᵀ Σ⁻¹ Z and log|Σ|, for M error models."""
+
+    share: Array  # (M, c) D·(1 + ν/(1 − ν)·D)⁻¹
+    ends: tuple[Array, Array]  # (M, c/2) the same without D, times the corners e₁ ± eₙ
+    pins: Array  # (2, M) the corners within it
+    logdet: Array  # (M,)
+
+
 def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> tuple[Array, Array]:
     """Zᵀ Σ⁻¹ Z (M, r, r) and log|Σ| (M,) of Σ = (1 − ν)·C(ℓ) + ν·I, for ℓ > 0 and ν < 1."""
     from scipy.fft import dct
 
     n, r = columns.shape
     z = dct(columns, type=2, norm="ortho", axis=0, orthogonalize=True)
-    k = np.arange(n)
-    corner = np.sqrt(np.where(k == 0, 2.0, 4.0) / n) * np.cos(np.pi * k / (2 * n))  # of e₁ ± eₙ
-    frequency = 4 * np.sin(np.pi * k / (2 * n)) ** 2
     decay = np.exp(-spacing / memory)
     short, long = -np.expm1(-spacing / memory), 1 + decay  # 1 − r, 1 + r
     ratio, edge = white / (1 - white), decay / long
-    upper = np.triu_indices(r)
+    upper = _upper(r)
     count = len(memory)
     flat, logdet = np.zeros((count, len(upper[0]))), np.zeros(count)
     ends, pins = np.zeros((2, count, r)), np.zeros((2, count))
+    spectrum_of = _kept_spectrum if n <= KEPT else _spectrum
     for start in range(0, n, CHUNK):
-        part = slice(start, start + CHUNK)
-        d = short[:, None] / long[:, None] + (decay / (short * long))[:, None] * frequency[part]
-        inverse = 1 / (1 + ratio[:, None] * d)
-        zp = z[part]
-        flat += (d * inverse) @ (zp[:, upper[0]] * zp[:, upper[1]])
-        logdet -= np.log(inverse).sum(1)
+        spectrum = spectrum_of(n, start, spacing, memory.tobytes(), white.tobytes())
+        zp = z[start : start + CHUNK]
+        rows = np.ascontiguousarray(zp.T)
+        flat += spectrum.share @ (rows[upper[0]] * rows[upper[1]]).T
+        logdet += spectrum.logdet
+        pins += spectrum.pins
         for parity in (0, 1):
-            own = slice((parity - start) % 2, None, 2)
-            pinned = inverse[:, own] * corner[part][own]
-            ends[parity] += pinned @ zp[own]
-            pins[parity] += pinned @ corner[part][own]
+            ends[parity] += spectrum.ends[parity] @ zp[_own(parity, start)]
     gram = np.empty((count, r, r))
     gram[:, upper[0], upper[1]] = gram[:, upper[1], upper[0]] = flat
     for f, pin in zip(ends, pins, strict=True):
@@ -68,27 +81,72 @@ def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> t
     return gram / (1 - white)[:, None, None], logdet
 
 
+def _spectrum(n: int, start: int, spacing: float, memory: bytes, white: bytes) -> _Spectrum:
+    """The frequencies from ``start`` on; the error models as bytes, so that it can be kept."""
+    ell, nu = np.frombuffer(memory), np.frombuffer(white)
+    k = np.arange(start, min(start + CHUNK, n))
+    corner = np.sqrt(np.where(k == 0, 2.0, 4.0) / n) * np.cos(np.pi * k / (2 * n))  # of e₁ ± eₙ
+    frequency = 4 * np.sin(np.pi * k / (2 * n)) ** 2
+    decay = np.exp(-spacing / ell)
+    short, long = -np.expm1(-spacing / ell), 1 + decay  # 1 − r, 1 + r
+    d = (short / long)[:, None] + (decay / (short * long))[:, None] * frequency
+    inverse = 1 / (1 + (nu / (1 - nu))[:, None] * d)
+    halves = [_own(parity, start) for parity in (0, 1)]
+    ends = [inverse[:, own] * corner[own] for own in halves]
+    pins = [end @ corner[own] for end, own in zip(ends, halves, strict=True)]
+    return _Spectrum(d * inverse, (ends[0], ends[1]), np.array(pins), -np.log(inverse).sum(1))
+
+
+_kept_spectrum = lru_cache(maxsize=64)(_spectrum)
+"""Runs of one length meet the same error models again and again."""
+
+
+def _own(parity: int, start: int) -> slice:
+    """The even or the odd frequencies among those from ``start`` on."""
+    return slice((parity - start) % 2, None, 2)
+
+
+@lru_cache(maxsize=64)
+def _upper(r: int) -> tuple[Rows, Rows]:
+    return np.triu_indices(r)
+
+
 def even_path(d: Array, level: Array, trend: Array, noise: float) -> tuple[Array, Array, Array]:
     """dᵀV⁻¹d (G,), log|V| (G,) and the sine transform of V⁻¹d (G, m) for second differences d.
 
     V = θ₂·(I − T/6) + θ₁·T + noise·(T² + e₁e₁ᵀ + eₘeₘᵀ) with T = tridiag(−1, 2, −1), for each of
     the G pairs of θ₁ ``level`` and θ₂ ``trend``.
     """
-    m = len(d)
+    z = sines(d)
+    spectrum_of = _kept_path_spectrum if len(d) <= KEPT else _path_spectrum
+    inverse, pins, logdet = spectrum_of(len(d), level.tobytes(), trend.tobytes(), noise)
+    solved = inverse * z
+    for parity, (pinned, tied) in enumerate(pins):
+        own = slice(parity, None, 2)
+        solved[:, own] -= ((pinned @ z[own]) / tied)[:, None] * pinned
+    return solved @ z, logdet, solved
+
+
+def _path_spectrum(
+    m: int, level: bytes, trend: bytes, noise: float
+) -> tuple[Array, list[tuple[Array, Array]], Array]:
+    """The inverse without the corners (G, m), the corners by parity, and log|V| (G,)."""
+    one, two = np.frombuffer(level)[:, None], np.frombuffer(trend)[:, None]
     j = np.arange(1, m + 1)
     tau = 4 * np.sin(np.pi * j / (2 * (m + 1))) ** 2
     corner = np.sqrt(4 / (m + 1)) * np.sin(np.pi * j / (m + 1))  # of (e₁ ± eₘ)/√2
-    z = sines(d)
-    inverse = 1 / (trend[:, None] * (1 - tau / 6) + level[:, None] * tau + noise * tau**2)
-    solved = inverse * z
-    logdet = -np.log(inverse).sum(1)
+    inverse = 1 / (two * (1 - tau / 6) + one * tau + noise * tau**2)
+    logdet, pins = -np.log(inverse).sum(1), []
     for parity in (0, 1):
         own = slice(parity, None, 2)
         pinned = inverse[:, own] * corner[own]
         tied = 1 / noise + pinned @ corner[own]
         logdet += np.log(noise * tied)
-        solved[:, own] -= ((pinned @ z[own]) / tied)[:, None] * pinned
-    return solved @ z, logdet, solved
+        pins.append((pinned, tied))
+    return inverse, pins, logdet
+
+
+_kept_path_spectrum = lru_cache(maxsize=16)(_path_spectrum)
 
 
 def sines(values: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
+from qdlaws.law import quantiles
 from qdlaws.lawfit import Kind, LawFit, mean_curve
 from qdlaws.noise import cut_memory, regimes_of, spike_weights
 from qdlaws.path import LatentPath, exact_path, latent_path
@@ -236,7 +237,8 @@ def _fit_law(
         if np.ptp(values) <= max(1e-12 * np.abs(values).max(), TINY):
             return _no_law(kind, log, level, f"{name} is constant at {values[0]:.4g}")
     path = paths[x_name].take(rows)
-    if np.subtract(*np.quantile(path.mean, [0.98, 0.02])) <= 1e-9 * np.ptp(x[rows]):
+    low, high = quantiles(path.mean, (0.02, 0.98))
+    if high - low <= 1e-9 * np.ptp(x[rows]):
         why = f"{x_name} does not move: what varies in it is noise (± {np.median(path.noise):.2g})"
         return _no_law(kind, log, level, why)
     step, span = cut_memory(log.step[rows], cut)

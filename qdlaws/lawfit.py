@@ -15,6 +15,7 @@ from qdlaws.law import Interval, Law, Params, interval, unknown
 from qdlaws.path import LatentPath
 from qdlaws.plain import plain
 from qdlaws.posterior import LawPosterior
+from qdlaws.regression import polynomials
 
 if TYPE_CHECKING:
     from lmfit.model import ModelResult
@@ -314,15 +315,13 @@ def _normals(count: int) -> Array:
 def mean_curve(law: Law, x: Array, thin: int = 8) -> Array:
     """The mean over draws of the law at x, in bounded memory.
 
-    Through 64 Chebyshev nodes where the curve is smooth enough for them (to rounding) and x longer.
+    Through the Chebyshev polynomials that carry it to rounding, where x is longer than they are.
     """
     some = Law(law.x_lo, law.x_hi, law.kappa[::thin], law.p[::thin], law.q[::thin])
-    low, high = float(x.min()), float(x.max())
-    bend = float(np.abs(some.kappa).max()) * (high - low) / (2 * law.width)
-    if len(x) > 64 and bend < 24:
-        curve = np.polynomial.Chebyshev.interpolate(
-            lambda at: some.value(at).mean(0), 63, domain=[low, high]
-        )
-        return np.asarray(curve(x))
+    steep = float(np.abs(some.kappa).max())
+    if len(x) > 64 and steep * float(np.ptp(x)) < 48 * law.width:
+        basis = polynomials((x - law.x_lo) / law.width, steep, 1e-17)
+        values = some.value(law.x_lo + law.width * basis.nodes).mean(0)
+        return np.asarray(basis.columns @ basis.coefficients(values))
     parts = np.array_split(x, max(1, len(x) // 10_000))
     return np.concatenate([some.value(part).mean(0) for part in parts])

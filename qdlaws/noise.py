@@ -153,9 +153,11 @@ def spike_weights(series: Array, tails: str = "auto") -> tuple[Array, int]:
     n = len(series)
     if tails == "normal" or n < 8:
         return np.ones(n), 0
-    padded = np.pad(series, 3, mode="reflect", reflect_type="odd")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 3)
-    before, after = np.median(windows[:n], axis=1), np.median(windows[4 : n + 4], axis=1)
+    first, last = 2 * series[0] - series[3:0:-1], 2 * series[-1] - series[-2:-5:-1]
+    padded = np.concatenate([first, series, last])  # turned about both ends
+    one, two, three = padded[:-2], padded[1:-1], padded[2:]
+    medians = np.maximum(np.minimum(one, two), np.minimum(np.maximum(one, two), three))
+    before, after = medians[:n], medians[4:]
     left, right = series - before, series - after
     off = np.where(left * right > 0, np.minimum(np.abs(left), np.abs(right)), 0.0)
     scale = 1.4826 * float(np.median(np.abs(series - (before + after) / 2)))

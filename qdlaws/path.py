@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -155,7 +156,16 @@ def _grid(n: int, d: Array, w: Array, known: bool) -> list[tuple[float, float]]:
         most = max(10 * float(np.var(d)), float(w.mean()))
         levels, trends = np.geomspace(1e-6 * most, most, 7), np.geomspace(1e-10 * most, most, 10)
     else:
-        levels, trends = np.geomspace(0.1, n, 6) ** -2.0, np.geomspace(0.1, n / 2, 10) ** -4.0
+        return _unknown_grid(n)
+    return _pairs(levels, trends)
+
+
+@lru_cache(maxsize=64)
+def _unknown_grid(n: int) -> list[tuple[float, float]]:
+    return _pairs(np.geomspace(0.1, n, 6) ** -2.0, np.geomspace(0.1, n / 2, 10) ** -4.0)
+
+
+def _pairs(levels: Array, trends: Array) -> list[tuple[float, float]]:
     return [(float(one), float(two)) for one in (0.0, *levels) for two in trends]
 
 

@@ -72,7 +72,9 @@ def _log_memory(logl: Array, nu: Array, n: int) -> Array:
     return np.asarray(arcsine + (tilt(n) + SLOW * nu) * logl)
 
 
+@lru_cache(maxsize=512)
 def error_models(n: int, length: float, box: Box, effort: float) -> ErrorModels:
+    """The nodes in a box of (log ℓ, v); finer with more ``effort``."""
     low, high, v_lo, v_hi = box
     rows, cols = max(int(8 * effort), 5), max(int(6 * effort), 4)
     logl = np.linspace(low, high, rows)

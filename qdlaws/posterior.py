@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.law import Law, shape_slope
+from qdlaws.law import Law, quantiles, shape_slope
 from qdlaws.persistence import Box, ErrorModels, error_models, full_range
 from qdlaws.regression import Cells, Design, cells, curvature_norm, design
 
@@ -75,7 +75,7 @@ def law_posterior(
     effort : below 1 coarser grids, for the certificate's refits
     """
     n = len(y)
-    x_lo, x_hi = (float(v) for v in np.quantile(x, [0.02, 0.98]))
+    x_lo, x_hi = quantiles(x, (0.02, 0.98))
     u = (x - x_lo) / (x_hi - x_lo)
     gap = float(np.median(np.diff(step)))
     t = (step - step[0]) / gap
@@ -243,16 +243,19 @@ def _draw(
     k = np.minimum(np.searchsorted(cum, u), len(cum) - 1)
     f = np.zeros(DRAWS) if line else (u - cum[k]) / np.maximum(along[k], 1e-300) + 1
     given = np.cumsum(mass, axis=0)
-    m = np.minimum((given[:, k] < v * given[-1, k]).sum(0), len(w) - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = given / given[-1]
+    # All intervals of κ in one increasing sequence: the i-th runs from 2i to 2i + 1.
+    ladder = (share + 2.0 * np.arange(share.shape[1])).T.ravel()
+    m = np.searchsorted(ladder, v + 2 * k) - len(w) * k
+    m = np.clip(m, 0, len(w) - 1)
 
     def at(values: Array) -> Array:  # between two nodes of κ
-        if line:
-            return np.asarray(values[m, k])
-        share = f.reshape(-1, *[1] * (values.ndim - 2))
-        return np.asarray(values[m, k] * (1 - share) + values[m, k + 1] * share)
+        flat, cell = values.ravel(), m * len(kappa) + k
+        return np.asarray(flat[cell] if line else flat[cell] * (1 - f) + flat[cell + 1] * f)
 
     sigma = np.sqrt(at(c.rss) / chi2)
-    pp, pq, qq = at(c.cov).T
+    pp, pq, qq = at(c.pp), at(c.pq), at(c.qq)
     q = at(c.q) + sigma * np.sqrt(qq) * z1
     rest = np.sqrt(np.maximum(pp - pq**2 / qq, 0.0))
     p = at(c.p) + sigma * (pq / np.sqrt(qq) * z1 + rest * z2)
@@ -260,8 +263,9 @@ def _draw(
 
     total = w * (1.0 if line else _trapezoid(kappa))
     total = total / total.sum()
+    some = total > 1e-14  # the rest adds up to less than rounding, and a t costs time
     with np.errstate(divide="ignore", invalid="ignore"):
-        falls = stdtr(n - 2, -c.q / np.sqrt(c.rss / (n - 2) * c.cov[..., 2]))
+        falls = stdtr(n - 2, -c.q[some] / np.sqrt(c.rss[some] / (n - 2) * c.qq[some]))
     e = grid.errors
     return LawPosterior(
         law=Law(x_lo, x_hi, drawn, centre + scale * p, scale * q),
@@ -269,7 +273,7 @@ def _draw(
         memory=e.memory[m] * gap,
         white=e.white[m],
         n=n,
-        p_falls=float((total * np.nan_to_num(falls, nan=0.5)).sum()),
+        p_falls=float(total[some] @ np.nan_to_num(falls, nan=0.5)),
         p_concave=np.nan if line else _beyond(kappa, along, 0.0),
         p_straight=1.0 if line else _beyond(kappa, along, -1.0) - _beyond(kappa, along, 1.0),
         p_curved=0.0 if line else _curved(kappa, w.sum(0), grid.prior),

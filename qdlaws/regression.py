@@ -67,7 +67,9 @@ class Cells:
     p: Array  # (M, K)
     q: Array  # (M, K)
     rss: Array  # (M, K) S
-    cov: Array  # (M, K, 3) of (p, q) in units of σ²: pp, pq, qq
+    pp: Array  # (M, K) covariances of p and q in units of σ²
+    pq: Array
+    qq: Array
 
 
 @lru_cache(maxsize=64)
@@ -158,20 +160,18 @@ def _inner(left: Array, gram: Array, right: Array) -> Array:
 
 def _solve(g: Grams, c: Array, kappa: Array) -> Cells:
     r = c.shape[1]
-    block = g.gram[:, :r, :r]
-    xy, yy = g.gram[:, :r, r], g.gram[:, r, r][:, None]
-    one = block[:, 0, 0][:, None]
-    bent = block @ c.T  # (M, r, K)
-    g1 = bent[:, 0, :]
-    gg = (bent * c.T).sum(1)
-    y1, gy = xy[:, :1], xy @ c.T
+    one, yy = g.gram[:, :1, 0], g.gram[:, r, r][:, None]
+    y1, gy = g.gram[:, :1, r], g.gram[:, :r, r] @ c.T
+    g1 = g.gram[:, 0, :r] @ c.T
+    squares = (c[:, :, None] * c[:, None, :]).reshape(len(c), -1)
+    gg = g.gram[:, :r, :r].reshape(-1, r * r) @ squares.T
     det = one * gg - g1**2
     with np.errstate(divide="ignore", invalid="ignore"):
         q = (one * gy - g1 * y1) / det
         p = (gg * y1 - g1 * gy) / det
-        cov = np.stack([gg / det, -g1 / det, one / det], -1)
+        pp, pq, qq = gg / det, -g1 / det, one / det
     rss = np.maximum(yy - p * y1 - q * gy, 1e-14 * yy)
-    return Cells(kappa, g.logdet, det, p, q, rss, cov)
+    return Cells(kappa, g.logdet, det, p, q, rss, pp, pq, qq)
 
 
 def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
@@ -187,16 +187,27 @@ def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
         g = Grams(base, g.logdet + logdet)
         if free.all():
             return g
-    values, vectors = np.linalg.eigh(inner)
-    values = np.maximum(values, 0.0)
-    turned = vectors.transpose(0, 2, 1) @ cross
+    # [inner + σ², cross; crossᵀ, base] = LLᵀ holds base − crossᵀ(inner + σ²)⁻¹cross in its corner;
+    # base counts twice on the diagonal, and σ² has a floor, so that the root exists.
+    k, sizes = inner.shape[1], np.diagonal(base, axis1=1, axis2=2)
+    whole = np.block([[inner, cross], [cross.transpose(0, 2, 1), base]])
+    plain = np.diagonal(whole, axis1=1, axis2=2).copy()
+    least = 1e-14 * plain[:, :k].max(1)
+    plain[:, k:] += sizes
     thin = d.shapes[:: max(1, len(d.shapes) // 12)]
     reduced, dof = base, max(n - 2 - int(free.sum()), 1)
+    on_diagonal = np.arange(whole.shape[1])
     for _ in range(4):
-        sigma2 = _solve(Grams(reduced, g.logdet), thin, thin[:, 0]).rss.min(1) / dof
-        shrunk = turned / (values + sigma2[:, None])[..., None]
-        reduced = base - turned.transpose(0, 2, 1) @ shrunk
-    logdet = np.log1p(values / sigma2[:, None]).sum(1)
+        rss = _solve(Grams(reduced, g.logdet), thin, thin[:, 0]).rss
+        sigma2 = np.maximum(rss.min(1) / dof, least)
+        whole[:, on_diagonal, on_diagonal] = plain
+        whole[:, on_diagonal[:k], on_diagonal[:k]] += sigma2[:, None]
+        root = np.linalg.cholesky(whole)
+        corner = root[:, k:, k:]
+        reduced = corner @ corner.transpose(0, 2, 1)
+        reduced[:, on_diagonal[:-k], on_diagonal[:-k]] -= sizes
+    pivots = np.diagonal(root, axis1=1, axis2=2)[:, :k]
+    logdet = 2 * np.log(pivots).sum(1) - k * np.log(sigma2)
     return Grams(reduced, g.logdet + logdet)
 
 

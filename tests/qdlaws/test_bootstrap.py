@@ -82,6 +82,34 @@ def test_bootstrap_draws_have_the_spread_of_explicit_series() -> None:
     assert fast.rss.std() == pytest.approx(slow.rss.std(), rel=0.06)
 
 
+def test_bootstrap_series_that_need_finer_shapes_keep_their_errors() -> None:
+    """Where noise makes steps of many series: the same share of them as among explicit series."""
+    x, series, _ = _run(1.0, sigma=0.7)
+    y = series[0]
+    fit, count = refit(x, y), 4000
+    sigma = np.sqrt(fit.rss[0] / (len(x) - 3))
+    noise = np.random.default_rng(9).standard_normal((count, len(x)))
+    fast = bootstrap_refits(x, y, count)
+    slow = refit(x, fit.law.value(x) + sigma * noise)
+    far = np.abs(slow.law.kappa) > 5
+    assert 0.1 < far.mean() < 0.9
+    four = 4 * np.sqrt(0.5 / count)  # standard errors of the difference of two shares
+    for edge in (-40, -12, -5, 0, 5, 12, 40):
+        shares = [(refits.law.kappa > edge).mean() for refits in (fast, slow)]
+        assert shares[0] == pytest.approx(shares[1], abs=four)
+    spread = [refits.rss.std() for refits in (fast, slow)]
+    assert fast.rss.mean() == pytest.approx(slow.rss.mean(), abs=5 * spread[1] / np.sqrt(count))
+    assert spread[0] == pytest.approx(spread[1], rel=0.07)
+
+
+@pytest.mark.parametrize("n", [4, 7, 15])
+def test_bootstrap_of_a_few_points(n: int) -> None:
+    x, series, _ = _run(1.0, n=n)
+    refits = bootstrap_refits(x, series[0], 500)
+    assert np.isfinite(refits.rss).all()
+    assert refits.rss.mean() < 1.3 * (n - 2) * refit(x, series[0]).rss[0] / (n - 3)
+
+
 def test_a_step_is_told_by_its_curvature_at_the_end() -> None:
     x = np.linspace(0.0, 1.0, 60)
     found = refit(x, np.where(x > 0.99, 0.0, 1.0))

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from qdlaws import BadData, NotEnoughData, RunLog
+from qdlaws import BadData, NotEnoughData, RunLog, even, fit
 from qdlaws.errors import QdlawsError
 from qdlaws.fleet import _holm, _mixed, compare, fleet
+from qdlaws.persistence import error_models
 from qdlaws.runs import Run, fit_many, runs_of
 
 
@@ -153,6 +154,19 @@ def test_parallel_equals_serial():
     one, two = fit_many(logs), fit_many(logs, n_jobs=2)
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a.rd.draws.q, b.rd.draws.q)
+
+
+def test_a_run_is_fitted_the_same_whatever_was_fitted_before():
+    """What is kept from run to run (spectra, nodes of the error models) must not show."""
+    logs = [run(seed=i, n=n) for i, n in enumerate((40, 61, 40, 300, 61))]
+    forwards, backwards = fit_many(logs), fit_many(logs[::-1])[::-1]
+    for cache in (even._kept_spectrum, even._kept_path_spectrum, error_models):
+        cache.cache_clear()
+    alone = fit(logs[-1])
+    for one, two in [*zip(forwards, backwards, strict=True), (forwards[-1], alone)]:
+        for name in ("kappa", "p", "q"):
+            draws = [getattr(fits.rd.draws, name) for fits in (one, two)]
+            np.testing.assert_array_equal(*draws)
 
 
 def test_pictures():

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from qdlaws.law import Interval, Law, Params, interval, shape, shape_inverse, shape_slope, unknown
+from qdlaws.law import (
+    Interval,
+    Law,
+    Params,
+    interval,
+    quantiles,
+    shape,
+    shape_inverse,
+    shape_slope,
+    unknown,
+)
 
 KAPPAS = [-40.0, -3.0, -1e-3, -1e-7, -1e-12, 0.0, 1e-12, 1e-7, 1e-3, 0.5, 3.0, 40.0]
 U = np.linspace(-0.5, 1.5, 21)
@@ -136,3 +146,10 @@ def test_params_by_attribute_and_key_name_what_there_is():
     assert params.slope is params["slope"]
     with pytest.raises(AttributeError, match="slope, intercept"):
         params.curvature  # noqa: B018
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 60, 2048])
+def test_quantiles_are_those_of_numpy(n: int) -> None:
+    levels = (0.0, 0.02, 0.025, 0.5, 0.84, 0.975, 1.0)
+    values = np.random.default_rng(n).standard_normal(n)
+    np.testing.assert_allclose(quantiles(values, levels), np.quantile(values, levels), rtol=1e-13)
