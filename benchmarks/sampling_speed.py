@@ -6,7 +6,7 @@ Both sample from the same model, prompts and limit at temperature 1, in turn, ea
 several rounds by the clock and by the CPU time of this process, which does not see what else the
 machine is doing. generate returns tokens only; the engine returns log-probabilities and exact
 entropies with them, which would take generate a second pass ("+ score"). The model is a Llama
-made to end its completions after 40 tokens or so (standard deviation 9, printed), in sizes like those
+made to end its completions after 35 to 45 tokens, give or take 15 (printed), in sizes like those
 of the bundled priors; ``--model`` takes one of your own instead. The last columns are the largest
 gap of the engine's log-probabilities to those of a full forward pass, and the mean over tokens.
 """

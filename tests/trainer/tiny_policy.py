@@ -5,6 +5,8 @@ from pathlib import Path
 import torch
 
 LETTERS = "abcdefghij"
+PROMPTS = [[1], [1, 4, 5], [1], [1, 6, 7, 8, 9, 9, 9], [1, 4, 5], [1, 5], [1], [1, 4]]
+KEYS = [(0, 0, 3, prompt, j) for j, prompt in enumerate([0, 1, 0, 2, 1, 3, 0, 4])]
 
 
 def tiny_tokenizer(*, pad=True, bos=True, chat_template=None):
@@ -72,3 +74,13 @@ def tiny_policy(kind="llama", *, double=False, tokenizer=None, **options):
 
     model = tiny_model(kind, **options)
     return make_policy(model.double() if double else model, tokenizer or tiny_tokenizer())
+
+
+def same(policy, one, other, atol):
+    """The same tokens, and the same numbers up to rounding."""
+    assert one.texts(policy) == other.texts(policy)
+    width = min(one.tokens.shape[1], other.tokens.shape[1])
+    assert torch.equal(one.mask[:, :width], other.mask[:, :width])
+    assert torch.equal(one.truncated, other.truncated)
+    torch.testing.assert_close(one.logp[:, :width], other.logp[:, :width], atol=atol, rtol=0)
+    torch.testing.assert_close(one.entropy[:, :width], other.entropy[:, :width], atol=atol, rtol=0)

@@ -94,7 +94,9 @@ def _one_line(source: str | Path, what: str) -> Iterator[None]:
             yield
     except expected as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        raise BadData(f"could not load the {what} of {source}: {reason.strip()}") from error
+        hint = "" if Path(source).is_dir() else " (there is no folder of that name)"
+        message = f"could not load the {what} of {source}{hint}: {reason.strip()}"
+        raise BadData(message) from error
 
 
 @contextmanager

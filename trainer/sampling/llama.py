@@ -44,30 +44,30 @@ def fits(model: Any, cache: Any) -> bool:
 
 @dataclass(frozen=True)
 class Layer:
-    """The weights of one layer, products that share an input joined."""
+    """The products of one layer: those of one input joined, the scale of their norm put in.
 
-    attention_norm: Tensor
+    All transposed, (inputs, outputs).
+    """
+
     qkv: Tensor
-    out: Tensor  # transposed, as addmm wants it
-    mlp_norm: Tensor
+    out: Tensor
     gate_up: Tensor
-    down: Tensor  # transposed
+    down: Tensor
 
 
 class LlamaStep:
     """One token for each row; made anew for every batch, since training changes the weights."""
 
     def __init__(self, model: Any, cache: Any, capacity: int) -> None:
-        config = model.config
-        self.cache, self.head = cache, model.lm_head.weight
-        self.embedding, self.norm = model.model.embed_tokens.weight, model.model.norm.weight
-        self.eps, self.hidden = config.rms_norm_eps, (config.hidden_size,)
+        config, inner = model.config, model.model
+        self.cache, self.embedding = cache, inner.embed_tokens.weight
         self.queries, self.keys = config.num_attention_heads, config.num_key_value_heads
-        attention = model.model.layers[0].self_attn
-        self.width, self.scale = attention.head_dim, attention.scaling
-        self.layers = [_joined(layer) for layer in model.model.layers]
+        self.width = inner.layers[0].self_attn.head_dim
+        self.eps, self.hidden = config.rms_norm_eps, (config.hidden_size,)
+        self.layers = [_joined(layer) for layer in inner.layers]
+        self.head = _after(inner.norm, model.lm_head)
         places = torch.arange(capacity, device=self.head.device)[None]
-        cos, sin = model.model.rotary_emb(self.head, places)
+        cos, sin = inner.rotary_emb(self.head, places)
         half = self.width // 2
         # x·cos + rotate_half(x)·sin, the sign of the rotated half put into the table
         self.cos, self.sin = cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], -1)
@@ -79,38 +79,48 @@ class LlamaStep:
         """
         x = fn.embedding(tokens, self.embedding)
         cos, sin = self.cos[position], self.sin[position]  # (B or 1, 1, width)
-        mask = None if seen is None else seen[:, None, None, :]
         for layer, cached in zip(self.layers, self.cache.layers, strict=True):
-            x = torch.addmm(x, self._attend(layer, cached, x, cos, sin, mask), layer.out)
-            both = fn.linear(fn.rms_norm(x, self.hidden, layer.mlp_norm, self.eps), layer.gate_up)
-            gate, up = both.chunk(2, -1)
+            x = torch.addmm(x, self._attend(layer, cached, x, cos, sin, seen), layer.out)
+            gate, up = torch.mm(self._normed(x), layer.gate_up).chunk(2, -1)
             x = torch.addmm(x, fn.silu(gate).mul_(up), layer.down)
-        return fn.linear(fn.rms_norm(x, self.hidden, self.norm, self.eps), self.head)
+        return torch.mm(self._normed(x), self.head)
+
+    def _normed(self, x: Tensor) -> Tensor:
+        return fn.rms_norm(x, self.hidden, eps=self.eps)
 
     def _attend(
-        self, layer: Layer, cached: Any, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None
+        self, layer: Layer, cached: Any, x: Tensor, cos: Tensor, sin: Tensor, seen: Tensor | None
     ) -> Tensor:
         """What the heads say, (B, heads · width), after this token joined the cache."""
-        turned = self.queries + self.keys
-        qkv = fn.linear(fn.rms_norm(x, self.hidden, layer.attention_norm, self.eps), layer.qkv)
-        qkv = qkv.view(len(x), turned + self.keys, self.width)
+        rows, turned = len(x), self.queries + self.keys
+        qkv = torch.mm(self._normed(x), layer.qkv).view(rows, turned + self.keys, self.width)
         qk = qkv[:, :turned]
         qk = torch.addcmul(qk * cos, qk.roll(self.width // 2, -1), sin)
-        q = qk[:, : self.queries].view(len(x), self.keys, -1, self.width)
         k, v = cached.update(qk[:, self.queries :, None], qkv[:, turned:, None])
-        # queries that share a key head are so many queries of that head
-        said = fn.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=self.scale)
-        return said.reshape(len(x), -1)
+        # Queries that share a key head are so many queries of that head. Two plain products: for
+        # one new token they are quicker than the fused kernel, which is made for many.
+        heads = rows * self.keys
+        q = qk[:, : self.queries].reshape(heads, -1, self.width)
+        z = torch.bmm(q, k.reshape(heads, -1, self.width).transpose(1, 2))
+        if seen is not None:
+            z.view(rows, -1, seen.shape[1]).masked_fill_(~seen[:, None], -torch.inf)
+        said = torch.bmm(torch.softmax(z, -1), v.reshape(heads, -1, self.width))
+        return said.view(rows, -1)
 
 
 def _joined(layer: Any) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
-    parts = attention.q_proj, attention.k_proj, attention.v_proj
+    before, between = layer.input_layernorm, layer.post_attention_layernorm
+    q, k, v = (_after(before, p) for p in (attention.q_proj, attention.k_proj, attention.v_proj))
     return Layer(
-        attention_norm=layer.input_layernorm.weight,
-        qkv=torch.cat([part.weight for part in parts]),
+        qkv=torch.cat([q * attention.scaling, k, v], 1),
         out=attention.o_proj.weight.T,
-        mlp_norm=layer.post_attention_layernorm.weight,
-        gate_up=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
+        gate_up=torch.cat([_after(between, mlp.gate_proj), _after(between, mlp.up_proj)], 1),
         down=mlp.down_proj.weight.T,
     )
+
+
+def _after(norm: Any, linear: Any) -> Tensor:
+    """The product with the norm's scale put in, transposed."""
+    scaled: Tensor = linear.weight * norm.weight
+    return scaled.T
