@@ -7,19 +7,20 @@ of its configuration, whatever the batching and the number of processes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from qdlaws.errors import QdlawsError
+from qdlaws.errors import BadData, QdlawsError
 from trainer.config import Config
 from trainer.distributed import World
 from trainer.objective import Recipe
 from trainer.policy import Policy, encode_prompts, score
 from trainer.rehearsal import Buckets, Memory, StoredSamples
 from trainer.sampling import Completions, Sampler
+from trainer.sharding import whole
 from trainer.tasks.task import Prompt, Task
 from trainer.types import Knobs
 
@@ -80,6 +81,11 @@ class Bench:
     wants_keys: bool = False
     wants_buckets: bool = False
 
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else's sampler draws: what it says of its tokens is checked."""
+        return self.config.train.sampler not in ("engine", "generate")
+
 
 # ---------------------------------------------------------------------- drawing
 
@@ -89,10 +95,29 @@ def draw(
 ) -> tuple[Completions, list[list[int]], list[str]]:
     """Completions of these prompts by the policy, their prompts' tokens, and their texts."""
     ids = encoded(bench.policy, prompts)
-    drawn = bench.sampler(
-        bench.policy, ids, keys, limit=bench.config.train.limit, temperature=temperature
-    )
+    with whole(bench.policy.model):
+        drawn = bench.sampler(
+            bench.policy, ids, keys, limit=bench.config.train.limit, temperature=temperature
+        )
+    if bench.foreign:
+        drawn = _completed(bench, drawn, ids, temperature)
     return drawn, ids, drawn.texts(bench.policy) if len(ids) else []
+
+
+def _completed(
+    bench: Bench, drawn: Completions, ids: list[list[int]], temperature: float
+) -> Completions:
+    """Another sampler's completions; entropies that it did not know (NaN) are the policy's."""
+    if len(drawn) != len(ids) or drawn.mask.shape[1] > bench.config.train.limit:
+        raise BadData(
+            f"train.sampler {bench.config.train.sampler} was asked for {len(ids)} completions of "
+            f"at most {bench.config.train.limit} tokens and gave {tuple(drawn.tokens.shape)}"
+        )
+    unknown = bool(torch.isnan(drawn.entropy[drawn.mask]).any())
+    if not any(bench.world.gather([unknown])):
+        return drawn
+    _, entropy = _scored(bench, bench.policy, ids, drawn.tokens, drawn.mask, temperature, True)
+    return replace(drawn, entropy=entropy)
 
 
 def encoded(policy: Policy, prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -111,8 +136,21 @@ def log_probs(
     temperature: float,
 ) -> Tensor:
     """log π of the tokens without gradient, (B, T), in micro-batches."""
-    out = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)
-    with torch.inference_mode():
+    return _scored(bench, policy, ids, tokens, mask, temperature)[0]
+
+
+def _scored(
+    bench: Bench,
+    policy: Policy,
+    ids: Sequence[Sequence[int]],
+    tokens: Tensor,
+    mask: Tensor,
+    temperature: float,
+    entropy: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """log π of the tokens and, where asked for, the entropy at each, (B, T) both."""
+    out = torch.zeros(2, *mask.shape, dtype=torch.float64, device=mask.device)
+    with whole(policy.model), torch.inference_mode():
         for rows in micro_batches(mask.sum(1), [len(i) for i in ids], bench.config):
             width = int(mask[rows].sum(1).max())
             got = score(
@@ -121,9 +159,12 @@ def log_probs(
                 tokens[rows, :width],
                 mask[rows, :width],
                 temperature=temperature,
+                entropy=entropy,
             )
-            out[rows, :width] = got.logp.double()
-    return out.clone()
+            out[0, rows, :width] = got.logp.double()
+            if got.entropy is not None:
+                out[1, rows, :width] = got.entropy.double()
+    return out[0].clone(), out[1].clone()
 
 
 def micro_batches(lengths: Tensor, prompt_lengths: Sequence[int], config: Config) -> list[Tensor]:

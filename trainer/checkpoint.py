@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,14 +21,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from qdlaws.errors import BadData, BadLog, QdlawsError
-from trainer.policy import save_policy
+from trainer.policy import exported_weights, save_policy
+from trainer.sharding import placed, plain
 
 if TYPE_CHECKING:
     from trainer.policy import Policy
 
 __all__ = [
+    "Saved",
     "checkpoint_steps",
     "folder_of",
+    "gathered",
     "load_optimizer",
     "load_state",
     "lock",
@@ -47,12 +51,26 @@ def checkpoint_steps(run: Path) -> list[int]:
     return sorted(int(path.parent.name.removeprefix("step-")) for path in found)
 
 
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """The tensors of a checkpoint, whole."""
+
+    weights: dict[str, torch.Tensor]
+    """As exported: adapters are merged in."""
+    adapters: dict[str, torch.Tensor]
+    """As trained; empty where there are none."""
+    optimizer: dict[str, torch.Tensor]
+
+
+def gathered(policy: Policy, optimizer: torch.optim.Optimizer) -> Saved:
+    """What a checkpoint holds; of a model that is spread over processes every one must ask."""
+    adapters = {n: p for n, p in policy.model.named_parameters() if "lora_" in n}
+    own = {name: plain(p.detach()).contiguous().cpu() for name, p in adapters.items()}
+    return Saved(exported_weights(policy), own, _flat(optimizer))
+
+
 def save_checkpoint(
-    run: Path,
-    step: int,
-    policy: Policy,
-    optimizer: torch.optim.Optimizer,
-    state: Mapping[str, Any],
+    run: Path, step: int, policy: Policy, saved: Saved, state: Mapping[str, Any]
 ) -> Path:
     """Saves weights, optimizer and state; the folder appears only when it is complete."""
     final = folder_of(run, step)
@@ -60,9 +78,10 @@ def save_checkpoint(
     shutil.rmtree(half, ignore_errors=True)
     try:
         half.mkdir(parents=True)
-        save_policy(policy, half)
-        _save_trained(policy, half)
-        save_file(_flat(optimizer), half / "optimizer.safetensors")
+        save_policy(policy, half, saved.weights)
+        if saved.adapters:  # in training, unmerged: the exported model has them merged
+            save_file(saved.adapters, half / "adapters.safetensors")
+        save_file(saved.optimizer, half / "optimizer.safetensors")
         (half / "state.json").write_text(json.dumps(state), encoding="utf-8")
         for path in half.iterdir():
             _flush(path)
@@ -100,7 +119,7 @@ def _flat(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """The optimizer's tensors by ``number.name``."""
     state = optimizer.state_dict()["state"]
     return {
-        f"{number}.{name}": torch.as_tensor(value).contiguous().cpu()
+        f"{number}.{name}": plain(torch.as_tensor(value)).contiguous().cpu()
         for number, values in state.items()
         for name, value in values.items()
         if value is not None
@@ -110,19 +129,14 @@ def _flat(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
 def load_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Path) -> None:
     """Puts the saved tensors back."""
     whole = optimizer.state_dict()
+    weights = [p for part in optimizer.param_groups for p in part["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in load_file(checkpoint / "optimizer.safetensors").items():
         number, _, name = key.partition(".")
+        like = weights[int(number)]
+        value = placed(value, like) if value.shape == like.shape else value
         state.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict({**whole, "state": state})
-
-
-def _save_trained(policy: Policy, folder: Path) -> None:
-    """Adapters in training, unmerged: the exported model beside them has them merged."""
-    adapters = {n: p for n, p in policy.model.named_parameters() if "lora_" in n}
-    if adapters:
-        tensors = {name: p.detach().contiguous().cpu() for name, p in adapters.items()}
-        save_file(tensors, folder / "adapters.safetensors")
 
 
 def load_trained(policy: Policy, checkpoint: Path) -> None:
@@ -134,6 +148,8 @@ def load_trained(policy: Policy, checkpoint: Path) -> None:
         tensors = {}
         for path in sorted(checkpoint.glob("model*.safetensors")):
             tensors |= load_file(path)
+    own = policy.model.state_dict()
+    tensors = {n: placed(v, own[n]) if n in own else v for n, v in tensors.items()}
     missing, unexpected = policy.model.load_state_dict(tensors, strict=False)
     tied = set(getattr(policy.model, "_tied_weights_keys", None) or ())
     lost = [] if adapters.exists() else [n for n in missing if n not in tied]

@@ -66,12 +66,16 @@ class World:
         return box[0]
 
     def add(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Sums gradients over the processes; one that had no samples adds zeros."""
-        if self.size == 1:
-            return
+        """Sums gradients over the processes; one that had no samples adds zeros.
+
+        A step that no sample had anything to say to has zeros too, not nothing, so that the
+        optimizer goes on by its momentum whatever the number of processes.
+        """
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+        if self.size == 1:
+            return
         by_type: dict[torch.dtype, list[Tensor]] = {}
         for parameter in parameters:
             assert parameter.grad is not None

@@ -50,8 +50,11 @@ def evaluate(
     drawn, ids, texts = draw(bench, own, keys, temperature)
     ref = log_probs(bench, bench.reference, ids, drawn.tokens, drawn.mask, temperature)
     mask = drawn.mask
+    said = drawn.logp
+    if bench.foreign:  # the KL is of the policy, not of a sampler that is nearly the policy
+        said = log_probs(bench, bench.policy, ids, drawn.tokens, mask, temperature)
     texts = world.gather(texts)
-    logp = np.array(world.gather((drawn.logp.double() * mask).sum(1).tolist()))
+    logp = np.array(world.gather((said.double() * mask).sum(1).tolist()))
     ref_logp = np.array(world.gather((ref * mask).sum(1).tolist()))
     entropies = world.gather(
         [drawn.entropy[i][mask[i]].double().cpu().numpy() for i in range(len(own))]

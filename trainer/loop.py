@@ -295,7 +295,8 @@ def _save(
     optimizer: torch.optim.Optimizer,
     desk: _Desk,
 ) -> None:
-    """A checkpoint, unless this step has one already."""
+    """A checkpoint, by the leading process, of what all of them hold."""
+    saved = checkpoint.gathered(bench.policy, optimizer)
     if desk.world.leads:
         state = {
             "step": progress.step,
@@ -309,7 +310,7 @@ def _save(
             "kept": progress.kept,
             "threads": torch.get_num_threads(),
         }
-        checkpoint.save_checkpoint(desk.folder, progress.step, bench.policy, optimizer, state)
+        checkpoint.save_checkpoint(desk.folder, progress.step, bench.policy, saved, state)
         checkpoint.prune(desk.folder, bench.config.checkpoint.keep, progress.kept)
     desk.world.wait()
 

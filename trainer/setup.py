@@ -16,13 +16,15 @@ from trainer.build import build, needs_reference
 from trainer.config import Config
 from trainer.distributed import World
 from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
+from trainer.policy.model import has_adapters
 from trainer.priors import PRIORS, prior_path
 from trainer.rehearsal import Memory, StoredSamples, confirm, partition
 from trainer.sampling import Sampler, sample, sample_generate
 from trainer.shaping import diversity_filter
+from trainer.sharding import shard
 from trainer.suitability import refusal
 from trainer.tasks import make_task
-from trainer.tasks.task import Prompt
+from trainer.tasks.task import Prompt, find_object, nearest
 from trainer.types import ReferencePlan, ReplayPlan
 
 __all__ = ["load_models", "make_bench", "start", "with_stage"]
@@ -54,6 +56,17 @@ def load_models(config: Config) -> tuple[Policy, Policy]:
     return policy, reference
 
 
+def _spread_models(config: Config, world: World) -> tuple[Policy, Policy]:
+    """Both, each process keeping a part of either; they are read on the CPU first."""
+    asked = config.policy.device
+    device = "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
+    given = load_models(replace(config, policy=replace(config.policy, device="cpu")))
+    for model in {id(p.model): p.model for p in given}.values():  # one, where it has adapters
+        shard(model.get_base_model() if has_adapters(model) else model, world, device)
+    policy, reference = (replace(p, allowed=p.allowed.to(device)) for p in given)
+    return policy, reference
+
+
 def _source(name: str) -> str | Path:
     return prior_path(name) if name in PRIORS else name
 
@@ -62,7 +75,8 @@ def make_bench(config: Config, world: World, folder: Path | None = None) -> Benc
     """All that a step works with; refused in one line where recipe and task do not fit."""
     if config.train.threads is not None:
         torch.set_num_threads(config.train.threads)
-    policy, reference = load_models(config)
+    spread = config.policy.shard and world.size > 1
+    policy, reference = _spread_models(config, world) if spread else load_models(config)
     task = make_task(config.task.name, **config.task.options)
     bench = Bench(config, world, policy, reference, task, _recipe(config), _sampler(config), ())
     bench = _fitted(bench)
@@ -79,7 +93,9 @@ def with_stage(bench: Bench, config: Config) -> Bench:
     if config.task != bench.config.task:
         task.close()
         task = make_task(config.task.name, **config.task.options)
-    changed = replace(bench, config=config, task=task, recipe=_recipe(config))
+    changed = replace(
+        bench, config=config, task=task, recipe=_recipe(config), sampler=_sampler(config)
+    )
     fitted = _fitted(changed)
     return fitted if bench.stored is None else replace(fitted, prompts=bench.prompts)
 
@@ -103,10 +119,17 @@ def _recipe(config: Config) -> Any:
     )
 
 
+SAMPLERS: dict[str, Sampler] = {"engine": sample, "generate": sample_generate}
+
+
 def _sampler(config: Config) -> Sampler:
-    if config.train.sampler == "generate":
-        return sample_generate
-    return sample
+    name = config.train.sampler
+    if name not in SAMPLERS and ":" not in name:
+        raise BadData(
+            f"train.sampler = {name!r}{nearest(name, SAMPLERS)}: {', '.join(SAMPLERS)} or "
+            "'package.module:function' was needed"
+        )
+    return SAMPLERS.get(name) or find_object(name, "sampler")
 
 
 def _fitted(bench: Bench) -> Bench:

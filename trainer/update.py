@@ -14,6 +14,7 @@ from trainer.objective import Credit, credit, objective
 from trainer.policy import score
 from trainer.rollout import Batch
 from trainer.sampling import mismatch
+from trainer.sharding import is_sharded, plain
 from trainer.types import Knobs, Rollouts, Step
 
 __all__ = ["learning_rate", "make_optimizer", "update"]
@@ -77,6 +78,8 @@ def _recomputes(bench: Bench) -> bool:
     asked = bench.config.train.recompute
     if asked is not None:
         return asked
+    if bench.foreign:
+        return True
     several = bench.config.train.epochs * bench.config.train.minibatches > 1
     return several and bench.config.policy.dtype in ("bfloat16", "auto")
 
@@ -167,7 +170,8 @@ def _backward(bench: Bench, batch: Batch, rows: Tensor, credited: Credit, knobs:
     own = torch.arange(share.start, share.stop)
     own = own[(counts[own] > 0).cpu()]  # rows that nothing asks for are not computed
     ids = [batch.ids[int(rows[i])] for i in own]
-    for micro in micro_batches(credited.mask[own].sum(1), [len(i) for i in ids], bench.config):
+    micros = micro_batches(credited.mask[own].sum(1), [len(i) for i in ids], bench.config)
+    for micro in micros:
         at = own[micro]
         width = int(credited.mask[at].sum(1).max())
         few = _narrow(credited.rows(at.to(credited.mask.device)), width)
@@ -184,8 +188,19 @@ def _backward(bench: Bench, batch: Batch, rows: Tensor, credited: Credit, knobs:
         loss = objective(bench.recipe, few, logp, knobs, entropy)
         loss.backward()  # type: ignore[no-untyped-call]
         _tell(told, loss, few, logp)
-    bench.world.add([p for p in bench.policy.model.parameters() if p.requires_grad])
+    if is_sharded(bench.policy.model):
+        for _ in range(max(1, *bench.world.gather([len(micros)])) - len(micros)):
+            _take_part(bench)
+    else:
+        bench.world.add([p for p in bench.policy.model.parameters() if p.requires_grad])
     return told
+
+
+def _take_part(bench: Bench) -> None:
+    """A pass that adds zeros to the gradient: a layer of a spread model needs all processes."""
+    one = torch.full((1, 1), bench.policy.eos)
+    scored = score(bench.policy, [[bench.policy.eos]], one, torch.ones_like(one, dtype=torch.bool))
+    (scored.logp.sum() * 0).backward()  # type: ignore[no-untyped-call]
 
 
 def _narrow(credited: Credit, width: int) -> Credit:
@@ -218,7 +233,7 @@ def _apply(
     """One optimizer step; a gradient that is not finite is never applied."""
     weights = [p for p in bench.policy.model.parameters() if p.requires_grad]
     total = sum(bench.world.gather([told.loss]))
-    norm = float(torch.nn.utils.clip_grad_norm_(weights, bench.config.train.clip_norm))
+    norm = float(plain(torch.nn.utils.clip_grad_norm_(weights, bench.config.train.clip_norm)))
     if not (math.isfinite(total) and math.isfinite(norm)):
         optimizer.zero_grad(set_to_none=True)
         raise RunFailed(

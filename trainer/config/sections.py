@@ -53,7 +53,9 @@ class TrainOptions:
     limit: int = 64
     """Longest completion, in tokens."""
     temperature: float = 1.0
-    sampler: Literal["engine", "generate"] = "engine"
+    sampler: str = "engine"
+    """``engine``, ``generate`` (that of transformers), or a ``package.module:function`` of the type
+    trainer.sampling.Sampler, such as one over vLLM."""
     epochs: int = 1
     """Passes over the same rollouts."""
     minibatches: int = 1
@@ -63,7 +65,9 @@ class TrainOptions:
     micro_tokens: int = 16384
     """Most tokens, padding included, of a forward pass."""
     recompute: bool | None = None
-    """Score the rollouts anew with the trainer before the first update; None: where it matters."""
+    """Score the rollouts anew with the trainer before the first update; None: where sampler and
+    trainer may differ, which is with a sampler of one's own, and in bfloat16 with several updates
+    per batch."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = 5e-4
     betas: tuple[float, float] = (0.9, 0.999)

@@ -10,7 +10,7 @@
 
 from trainer.policy.load import LoraOptions, load_policy
 from trainer.policy.model import Policy, encode_prompts, frozen_reference
-from trainer.policy.save import save_policy
+from trainer.policy.save import exported_weights, save_policy
 from trainer.policy.score import Scored, allowed_logits, score
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Scored",
     "allowed_logits",
     "encode_prompts",
+    "exported_weights",
     "frozen_reference",
     "load_policy",
     "save_policy",

@@ -10,23 +10,34 @@ from torch import Tensor
 
 from trainer.policy.load import quiet
 from trainer.policy.model import Policy, has_adapters
+from trainer.sharding import plain
 
-__all__ = ["merged_weights", "save_policy"]
+__all__ = ["exported_weights", "merged_weights", "save_policy"]
 
 
-def save_policy(policy: Policy, folder: str | Path) -> None:
+def save_policy(
+    policy: Policy, folder: str | Path, weights: dict[str, Tensor] | None = None
+) -> None:
     """Write weights (safetensors), config and tokenizer to ``folder``, which is made if missing.
 
-    Adapters are merged into what is written and stay as they are in the policy itself.
+    Adapters are merged into what is written and stay as they are in the policy itself. ``weights``
+    are :func:`exported_weights`, where they had to be gathered from several processes before.
     """
-    model = policy.model
+    weights = exported_weights(policy) if weights is None else weights
+    model = policy.model.get_base_model() if has_adapters(policy.model) else policy.model
     with quiet():
-        if has_adapters(model):
-            weights = merged_weights(model, keep_adapters=not policy.frozen)
-            model.get_base_model().save_pretrained(folder, state_dict=weights)
-        else:
-            model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=weights)
     policy.tokenizer.save_pretrained(folder)
+
+
+@torch.no_grad()
+def exported_weights(policy: Policy) -> dict[str, Tensor]:
+    """What ``from_pretrained`` should find, whole; of a spread model every process must ask."""
+    if has_adapters(policy.model):
+        weights = merged_weights(policy.model, keep_adapters=not policy.frozen)
+    else:
+        weights = policy.model.state_dict()
+    return {name: plain(value) for name, value in weights.items()}
 
 
 @torch.no_grad()

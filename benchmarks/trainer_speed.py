@@ -1,0 +1,374 @@
+"""GRPO steps of the trainer beside TRL's GRPOTrainer: same model, batch, lengths and reward.
+
+    python benchmarks/trainer_speed.py [--quick] [--threads 1] [--rounds 4] [--steps 4]
+
+Both do whole optimizer steps in this process, in turns: sampling of 128 completions (16 groups of
+8), the reward (one Python function), advantages, the gradient, AdamW. Once without a KL term, as
+is TRL's default, and once with β = 0.04, where both ask a frozen reference. The model is the Llama
+of ``sampling_speed.py``, whose completions end after 40 tokens or so without training; the learning
+rate is so small that they stay there. TRL runs in float32 on the CPU without gradient
+checkpointing, its reference implementation for small models: HF ``generate`` and no padding beyond
+the longest completion.
+
+Every step is timed by the clock and by the CPU time of this process, which does not see what else
+the machine is doing; tables give medians over steps. "Of matmul" is the floating-point operations
+of the model's matrix products per second as a share of what this machine's matrix products do in
+the same run: at 1024³, and at the shapes of the model itself. Memory is the peak of a process of
+its own for each (``ru_maxrss``), and how much of it came after the imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from sampling_speed import LIMIT, SIZES, chain_policy, compare
+
+PROMPTS, SAMPLES = 16, 8
+BATCH = PROMPTS * SAMPLES
+RATE = 1e-6
+BETAS = (0.0, 0.04)
+
+Timing = tuple[float, float]  # wall, CPU: seconds of a step
+
+
+def reward(text: str) -> float:
+    """Different words as a share of all, cheap to compute."""
+    words = text.split()
+    return len(set(words)) / max(len(words), 1)
+
+
+class WordsTask:
+    """The same prompt many times; the reward above."""
+
+    name = "words"
+
+    def __init__(self) -> None:
+        from trainer.types import Traits
+
+        self.traits = Traits(self.name, True, False, 0.0, 1.0, True)
+
+    def prompts(self, split: str = "train") -> Sequence[Any]:
+        """As many as a step asks."""
+        from trainer.tasks.task import Prompt
+
+        return [Prompt(i, "") for i in range(PROMPTS)]
+
+    def score(self, prompts: Sequence[Any], texts: Sequence[str]) -> Any:
+        """The reward of each text."""
+        import numpy as np
+
+        from trainer.tasks.task import Scores
+
+        return Scores(np.array([reward(t) for t in texts]), np.ones(len(texts), bool))
+
+    def keys(self, prompts: Sequence[Any], texts: Sequence[str]) -> list[Hashable | None]:
+        """A text means itself."""
+        return list(texts)
+
+    def measure(self, prompts: Sequence[Any], texts: Sequence[str]) -> dict[str, Any]:
+        """Nothing: no evaluation is made here."""
+        return {}
+
+    def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
+        """Nothing to learn from."""
+        return []
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class Ours:
+    """Steps of the trainer's own loop, without its files."""
+
+    def __init__(self, folder: Path, beta: float) -> None:
+        from trainer.config import Config, with_settings
+        from trainer.distributed import World
+        from trainer.setup import make_bench, start
+        from trainer.update import make_optimizer
+
+        settings = [
+            f"policy.model={folder}",
+            "policy.device=cpu",
+            "task=trainer_speed:WordsTask",
+            "recipe=grpo",
+            f"recipe.kl={beta}",
+            f"train.prompts={PROMPTS}",
+            f"train.samples={SAMPLES}",
+            f"train.limit={LIMIT}",
+            f"train.lr={RATE}",
+        ]
+        self.bench = make_bench(with_settings(Config(), settings), World())
+        self.optimizer = make_optimizer(self.bench)
+        self.progress = start(self.bench)
+        self.step = 0
+        self.length: list[float] = []
+
+    def run(self, steps: int) -> list[Timing]:
+        """Wall and CPU time of each."""
+        from trainer.rollout import collect
+        from trainer.update import update
+
+        taken = []
+        for _ in range(steps):
+            began = now()
+            batch, self.progress = collect(self.bench, self.progress)
+            update(self.bench, batch, self.progress.knobs, self.optimizer, self.step)
+            taken.append(since(began))
+            self.step += 1
+            self.length.append(batch.facts["length"])
+        return taken
+
+
+class Theirs:
+    """Steps of TRL's GRPOTrainer, timed from the beginning of a step to its end."""
+
+    def __init__(self, folder: Path, beta: float, steps: int, scratch: Path) -> None:
+        from datasets import Dataset
+        from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+        from trl import GRPOConfig, GRPOTrainer
+
+        taken, self.length = [], []
+        self.taken = taken
+
+        class Clock(TrainerCallback):
+            def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
+                self.began = now()
+
+            def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+                taken.append(since(self.began))
+
+        def rewards(completions: list[str], completion_ids: Any, **_: Any) -> list[float]:
+            self.length.append(sum(map(len, completion_ids)) / len(completions))
+            return [reward(text) for text in completions]
+
+        config = GRPOConfig(
+            output_dir=str(scratch),
+            use_cpu=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            per_device_train_batch_size=BATCH,
+            num_generations=SAMPLES,
+            max_completion_length=LIMIT,
+            max_steps=steps,
+            beta=beta,
+            loss_type="grpo",
+            temperature=1.0,
+            top_k=0,
+            learning_rate=RATE,
+            lr_scheduler_type="constant",
+            max_grad_norm=1.0,
+            logging_strategy="no",
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+        )
+        self.trainer = GRPOTrainer(
+            model=AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
+            reward_funcs=rewards,
+            args=config,
+            train_dataset=Dataset.from_list([{"prompt": "<bos>"}] * BATCH),
+            processing_class=AutoTokenizer.from_pretrained(folder, padding_side="left"),
+            callbacks=[Clock()],
+        )
+
+    def run(self) -> list[Timing]:
+        """Wall and CPU time of the steps that the configuration names."""
+        self.taken.clear()
+        self.trainer.train()
+        return list(self.taken)
+
+
+def now() -> Timing:
+    """Wall clock and CPU time."""
+    return time.perf_counter(), time.process_time()
+
+
+def since(began: Timing) -> Timing:
+    """What has passed of both."""
+    return time.perf_counter() - began[0], time.process_time() - began[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="the small model, two rounds")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--steps", type=int, default=4, help="timed steps of a round, each")
+    parser.add_argument("--only", choices=("ours", "trl"), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--beta", type=float, default=0.0, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.only:
+        memory_of(options.only, options.folder, options.beta)
+        return
+    rounds = options.rounds or (2 if options.quick else 4)
+    sizes = list(SIZES)[:1] if options.quick else list(SIZES)
+    with tempfile.TemporaryDirectory() as scratch:
+        models = {name: save_model(Path(scratch) / name.replace(" ", ""), name) for name in sizes}
+        print(
+            f"batch {BATCH}, {options.threads} threads, load {os.getloadavg()[0]:.1f} on ", end=""
+        )
+        print(f"{os.cpu_count()} cores, torch {torch.__version__}\n")
+        steps_table(models, rounds, options.steps, Path(scratch))
+        sampling_table(models, 2 if options.quick else 5)
+        memory_table(models, options.threads)
+
+
+def save_model(folder: Path, size: str) -> Path:
+    """The chain model of this size with its tokenizer, as both libraries load it."""
+    policy = chain_policy(*SIZES[size])
+    policy.model.save_pretrained(folder)
+    policy.tokenizer.save_pretrained(folder)
+    return folder
+
+
+# ---------------------------------------------------------------------- steps
+
+
+def steps_table(models: dict[str, Path], rounds: int, steps: int, scratch: Path) -> None:
+    """Sequences per second of whole steps, and the share of the machine's matrix products."""
+    print("Whole GRPO steps, sequences per second (by CPU time; by the clock)")
+    print(
+        f"{'model':>7} {'β':>5} {'tokens':>11} {'ours':>12} {'TRL':>12} {'ratio CPU':>10} "
+        f"{'ratio wall':>10} {'GFLOP/s':>8} {'of 1024³':>9} {'of its own shapes':>18}"
+    )
+    for name, folder in models.items():
+        for beta in BETAS:
+            ours, trl = Ours(folder, beta), Theirs(folder, beta, steps + 1, scratch / "trl")
+            ours.run(1)
+            mine: list[Timing] = []
+            his: list[Timing] = []
+            for _ in range(rounds):
+                mine += ours.run(steps)
+                his += trl.run()[1:]  # the first step of a training warms up
+            print_steps(name, beta, folder, (ours, mine), (trl, his))
+
+
+def print_steps(
+    name: str, beta: float, folder: Path, ours: tuple[Ours, Any], trl: tuple[Theirs, Any]
+) -> None:
+    """One line of the table."""
+    mine, his = middle(ours[1]), middle(trl[1])
+    length = statistics.mean(ours[0].length)
+    work = flops(ours[0].bench.policy.model, length, beta)
+    rate = work * BATCH / mine[1] / 1e9
+    large, own = matmul_rates(ours[0].bench.policy.model, length)
+    print(
+        f"{name:>7} {beta:5.2f} {length:5.1f}/{statistics.mean(trl[0].length):5.1f} "
+        f"{BATCH / mine[1]:5.0f}; {BATCH / mine[0]:5.0f} {BATCH / his[1]:5.0f}; "
+        f"{BATCH / his[0]:5.0f} {his[1] / mine[1]:9.2f}× {his[0] / mine[0]:9.2f}× "
+        f"{rate:8.2f} {rate / large:9.1%} {rate / own:18.1%}",
+        flush=True,
+    )
+
+
+def middle(taken: Sequence[Timing]) -> Timing:
+    """Medians of wall and CPU time."""
+    walls, cpus = zip(*taken, strict=True)
+    return statistics.median(walls), statistics.median(cpus)
+
+
+def products(model: Any) -> list[tuple[int, int]]:
+    """(in, out) of every matrix product that a token goes through."""
+    return [(m.in_features, m.out_features) for m in model.modules() if hasattr(m, "in_features")]
+
+
+def flops(model: Any, length: float, beta: float) -> float:
+    """Operations of the matrix products of one sequence in one step; attention is left out.
+
+    Sampling reads every token once, a reference once more, the gradient three times.
+    """
+    passes = 1 + (beta > 0) + 3
+    return passes * length * sum(2 * a * b for a, b in products(model))
+
+
+def matmul_rates(model: Any, length: float) -> tuple[float, float]:
+    """GFLOP/s by CPU time: at 1024³, and over the model's own products at the update's rows."""
+    rows = int(BATCH * length)
+
+    def large(_: int) -> Any:
+        return torch.mm(big, big)
+
+    def own(_: int) -> Any:
+        return [torch.mm(x, w) for x, w in pairs]
+
+    big = torch.randn(1024, 1024)
+    pairs = [(torch.randn(rows, a), torch.randn(a, b)) for a, b in products(model)]
+    (_, first), (_, second) = compare([large, own], 5)
+    work = sum(2 * rows * a * b for a, b in products(model))
+    return 2 * 1024**3 / first / 1e9, work / second / 1e9
+
+
+# ---------------------------------------------------------------------- sampling, memory
+
+
+def sampling_table(models: dict[str, Path], rounds: int) -> None:
+    """The engine beside HF generate at batch 64, as in sampling_speed.py."""
+    from sampling_speed import row
+
+    from trainer.policy import load_policy
+
+    print("\nSampling alone, batch 64 (columns as in sampling_speed.py)")
+    for name, folder in models.items():
+        row(name, load_policy(folder, device="cpu"), 64, rounds)
+
+
+def memory_table(models: dict[str, Path], threads: int) -> None:
+    """Peak memory of five steps in a process of their own."""
+    print("\nPeak memory, MiB (and what came after the imports)")
+    print(f"{'model':>7} {'β':>5} {'ours':>14} {'TRL':>14}")
+    for name, folder in models.items():
+        for beta in BETAS:
+            cells = []
+            for which in ("ours", "trl"):
+                command = [sys.executable, __file__, "--only", which, "--folder", str(folder)]
+                command += ["--beta", str(beta), "--threads", str(threads)]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                peak, before = json.loads(done.stdout.splitlines()[-1])
+                cells.append(f"{peak:6.0f} ({peak - before:5.0f})")
+            print(f"{name:>7} {beta:5.2f} {cells[0]:>14} {cells[1]:>14}", flush=True)
+
+
+def memory_of(which: str, folder: Path, beta: float) -> None:
+    """Prints the peak and the level after the imports, MiB, of five steps."""
+    if which == "ours":
+        import trainer.setup
+        import trainer.update
+
+        _ = trainer.setup, trainer.update
+        from transformers import LlamaForCausalLM  # the class that from_pretrained imports
+    else:
+        from transformers import LlamaForCausalLM
+        from trl import GRPOTrainer
+
+        _ = GRPOTrainer
+    _ = LlamaForCausalLM
+    before = peak_memory()
+    with tempfile.TemporaryDirectory() as scratch:
+        if which == "ours":
+            Ours(folder, beta).run(5)
+        else:
+            Theirs(folder, beta, 5, Path(scratch)).run()
+    print(json.dumps([peak_memory(), before]))
+
+
+def peak_memory() -> float:
+    """MiB that this process has held at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
