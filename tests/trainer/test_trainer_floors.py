@@ -10,8 +10,8 @@ import trainer
 ROOT = Path(trainer.__file__).parent
 FLOORS = [
     {"knobs", "grouping", "noise"},
-    {"types"},
-    {"shaping", "advantage", "surrogate", "divergence", "weigh", "distributed"},
+    {"types", "distributed"},
+    {"shaping", "advantage", "surrogate", "divergence", "weigh", "sharding"},
     {"objective", "policy", "tasks", "equivalence", "rehearsal", "metrics", "controllers",
      "tokenizer", "priors"},
     {"recipes", "config", "plant", "suitability", "sampling", "checkpoint", "representation"},
