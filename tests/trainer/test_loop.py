@@ -270,3 +270,23 @@ def test_bad_configurations_are_one_line_before_anything_is_written(
     with pytest.raises(QdlawsError, match=message):
         train(config_of(model, *settings), tmp_path / "bad")
     assert not (tmp_path / "bad" / "metrics.jsonl").exists()
+
+
+def test_adapters_train_resume_and_are_merged_on_export(model, tmp_path):
+    pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM
+
+    config = config_of(model, "policy.lora_rank=2", "steps=4")
+    train(config, tmp_path / "lora")
+    folder = tmp_path / "lora" / "checkpoints" / "step-000004"
+    merged = AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    before = weights(tmp_path / "lora", 0)
+    assert any(not torch.equal(merged[name], before[name]) for name in before)
+    evals = [r for r in rows(tmp_path / "lora") if r["phase"] == "eval"]
+    assert abs(evals[0]["kl"]) < 1e-6  # adapters begin as the reference
+    assert abs(evals[-1]["kl"]) > 1e-6
+    for path in folder.iterdir():
+        path.unlink()
+    (tmp_path / "lora" / "summary.json").unlink()
+    resume(tmp_path / "lora")
+    assert [r for r in rows(tmp_path / "lora") if r["phase"] == "eval"] == evals
