@@ -1,0 +1,200 @@
+"""Does a law-guided run end where the best of a sweep would, without the sweep?
+
+    python benchmarks/closed_loop.py                  5 seeds, molecules and arithmetic; goes on if interrupted
+    python benchmarks/closed_loop.py --quick          1 seed, 40 steps, molecules
+    python benchmarks/closed_loop.py --report         the table of what is there
+
+Every arm has the same steps, batch and learning rate, and ends with an evaluation on 4,000 fresh
+samples. Rivals: a sweep of 7 fixed ratios, equal in log, its ends interpolated at the floor; the
+weakest-KL run stopped at its last evaluation above the floor; kl_target and entropy_target, their
+targets read off a sweep of one extra seed at the floor. Share = (R − R_prior)/(R_rival − R_prior).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+OUT = Path(__file__).parent.parent / "out" / "closed_loop"
+RATIOS = 7
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One task of the benchmark."""
+
+    name: str
+    preset: str
+    settings: tuple[str, ...]
+    floor: float
+    kls: tuple[float, float]  # tightest and loosest of the sweep
+
+
+SETTINGS = (
+    Setting(
+        "molecules",
+        "demo",
+        (
+            "policy.model=molecules-60k",
+            "steps=240",
+            "eval.every=10",
+            "eval.samples=400",
+            "eval.final=4000",
+        ),
+        0.80,
+        (0.3, 0.006),
+    ),
+    Setting(
+        "arithmetic",
+        "arithmetic",
+        (
+            "recipe=rloo",
+            "steps=240",
+            "eval.every=10",
+            "eval.samples=512",
+            "eval.final=4000",
+            "lr=5e-4",
+        ),
+        0.70,
+        (0.5, 0.005),
+    ),
+)
+COMMON = ("train.threads=1", "eval.keep=false", "control.advise=false", "checkpoint.keep=1")
+
+
+def kl_grid(setting: Setting) -> list[float]:
+    tight, loose = setting.kls
+    return [float(f"{k:.4g}") for k in np.geomspace(tight, loose, RATIOS)]
+
+
+def run(setting: Setting, name: str, seed: int, *extra: str, short: bool) -> Path:
+    """The folder of a finished run; one that was cut short goes on."""
+    from trainer import checkpoint
+    from trainer.config import load_config
+    from trainer.loop import resume, train
+
+    folder = OUT / ("quick" if short else "full") / setting.name / f"seed-{seed}" / name
+    if (folder / "summary.json").exists():
+        return folder
+    cut = ("steps=40", "eval.final=400") if short else ()
+    asked = [*setting.settings, *COMMON, f"seed={seed}", *cut, *extra]
+    if checkpoint.checkpoint_steps(folder):
+        resume(folder)
+    else:
+        train(load_config(setting.preset, asked), folder)
+    print(f"  {setting.name} seed {seed}: {name} done", flush=True)
+    return folder
+
+
+def evals(folder: Path) -> list[dict[str, Any]]:
+    from trainer.metrics import read_rows
+
+    return read_rows(folder / "metrics.jsonl", "eval")
+
+
+def at_floor(ends: list[dict[str, Any]], floor: float, column: str) -> float:
+    """A column of the sweep's ends, interpolated at D = floor; NaN where they do not reach it."""
+    order = sorted(ends, key=lambda e: e["diversity"])
+    d = np.array([e["diversity"] for e in order])
+    if not d[0] <= floor <= d[-1]:
+        return float("nan")
+    return float(np.interp(floor, d, [e[column] for e in order]))
+
+
+def arms(
+    setting: Setting, seed: int, tuned: dict[str, float], short: bool
+) -> Iterator[tuple[str, Path]]:
+    """Name and folder of every arm of a seed."""
+    for kl in kl_grid(setting):
+        yield f"fixed {kl:g}", run(setting, f"fixed-{kl:g}", seed, f"recipe.kl={kl:g}", short=short)
+    start = kl_grid(setting)[1]
+    held = (f"control.min_diversity={setting.floor}",)
+    yield (
+        "law_guided",
+        run(
+            setting,
+            "law_guided",
+            seed,
+            "control=law_guided",
+            *held,
+            f"recipe.kl={start:g}",
+            short=short,
+        ),
+    )
+    for name, column in (("kl_target", "kl"), ("entropy_target", "entropy")):
+        if np.isfinite(tuned[column]):
+            extra = (
+                f"control={name}",
+                f"control.target={tuned[column]:.4f}",
+                f"recipe.kl={start:g}",
+            )
+            yield name, run(setting, name, seed, *extra, short=short)
+
+
+def tune(setting: Setting, seed: int, short: bool) -> dict[str, float]:
+    """KL and entropy at the floor, from the sweep of an extra seed."""
+    ends = []
+    for kl in kl_grid(setting):
+        folder = run(setting, f"fixed-{kl:g}", seed, f"recipe.kl={kl:g}", short=short)
+        ends.append(evals(folder)[-1])
+    return {column: at_floor(ends, setting.floor, column) for column in ("kl", "entropy")}
+
+
+def table(setting: Setting, seeds: list[int], tuned: dict[str, float], short: bool) -> str:
+    lines = [
+        f"### {setting.name}: floor {setting.floor}, {len(seeds)} seed(s)",
+        "",
+        "| seed | arm | end D | end R | readings below floor − 2 se | share against the sweep | share against stopping | samples |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for seed in seeds:
+        found = {name: evals(folder) for name, folder in arms(setting, seed, tuned, short)}
+        ends = [rows[-1] for name, rows in found.items() if name.startswith("fixed")]
+        prior = float(np.mean([rows[0]["quality"] for rows in found.values()]))
+        rival = at_floor(ends, setting.floor, "quality")
+        loosest = found[f"fixed {kl_grid(setting)[-1]:g}"]
+        above = [r for r in loosest if r["diversity"] >= setting.floor]
+        stopped = above[-1]["quality"] if above else float("nan")
+        for name, rows in found.items():
+            end = rows[-1]
+            below = np.mean([r["diversity"] < setting.floor - 2 * r["diversity_se"] for r in rows])
+            shares = [(end["quality"] - prior) / (other - prior) for other in (rival, stopped)]
+            told = ["" if name.startswith("fixed") else f"{s:.2f}" for s in shares]
+            lines.append(
+                f"| {seed} | {name} | {end['diversity']:.3f} ± {end['diversity_se']:.3f} | {end['quality']:.3f} "
+                f"| {below:.0%} | {told[0]} | {told[1]} | {end['samples_seen']:,} |"
+            )
+        lines.append(
+            f"| {seed} | *sweep at the floor; stopped* | {setting.floor} | {rival:.3f}; {stopped:.3f} | | | | "
+            f"{RATIOS * ends[0]['samples_seen']:,}; {above[-1]['samples_seen'] if above else 0:,} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="1 seed, 40 steps, molecules")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--task", choices=[s.name for s in SETTINGS], help="one task only")
+    parser.add_argument("--json", action="store_true", help="the ends as JSON")
+    asked = parser.parse_args()
+    for setting in SETTINGS:
+        if asked.task not in (None, setting.name) or (asked.quick and setting.name != "molecules"):
+            continue
+        tuned = tune(setting, 100, asked.quick)
+        seeds = list(range(1 if asked.quick else asked.seeds))
+        print(table(setting, seeds, tuned, asked.quick), flush=True)
+        if asked.json:
+            print(json.dumps(tuned))
+
+
+if __name__ == "__main__":
+    main()
