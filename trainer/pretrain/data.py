@@ -80,7 +80,7 @@ def spelled(smiles: Sequence[str], options: PretrainOptions) -> list[Pair]:
 
 def _texts(options: PretrainOptions) -> Corpus:
     pairs = list(options.texts) if options.texts is not None else _task_pairs(options)
-    fit = [pair for pair in dict.fromkeys(pairs) if len("".join(pair)) + 2 <= options.limit]
+    fit = [pair for pair in pairs if len("".join(pair)) + 2 <= options.limit]
     sides = held_out(["\0".join(pair) for pair in fit], options.held_out)
     real, out = ([_pair(text) for text in side] for side in sides)
     sizes = {"read": len(pairs), "real": len(real), "held_out": len(out)}
