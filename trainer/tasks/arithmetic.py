@@ -27,27 +27,30 @@ __all__ = ["Arithmetic", "express", "make"]
 
 LONGEST = 200
 """No ``max_length`` beyond: it bounds the recursion over a chain of operators."""
+OFTEN = {"+": 4, "-": 3, "*": 2, "/": 1}
+"""How often each operator is tried in the corpus."""
 TRIES = 200
 """Expressions drawn for a number before it counts as out of reach."""
 
 
 def make(
-    low: int = 10,
-    high: int = 99,
+    low: int = 5,
+    high: int = 40,
     operators: str = "+-*/",
     min_operands: int = 2,
     max_length: int = 24,
-    eval_share: float = 0.2,
+    eval_share: float = 0.25,
     template: str = "{n}=",
-    right: float = 0.6,
+    right: float = 1.0,
     invalid: Literal["zero", "nan"] = "zero",
 ) -> Arithmetic:
     """The task for the numbers ``low`` … ``high``.
 
     ``min_operands`` is counted in the canonical form, so that 24 itself does not count and neither
     do 24+0, 24*1 or 24+5-5. ``right`` is the share of right pairs in the corpus; a small prior
-    trained on it solves somewhat less than that. ``invalid``: what a text that is no expression
-    scores; "nan" drops it.
+    solves fewer, because it has to learn to calculate: the range is as small as it is for its sake
+    (a larger model can have ``high=999``). ``invalid``: what a text that is no expression scores;
+    "nan" drops it.
     """
     return Arithmetic(
         low, high, operators, min_operands, max_length, eval_share, template, right, invalid
@@ -168,11 +171,11 @@ class Arithmetic:
 
     def _an_answer(self, target: int, rng: Random) -> str:
         """A right expression: mostly two or three operands, up to four."""
-        largest = max(99, self._high)
+        largest = self._high + 10
         for attempt in range(TRIES):
             if attempt == TRIES // 2:
                 largest = 2 * largest + 99  # with minus or division alone the range is not enough
-            numbers = self.min_operands + rng.choices((0, 1, 2), (5, 3, 2))[0]
+            numbers = self.min_operands + rng.choices((0, 1, 2), (6, 3, 1))[0]
             text = express(target, numbers, self.operators, rng, largest)
             read = None if text is None else self._read(text)
             if text and read and read[1] == str(target) and read[2] >= self.min_operands:
@@ -198,7 +201,7 @@ def express(
     """
     if numbers == 1:
         return str(target) if 0 <= target <= largest else None
-    operator = rng.choice(operators)
+    operator = rng.choices(operators, [OFTEN[sign] for sign in operators])[0]
     split = _split(target, operator, rng, largest)
     if split is None:
         return None

@@ -51,7 +51,7 @@ def make(
     rows: int = 1000,
     equivalence: Literal["query", "result"] = "query",
     template: str = "{schema}|{question}|",
-    right: float = 0.75,
+    right: float = 0.85,
     cross_share: float = 0.2,
     invalid: Literal["zero", "nan"] = "zero",
     seed: int = 0,
@@ -108,7 +108,7 @@ class Sql:
         corpus_pools: tuple[Sequence[Question], Sequence[Question]] | None = None,
         equivalence: Literal["query", "result"] = "query",
         template: str = "{schema}|{question}|",
-        right: float = 0.75,
+        right: float = 0.85,
         cross_share: float = 0.2,
         invalid: Literal["zero", "nan"] = "zero",
     ) -> None:

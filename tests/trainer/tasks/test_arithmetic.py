@@ -65,9 +65,9 @@ def test_keys(task):
 def test_splits_are_disjoint_and_steady(task):
     train = {p.data["target"] for p in task.prompts()}
     held = {p.data["target"] for p in task.prompts("eval")}
-    assert train | held == set(range(10, 100))
+    assert train | held == set(range(5, 41))
     assert not train & held
-    assert len(held) == 18
+    assert len(held) == 9
     again = {p.data["target"] for p in make_task("arithmetic").prompts("eval")}
     assert held == again
     with pytest.raises(QdlawsError, match="train and eval"):
@@ -77,7 +77,7 @@ def test_splits_are_disjoint_and_steady(task):
 def test_nothing_held_out():
     task = make_task("arithmetic", eval_share=0)
     assert task.prompts("eval") == task.prompts()
-    assert len(task.prompts()) == 90
+    assert len(task.prompts()) == 36
 
 
 def test_corpus_has_the_share_of_right_ones_that_was_asked_for():
@@ -140,7 +140,7 @@ def test_measure_against_counting_by_hand(task):
 
 def test_template_and_traits():
     task = make_task("arithmetic", template="Write an expression that equals {n}:")
-    assert task.prompts()[0].text.startswith("Write an expression that equals 1")
+    assert task.prompts()[0].text.startswith("Write an expression that equals ")
     assert task.traits.binary
     assert task.traits.many_prompts
     assert task.traits.highest == 1
@@ -154,7 +154,7 @@ def test_template_and_traits():
         ({"operators": "^"}, "operators"),
         ({"template": "24"}, "template"),
         ({"right": 2}, "right=2"),
-        ({"operators": "*"}, "found no expression for 11"),
+        ({"operators": "*"}, "found no expression for 5"),
         ({"max_length": 3}, "found no expression"),
         ({"max_length": 999}, "max_length"),
         ({"invalid": "no"}, "invalid"),
