@@ -14,7 +14,7 @@ from qdlaws.errors import BadData, QdlawsError
 from qdlaws.whole import write_whole
 from trainer import checkpoint
 from trainer.config import Config, load_config, to_toml, with_settings
-from trainer.loop import FILES, Outcome, resume, train
+from trainer.loop import Outcome, resume, train
 from trainer.metrics import cut_back, read_rows
 from trainer.types import Knobs
 
@@ -66,16 +66,15 @@ def _copy(run: Path, out: Path, saved: Path, state: Mapping[str, Any]) -> None:
     there = out / "checkpoints" / saved.name
     shutil.copytree(saved, there)
     (there / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    for name in FILES:
-        if (run / name).exists():
-            shutil.copyfile(run / name, out / name)
-            cut_back(out / name, state["sizes"].get(name, 0))
+    (out / "samples").mkdir(exist_ok=True)
+    for name, size in state["sizes"].items():
+        shutil.copyfile(run / name, out / name)
+        cut_back(out / name, size)
     for name in ("rehearsal.safetensors", "start.json"):
         if (run / name).exists():
             shutil.copyfile(run / name, out / name)
     for table in (run / "samples").glob("step-*"):
         if int(table.stem.removeprefix("step-")) <= state["step"]:
-            (out / "samples").mkdir(exist_ok=True)
             shutil.copyfile(table, out / "samples" / table.name)
 
 

@@ -48,6 +48,10 @@ class Letters:
             (f"{q}:", "".join(rng.choice(list("abcd"), 5))) for q in rng.choice(list("abcd"), n)
         ]
 
+    def write_samples(self, folder, step: int, found) -> None:
+        with (folder / "all.csv").open("a") as file:
+            file.writelines(f"{step},{text}\n" for text in found.texts)
+
     def state_dict(self) -> dict[str, int]:
         return {"asked": self.asked}
 

@@ -99,6 +99,8 @@ def test_resume_after_a_cut_repeats_the_run_to_the_bit(recipe, model, tmp_path):
     assert rows(tmp_path / "cut") == rows(tmp_path / "whole")
     assert rows(tmp_path / "cut", "advice.jsonl") == rows(tmp_path / "whole", "advice.jsonl")
     assert largest_gap(weights(tmp_path / "cut", 6), weights(tmp_path / "whole", 6)) == 0
+    grown = [(tmp_path / name / "samples" / "all.csv").read_text() for name in ("cut", "whole")]
+    assert grown[0] == grown[1]
 
 
 def _start(model, folder, *settings):
@@ -158,6 +160,8 @@ def test_two_runs_never_write_the_same_folder(model, tmp_path):
 def test_a_branch_without_changes_is_the_run(whole, tmp_path):
     branch(whole, tmp_path / "same", 2)
     assert rows(tmp_path / "same") == rows(whole)
+    grown = [(folder / "samples" / "all.csv").read_text() for folder in (tmp_path / "same", whole)]
+    assert grown[0] == grown[1]
 
 
 def test_a_branch_turns_a_knob_from_its_step_on(whole, tmp_path):
