@@ -20,6 +20,7 @@ from qdlaws.fit import LawFits, fit
 from qdlaws.goal import Goal
 from qdlaws.law import Interval
 from qdlaws.plain import plain
+from qdlaws.rows import column_of, in_force
 from qdlaws.runlog import RunLog
 from qdlaws.targets import Targets, law_of, targets
 
@@ -47,6 +48,8 @@ class Advice:
         all the times that one asked; None for "wait"
     reasons : in words, the most important first
     choice : all that is known of the checkpoints
+    anytime : a stop that holds however often one asked; False for any other action, and for a price
+        that is met, which rests on the posterior of the law
     """
 
     action: Action
@@ -59,6 +62,7 @@ class Advice:
     confidence: float | None
     reasons: tuple[str, ...]
     choice: Choice | None = field(default=None, repr=False)
+    anytime: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The advice as ``qdlaws advise --json`` prints it."""
@@ -113,8 +117,9 @@ def advise(
     goal.check(log)
     _refuse_contradiction(laws, goal)
     choice = choose(log, goal, at=checkpoints, fits=laws)
-    aim = targets(log, laws, goal, plant_gain)
-    action, confidence, why = _decide(log, laws, goal, aim, choice, alpha)
+    knobs = None if column_of(log, "kl_coef") is None else in_force(log)
+    aim = targets(log, laws, goal, plant_gain, knobs)
+    (action, confidence, why), anytime = _decide(log, laws, goal, aim, choice, alpha)
     du = np.nan if action == "wait" else aim.du
     if action in ("stop", "continue") and np.isfinite(du):
         du = min(du, 0.0)  # who goes on as is turns nothing; who stops does not loosen
@@ -135,6 +140,7 @@ def advise(
         confidence=confidence,
         reasons=tuple(dict.fromkeys(reasons)),
         choice=choice,
+        anytime=anytime,
     )
 
 
@@ -174,16 +180,18 @@ Decision = tuple[Action, float | None, list[str]]
 
 def _decide(
     log: RunLog, laws: LawFits | None, goal: Goal, aim: Targets, choice: Choice, alpha: float
-) -> Decision:
+) -> tuple[Decision, bool]:
+    """The decision, and whether it is a stop that holds at every peek."""
     for rule in (_out_of_steps, _target_reached, _floor_broken, _gain_gone, _price_met):
         decision = rule(log, laws, goal, aim, alpha)
         if decision is not None:
-            return decision
+            return decision, rule is not _price_met
     if aim.steered is not None:
-        return _steered(laws, goal, aim)
+        return _steered(laws, goal, aim), False
     if goal.price is not None:
-        return "wait", None, [_no_price(log, laws, goal)]
-    return _quality_only(log, laws, choice, alpha)
+        return ("wait", None, [_no_price(log, laws, goal)]), False
+    last = _quality_only(log, laws, choice, alpha)
+    return last, last[0] == "stop"
 
 
 def _out_of_steps(
@@ -319,10 +327,13 @@ def _quality_only(log: RunLog, laws: LawFits | None, choice: Choice, alpha: floa
 def _turn_words(du: float, aim: Targets) -> str:
     way = "up" if du < 0 else "down"
     source = "as given" if aim.gain_known else "a prior from other runs, so small steps"
+    gain, plant = aim.gain, aim.steering[str(aim.steered)].plant
+    if plant is not None:
+        gain, source = plant.gain, "from the turns that this run has made"
     return (
         f"multiply the KL strength by {np.exp(-du):.3g} ({way}) or the reward scale by "
         f"{np.exp(du):.3g}, not both; a unit of log(reward scale/KL) is taken to cost "
-        f"{aim.gain:.2g} {aim.steered} ({source})"
+        f"{gain:.2g} {aim.steered} ({source})"
     )
 
 

@@ -8,7 +8,9 @@ a settled level a, which a turn of u moves at once and which wanders by itself:
 For a given lag τ and size of w this is linear in (x, a, g): a Kalman filter (Kalman 1960). A bank
 of them over τ and w is weighted by how well each foretold the last readings (multiple models;
 Magill 1965), old forecasts being forgotten. So a missing reading only costs precision, and the gain
-g is identified from the turns that the run itself has made, starting from a prior.
+g is identified from the turns that the run itself has made, starting from a prior. Where the KL
+itself was turned, half of the bank takes the run to be slowed by it (τ ∝ 1/KL, as plain gradient
+flow is): a run that is slowed looks as if it had settled, and must not be loosened for that.
 """
 
 from __future__ import annotations
@@ -54,11 +56,18 @@ class Settling:
         return self.settled - self.gain * turned
 
 
-def settling(step: Array, y: Array, u: Array, gain: float, se: Array | None = None) -> Settling:
+def settling(
+    step: Array,
+    y: Array,
+    u: Array,
+    gain: float,
+    se: Array | None = None,
+    strength: Array | None = None,
+) -> Settling:
     """The state after the last row, u as it stands there.
 
-    ``u`` is the log ratio in force over the steps before each row (NaN: as before it), ``gain``
-    the prior of g. ``y`` may have gaps.
+    ``u`` is the log ratio and ``strength`` the KL in force over the steps before each row (NaN: as
+    before it), ``gain`` the prior of g. ``y`` may have gaps.
     """
     step, y = np.asarray(step, float)[-ROWS:], np.asarray(y, float)[-ROWS:]
     u = _carried(np.asarray(u, float)[-ROWS:])
@@ -67,7 +76,10 @@ def settling(step: Array, y: Array, u: Array, gain: float, se: Array | None = No
     if not np.isfinite(y).any() or not scatter > 0:
         return Settling(*([np.nan] * 8))
     gap = float(np.median(np.diff(step))) if len(step) > 1 else 1.0
-    lag, wander = (v.ravel() for v in np.meshgrid(LAGS, WANDERS * scatter, indexing="ij"))
+    speed = np.ones(len(y)) if strength is None else _speed(strength[-ROWS:])
+    powers = [0.0] if np.ptp(speed) == 0 else [0.0, 1.0]
+    grid = np.meshgrid(LAGS, WANDERS * scatter, powers, indexing="ij")
+    lag, wander, power = (v.ravel() for v in grid)
     first = float(y[np.isfinite(y)][0])
     mean = np.tile([first, first, gain], (len(lag), 1))
     spread = np.array([scatter**2, (4 * gain) ** 2, (GAIN_DOUBT * gain) ** 2])
@@ -76,12 +88,13 @@ def settling(step: Array, y: Array, u: Array, gain: float, se: Array | None = No
     for k in range(len(y)):
         if k:
             passed, turned = (step[k] - step[k - 1]) / gap, u[k] - u[k - 1]
-            mean, cov = _moved(mean, cov, -np.expm1(-passed / lag), turned)
+            share = -np.expm1(-passed * speed[k] ** power / lag)
+            mean, cov = _moved(mean, cov, share, turned)
             cov[:, 1, 1] += wander**2 * passed
             drift = (CURVATURE * turned) ** 2 + 0.02**2 * passed
             cov[:, 2, 2] += gain**2 * drift
         if np.isfinite(y[k]):
-            variance, miss = np.maximum(cov[:, 0, 0], 0) + scatter**2, y[k] - mean[:, 0]
+            variance, miss = cov[:, 0, 0] + scatter**2, y[k] - mean[:, 0]
             score = MEMORY * score - 0.5 * (np.log(variance) + miss**2 / variance)
             pull = cov[:, :, 0] / variance[:, None]
             mean = mean + pull * miss[:, None]
@@ -99,7 +112,7 @@ def settling(step: Array, y: Array, u: Array, gain: float, se: Array | None = No
         settled_se=float(error[1]),
         gain=float(centre[2]),
         gain_se=float(error[2]),
-        lag=float(np.exp(weight @ np.log(lag))),
+        lag=float(np.exp(weight @ np.log(lag / speed[-1] ** power))),
         scatter=scatter,
     )
 
@@ -125,6 +138,12 @@ def _moved(mean: Array, cov: Array, share: Array, turned: float) -> tuple[Array,
     step[:, 1, 1], step[:, 1, 2], step[:, 2, 2] = 1.0, -turned, 1.0
     moved: Array = np.einsum("mij,mj->mi", step, mean)
     return moved, step @ cov @ step.transpose(0, 2, 1)
+
+
+def _speed(strength: Array) -> Array:
+    """How fast the run is at each row by the KL in force, in units of its first."""
+    known = _carried(np.asarray(strength, float))
+    return known / known[0] if (known > 0).all() else np.ones(len(known))
 
 
 def _carried(u: Array) -> Array:

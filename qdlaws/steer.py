@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.rows import InForce
 from qdlaws.settling import Settling, settling
 
 __all__ = ["PRIOR_GAIN", "Limits", "Steering", "steer", "steer_by_plant"]
@@ -67,9 +68,11 @@ class Limits:
     up: float = 0.2
     """The most that u rises at one decision."""
     down: float = 0.7
+    doubt: float = 0.5
+    """Standard errors of the settled level that are left before loosening."""
     margin: float = 2 / np.sqrt(WINDOW)
     """Distance of the target from the floor, in units of the scatter of a reading."""
-    guard: float = 2.5
+    guard: float = 5.0
     """Evaluations that the line looks ahead to guard the floor."""
 
 
@@ -119,33 +122,31 @@ def steer(
 def steer_by_plant(
     step: Array,
     y: Array,
-    u: Array,
+    knobs: InForce,
     floor: float,
     gain: float,
     se: Array | None = None,
     *,
-    now: float | None = None,
     limits: Limits | None = None,
 ) -> Steering:
-    """The step of the log ratio for a floor on y, from its readings and the ratios in force.
+    """The step of the log ratio for a floor on y, from its readings and the knobs in force.
 
-    ``u`` has a row for each reading, ``now`` is the ratio as it stands (default: the last of u),
-    ``gain`` the prior of −dy/du. With less than 3 readings, or without any known ratio, the answer
-    is that of :func:`steer`; a last reading that is missing never loosens.
+    ``gain`` is the prior of −dy/du. With less than 3 readings, or without any known ratio, the
+    answer is that of :func:`steer`; a last reading that is missing never loosens.
     """
     limits = limits or Limits()
     line = steer(step, y, floor, gain, se)
     known = np.isfinite(y)
+    u = knobs.ratio
     if known.sum() < 3 or not np.isfinite(u).any():
         held = not known[-1] and line.du > 0
         return replace(line, du=0.0) if held else line
-    plant = settling(step, y, u, gain, se)
-    last = u[np.isfinite(u)][-1]
-    settles = plant.after((last if now is None else now) - last)
+    plant = settling(step, y, u, gain, se, knobs.strength)
+    settles = plant.after(knobs.now - u[np.isfinite(u)][-1])
     target = floor + limits.margin * plant.scatter
     error = settles - target
     if error > 0:
-        du = limits.loosen * max(error - plant.settled_se, 0.0) / plant.gain
+        du = limits.loosen * max(error - limits.doubt * plant.settled_se, 0.0) / plant.gain
     else:
         du = limits.tighten * min(error + 0.5 * plant.settled_se, 0.0) / plant.gain
     ahead = line.level + limits.guard * line.slope

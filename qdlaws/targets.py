@@ -11,6 +11,7 @@ from qdlaws.fit import LawFits
 from qdlaws.goal import Goal
 from qdlaws.law import Interval, interval
 from qdlaws.lawfit import LawFit
+from qdlaws.rows import InForce
 from qdlaws.runlog import RunLog
 from qdlaws.steer import PRIOR_GAIN, Steering, steer, steer_by_plant
 
@@ -51,13 +52,11 @@ def targets(
     laws: LawFits | None,
     goal: Goal,
     plant_gain: float | None = None,
-    ratio: Array | None = None,
-    ratio_now: float | None = None,
+    knobs: InForce | None = None,
 ) -> Targets:
     """The targets of diversity and entropy for a goal.
 
-    ``ratio`` is u = log(reward scale/KL) in force at each row and ``ratio_now`` as it stands, where
-    they are known: a controller's log has them.
+    ``knobs`` are those in force at each row, where the log has them, as a controller's has.
     """
     aims: dict[str, float] = dict(goal.floors())
     reasons: list[str] = []
@@ -75,10 +74,10 @@ def targets(
     steering: dict[str, Steering] = {}
     for c, floor in aims.items():
         y, se = log.column(c), getattr(log, f"{c}_se")
-        if ratio is None:
+        if knobs is None:
             steering[c] = steer(log.step, y, floor, gains[c], se)
         else:
-            steering[c] = steer_by_plant(log.step, y, ratio, floor, gains[c], se, now=ratio_now)
+            steering[c] = steer_by_plant(log.step, y, knobs, floor, gains[c], se)
     steered = _binding(steering)
     out: dict[str, Interval | None] = {"diversity": None, "entropy": None}
     for c, s in steering.items():

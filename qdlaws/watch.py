@@ -11,10 +11,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from qdlaws.errors import BadData, QdlawsError
 from qdlaws.plain import plain
@@ -43,6 +43,8 @@ class Update:
     n: int
     advice: Advice | None
     reason: str = ""
+    told: str = ""
+    """Whom it told to stop at this look, and how."""
 
     def to_dict(self) -> dict[str, Any]:
         """The advice as ``qdlaws advise --json`` gives it, with the log's name and last step."""
@@ -50,6 +52,8 @@ class Update:
         rest = {"source": self.source, "last_step": self.step, "n": self.n}
         if self.reason:
             rest["reason"] = self.reason
+        if self.told:
+            rest["told"] = self.told
         whole: dict[str, Any] = plain(out | rest)
         return whole
 
@@ -60,7 +64,8 @@ class Update:
         said = self.advice
         sure = "" if said.confidence is None else f" ({said.confidence:.0%} sure)"
         why = f": {said.reasons[0]}" if said.reasons else ""
-        return f"{where}: {said.action}{sure}{why}"
+        told = f" [{self.told}]" if self.told else ""
+        return f"{where}: {said.action}{sure}{why}{told}"
 
 
 def watch(
@@ -71,6 +76,7 @@ def watch(
     write: str | PathLike[str] | None = None,
     stop_file: str | PathLike[str] | None = None,
     signal_pid: int | None = None,
+    signal_name: Literal["USR1", "TERM"] = "USR1",
     max_updates: int | None = None,
     reader: Callable[[Path], RunLog] | None = None,
 ) -> Iterator[Update]:
@@ -83,14 +89,18 @@ def watch(
     every : seconds between looks; more where a look itself takes long
     write : file that always holds the newest advice, replaced in one move
     stop_file : file to create when the advice is to stop, for a trainer that looks for it
-    signal_pid : process to send SIGUSR1, once, when the advice is to stop
+    signal_pid : process to send a signal, once, when the advice is to stop by a statement that may
+        be looked at after every step; the update says so in ``told``
+    signal_name : ``"USR1"`` (REINVENT4 saves a checkpoint and ends) or ``"TERM"``
     max_updates : end after so many updates
     reader : how to read the path; :func:`qdlaws.read` by default
     """
     if not every > 0:
         raise BadData(f"every is {every!r}, a number of seconds above 0 was needed")
     path = Path(path)
-    process = None if signal_pid is None else _Process.find(signal_pid)
+    if signal_name not in _SIGNALS:
+        raise BadData(f"signal_name is {signal_name!r}, one of {', '.join(_SIGNALS)} was needed")
+    process = None if signal_pid is None else _Process.find(signal_pid, signal_name)
     return _updates(path, goal, every, write, stop_file, process, max_updates, reader)
 
 
@@ -114,12 +124,12 @@ def _updates(
             update = _look(path, goal, reader)
             if write is not None and update.advice is not None:
                 write_whole(write, json.dumps(update.to_dict(), ensure_ascii=False) + "\n")
-            if not stopped and update.advice is not None and update.advice.action == "stop":
+            if not stopped and update.advice is not None and update.advice.anytime:
                 stopped = True
                 if stop_file is not None:
                     write_whole(stop_file, f"{update}\n")
                 if process is not None:
-                    process.signal()
+                    update = replace(update, told=process.signal())
             yield update
             if count == max_updates:
                 return
@@ -160,6 +170,8 @@ def _looks(path: Path) -> tuple[tuple[str, int, int], ...]:
 
 # ---------------------------------------------------------------------- acting on the outside
 
+_SIGNALS = ("USR1", "TERM")
+
 
 @dataclass(frozen=True)
 class _Process:
@@ -167,9 +179,10 @@ class _Process:
 
     pid: int
     born: str
+    name: str
 
     @classmethod
-    def find(cls, pid: int) -> _Process:
+    def find(cls, pid: int, name: str) -> _Process:
         """The running process; an error where there is none, or none that may be signalled."""
         if pid <= 1 or pid == os.getpid():
             raise BadData(f"process {pid} cannot be the trainer; its process number was needed")
@@ -179,16 +192,18 @@ class _Process:
             raise BadData(f"there is no process {pid}") from None
         except PermissionError:
             raise BadData(f"process {pid} is not yours to signal") from None
-        return cls(pid, _born(pid))
+        return cls(pid, _born(pid), name)
 
-    def signal(self) -> None:
-        """Sends SIGUSR1, unless the process has ended or another one has got its number."""
+    def signal(self) -> str:
+        """Sends the signal, unless the process has ended or another one has got its number."""
+        gone = f"process {self.pid} has already ended, no signal was sent"
         if _born(self.pid) != self.born:
-            return
+            return gone
         try:
-            os.kill(self.pid, signal.SIGUSR1)
+            os.kill(self.pid, getattr(signal, f"SIG{self.name}"))
         except OSError:
-            return
+            return gone
+        return f"SIG{self.name} sent to process {self.pid}"
 
 
 def _born(pid: int) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qdlaws import settling as module
+from qdlaws.rows import InForce
 from qdlaws.settling import scatter_of, settling
 from qdlaws.steer import Limits, steer, steer_by_plant
 
@@ -112,17 +113,44 @@ def test_missing_ratios_are_carried_and_no_reading_says_nothing():
     assert np.isnan(settling(step, np.full(30, np.nan), u, GAIN).settled)
 
 
+def test_a_run_that_a_weaker_kl_has_slowed_is_not_taken_for_settled():
+    """τ ∝ 1/KL: after the KL is divided by 20 the level hardly moves, but has far to go."""
+    n, lag = 40, 1.5
+    kl = np.where(np.arange(n) < 12, 1.0, 0.05)
+    kl[2:6] *= 0.8
+    u, x, y = -np.log(kl), 0.9, []
+    rng = np.random.default_rng(0)
+    for k in range(n):
+        x += -np.expm1(-kl[k] / lag) * (0.8 - GAIN * u[k] - x)
+        y.append(x + 0.002 * rng.standard_normal())
+    given = (10.0 * np.arange(n), np.array(y), u, GAIN, np.full(n, 0.002))
+    true = 0.8 - GAIN * u[-1]
+    told, untold = settling(*given, kl), settling(*given)
+    assert x - true > 0.03
+    assert abs(told.settled - true) < 0.5 * abs(untold.settled - true)
+    assert told.lag > 5 * lag
+
+
 # ── the step that follows ─────────────────────────────────────────────────────────────────────
+
+
+def knobs(u, now=None):
+    """Ratios carried by the reward scale alone."""
+    return InForce(u, np.ones(len(u)), u[-1] if now is None else now)
+
+
+def held(n):
+    return knobs(np.zeros(n))
 
 
 def test_it_loosens_above_the_target_tightens_below_and_keeps_to_its_limits():
     step, se = 10.0 * np.arange(30), np.full(30, 0.004)
     wobble = 0.004 * np.sin(2.0 * np.arange(30))
-    above = steer_by_plant(step, 0.8 + wobble, np.zeros(30), 0.65, GAIN, se)
-    below = steer_by_plant(step, 0.6 + wobble, np.zeros(30), 0.65, GAIN, se)
+    above = steer_by_plant(step, 0.8 + wobble, held(30), 0.65, GAIN, se)
+    below = steer_by_plant(step, 0.6 + wobble, held(30), 0.65, GAIN, se)
     assert above.du == pytest.approx(Limits().up)
     assert -Limits().down <= below.du < -0.2
-    near = steer_by_plant(step, above.target + wobble, np.zeros(30), 0.65, GAIN, se)
+    near = steer_by_plant(step, above.target + wobble, held(30), 0.65, GAIN, se)
     assert abs(near.du) < 0.03
 
 
@@ -130,20 +158,20 @@ def test_a_missing_reading_never_loosens_and_few_readings_wait():
     step, se = 10.0 * np.arange(30), np.full(30, 0.004)
     y = 0.8 + 0.004 * np.sin(2.0 * np.arange(30))
     y[-1] = np.nan
-    assert steer_by_plant(step, y, np.zeros(30), 0.65, GAIN, se).du == 0
+    assert steer_by_plant(step, y, held(30), 0.65, GAIN, se).du == 0
     low = y - 0.3
-    assert steer_by_plant(step, low, np.zeros(30), 0.65, GAIN, se).du < 0
-    assert np.isnan(steer_by_plant(step[:2], y[:2], np.zeros(2), 0.65, GAIN, se[:2]).du)
-    assert steer_by_plant(step[:2], low[:2], np.zeros(2), 0.65, GAIN, se[:2]).du < 0
+    assert steer_by_plant(step, low, held(30), 0.65, GAIN, se).du < 0
+    assert np.isnan(steer_by_plant(step[:2], y[:2], held(2), 0.65, GAIN, se[:2]).du)
+    assert steer_by_plant(step[:2], low[:2], held(2), 0.65, GAIN, se[:2]).du < 0
 
 
 def test_the_knobs_of_this_moment_count_and_without_ratios_the_line_answers():
     step, y, u, _ = known_plant(40, 2.0)
     floor = y[-1] - 0.1
-    as_is = steer_by_plant(step, y, u, floor, GAIN)
-    eased = steer_by_plant(step, y, u, floor, GAIN, now=u[-1] + 2)
+    as_is = steer_by_plant(step, y, knobs(u), floor, GAIN)
+    eased = steer_by_plant(step, y, knobs(u, u[-1] + 2), floor, GAIN)
     assert eased.du < 0 < as_is.du
-    unknown = steer_by_plant(step, y, np.full(40, np.nan), floor, GAIN)
+    unknown = steer_by_plant(step, y, knobs(np.full(40, np.nan)), floor, GAIN)
     assert unknown == steer(step, y, floor, GAIN)
 
 
@@ -152,6 +180,6 @@ def test_a_fall_through_the_floor_is_caught_by_the_line():
     step = 10.0 * np.arange(46)
     y = np.concatenate([np.full(40, 0.70), 0.70 - 0.02 * np.arange(1, 7)])
     y += 0.002 * np.sin(2.0 * np.arange(46))
-    turned = [steer_by_plant(step[:n], y[:n], np.zeros(n), 0.65, GAIN).du for n in (43, 44, 46)]
+    turned = [steer_by_plant(step[:n], y[:n], held(n), 0.65, GAIN).du for n in (43, 44, 46)]
     assert min(turned) < -0.2
     assert turned[-1] < 0

@@ -201,3 +201,38 @@ def test_the_command_writes_a_report(tmp_path):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) == {"report": str(out)}
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_price_that_is_met_tells_nobody_to_stop(tmp_path, monkeypatch):
+    """It rests on a posterior, not on a test that may be looked at after every step."""
+    import qdlaws.advise as module
+
+    log, stop = grown(tmp_path / "metrics.jsonl", 60), tmp_path / "STOP"
+    met = ("stop", 0.99, ["the operating point is passed"])
+    monkeypatch.setattr(module, "_price_met", lambda *given: met)
+    (update,) = watch(log, Goal(), stop_file=stop, max_updates=1)
+    assert update.advice.action == "stop"
+    assert not update.advice.anytime
+    assert not stop.exists()
+
+
+def test_the_update_says_whom_it_told(tmp_path):
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
+        "print('ready', flush=True)\ntime.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        log = grown(tmp_path / "metrics.jsonl", len(LINES))
+        (update,) = watch(log, FLOOR, signal_pid=process.pid, signal_name="TERM", max_updates=1)
+        assert update.advice.anytime
+        assert process.wait(10) == 5
+        assert str(update).endswith(f"[SIGTERM sent to process {process.pid}]")
+        assert update.to_dict()["told"] == f"SIGTERM sent to process {process.pid}"
+    finally:
+        process.kill()
+        process.wait()
+    with pytest.raises(BadData, match="USR1, TERM"):
+        watch(log, FLOOR, signal_pid=os.getppid(), signal_name="KILL")

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from qdlaws.errors import BadData, MissingColumn
+from qdlaws.rows import column_of
 from qdlaws.runlog import RunLog
 from trainer.controllers.decision import Controller, Decision
 from trainer.controllers.dial import Dial
@@ -62,19 +63,19 @@ def kl_target(
 
 
 def entropy_target(dial: Dial, target: float, *, rate: float = 0.5) -> Controller:
-    """Dual ascent on the measured entropy H: log strength += rate·(target − H)/|target|.
+    """Dual ascent on the measured entropy H in nats: log strength += rate·(target − H).
 
     The temperature's own gradient in soft actor-critic (Haarnoja et al. 2018, with log α as there).
     """
-    if not isfinite(target) or target == 0:
-        raise BadData(f"entropy_target: target={target!r}, nats other than 0 were needed")
+    if not isfinite(target):
+        raise BadData(f"entropy_target: target={target!r}, a number of nats was needed")
     _positive("entropy_target: rate", rate)
 
     def decide(log: RunLog, knobs: Knobs) -> Decision:
         now = float(log.column("entropy")[-1])
         if not isfinite(now):
             return _held(dial, knobs, "the last entropy is missing", target=target, level=now)
-        du = float(np.clip(-rate * (target - now) / abs(target), -DOWN, UP))
+        du = float(np.clip(-rate * (target - now), -DOWN, UP))
         words = f"entropy is {now:.3g}, the target {target:g}"
         return _turned(dial, knobs, du, words, target=target, level=now)
 
@@ -121,13 +122,8 @@ def _decision(dial: Dial, before: Knobs, after: Knobs, words: str, **figures: fl
     action: Literal["continue", "tighten", "loosen"] = "continue"
     if du != 0:
         action = "loosen" if du > 0 else "tighten"
-    turn = _said(dial, before, after)
+    turn = dial.words(before, after)
     return Decision(after, action, (words, *turn), {"u": dial.ratio(after), "du": du} | figures)
-
-
-def _said(dial: Dial, before: Knobs, after: Knobs) -> tuple[str, ...]:
-    old, new = getattr(before, dial.turn), getattr(after, dial.turn)
-    return () if old == new else (f"{dial.turn} {old:.4g} → {new:.4g}",)
 
 
 def _held(dial: Dial, knobs: Knobs, why: str, **figures: float) -> Decision:
@@ -136,9 +132,9 @@ def _held(dial: Dial, knobs: Knobs, why: str, **figures: float) -> Decision:
 
 
 def _last_extra(log: RunLog, name: str) -> float:
-    for known in (name, f"eval/{name}"):
-        if known in log.extra:
-            return float(log.extra[known].iloc[-1])
+    values = column_of(log, name)
+    if values is not None:
+        return float(values[-1])
     have = ", ".join(map(str, log.extra.columns)) or "none"
     raise MissingColumn(f"kl_target needs a column kl in the evaluations; found {have}")
 

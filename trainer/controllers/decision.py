@@ -9,21 +9,21 @@ before each evaluation, so a run resumed from its log, or a saved log replayed, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from qdlaws.errors import BadData
 from qdlaws.plain import plain
+from qdlaws.rows import column_of, log_of
 from qdlaws.runlog import RunLog
+from qdlaws.turning import Action
 from trainer.controllers.dial import KNOB_COLUMNS
 from trainer.knobs import Knobs
 
 __all__ = ["Controller", "Decision", "knobs_in", "log_of", "replay", "steered"]
-
-Action = Literal["continue", "wait", "tighten", "loosen"]
 
 
 @dataclass(frozen=True)
@@ -57,29 +57,12 @@ def steered(controller: Controller) -> Callable[[RunLog, Knobs], Knobs]:
     return lambda log, knobs: controller(log, knobs).knobs
 
 
-def log_of(rows: Iterable[Mapping[str, Any]]) -> RunLog:
-    """The log that controllers read, from the lines of ``metrics.jsonl`` (evaluations only)."""
-    kept = [
-        {name: value for name, value in row.items() if name != "phase"}
-        for row in rows
-        if row.get("phase", "eval") == "eval"
-    ]
-    kinds = {
-        name.removesuffix("_kind"): value
-        for row in kept
-        for name, value in row.items()
-        if name.endswith("_kind") and isinstance(value, str)
-    }
-    numbers = [{k: _number(v) for k, v in row.items() if _is_number(v)} for row in kept]
-    return RunLog.from_records(numbers, kinds=kinds, tool="qdtrain", duplicates="last")
-
-
 def knobs_in(log: RunLog, row: int, otherwise: Knobs) -> Knobs:
     """The knobs in force at a row; a field that the log lacks is taken from ``otherwise``."""
     found = {}
     for field_name, column in KNOB_COLUMNS.items():
-        known = next((c for c in (column, f"eval/{column}") if c in log.extra), None)
-        value = math.nan if known is None else float(log.extra[known].iloc[row])
+        known = column_of(log, column)
+        value = math.nan if known is None else float(known[row])
         found[field_name] = value if math.isfinite(value) else getattr(otherwise, field_name)
     return Knobs(**found)
 
@@ -92,11 +75,3 @@ def replay(controller: Controller, log: RunLog, start: Knobs) -> list[Decision]:
     return [
         controller(log.take(rows <= row), knobs_in(log, int(row), start)) for row in rows.tolist()
     ]
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from math import exp, isfinite, log
-from typing import Any, Literal, Protocol, get_args
-
-import numpy as np
-import numpy.typing as npt
+from typing import Literal, Protocol, get_args
 
 from qdlaws.errors import BadData
+from qdlaws.rows import InForce, in_force
 from qdlaws.runlog import RunLog
 from trainer.knobs import Knobs
 
 __all__ = ["KNOB_COLUMNS", "Dial", "Recipe", "Turn", "knob_columns", "make_dial", "refusal"]
 
-Array = npt.NDArray[np.float64]
 Turn = Literal["kl", "reward_scale", "entropy"]
 
 KNOB_COLUMNS = {"kl": "kl_coef", "reward_scale": "reward_scale", "entropy": "entropy_coef"}
@@ -79,15 +76,15 @@ class Dial:
         """The knobs after a step of u; nothing moves for 0 or NaN."""
         return self.at(self.ratio(knobs) + du, knobs) if isfinite(du) and du != 0 else knobs
 
-    def history(self, log: RunLog) -> Array:
-        """u in force at each row of a log, NaN where it does not say."""
-        scale, strength = (
-            _column(log, KNOB_COLUMNS[field], getattr(self.start, field))
-            for field in ("reward_scale", self.against)
-        )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            u = np.log(scale / strength)
-        return np.where(np.isfinite(u), u, np.nan)
+    def words(self, before: Knobs, after: Knobs) -> tuple[str, ...]:
+        """What was turned, as a reason; nothing where nothing was."""
+        old, new = getattr(before, self.turn), getattr(after, self.turn)
+        return () if old == new else (f"{self.turn} {old:.4g} → {new:.4g}",)
+
+    def in_force(self, log: RunLog, now: Knobs) -> InForce:
+        """The knobs of the log's rows, and those of this moment."""
+        given, name = (self.start.reward_scale, getattr(self.start, self.against)), self.against
+        return in_force(log, *given, name=KNOB_COLUMNS[name], now=self.ratio(now))
 
 
 def make_dial(recipe: Recipe, start: Knobs, turn: Turn | None = None) -> Dial:
@@ -135,11 +132,3 @@ def refusal(recipe: Recipe, knob: str) -> str | None:
     if recipe.plant is None:
         return f"no knob of {recipe.name} moves the state it settles in; add a KL, as in rloo"
     return None
-
-
-def _column(log: RunLog, name: str, default: float) -> Any:
-    """An extra column, by its own name or as the readers call it; a constant where it is absent."""
-    for known in (name, f"eval/{name}"):
-        if known in log.extra:
-            return log.extra[known].to_numpy(float)
-    return np.full(len(log), default)

@@ -55,18 +55,17 @@ def stop_when_advised(goal: Goal | None = None, *, alpha: float = 0.05) -> Stopp
     The call takes the log and the steps whose checkpoints exist (None: every evaluation's). A run
     under a controller should be given a goal of gain (``min_gain_per_step``), of enough quality, or
     none: a floor is what the controller holds, and it stops the run only once it is surely broken
-    and not being regained.
+    and not being regained. A price that is met does not stop: that rests on the law's posterior,
+    which is no statement for every peek.
     """
     goal = goal or Goal()
 
     def decide(log: RunLog, checkpoints: npt.ArrayLike | None = None) -> Stop:
         advice = advise(log, goal, checkpoints=checkpoints, alpha=alpha)
-        return Stop(
-            advice.action == "stop",
-            advice.checkpoint,
-            advice.step,
-            advice.confidence if advice.action == "stop" else None,
-            advice.reasons,
-        )
+        reasons = advice.reasons
+        if advice.action == "stop" and not advice.anytime:
+            reasons = ("not stopped: this may not be asked at every step", *reasons)
+        sure = advice.confidence if advice.anytime else None
+        return Stop(advice.anytime, advice.checkpoint, advice.step, sure, reasons)
 
     return decide

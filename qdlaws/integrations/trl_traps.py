@@ -1,0 +1,135 @@
+"""What has to be known of a TRL trainer before it is advised or steered.
+
+``beta`` is read from the trainer at every loss, so it can be turned live; whether that steers
+anything depends on how rewards are normalised, which KL gradient is taken, and whether a reference
+model was made at all. Found out from the trainer's attributes before the first step; no import.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["Traps", "traps"]
+
+Mode = Literal["advise", "stop", "steer"]
+Turned = Literal["beta", "reward_scale"]
+SURROGATES = ("grpo", "bnpo", "dr_grpo", "dapo")
+
+
+@dataclass(frozen=True)
+class Traps:
+    """Reasons not to begin, and things to know; each says what to change."""
+
+    fatal: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def traps(trainer: Any, mode: Mode, turn: Turned) -> Traps:
+    """What stands in the way of this mode on this trainer."""
+    if not hasattr(trainer, "beta") or _samples_of(trainer) is None:
+        name = type(trainer).__name__
+        return Traps((f"{name} is no GRPOTrainer or RLOOTrainer of TRL 0.22 or later",))
+    fatal: list[str] = []
+    warnings: list[str] = []
+    if not trainer.beta > 0:
+        words = (
+            f"beta is {trainer.beta:g}, so no reference model was made, no KL is logged, and "
+            "raising it later crashes; set beta to a small positive number, such as 1e-3"
+        )
+        (fatal if mode == "steer" else warnings).append(words)
+    if mode == "steer":
+        found = (trap(trainer, turn) for trap in _STEERING)
+        fatal += [reason for reason in found if reason is not None]
+        warnings += _unsure(trainer)
+    return Traps(tuple(fatal), tuple(warnings))
+
+
+def _samples_of(trainer: Any) -> Any:
+    """The completions of the last generation, as TRL keeps them."""
+    return getattr(trainer, "_logs", None) or getattr(trainer, "_textual_logs", None)
+
+
+def _is_grpo(trainer: Any) -> bool:
+    return hasattr(trainer, "scale_rewards")
+
+
+def _normalised(trainer: Any) -> str | None:
+    """How GRPO divides the reward, and not the KL, by a spread of its own; None where not."""
+    if not _is_grpo(trainer):
+        return None
+    if getattr(trainer, "multi_objective_aggregation", "") == "normalize_then_sum":
+        return "multi_objective_aggregation='normalize_then_sum'"
+    how = str(trainer.scale_rewards).lower()
+    how = {"true": "group", "false": "none"}.get(how, how)
+    return None if how == "none" else f"scale_rewards={how!r}"
+
+
+def _folded(trainer: Any, turn: Turned) -> str | None:
+    """ρ·k3 in the loss has the gradient of the reverse KL; against a normalised reward it folds."""
+    how = _normalised(trainer)
+    if how is None or not getattr(trainer.args, "use_bias_correction_kl", False):
+        return None
+    return (
+        f"use_bias_correction_kl=True makes the KL gradient that of the reverse KL, and with {how} "
+        "the settled state is folded: a collapse does not come back when beta is raised; set "
+        "use_bias_correction_kl=False, or scale_rewards='none'"
+    )
+
+
+def _dead_scale(trainer: Any, turn: Turned) -> str | None:
+    how = _normalised(trainer)
+    if turn != "reward_scale" or how is None:
+        return None
+    return (
+        f"{how} divides a reward scale out again, so turning it does nothing; turn='beta', or set "
+        "scale_rewards='none'"
+    )
+
+
+def _clipped_scale(trainer: Any, turn: Turned) -> str | None:
+    if turn != "reward_scale" or not getattr(trainer, "reward_clip_range", None):
+        return None
+    return "reward_clip_range clips the scaled reward; turn='beta', or set it to None"
+
+
+def _captured_beta(trainer: Any, turn: Turned) -> str | None:
+    fused = hasattr(trainer, "liger_grpo_loss") or getattr(trainer.args, "use_liger_loss", False)
+    if turn != "beta" or not fused:
+        return None
+    return "the fused Liger loss has taken beta when it was made; set use_liger_loss=False"
+
+
+def _moving_reference(trainer: Any, turn: Turned) -> str | None:
+    if not getattr(trainer.args, "sync_ref_model", False):
+        return None
+    return (
+        "sync_ref_model=True moves the reference, so no beta belongs to a diversity any more; set "
+        "sync_ref_model=False"
+    )
+
+
+def _second_controller(trainer: Any, turn: Turned) -> str | None:
+    if not getattr(trainer, "use_adaptive_entropy", False):
+        return None
+    return (
+        "use_adaptive_entropy=True is a controller of its own, and two of them on one run chase "
+        "each other; set it to False, or use mode='advise'"
+    )
+
+
+_STEERING = (
+    _folded,
+    _dead_scale,
+    _clipped_scale,
+    _captured_beta,
+    _moving_reference,
+    _second_controller,
+)
+
+
+def _unsure(trainer: Any) -> list[str]:
+    loss = getattr(trainer, "loss_type", None)
+    if loss is None or loss in SURROGATES:
+        return []
+    return [f"how a settled run answers beta under loss_type={loss!r} has not been worked out"]

@@ -1,0 +1,314 @@
+"""LawCallback inside the real TRL, on a tiny model: what it logs, turns, stops and refuses."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("trl")
+pytest.importorskip("datasets")
+
+import torch
+from datasets import Dataset
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+from qdlaws import BadData, Goal, read
+from qdlaws.integrations.trl import LawCallback
+from qdlaws.integrations.trl_traps import traps
+from qdlaws.measure import Estimate
+
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
+
+WORDS = ["<pad>", "<eos>", *"abcdefgh"]
+STEER = {"beta": 0.05, "use_bias_correction_kl": False}
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    """A Llama of 10 words and 6,000 parameters with its tokenizer."""
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<pad>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<pad>"
+    )
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(WORDS),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=1,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return str(folder)
+
+
+def share_of_a(completions, **kwargs):
+    return [text.split().count("a") / max(len(text.split()), 1) for text in completions]
+
+
+def make(model_folder, out, kind="grpo", steps=8, **options):
+    trainer, config = {
+        "grpo": (GRPOTrainer, GRPOConfig),
+        "rloo": (RLOOTrainer, RLOOConfig),
+    }[kind]
+    args = config(
+        output_dir=str(out),
+        per_device_train_batch_size=16,
+        num_generations=8,
+        max_completion_length=6,
+        max_steps=steps,
+        learning_rate=1e-3,
+        logging_steps=options.pop("logging_steps", 1),
+        report_to="none",
+        use_cpu=True,
+        save_strategy=options.pop("save_strategy", "no"),
+        disable_tqdm=True,
+        seed=1,
+        **options,
+    )
+    prompts = Dataset.from_dict({"prompt": ["a b", "c d", "e f", "g h"] * 16})
+    return trainer(model=model_folder, args=args, train_dataset=prompts, reward_funcs=share_of_a)
+
+
+def lines(out, name):
+    return [json.loads(line) for line in (out / "qdlaws" / name).read_text().splitlines()]
+
+
+# ── what it logs ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_rows_hold_what_trl_itself_measured(model_folder, tmp_path):
+    trainer = LawCallback(every=2).attach(make(model_folder, tmp_path, beta=0.05))
+    trainer.train()
+    rows, history = lines(tmp_path, "metrics.jsonl"), trainer.state.log_history
+    assert [row["step"] for row in rows] == [2, 4, 6, 8]
+    for row in rows:
+        pair = [h for h in history if h["step"] in (row["step"] - 1, row["step"]) and "kl" in h]
+        assert row["quality"] == pytest.approx(np.mean([h["reward"] for h in pair]), abs=1e-6)
+        assert row["entropy"] == pytest.approx(np.mean([h["entropy"] for h in pair]), abs=1e-6)
+        assert row["kl"] == pytest.approx(np.mean([h["kl"] for h in pair]), abs=1e-6)
+        assert 0 < row["diversity"] < 1
+        assert row["n_samples"] == 32
+        assert (row["kl_coef"], row["reward_scale"]) == (0.05, 1.0)
+    log = read(tmp_path / "qdlaws" / "metrics.jsonl", series="eval")
+    assert log.columns == ("quality", "diversity", "entropy")
+    assert log.kinds["entropy"] == "token_entropy"
+    shown = [h["qdlaws/diversity"] for h in history if "qdlaws/diversity" in h]
+    assert shown == pytest.approx([row["diversity"] for row in rows])
+    advice = lines(tmp_path, "advice.jsonl")
+    assert [a["step"] for a in advice] == [2, 4, 6, 8]
+    assert not any(a["stopped"] for a in advice)
+    assert trainer.beta == 0.05
+
+
+@pytest.mark.parametrize(
+    ("measure", "value", "se"),
+    [
+        (lambda texts, prompts: 0.25, 0.25, None),
+        (lambda texts, prompts: Estimate(0.5, 0.1, len(texts), "mine"), 0.5, 0.1 / np.sqrt(2)),
+    ],
+)
+def test_a_measure_of_the_users_own(model_folder, tmp_path, measure, value, se):
+    seen = []
+
+    def own(texts, prompts):
+        seen.append((len(texts), len(prompts), type(texts[0])))
+        return measure(texts, prompts)
+
+    LawCallback(every=2, diversity=own).attach(make(model_folder, tmp_path, steps=2)).train()
+    (row,) = lines(tmp_path, "metrics.jsonl")
+    assert row["diversity"] == value
+    # two numbers without errors have their own spread, which here is none
+    assert row["diversity_se"] == pytest.approx(0.0 if se is None else se)
+    assert seen == [(16, 16, str)] * 2
+
+
+# ── what it does ──────────────────────────────────────────────────────────────────────────────
+
+
+def falling(levels):
+    """A measure that returns one level a call, as a run would have it."""
+    left = iter(levels)
+    return lambda texts, prompts: Estimate(next(left), 0.004, 100, "given")
+
+
+@pytest.mark.parametrize("kind", ["grpo", "rloo"])
+def test_it_raises_beta_where_the_floor_is_near(model_folder, tmp_path, kind):
+    options = STEER if kind == "grpo" else {"beta": 0.05}
+    trainer = make(model_folder, tmp_path, kind, **options)
+    levels = [0.70, 0.68, 0.66, 0.64, 0.62, 0.60, 0.58, 0.56]
+    goal = Goal(min_diversity=0.65)
+    LawCallback(goal, mode="steer", every=1, diversity=falling(levels)).attach(trainer).train()
+    rows, advice = lines(tmp_path, "metrics.jsonl"), lines(tmp_path, "advice.jsonl")
+    betas = [row["kl_coef"] for row in rows]
+    assert betas[0] == 0.05
+    assert all(a <= b for a, b in pairwise(betas))
+    assert trainer.beta > 0.1
+    assert trainer.beta == pytest.approx(advice[-1]["turn"]["knobs"]["kl_coef"])
+    # the knobs in force at a row are those of the decision before it
+    for before, row in zip(advice, rows[1:], strict=False):
+        assert row["kl_coef"] == pytest.approx(before["turn"]["knobs"]["kl_coef"])
+    assert advice[-1]["turn"]["reasons"]
+
+
+def test_it_lowers_beta_where_there_is_diversity_to_spend_and_trl_trains_with_it(
+    model_folder, tmp_path
+):
+    trainer = make(model_folder, tmp_path, **STEER)
+    goal = Goal(min_diversity=0.3)
+    LawCallback(goal, mode="steer", every=1, diversity=falling([0.8] * 8)).attach(trainer).train()
+    assert trainer.beta < 0.03
+    assert trainer.args.beta == 0.05
+    assert all("kl" in h for h in trainer.state.log_history if "reward" in h)
+
+
+def test_the_reward_scale_can_carry_the_ratio(model_folder, tmp_path):
+    trainer = make(model_folder, tmp_path, scale_rewards="none", **STEER)
+    callback = LawCallback(
+        Goal(min_diversity=0.3),
+        mode="steer",
+        every=1,
+        turn="reward_scale",
+        diversity=falling([0.8] * 8),
+    )
+    callback.attach(trainer).train()
+    rows = lines(tmp_path, "metrics.jsonl")
+    assert trainer.beta == 0.05
+    assert float(trainer.reward_weights[0]) > 1.3
+    assert rows[-1]["reward_scale"] > rows[0]["reward_scale"] == 1.0
+    assert all(row["quality"] <= 1 for row in rows)  # the raw reward, not the scaled one
+
+
+def test_stop_ends_the_run_when_advised_and_advise_does_not(model_folder, tmp_path):
+    goal = Goal(min_diversity=0.65)
+    levels = [0.6 + 0.002 * (-1) ** k for k in range(40)]
+    for mode in ("stop", "advise"):
+        trainer = make(model_folder, tmp_path / mode, steps=30)
+        callback = LawCallback(goal, mode=mode, every=1, diversity=falling(levels))
+        callback.attach(trainer).train()
+        advice = lines(tmp_path / mode, "advice.jsonl")
+        ended = trainer.state.global_step
+        assert (ended < 30) is (mode == "stop")
+        assert "stop" in {a["action"] for a in advice}
+        assert advice[-1]["stopped"] is (mode == "stop")
+    assert callback.advice.action == "stop"
+
+
+def test_a_resumed_run_goes_on_with_the_same_knobs(model_folder, tmp_path):
+    goal, levels = Goal(min_diversity=0.65), [0.70 - 0.01 * k for k in range(12)]
+
+    def go(out, steps, given, **resume):
+        trainer = make(model_folder, out, steps=steps, save_strategy="steps", save_steps=3, **STEER)
+        measure = falling(given)
+        LawCallback(goal, mode="steer", every=1, diversity=measure).attach(trainer)
+        trainer.train(**resume)
+        return [row["kl_coef"] for row in lines(out, "metrics.jsonl")], trainer.beta
+
+    whole = go(tmp_path / "whole", 9, levels)
+    go(tmp_path / "cut", 8, levels)  # saved at 6; rows 7 and 8 are lost with the process
+    again = go(
+        tmp_path / "cut", 9, levels[6:], resume_from_checkpoint=str(tmp_path / "cut/checkpoint-6")
+    )
+    assert again == whole
+    assert len(set(whole[0])) > 3
+
+
+# ── what it refuses ───────────────────────────────────────────────────────────────────────────
+
+FLOOR = Goal(min_diversity=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"beta": 0.0}, "small positive number"),
+        ({"beta": 0.05}, "folded"),
+        ({"beta": 0.05, "scale_rewards": "batch"}, "folded"),
+        ({**STEER, "use_adaptive_entropy": True}, "two of them"),
+        ({**STEER, "sync_ref_model": True}, "moves the reference"),
+    ],
+)
+def test_traps_are_met_before_training(model_folder, tmp_path, options, words):
+    trainer = make(model_folder, tmp_path, **options)
+    with pytest.raises(BadData, match=words) as caught:
+        LawCallback(FLOOR, mode="steer").attach(trainer)
+    assert "\n" not in str(caught.value)
+    # and where the trainer was changed after it was attached, before the first step
+    callback = LawCallback(FLOOR, mode="steer")
+    callback.trainer = trainer
+    trainer.add_callback(callback)
+    with pytest.raises(BadData, match=words):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
+def test_a_dead_reward_scale_is_refused(model_folder, tmp_path):
+    trainer = make(model_folder, tmp_path, **STEER)
+    with pytest.raises(BadData, match="divides a reward scale out"):
+        LawCallback(FLOOR, mode="steer", turn="reward_scale").attach(trainer)
+
+
+def test_advice_needs_no_kl_and_says_what_it_lacks(model_folder, tmp_path, caplog):
+    trainer = LawCallback(FLOOR, every=2).attach(make(model_folder, tmp_path, steps=2, beta=0.0))
+    trainer.train()
+    assert "no KL is logged" in caplog.text
+    assert lines(tmp_path, "metrics.jsonl")[0]["kl"] is None
+
+
+def test_without_its_trainer_it_says_how(model_folder, tmp_path):
+    trainer = make(model_folder, tmp_path)
+    trainer.add_callback(LawCallback())
+    with pytest.raises(BadData, match=r"callback\.attach\(trainer\)"):
+        trainer.train()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "watch"}, "advise, stop, steer"),
+        ({"turn": "kl"}, "beta, reward_scale"),
+        ({"diversity": "words"}, "'text', 'molecules' or a function"),
+        ({"every": 0}, "above 0"),
+        ({"mode": "steer"}, "min_diversity"),
+        ({"goal": FLOOR, "mode": "steer", "gain": -1.0}, "above 0"),
+    ],
+)
+def test_bad_options(options, words):
+    with pytest.raises(BadData, match=words):
+        LawCallback(**options)
+
+
+def test_another_trainer_is_named():
+    found = traps(SimpleNamespace(beta=0.1), "advise", "beta").fatal
+    assert "SimpleNamespace is no GRPOTrainer" in found[0]
+
+
+# ── by algebra ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_corrected_kl_has_the_gradient_of_the_reverse_kl():
+    """Why use_bias_correction_kl folds: E[∇(ρ·k3)] = ∇KL(π‖π_ref), exactly, on policy."""
+    rng = torch.Generator().manual_seed(0)
+    z = torch.randn(7, generator=rng, dtype=torch.float64, requires_grad=True)
+    ref = torch.randn(7, generator=rng, dtype=torch.float64).log_softmax(-1)
+    logp = z.log_softmax(-1)
+    behaviour = logp.detach()
+    k3 = (ref - logp).exp() - (ref - logp) - 1
+    for corrected, same in ((True, True), (False, False)):
+        term = k3 * (logp - behaviour).exp() if corrected else k3
+        (found,) = torch.autograd.grad((behaviour.exp() * term).sum(), z, retain_graph=True)
+        (exact,) = torch.autograd.grad((logp.exp() * (logp - ref)).sum(), z, retain_graph=True)
+        assert torch.allclose(found, exact, atol=1e-12) is same
