@@ -10,7 +10,15 @@ from qdlaws.errors import BadData
 
 __all__ = ["PRIORS", "prior_path"]
 
-PRIORS = ("molecules-60k", "molecules-250k", "molecules-1m", "arithmetic", "sql", "stories")
+PRIORS = (
+    "molecules-60k",
+    "molecules-250k",
+    "molecules-1m",
+    "arithmetic",
+    "sql",
+    "stories",
+    "bandit",
+)
 
 
 def prior_path(name: str) -> Path:

@@ -29,7 +29,10 @@ def make_task(name: str, **options: Any) -> Task:
     """The task of that name, or the one that ``package.module:function`` makes."""
     make = _maker(name)
     _check(name, make, options)
-    task: Task = make(**options)
+    try:
+        task: Task = make(**options)
+    except ModuleNotFoundError as error:  # such as rdkit, which a GPU image may not have
+        raise QdlawsError(f"task {name} needs a package that is not there: {error}") from error
     return task
 
 
