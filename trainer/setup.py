@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,10 @@ def _sampler(config: Config) -> Sampler:
             f"train.sampler = {name!r}{nearest(name, SAMPLERS)}: {', '.join(SAMPLERS)} or "
             "'package.module:function' was needed"
         )
+    if config.train.graphs:
+        if name != "engine":
+            raise BadData(f"train.graphs is of the engine, and train.sampler is {name}")
+        return partial(sample, graphs=True)
     return SAMPLERS.get(name) or find_object(name, "sampler")
 
 
