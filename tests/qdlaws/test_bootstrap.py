@@ -36,7 +36,7 @@ def test_refit_is_what_curve_fit_finds(kappa: float) -> None:
 
     for i, y in enumerate(series):
         (p, q, k), _ = curve_fit(model, u, y, p0=(1.0, -1.0, kappa), jac=gradient, **TIGHT)
-        # curve_fit stops where RSS is flat to rounding; 40 digits have ours within 5e-11 of the truth
+        # curve_fit stops where RSS is flat to rounding; 40 digits have ours within 5e-11
         assert found.law.kappa[i] == pytest.approx(k, abs=3e-8 * max(1, abs(k)))
         assert found.law.p[i] == pytest.approx(p, abs=1e-9)
         assert found.law.q[i] == pytest.approx(q, abs=1e-8)
