@@ -4,7 +4,7 @@
 # # Training a policy, and rewards and tasks of one's own
 #
 # `trainer` fine-tunes a language model by RL; a run is a folder that `qdlaws` reads. Everything here
-# is one command in a terminal, too: `qdtrain run demo --out runs/first --set steps=40`.
+# is one command in a terminal, too: `qdtrain run demo --out runs/first --set steps=30`.
 #
 # A small chemical language model (60,000 weights, made by `qdtrain pretrain`) is to write molecules
 # with a high drug-likeness, QED. The bundled priors are for demonstration, not drug-like chemistry.
@@ -18,8 +18,8 @@ from trainer.config import load_config
 from trainer.loop import train
 
 runs = Path(tempfile.mkdtemp())
-small = ["policy.model=molecules-60k", "train.samples=48", "train.threads=1", "eval.samples=200"]
-config = load_config("demo", [*small, "steps=40", "eval.every=4", "eval.final=200"])
+small = ["policy.model=molecules-60k", "train.samples=32", "train.threads=1", "eval.samples=150"]
+config = load_config("demo", [*small, "steps=30", "eval.every=3", "eval.final=150"])
 train(config, runs / "first")
 
 log = qd.read(runs / "first")
@@ -41,10 +41,10 @@ fits.plot();
 # %%
 from trainer.runs import branch
 
-branch(runs / "first", runs / "looser", step=20, settings=["recipe.kl=0.01"])
+branch(runs / "first", runs / "looser", step=15, settings=["recipe.kl=0.01"])
 other = qd.read(runs / "looser")
-print(f"at step 40: R {log.quality[-1]:.3f}, D {log.diversity[-1]:.3f}")
-print(f"with a weaker KL from step 20 on: R {other.quality[-1]:.3f}, D {other.diversity[-1]:.3f}")
+print(f"at step 30: R {log.quality[-1]:.3f}, D {log.diversity[-1]:.3f}")
+print(f"with a weaker KL from step 15 on: R {other.quality[-1]:.3f}, D {other.diversity[-1]:.3f}")
 
 # %% [markdown]
 # ## A reward of one's own

@@ -42,9 +42,12 @@ def execute(book: Any) -> Any:
 
     here = {"metadata": {"path": str(HERE)}}
     path = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
-    NotebookClient(book, timeout=120, resources=here, record_timing=False).execute(
+    NotebookClient(book, timeout=900, resources=here, record_timing=False).execute(
         env={**os.environ, "PYTHONPATH": path}
     )
+    for cell in book.cells:  # warnings of libraries name places of the machine at hand
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
     return book
 
 

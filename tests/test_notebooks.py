@@ -22,8 +22,8 @@ spec.loader.exec_module(build)
 SOURCES = build.sources()
 
 
-def test_all_four_are_there():
-    assert [source.stem[:2] for source in SOURCES] == ["1-", "2-", "3-", "4-"]
+def test_all_five_are_there():
+    assert [source.stem[:2] for source in SOURCES] == ["1-", "2-", "3-", "4-", "5-"]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
