@@ -94,7 +94,7 @@ def settling(
             drift = (CURVATURE * turned) ** 2 + 0.02**2 * passed
             cov[:, 2, 2] += gain**2 * drift
         if np.isfinite(y[k]):
-            variance, miss = np.maximum(cov[:, 0, 0], 0) + scatter**2, y[k] - mean[:, 0]
+            variance, miss = cov[:, 0, 0] + scatter**2, y[k] - mean[:, 0]
             score = MEMORY * score - 0.5 * (np.log(variance) + miss**2 / variance)
             pull = cov[:, :, 0] / variance[:, None]
             mean = mean + pull * miss[:, None]

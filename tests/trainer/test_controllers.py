@@ -245,7 +245,7 @@ SCALE, KL = {"turn": "reward_scale"}, {"turn": "kl"}
 )
 def test_the_floor_is_held_and_little_is_left_lying(plant, options, share):
     runs = [run(plant, law(**options), NEAR, seed=seed) for seed in range(3)]
-    assert all(trace.below(0.64) == 0 for trace in runs)
+    assert all(trace.below(0.635) == 0 for trace in runs)
     assert np.mean([trace.share(plant.curves, 0.65) for trace in runs]) > share
 
 
