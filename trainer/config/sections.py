@@ -35,6 +35,7 @@ class PolicyOptions:
     lora_alpha: int = 32
     gradient_checkpointing: bool = False
     trust_remote_code: bool = False
+    compile: bool = False
     shard: bool = False
     """Spread the weights over the processes (fully_shard) instead of copying them to each."""
 
@@ -52,8 +53,6 @@ class TrainOptions:
     limit: int = 64
     """Longest completion, in tokens."""
     temperature: float = 1.0
-    graphs: bool = False
-    """Record the decoding step of a small model on a GPU and replay it (CUDA graphs)."""
     sampler: str = "engine"
     """``engine``, ``generate`` (that of transformers), or a ``package.module:function`` of the type
     trainer.sampling.Sampler, such as one over vLLM."""
@@ -63,8 +62,9 @@ class TrainOptions:
     """Optimizer steps of a pass."""
     micro_rows: int | None = None
     """Most rows of a forward pass; None: as many as ``micro_tokens`` allows."""
-    micro_tokens: int = 16384
-    """Most tokens, padding included, of a forward pass."""
+    micro_tokens: int = 4096
+    """Most tokens, padding included, of a forward pass. Rows of like length go together, so that
+    few of them are padding; on a GPU with room, more is faster."""
     recompute: bool | None = None
     """Score the rollouts anew with the trainer before the first update; None: where sampler and
     trainer may differ, which is with a sampler of one's own, and in bfloat16 with several updates
