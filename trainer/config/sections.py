@@ -35,7 +35,6 @@ class PolicyOptions:
     lora_alpha: int = 32
     gradient_checkpointing: bool = False
     trust_remote_code: bool = False
-    compile: bool = False
     shard: bool = False
     """Spread the weights over the processes (fully_shard) instead of copying them to each."""
 
@@ -53,6 +52,8 @@ class TrainOptions:
     limit: int = 64
     """Longest completion, in tokens."""
     temperature: float = 1.0
+    graphs: bool = False
+    """Record the decoding step of a small model on a GPU and replay it (CUDA graphs)."""
     sampler: str = "engine"
     """``engine``, ``generate`` (that of transformers), or a ``package.module:function`` of the type
     trainer.sampling.Sampler, such as one over vLLM."""
