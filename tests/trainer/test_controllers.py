@@ -21,6 +21,7 @@ from trainer.controllers import (
     make_dial,
     never_stop,
     replay,
+    start_knobs,
     steered,
     stop_when_advised,
 )
@@ -321,12 +322,26 @@ def test_on_the_entropy_bonus_the_step_is_that_of_trl():
     controller = make_controller(
         "stepped_entropy", entropy_bonus(), start, Goal(min_entropy=0.2), step=0.005
     )
-    low = log_with([0.8], entropy=[0.1])
-    assert controller(low, start).knobs == Knobs(0.0, 1.0, pytest.approx(0.015))
-    assert controller(low, start).action == "tighten"
-    high = log_with([0.8], entropy=[0.3])
-    assert controller(high, start).knobs.entropy == pytest.approx(0.005)
-    assert controller(low, replace(start, entropy=1.0)).knobs.entropy == 1.0
+    seen = [0.1, 0.15, 0.3, 0.1]  # TRL: .015, .020, .015 (not applied above the target), .020
+    applied = [0.015, 0.020, 0.0, 0.020]
+    knobs = start
+    for n, (expected, action) in enumerate(
+        zip(applied, ("tighten", "tighten", "loosen", "tighten"), strict=True), 1
+    ):
+        decision = controller(log_with([0.8] * n, entropy=seen[:n]), knobs)
+        assert decision.knobs.entropy == pytest.approx(expected)
+        assert decision.action == action
+        knobs = decision.knobs
+    many = log_with([0.8] * 300, entropy=[0.1] * 300)
+    assert controller(many, knobs).knobs.entropy == 1.0
+
+
+def test_the_start_of_a_run_by_its_ratio():
+    assert start_knobs(rloo(), START, 40.0) == Knobs(0.1, pytest.approx(4.0))
+    assert start_knobs(grpo(), START, 40.0) == Knobs(pytest.approx(1 / 40), 1.0)
+    assert start_knobs(rloo(), START, 40.0, "kl").kl == pytest.approx(1 / 40)
+    with pytest.raises(BadData, match="above 0"):
+        start_knobs(rloo(), START, float("nan"))
 
 
 # ── stopping ──────────────────────────────────────────────────────────────────────────────────

@@ -20,7 +20,15 @@ from qdlaws.errors import BadData
 from qdlaws.goal import Goal
 from trainer.controllers.classic import entropy_target, fixed, kl_target, stepped_entropy
 from trainer.controllers.decision import Controller, Decision, knobs_in, log_of, replay, steered
-from trainer.controllers.dial import Dial, Recipe, Turn, knob_columns, make_dial, refusal
+from trainer.controllers.dial import (
+    Dial,
+    Recipe,
+    Turn,
+    knob_columns,
+    make_dial,
+    refusal,
+    start_knobs,
+)
 from trainer.controllers.lawful import law_guided
 from trainer.controllers.stopping import Stop, Stopper, never_stop, stop_when_advised
 from trainer.knobs import Knobs
@@ -45,6 +53,7 @@ __all__ = [
     "never_stop",
     "refusal",
     "replay",
+    "start_knobs",
     "steered",
     "stepped_entropy",
     "stop_when_advised",

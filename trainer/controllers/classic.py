@@ -11,6 +11,7 @@ import numpy as np
 from qdlaws.errors import BadData, MissingColumn
 from qdlaws.rows import column_of
 from qdlaws.runlog import RunLog
+from qdlaws.turning import Action
 from trainer.controllers.decision import Controller, Decision
 from trainer.controllers.dial import Dial
 from trainer.knobs import Knobs
@@ -87,25 +88,30 @@ def stepped_entropy(
 ) -> Controller:
     """A fixed step towards the entropy target at every decision.
 
-    On the entropy bonus the step is added to the coefficient, which stays in [lowest, highest],
-    and counts only where H is at most the target: TRL's ``use_adaptive_entropy`` (there .2 nats
-    and steps of .005). On the KL or the reward scale u moves by the step.
+    On the entropy bonus this is TRL's ``use_adaptive_entropy`` (there .2 nats, steps of .005): a
+    coefficient in [lowest, highest] that rises by the step where H is below the target and falls
+    where it is not, and is applied only where H is at most the target. On the KL or the reward
+    scale u moves by the step.
     """
     _positive("stepped_entropy: step", step)
     if not isfinite(target):
         raise BadData(f"stepped_entropy: target={target!r}, a number of nats was needed")
 
     def decide(log: RunLog, knobs: Knobs) -> Decision:
-        now = float(log.column("entropy")[-1])
+        seen = log.column("entropy")
+        now = float(seen[-1])
         if not isfinite(now):
             return _held(dial, knobs, "the last entropy is missing", target=target, level=now)
-        way = -1.0 if now < target else 1.0  # of u
         words = f"entropy is {now:.3g}, the target {target:g}"
         if dial.turn != "entropy":
-            return _turned(dial, knobs, way * step, words, target=target, level=now)
-        value = float(np.clip(knobs.entropy - way * step, max(lowest, 1e-12), highest))
-        turned = replace(knobs, entropy=value)
-        return _decision(dial, knobs, turned, words, target=target, level=now)
+            du = -step if now < target else step
+            return _turned(dial, knobs, du, words, target=target, level=now)
+        bonus = dial.start.entropy  # the coefficient follows from the log alone
+        for reading in seen[np.isfinite(seen)]:
+            bonus = float(np.clip(bonus + (step if reading < target else -step), lowest, highest))
+        turned = replace(knobs, entropy=bonus if now <= target else 0.0)
+        found = _decision(dial, knobs, turned, words, target=target, level=now)
+        return replace(found, figures={**found.figures, "coefficient": bonus})
 
     return decide
 
@@ -119,9 +125,10 @@ def _turned(dial: Dial, knobs: Knobs, du: float, words: str, **figures: float) -
 
 def _decision(dial: Dial, before: Knobs, after: Knobs, words: str, **figures: float) -> Decision:
     du = dial.ratio(after) - dial.ratio(before)
-    action: Literal["continue", "tighten", "loosen"] = "continue"
-    if du != 0:
-        action = "loosen" if du > 0 else "tighten"
+    up = getattr(after, dial.turn) - getattr(before, dial.turn)
+    action: Action = "continue"
+    if up != 0:
+        action = "loosen" if (up > 0) is (dial.turn == "reward_scale") else "tighten"
     turn = dial.words(before, after)
     return Decision(after, action, (words, *turn), {"u": dial.ratio(after), "du": du} | figures)
 

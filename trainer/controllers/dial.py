@@ -12,7 +12,16 @@ from qdlaws.rows import InForce, in_force
 from qdlaws.runlog import RunLog
 from trainer.knobs import Knobs
 
-__all__ = ["KNOB_COLUMNS", "Dial", "Recipe", "Turn", "knob_columns", "make_dial", "refusal"]
+__all__ = [
+    "KNOB_COLUMNS",
+    "Dial",
+    "Recipe",
+    "Turn",
+    "knob_columns",
+    "make_dial",
+    "refusal",
+    "start_knobs",
+]
 
 Turn = Literal["kl", "reward_scale", "entropy"]
 
@@ -113,6 +122,21 @@ def make_dial(recipe: Recipe, start: Knobs, turn: Turn | None = None) -> Dial:
                 f"{field} such as {1e-3 if field != 'reward_scale' else 1:g}"
             )
     return Dial(knob, against, start)
+
+
+def start_knobs(recipe: Recipe, knobs: Knobs, ratio: float, turn: Turn | None = None) -> Knobs:
+    """The knobs with reward_scale/strength = ratio, by the knob that a controller would turn.
+
+    The ratio of :func:`qdlaws.outset.start_ratio` puts a run on the tight side of its floor.
+    """
+    if not (isfinite(ratio) and ratio > 0):
+        raise BadData(f"a run starts at a ratio above 0, got {ratio!r}")
+    dial = make_dial(recipe, knobs, turn)
+    factor = ratio / exp(dial.ratio(knobs))
+    value = getattr(knobs, dial.turn)
+    return replace(
+        knobs, **{dial.turn: value * factor if dial.turn == "reward_scale" else value / factor}
+    )
 
 
 def refusal(recipe: Recipe, knob: str) -> str | None:

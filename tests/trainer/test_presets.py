@@ -1,0 +1,38 @@
+"""The bundled configurations run from the bundled priors."""
+
+import pytest
+from small_run import rows
+
+from trainer.config import load_config, presets
+from trainer.loop import train
+from trainer.priors import PRIORS, prior_path
+
+SMALL = ["steps=2", "seed=1", "eval.every=2", "eval.samples=32", "eval.final=32", "train.threads=1"]
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_every_bundled_prior_is_there_with_the_command_that_makes_it(name):
+    text = (prior_path(name) / "README.md").read_text()
+    assert "qdtrain pretrain" in text
+    assert (prior_path(name) / "model.safetensors").exists()
+
+
+def test_the_bundled_priors_are_small():
+    size = sum(f.stat().st_size for name in PRIORS for f in prior_path(name).iterdir())
+    assert size < 6_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", presets())
+def test_every_bundled_configuration_runs(name, tmp_path):
+    few = [] if load_config(name).train.prompts == 1 else ["train.prompts=4"]
+    train(load_config(name, [*SMALL, *few, "train.samples=8"]), tmp_path / "run")
+    assert rows(tmp_path / "run")[-1]["step"] == 2
+
+
+def test_the_demonstration_runs(tmp_path):
+    pytest.importorskip("rdkit")
+    train(load_config("demo", [*SMALL, "train.samples=16"]), tmp_path / "run")
+    last = rows(tmp_path / "run")[-1]
+    assert last["quality"] > 0.4
+    assert (tmp_path / "run" / "samples" / "reinvent_1.csv").exists()
