@@ -66,7 +66,7 @@ def evaluation_line(row: Mapping[str, Any]) -> str:
 def print_plan(plan: Plan) -> None:
     """The table of a plan, its start and its notes."""
     table = Table(box=box.SIMPLE)
-    for column in ("kl", "R", "D", "H", "KL", "effective samples"):
+    for column in ("kl", "R", "D", "H", "KL", "samples"):
         table.add_column(column, justify="right")
     rows = plan.table[plan.table["quality"].notna()]
     shown = rows.iloc[:: max(1, len(rows) // 14)]
@@ -82,9 +82,11 @@ def print_plan(plan: Plan) -> None:
     console = Console(highlight=False)
     console.print(table)
     if plan.start_kl == plan.start_kl:
+        falls = ""
+        if plan.gain == plan.gain:
+            falls = f"; there D falls by {plan.gain:.3f} per unit of log(reward_scale/kl)"
         console.print(
-            f"start at kl = {plan.start_kl:.3g}; there D falls by {plan.gain:.3f} per unit of "
-            f"log(reward_scale/kl), and one evaluation tells D to ± {plan.noise:.3f}"
+            f"start at kl = {plan.start_kl:.3g}{falls}; one evaluation tells D to ± {plan.noise:.3f}"
         )
     for note in plan.notes:
         console.print(f"· {note}", soft_wrap=True)
@@ -137,4 +139,4 @@ def _n(value: Any) -> str:
 def _pm(value: Any, error: Any) -> str:
     if value is None or value != value:
         return "?"
-    return f"{value:.3f}" + (f" ± {error:.3f}" if error is not None and error == error else "")
+    return f"{value:.3f}" + (f"±{error:.3f}" if error is not None and error == error else "")
