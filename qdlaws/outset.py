@@ -65,9 +65,9 @@ def start_ratio(
 ) -> Start:
     """The largest η whose foretold diversity is still ``floor + margin``: the tight side.
 
-    Where the samples do not reach down to it, the η at which a quarter of the KL that they reach is
-    spent: trained policies lose more diversity than the tilt on the way (a molecular prior at η = 33
-    ended at D = .79 and 4.2 nats, where the tilt has .855 and 2.2), so the last η is no tight start.
+    Where the samples do not reach down to it, the η at which a quarter of the KL that they reach
+    is spent: trained policies lose more diversity than the tilt (a molecular prior at η = 33 ended
+    at D = .79 and 4.2 nats, the tilt has .855 and 2.2), so the last η is no tight start.
     """
     etas = frontier.table["eta"].to_numpy(float)
     etas = etas[(etas > 0) & frontier.table["quality"].notna().to_numpy()]

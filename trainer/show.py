@@ -86,7 +86,8 @@ def print_plan(plan: Plan) -> None:
         if plan.gain == plan.gain:
             falls = f"; there D falls by {plan.gain:.3f} per unit of log(reward_scale/kl)"
         console.print(
-            f"start at kl = {plan.start_kl:.3g}{falls}; one evaluation tells D to ± {plan.noise:.3f}"
+            f"start at kl = {plan.start_kl:.3g}{falls}; "
+            f"one evaluation tells D to ± {plan.noise:.3f}"
         )
     for note in plan.notes:
         console.print(f"· {note}", soft_wrap=True)

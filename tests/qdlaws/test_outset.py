@@ -47,12 +47,13 @@ def test_the_start_is_on_the_tight_side(world):
     assert start.gain == pytest.approx(slope, rel=0.3)
 
 
-def test_a_floor_beyond_the_samples_starts_at_their_end(world):
+def test_a_floor_beyond_the_samples_starts_at_a_quarter_of_their_kl(world):
     edge, distances = world
     start = start_ratio(edge, 0.0, distances, margin=0.001)
     assert not start.supported
-    assert start.ratio == pytest.approx(edge.table["eta"][edge.table["quality"].notna()].max())
+    assert edge.at(start.ratio)["kl"] == pytest.approx(edge.kl_end / 4, rel=1e-6)
     assert start.diversity > 0.001
+    assert np.isnan(start.gain)
 
 
 def test_prompts_are_averaged_and_invalid_samples_left_out():
