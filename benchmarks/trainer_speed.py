@@ -7,8 +7,9 @@ Both do whole optimizer steps in this process, in turns: sampling of 128 complet
 is TRL's default, and once with β = 0.04, where both ask a frozen reference. The model is the Llama
 of ``sampling_speed.py``, whose completions end after 40 tokens or so without training; the learning
 rate is so small that they stay there. TRL runs in float32 on the CPU without gradient
-checkpointing, its reference implementation for small models: HF ``generate`` and no padding beyond
-the longest completion.
+checkpointing: HF ``generate``, no padding beyond the longest completion. Ours asks the reference at
+β = 0, too: it logs the KL of every step and stops a run whose KL explodes, which TRL then does not;
+that pass is not counted in "of matmul".
 
 Every step is timed by the clock and by the CPU time of this process, which does not see what else
 the machine is doing; tables give medians over steps. "Of matmul" is the floating-point operations
@@ -137,6 +138,7 @@ class Theirs:
     def __init__(self, folder: Path, beta: float, steps: int, scratch: Path) -> None:
         from datasets import Dataset
         from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+        from transformers.trainer_callback import PrinterCallback
         from trl import GRPOConfig, GRPOTrainer
 
         taken, self.length = [], []
@@ -182,6 +184,7 @@ class Theirs:
             processing_class=AutoTokenizer.from_pretrained(folder, padding_side="left"),
             callbacks=[Clock()],
         )
+        self.trainer.remove_callback(PrinterCallback)
 
     def run(self) -> list[Timing]:
         """Wall and CPU time of the steps that the configuration names."""
