@@ -96,8 +96,10 @@ def line(found: dict[str, Any]) -> str:
     """``valid 91.2 ± 0.9 %, …`` of what was measured."""
     words = []
     for name, value in found.items():
-        if isinstance(value, (int, float)):
-            words.append(f"{name} {value:,.4g}")
+        if isinstance(value, int):
+            words.append(f"{name} {value:,}")
+        elif isinstance(value, float):
+            words.append(f"{name} {value:.4g}")
         elif value.share:
             words.append(f"{name} {100 * value.value:.1f} ± {100 * value.se:.1f} %")
         else:

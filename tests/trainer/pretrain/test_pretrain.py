@@ -271,8 +271,8 @@ def test_seen_remembers_across_files_and_unions():
 
 
 def test_lines_are_readable():
-    found = {"own": 12, "valid": Estimate(0.912, 0.009, 1000, "v", share=True)}
-    assert line(found) == "own 12, valid 91.2 ± 0.9 %"
+    found = {"own": 12_345, "loss": 0.5848, "valid": Estimate(0.912, 0.009, 9, "v", share=True)}
+    assert line(found) == "own 12,345, loss 0.5848, valid 91.2 ± 0.9 %"
 
 
 @pytest.mark.parametrize(
