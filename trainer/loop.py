@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,9 +24,9 @@ from trainer import checkpoint
 from trainer.bench import Bench, Progress, RunFailed
 from trainer.config import Config, at_step, load_config, to_toml
 from trainer.controllers import knob_columns
+from trainer.desk import Desk, Watcher, cut_files
 from trainer.distributed import World, join_world
-from trainer.evaluation import Evaluation, evaluate, write_table
-from trainer.metrics import JsonLines, Sink, cut_back, numbers_of, open_sinks
+from trainer.evaluation import evaluate
 from trainer.pilot import Pilot, make_pilot
 from trainer.rehearsal import Buckets, Memory
 from trainer.rollout import collect
@@ -36,9 +35,6 @@ from trainer.types import Knobs, ReplayPlan
 from trainer.update import make_optimizer, update
 
 __all__ = ["Outcome", "resume", "train"]
-
-Watcher = Callable[[dict[str, Any]], None]
-FILES = ("metrics.jsonl", "advice.jsonl")
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
         if hasattr(bench.task, "load_state") and state["task"] is not None:
             bench.task.load_state(state["task"])
         if world.leads:
-            _cut_files(folder, progress.step, state["sizes"])
+            cut_files(folder, progress.step, state["sizes"])
         world.wait()
         return _run(bench, progress, optimizer, pilot, folder, watcher, begun=True)
 
@@ -110,7 +106,7 @@ def _run(
 ) -> Outcome:
     config, world = bench.config, bench.world
     whole = load_config(folder / "config.toml") if begun else config
-    desk = _Desk(folder, config, world, watcher)
+    desk = Desk(folder, config, world, watcher)
     interrupted = _Signal()
     ended = "done"
     try:
@@ -142,7 +138,7 @@ def _run(
 
 
 def _step(
-    bench: Bench, progress: Progress, optimizer: torch.optim.Optimizer, desk: _Desk
+    bench: Bench, progress: Progress, optimizer: torch.optim.Optimizer, desk: Desk
 ) -> Progress:
     """One batch and the updates on it."""
     batch, after = collect(bench, progress)
@@ -161,7 +157,7 @@ def _step(
 
 
 def _look(
-    bench: Bench, progress: Progress, pilot: Pilot, desk: _Desk, entered: bool
+    bench: Bench, progress: Progress, pilot: Pilot, desk: Desk, entered: bool
 ) -> tuple[Progress, bool]:
     """Evaluates, logs, and lets the pilot decide from the log."""
     last = progress.step >= bench.config.train.steps
@@ -180,19 +176,6 @@ def _look(
     assert said is not None
     desk.advise(said.row)
     return replace(progress, knobs=said.knobs, kept=said.checkpoint), said.stop
-
-
-def _cut_files(folder: Path, step: int, sizes: dict[str, int]) -> None:
-    """Every file as it was at the checkpoint: appended lines cut off, newer tables removed."""
-    for name, size in sizes.items():
-        cut_back(folder / name, size)
-    for table in (folder / "samples").glob("*.csv"):
-        if table.name.startswith("step-"):
-            newer = int(table.stem.removeprefix("step-")) > step
-        else:
-            newer = f"samples/{table.name}" not in sizes
-        if newer:
-            table.unlink()
 
 
 def _enter(bench: Bench, stage: Config, progress: Progress) -> tuple[Bench, Progress]:
@@ -218,82 +201,14 @@ def _is_saved(config: Config, step: int) -> bool:
     return step % every == 0 or step >= config.train.steps
 
 
-# ---------------------------------------------------------------------- files
-
-
-class _Desk:
-    """The files of a run; on all processes but the leading one it keeps quiet."""
-
-    def __init__(self, folder: Path, config: Config, world: World, watcher: Watcher | None) -> None:
-        self.folder, self.world, self.config = folder, world, config
-        self.watcher = watcher
-        self.files: dict[str, JsonLines] = {}
-        self.sinks: list[Sink] = []
-        self.began = time.monotonic()
-        if world.leads:
-            self.files = {name: JsonLines(folder / name) for name in FILES}
-            flat = {"config": to_toml(config)}
-            self.sinks = open_sinks(config.log.sinks, folder, config.log.project, flat)
-
-    def log(self, row: dict[str, Any]) -> None:
-        """One line of metrics, to every sink."""
-        if not self.world.leads:
-            return
-        row = {**row, "seconds": round(time.monotonic() - self.began, 3)}
-        self.files["metrics.jsonl"].write(row)
-        for sink in self.sinks:
-            sink.log(numbers_of(row), int(row["step"]))
-        if self.watcher is not None:
-            self.watcher(row)
-
-    def advise(self, row: dict[str, Any]) -> None:
-        """One line of advice."""
-        if self.world.leads:
-            self.files["advice.jsonl"].write(row)
-
-    def keep(self, bench: Bench, found: Evaluation, step: int) -> None:
-        """The completions of an evaluation."""
-        if not (self.world.leads and self.config.eval.keep):
-            return
-        path = self.folder / "samples" / f"step-{step:06d}.csv"
-        write_table(path, found.table)
-        if hasattr(bench.task, "write_samples"):
-            bench.task.write_samples(self.folder / "samples", step, found)
-
-    def sizes(self) -> dict[str, int]:
-        """Bytes of every file that grows."""
-        growing = [p for p in (self.folder / "samples").glob("*.csv") if p.name[:5] != "step-"]
-        return {name: file.size() for name, file in self.files.items()} | {
-            f"samples/{path.name}": path.stat().st_size for path in growing
-        }
-
-    def finish(self, progress: Progress, ended: str, config: Config) -> None:
-        """What became of the run, in one small file."""
-        if not self.world.leads or ended == "interrupted":
-            return
-        saved = 1 - progress.step / config.train.steps
-        summary = {
-            "step": progress.step,
-            "ended": ended,
-            "checkpoint": progress.kept,
-            "samples_seen": progress.samples,
-            "compute_saved": round(saved, 4),
-            "knobs": asdict(progress.knobs),
-        }
-        write_whole(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
-
-    def close(self) -> None:
-        for file in self.files.values():
-            file.close()
-        for sink in self.sinks:
-            sink.close()
+# ---------------------------------------------------------------------- saving
 
 
 def _save(
     bench: Bench,
     progress: Progress,
     optimizer: torch.optim.Optimizer,
-    desk: _Desk,
+    desk: Desk,
 ) -> None:
     """A checkpoint, by the leading process, of what all of them hold."""
     saved = checkpoint.gathered(bench.policy, optimizer)

@@ -18,7 +18,7 @@ FLOORS = [
     {"build", "smiles_corpus"},
     {"bench", "recombine"},
     {"again", "evaluation", "setup", "pretrain"},
-    {"rollout", "plan", "judge"},
+    {"rollout", "plan", "judge", "desk"},
     {"update", "pilot"},
     {"loop"},
     {"runs", "listing"},
