@@ -344,12 +344,10 @@ def _kept_words(choice: Choice) -> list[str]:
 
 def _warnings(log: RunLog) -> list[str]:
     """Diversity without duplicates hides collapse: .67 was measured with 6 % unique."""
-    for name in ("unique_share", "unique", "diversity_unique_share", "unique_fraction"):
-        if name in log.extra:
-            shares = log.extra[name].dropna()
-            if len(shares) and 0 <= float(shares.iloc[-1]) < 0.5:
-                return [
-                    f"only {float(shares.iloc[-1]):.0%} of the samples are unique: a diversity "
-                    "that leaves duplicates out hides this collapse"
-                ]
-    return []
+    names = ("unique_share", "unique", "diversity_unique_share", "unique_fraction")
+    found = next((c for n in names if (c := column_of(log, n)) is not None), np.empty(0))
+    known = found[np.isfinite(found)]
+    if not len(known) or not 0 <= known[-1] < 0.5:
+        return []
+    hides = "a diversity that leaves duplicates out hides this collapse"
+    return [f"only {known[-1]:.0%} of the samples are unique: {hides}"]
