@@ -77,6 +77,7 @@ class Bench:
     prompts: Sequence[Prompt]
     stored: StoredSamples | None = None
     wants_reference: bool = True
+    wants_reference_without_kl: bool = True
     wants_entropy: bool = False
     wants_keys: bool = False
     wants_buckets: bool = False

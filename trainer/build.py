@@ -17,7 +17,13 @@ from trainer.plant import live_knobs, read_plant, steering_knob, sweep
 from trainer.recipes import RECIPES
 from trainer.types import Knobs, Rollouts
 
-__all__ = ["Normalise", "build", "needs_reference", "normalised"]
+__all__ = [
+    "Normalise",
+    "build",
+    "needs_reference",
+    "needs_reference_without_kl",
+    "normalised",
+]
 
 Normalise = Literal["recipe", "none", "batch", "group"]
 
@@ -95,26 +101,43 @@ def needs_reference(recipe: Recipe) -> bool:
 
     Found out by trying a small batch without them, so that a piece of the user's own is asked too.
     """
+    try:
+        _gradient(recipe, None, kl=0.1)
+    except ValueError as error:
+        if "ref_logp" in str(error) or "reference" in str(error):
+            return True
+        raise
+    return False
+
+
+def needs_reference_without_kl(recipe: Recipe) -> bool:
+    """Whether what the reference says matters even at kl = 0, as in REINVENT's regression."""
+    if not needs_reference(recipe):
+        return False
+    a, b = (torch.full((4, 2), v, dtype=torch.float64) for v in (-0.7, -1.9))
+    try:
+        return not torch.equal(_gradient(recipe, a, kl=0.0), _gradient(recipe, b, kl=0.0))
+    except ValueError:
+        return True  # it refuses kl = 0
+
+
+def _gradient(recipe: Recipe, ref_logp: torch.Tensor | None, kl: float) -> torch.Tensor:
+    """Of the loss of two groups of two samples of two tokens; terms on stored rows left out."""
     n, width = 4, 2
     logp = torch.full((n, width), -1.0, dtype=torch.float64, requires_grad=True)
-    mask = torch.ones(n, width, dtype=torch.bool)
     rollouts = Rollouts.of(
         torch.tensor([0.0, 1.0, 0.0, 1.0]),
         torch.tensor([0, 0, 1, 1]),
-        mask,
+        torch.ones(n, width, dtype=torch.bool),
         logp.detach(),
+        ref_logp,
         equivalent=torch.eye(n, dtype=torch.bool),
         seen=torch.zeros(n, dtype=torch.long),
         truncated=torch.zeros(n, dtype=torch.bool),
         limit=width,
     )
     lean = replace(recipe, terms=tuple(t for t in recipe.terms if t.rows == "fresh"))
-    knobs = Knobs(kl=0.1, reward_scale=1.0, entropy=0.1)
-    try:
-        credited = credit(lean, rollouts, knobs, rng=torch.Generator().manual_seed(0))
-        objective(lean, credited, logp, knobs, entropy=logp * 0)
-    except ValueError as error:
-        if "ref_logp" in str(error) or "reference" in str(error):
-            return True
-        raise
-    return False
+    knobs = Knobs(kl=kl, reward_scale=1.0, entropy=0.1)
+    credited = credit(lean, rollouts, knobs, rng=torch.Generator().manual_seed(0))
+    loss = objective(lean, credited, logp, knobs, entropy=logp * 0)
+    return torch.autograd.grad(loss, logp)[0]

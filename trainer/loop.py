@@ -129,6 +129,7 @@ def _run(
                     _save(bench, progress, optimizer, desk)
                     ended = "interrupted"
                     break
+                progress = replace(progress, knobs=_from_outside(progress.knobs, folder, world))
                 progress = _step(bench, progress, optimizer, desk)
         desk.finish(progress, ended, whole)
     finally:
@@ -142,18 +143,44 @@ def _step(
 ) -> Progress:
     """One batch and the updates on it."""
     batch, after = collect(bench, progress)
-    kl = batch.facts.get("train_kl", 0.0)
-    if kl > bench.config.train.max_kl:
-        raise RunFailed(
-            f"step {progress.step + 1}: {kl:.0f} nats per completion away from the reference, more "
-            f"than train.max_kl = {bench.config.train.max_kl:g}; a larger recipe.kl or a smaller "
-            "train.lr holds it"
-        )
+    _refuse_far(bench, progress.step + 1, batch.facts.get("train_kl"))
     told = update(bench, batch, progress.knobs, optimizer, progress.step)
     after = replace(after, step=progress.step + 1)
     row = {"step": after.step, "phase": "train", **batch.facts, **told}
     desk.log({**row, **knob_columns(progress.knobs), "samples_seen": after.samples})
     return after
+
+
+def _from_outside(knobs: Knobs, folder: Path, world: World) -> Knobs:
+    """The knobs after what a person or a program wrote into ``knobs.json``, which is used up.
+
+    ``{"kl": 0.1}`` is enough; the turn stands in the log from this step on.
+    """
+    path = folder / "knobs.json"
+    if not any(world.gather([world.leads and path.exists()])):
+        return knobs
+    asked = None
+    if world.leads:
+        try:
+            asked = json.loads(path.read_text(encoding="utf-8"))
+            turned = replace(knobs, **{name: float(value) for name, value in asked.items()})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise RunFailed(
+                f"{path}: numbers for {', '.join(vars(knobs))} were needed: {error}"
+            ) from None
+        path.unlink()
+        asked = turned
+    return world.broadcast(asked) or knobs
+
+
+def _refuse_far(bench: Bench, step: int, kl: float | None) -> None:
+    """Ends a run whose policy has left the reference altogether."""
+    most = bench.config.train.max_kl
+    if kl is not None and kl > most:
+        raise RunFailed(
+            f"step {step}: {kl:.3g} nats per completion away from the reference, more than "
+            f"train.max_kl = {most:g}; a larger recipe.kl or a smaller train.lr holds it"
+        )
 
 
 def _look(
@@ -170,6 +197,7 @@ def _look(
         row |= bench.task.report()
     desk.log(row)
     desk.keep(bench, found, progress.step)
+    _refuse_far(bench, progress.step, row["kl"])
     said = bench.world.broadcast(
         pilot.decide(desk.folder, progress.knobs, progress.step) if bench.world.leads else None
     )

@@ -72,7 +72,7 @@ def collect(bench: Bench, at: Progress) -> tuple[Batch, Progress]:
     rounds: list[_Round] = []
     cursor, missing = at.cursor, config.prompts
     while missing > 0 and len(rounds) < (config.redraws if picky else 1):
-        rounds.append(_round(bench, at.step, cursor, missing))
+        rounds.append(_round(bench, at, cursor, missing))
         cursor += missing
         missing -= _count_mixed(rounds[-1]) if picky else missing
     drawn = sum(len(r.texts) for r in rounds)
@@ -83,7 +83,7 @@ def collect(bench: Bench, at: Progress) -> tuple[Batch, Progress]:
     return made, replace(at, cursor=cursor, samples=samples, memory=memory, buckets=buckets)
 
 
-def _round(bench: Bench, step: int, cursor: int, count: int) -> _Round:
+def _round(bench: Bench, at: Progress, cursor: int, count: int) -> _Round:
     """Each process draws and scores its share of the next prompts; all see the whole."""
     world, train = bench.world, bench.config.train
     places = range(cursor, cursor + count)
@@ -91,12 +91,12 @@ def _round(bench: Bench, step: int, cursor: int, count: int) -> _Round:
     share = world.mine(count)
     own = prompts[share.start * train.samples : share.stop * train.samples]
     keys = [
-        (train.seed, Phase.TRAIN, step, place, sample)
+        (train.seed, Phase.TRAIN, at.step, place, sample)
         for place in places[share.start : share.stop]
         for sample in range(train.samples)
     ]
     drawn, ids, texts = draw(bench, own, keys, train.temperature)
-    scores, ref = _score_and_refer(bench, own, texts, drawn, ids)
+    scores, ref = _score_and_refer(bench, own, texts, drawn, ids, at.knobs.kl)
     whole = Completions(
         world.gather_rows(drawn.tokens, bench.policy.pad),
         world.gather_rows(drawn.mask),
@@ -135,12 +135,19 @@ def _score_and_refer(
     texts: list[str],
     drawn: Completions,
     ids: list[list[int]],
+    kl: float,
 ) -> tuple[Scores, Tensor | None]:
-    """Scores by the task while the reference reads the same completions."""
+    """Scores by the task while the reference reads the same completions.
+
+    At kl = 0 nobody reads what most recipes would ask of the reference: the policy's own
+    log-probabilities stand in for it then, and a forward pass is saved.
+    """
 
     def refer() -> Tensor | None:
         if not bench.wants_reference:
             return None
+        if not _asks_reference(bench, kl):
+            return drawn.logp.double()
         temperature = bench.config.train.temperature
         return log_probs(bench, bench.reference, ids, drawn.tokens, drawn.mask, temperature)
 
@@ -150,6 +157,10 @@ def _score_and_refer(
         scores = pool.submit(bench.task.score, prompts, texts)
         ref = refer()
         return scores.result(), ref
+
+
+def _asks_reference(bench: Bench, kl: float) -> bool:
+    return bench.wants_reference and (kl != 0 or bench.wants_reference_without_kl)
 
 
 def _central_scores(bench: Bench, prompts: list[Prompt], texts: list[str]) -> Scores:
@@ -254,7 +265,7 @@ def _batch(
         seen=None if seen is None else seen.to(device),
         truncated=truncated.to(device),
     )
-    if ref is not None:
+    if ref is not None and _asks_reference(bench, at.knobs.kl):
         gap = torch.where(drawn.mask, drawn.logp.double() - ref, 0.0).sum(1)
         facts["train_kl"] = float(gap.mean())
     return Batch(rollouts, whole.tokens, whole.ids, facts), memory, buckets

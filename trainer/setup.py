@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from qdlaws.errors import BadData
 from trainer.bench import Bench, Phase, Progress, RunFailed, draw, log_probs
-from trainer.build import build, needs_reference
+from trainer.build import build, needs_reference, needs_reference_without_kl
 from trainer.config import Config
 from trainer.distributed import World
 from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
@@ -153,6 +153,7 @@ def _fitted(bench: Bench) -> Bench:
         bench,
         prompts=prompts,
         wants_reference=needs_reference(recipe),
+        wants_reference_without_kl=needs_reference_without_kl(recipe),
         wants_entropy=any(term.needs == "entropy" for term in recipe.terms),
         wants_keys="equivalence" in recipe.needs,
         wants_buckets=filters,

@@ -294,3 +294,48 @@ def test_adapters_train_resume_and_are_merged_on_export(model, tmp_path):
     (tmp_path / "lora" / "summary.json").unlink()
     resume(tmp_path / "lora")
     assert [r for r in rows(tmp_path / "lora") if r["phase"] == "eval"] == evals
+
+
+def test_knobs_can_be_turned_from_outside(model, tmp_path):
+    folder = tmp_path / "outside"
+
+    def turn(row):
+        if row["phase"] == "train" and row["step"] == 3:
+            (folder / "knobs.json").write_text('{"kl": 0.7, "reward_scale": 2}')
+
+    train(config_of(model), folder, turn)
+    told = [(r["kl_coef"], r["reward_scale"]) for r in rows(folder) if r["phase"] == "train"]
+    assert told == [(0.05, 1.0)] * 3 + [(0.7, 2.0)] * 3
+    assert not (folder / "knobs.json").exists()
+
+    def wrong(row):
+        (tmp_path / "wrong" / "knobs.json").write_text('{"kll": 0.7}')
+
+    with pytest.raises(RunFailed, match="numbers for kl, reward_scale, entropy were needed"):
+        train(config_of(model), tmp_path / "wrong", wrong)
+
+
+@pytest.mark.parametrize("recipe", ["rloo", "grpo"])
+def test_without_a_kl_the_reference_is_not_asked_and_nothing_changes(
+    recipe, model, tmp_path, monkeypatch
+):
+    from trainer import rollout
+
+    config = config_of(model, f"recipe={recipe}", "kl=0")
+    train(config, tmp_path / "lean")
+    assert "train_kl" not in rows(tmp_path / "lean")[1]
+    monkeypatch.setattr(rollout, "_asks_reference", lambda bench, kl: bench.wants_reference)
+    train(config, tmp_path / "asked")
+    assert "train_kl" in rows(tmp_path / "asked")[1]
+    assert largest_gap(weights(tmp_path / "lean", 6), weights(tmp_path / "asked", 6)) == 0
+
+
+def test_recipes_that_regress_on_the_reference_ask_it_always():
+    from trainer.build import needs_reference, needs_reference_without_kl
+
+    asks = {name for name, make in RECIPES.items() if needs_reference(make())}
+    always = {name for name, make in RECIPES.items() if needs_reference_without_kl(make())}
+    assert "reinvent" in always
+    assert not always & {"rloo", "grpo", "reinforce", "darling", "reverse_kl"}
+    assert {"rloo", "grpo", "reinvent", "mara"} <= asks
+    assert not asks & {"dr_grpo", "dapo", "nsr", "clip_cov", "dph_forward"}
