@@ -17,7 +17,7 @@ from qdlaws.errors import BadData, QdlawsError
 from trainer.config import Config
 from trainer.distributed import World
 from trainer.objective import Recipe
-from trainer.policy import Policy, encode_prompts, score
+from trainer.policy import Policy, encode_messages, encode_prompts, score
 from trainer.rehearsal import Buckets, Memory, StoredSamples
 from trainer.sampling import Completions, Sampler
 from trainer.sharding import whole
@@ -123,9 +123,16 @@ def _completed(
 
 def encoded(policy: Policy, prompts: Sequence[Prompt]) -> list[list[int]]:
     """Token ids of each row; a prompt that stands many times is encoded once."""
-    texts = list(dict.fromkeys(prompt.text for prompt in prompts))
-    table = dict(zip(texts, encode_prompts(policy, texts), strict=True))
-    return [table[prompt.text] for prompt in prompts]
+    table: dict[int, list[int]] = {}
+    for prompt in prompts:
+        if id(prompt) in table:
+            continue
+        messages = prompt.data.get("messages")
+        if messages is None:
+            table[id(prompt)] = encode_prompts(policy, [prompt.text])[0]
+        else:
+            table[id(prompt)] = encode_messages(policy, messages)
+    return [table[id(prompt)] for prompt in prompts]
 
 
 def log_probs(

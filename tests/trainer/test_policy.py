@@ -244,3 +244,22 @@ def test_a_folder_may_be_a_string(tmp_path, monkeypatch):
     shutil.copytree(saved(tmp_path / "one"), tmp_path / "two")
     monkeypatch.chdir(tmp_path)
     assert torch.equal(logp(load_policy("two")), logp(load_policy("./one")))
+
+
+def test_conversations_go_through_the_chat_template(tmp_path):
+    from small_run import save_model
+
+    from trainer.bench import encoded
+    from trainer.policy import load_policy
+    from trainer.tasks.task import Prompt
+
+    policy = load_policy(save_model(tmp_path / "model", letters="abcdefg:\n"))
+    turns = [{"role": "user", "content": "ab"}, {"role": "assistant", "content": "c"}]
+    prompts = [Prompt(0, "ab", {"messages": turns}), Prompt(1, "ab")]
+    plain, single = encoded(policy, prompts)
+    assert policy.tokenizer.decode(plain, skip_special_tokens=True) == "ab\nc"
+    assert policy.tokenizer.decode(single, skip_special_tokens=True) == "ab"
+    policy.tokenizer.chat_template = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}{% endfor %}{% if add_generation_prompt %}a:{% endif %}"
+    spoken, asked = encoded(policy, prompts)
+    assert len(spoken) > len(asked)
+    assert policy.tokenizer.decode(spoken, skip_special_tokens=True).endswith("a:ca:")

@@ -9,7 +9,7 @@
 """
 
 from trainer.policy.load import LoraOptions, load_policy
-from trainer.policy.model import Policy, encode_prompts, frozen_reference
+from trainer.policy.model import Policy, encode_messages, encode_prompts, frozen_reference
 from trainer.policy.save import exported_weights, save_policy
 from trainer.policy.score import Scored, allowed_logits, score
 
@@ -18,6 +18,7 @@ __all__ = [
     "Policy",
     "Scored",
     "allowed_logits",
+    "encode_messages",
     "encode_prompts",
     "exported_weights",
     "frozen_reference",

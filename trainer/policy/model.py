@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +13,14 @@ from torch import Tensor
 
 from qdlaws.errors import BadData
 
-__all__ = ["Policy", "encode_prompts", "frozen_reference", "has_adapters", "make_policy"]
+__all__ = [
+    "Policy",
+    "encode_messages",
+    "encode_prompts",
+    "frozen_reference",
+    "has_adapters",
+    "make_policy",
+]
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,23 @@ def encode_prompts(policy: Policy, texts: Sequence[str]) -> list[list[int]]:
         if text not in seen:
             seen[text] = encode(text) or first
     return [list(seen[text]) for text in texts]
+
+
+def encode_messages(policy: Policy, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """A conversation of several turns as tokens, ready for the assistant's next.
+
+    Without a chat template the turns are joined by line breaks: a base model sees plain text.
+    """
+    tokenizer = policy.tokenizer
+    if tokenizer.chat_template is None:
+        return encode_prompts(policy, ["\n".join(turn["content"] for turn in messages)])[0]
+    found: list[int] = tokenizer.apply_chat_template(
+        [dict(turn) for turn in messages],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=False,
+    )
+    return found
 
 
 def has_adapters(model: Any) -> bool:
