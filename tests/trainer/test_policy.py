@@ -259,7 +259,10 @@ def test_conversations_go_through_the_chat_template(tmp_path):
     plain, single = encoded(policy, prompts)
     assert policy.tokenizer.decode(plain, skip_special_tokens=True) == "ab\nc"
     assert policy.tokenizer.decode(single, skip_special_tokens=True) == "ab"
-    policy.tokenizer.chat_template = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}{% endfor %}{% if add_generation_prompt %}a:{% endif %}"
+    policy.tokenizer.chat_template = (
+        "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}{% endfor %}"
+        "{% if add_generation_prompt %}a:{% endif %}"
+    )
     spoken, asked = encoded(policy, prompts)
     assert len(spoken) > len(asked)
     assert policy.tokenizer.decode(spoken, skip_special_tokens=True).endswith("a:ca:")
