@@ -155,7 +155,7 @@ def test_advice_to_stop_touches_the_file_and_signals_the_process(tmp_path, train
     grown(log, 90)
     assert next(updates).advice.action == "stop"
     assert "below the floor" in stop.read_text(encoding="utf-8")
-    assert trainer.wait(10) == 7
+    assert trainer.wait(60) == 7
     grown(log, 95)  # the process is gone: nothing is signalled, nothing fails
     assert next(updates).advice.action == "stop"
 
@@ -190,7 +190,7 @@ def test_the_command_ends_quietly_when_interrupted(tmp_path):
     )
     assert process.stdout.readline().startswith("step 500 (101 rows): ")
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert process.stderr.read() == ""
 
 
@@ -229,7 +229,7 @@ def test_the_update_says_whom_it_told(tmp_path):
         log = grown(tmp_path / "metrics.jsonl", len(LINES))
         (update,) = watch(log, FLOOR, signal_pid=process.pid, signal_name="TERM", max_updates=1)
         assert update.advice.anytime
-        assert process.wait(10) == 5
+        assert process.wait(60) == 5
         assert str(update).endswith(f"[SIGTERM sent to process {process.pid}]")
         assert update.to_dict()["told"] == f"SIGTERM sent to process {process.pid}"
     finally:

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trainer import cli
+from trainer.listing import as_dict
 from trainer.recipes import RECIPES, darling, grpo, mara, rloo
 from trainer.suitability import TASKS, refusal, steering_refusal, unsure
 from trainer.types import Knobs, Traits
@@ -111,4 +112,4 @@ def test_python_m_trainer_and_light_imports():
 
 def test_names_of_composed_pieces_are_readable():
     recipe = replace(grpo(), silence=RECIPES["clip_cov"]().silence)
-    assert cli.as_dict(recipe)["silence"].startswith("covariance_band(share=0.0002")
+    assert as_dict(recipe)["silence"].startswith("covariance_band(share=0.0002")

@@ -42,7 +42,7 @@ def pretrain(options: PretrainOptions, display: Display | Silent | None = None) 
     already hold: sample at temperature 1, keep the valid molecules that are new, and train on with
     the real molecules and all that were kept so far (fine-tuning on one's own accepted samples;
     Yuan et al. 2023, RFT). Recombined molecules are left out here: what is kept is what the model
-    can spell, and it must be about half of the examples to help.
+    can spell.
     3. Still for molecules, unless the targets hold by now: a short RLOO on validity alone.
     4. Weights rounded to fp16, fresh samples measured, folder written.
 
