@@ -15,7 +15,7 @@ Every step is timed by the clock and by the CPU time of this process, which does
 the machine is doing; tables give medians over steps. "Of matmul" is the floating-point operations
 of the model's matrix products per second as a share of what this machine's matrix products do in
 the same run: at 1024³, and at the shapes of the model itself. Memory is the peak of a process of
-its own for each (``ru_maxrss``), and how much of it came after the imports.
+its own for each (``VmHWM``), and how much of it came after the imports.
 """
 
 from __future__ import annotations
@@ -209,6 +209,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--steps", type=int, default=4, help="timed steps of a round, each")
+    parser.add_argument("--memory", action="store_true", help="the table of memory alone")
     parser.add_argument("--only", choices=("ours", "trl"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--beta", type=float, default=0.0, help=argparse.SUPPRESS)
@@ -225,8 +226,9 @@ def main() -> None:
             f"batch {BATCH}, {options.threads} threads, load {os.getloadavg()[0]:.1f} on ", end=""
         )
         print(f"{os.cpu_count()} cores, torch {torch.__version__}\n")
-        steps_table(models, rounds, options.steps, Path(scratch))
-        sampling_table(models, 2 if options.quick else 5)
+        if not options.memory:
+            steps_table(models, rounds, options.steps, Path(scratch))
+            sampling_table(models, 2 if options.quick else 5)
         memory_table(models, options.threads)
 
 
@@ -369,7 +371,15 @@ def memory_of(which: str, folder: Path, beta: float) -> None:
 
 
 def peak_memory() -> float:
-    """MiB that this process has held at most."""
+    """MiB that this process has held at most.
+
+    From Linux's own count of it, where there is one: ``ru_maxrss`` of a child begins at what its
+    parent held when it was started.
+    """
+    status = Path("/proc/self/status")
+    for line in status.read_text().splitlines() if status.exists() else []:
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
