@@ -96,6 +96,9 @@ def sweep(
     ],
     settings: Settings = None,
     jobs: Annotated[int | None, typer.Option("--jobs", help="Runs at a time; all cores.")] = None,
+    pack: Annotated[
+        bool, typer.Option("--pack", help="Train them at once in one process: tiny ones on a GPU.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """A grid of runs, one core each; started again, it goes on where it was."""
@@ -110,7 +113,7 @@ def sweep(
         if not as_json:
             typer.echo(f"{one.folder.name}: {one.error or 'done'}", err=True)
 
-    runs = sweep_runs(chosen, axes, out, jobs, tell)
+    runs = sweep_runs(chosen, axes, out, jobs, tell, pack)
     if as_json:
         typer.echo(json.dumps([sweep_row(one) for one in runs], ensure_ascii=False))
     else:

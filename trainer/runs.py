@@ -115,12 +115,15 @@ def sweep(
     out: Path,
     jobs: int | None = None,
     tell: Callable[[Run], None] | None = None,
+    pack: bool = False,
 ) -> list[Run]:
     """Every combination of the axes as a run of its own under ``out``, one core each.
 
     Runs that are complete already are not repeated, and broken ones go on, so a sweep that was
     killed is started again by the same command. The work is handed to joblib: one process a core
     here, or whatever engine ``joblib.parallel_config(backend=…)`` names (dask, ray, a cluster).
+    With ``pack`` several policies train at once in this one process, as threads: on a GPU they
+    then share its context, which pays for tiny ones; on processor cores, processes are faster.
     """
     from joblib import Parallel, cpu_count, delayed
 
@@ -133,7 +136,8 @@ def sweep(
     if len(names) < len(work):
         raise BadData("two runs of the sweep would write one folder: values of an axis are equal")
     out.mkdir(parents=True, exist_ok=True)
-    parallel = Parallel(n_jobs=jobs or cpu_count(), return_as="generator_unordered")
+    kind = {"backend": "threading"} if pack else {}
+    parallel = Parallel(n_jobs=jobs or cpu_count(), return_as="generator_unordered", **kind)
     done = []
     for run in parallel(delayed(_one)(*each) for each in work):
         done.append(run)

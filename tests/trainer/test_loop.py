@@ -187,6 +187,17 @@ def test_a_sweep_runs_the_grid_and_goes_on(model, tmp_path):
     assert (again[0].folder / "metrics.jsonl").stat().st_mtime_ns == stamp
 
 
+def test_policies_packed_in_one_process_give_the_same_runs(model, tmp_path):
+    axes = {"recipe.kl": ["0.1", "1"]}
+    apart, packed = (
+        sweep(config_of(model, "steps=2"), axes, tmp_path / str(pack), jobs=2, pack=pack)
+        for pack in (False, True)
+    )
+    assert [r.error for r in packed] == ["", ""]
+    for one, other in zip(apart, packed, strict=True):
+        assert rows(one.folder) == rows(other.folder)
+
+
 def test_stages_change_what_they_name(model, tmp_path):
     config = config_of(
         model, "stages=[{at = 2, train.lr = 0.5, recipe.kl = 3.0, task.letters='ab'}]"
