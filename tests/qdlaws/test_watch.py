@@ -187,6 +187,8 @@ def test_the_command_ends_quietly_when_interrupted(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a test run that was started in the background hands SIGINT down as ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline().startswith("step 500 (101 rows): ")
     process.send_signal(signal.SIGINT)
