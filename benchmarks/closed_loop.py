@@ -55,14 +55,15 @@ SETTINGS = (
         "arithmetic",
         (
             "recipe=rloo",
+            "task.eval_share=0",
             "steps=240",
             "eval.every=10",
-            "eval.samples=512",
+            "eval.samples=1024",
             "eval.final=4000",
             "lr=5e-4",
         ),
         0.70,
-        (0.5, 0.005),
+        (0.8, 0.01),
     ),
 )
 COMMON = ("train.threads=1", "eval.keep=false", "control.advise=false", "checkpoint.keep=1")
@@ -123,7 +124,7 @@ def arms(
             seed,
             "control=law_guided",
             *held,
-            f"recipe.kl={start:g}",
+            "recipe.kl=none",
             short=short,
         ),
     )

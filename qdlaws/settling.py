@@ -26,6 +26,9 @@ Array = npt.NDArray[np.float64]
 
 LAGS = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
 """Candidates for τ, in evaluations."""
+USUAL_LAG, LAG_DOUBT = 4.0, 1.0
+"""Prior of τ: centre, and standard deviation of its logarithm. A short run cannot tell a slow fall
+from a long one; without it the first half of 24 evaluations is spent waiting."""
 WANDERS = np.array([0.05, 0.5, 2.0])
 """Candidates for the size of w per evaluation, in units of the scatter of a reading."""
 MEMORY = 0.95
@@ -100,6 +103,7 @@ def settling(
             mean = mean + pull * miss[:, None]
             cov = cov - pull[:, :, None] * cov[:, None, 0, :]
         mean[:, 2] = np.clip(mean[:, 2], gain / 4, 4 * gain)
+    score = score - 0.5 * (np.log(lag / USUAL_LAG) / LAG_DOUBT) ** 2
     weight = np.exp(score - score.max())
     weight /= weight.sum()
     centre = weight @ mean
