@@ -68,7 +68,7 @@ class Limits:
     up: float = 0.2
     """The most that u rises at one decision."""
     down: float = 0.7
-    doubt: float = 0.25
+    doubt: float = 0.5
     """Standard errors of the settled level that are left before loosening."""
     margin: float = 2 / np.sqrt(WINDOW)
     """Distance of the target from the floor, in units of the scatter of a reading."""

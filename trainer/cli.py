@@ -148,13 +148,17 @@ def evaluate(
 def plan(
     config: Annotated[str, typer.Argument(help="A TOML file, or the name of a bundled one.")],
     samples: Annotated[int, typer.Option("--samples", help="Completions of the prior.")] = 2000,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Also as JSON, such as RUN/plan.json."),
+    ] = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Before the first step: what to expect at which KL strength, from the prior's samples."""
     from trainer.config import load_config
     from trainer.distributed import World
-    from trainer.plan import make_plan
+    from trainer.plan import make_plan, write_plan
     from trainer.setup import make_bench
     from trainer.show import print_plan
 
@@ -164,6 +168,8 @@ def plan(
         made = make_plan(bench, samples, chosen.control.min_diversity)
     finally:
         bench.task.close()
+    if out is not None:
+        write_plan(out, made)
     if as_json:
         typer.echo(json.dumps(made.to_dict(), ensure_ascii=False))
     else:

@@ -1,6 +1,7 @@
 """The pilot: controller and stopping rule of a run, which decide from its log alone.
 
-What it starts from is written to ``start.json``, so a resumed run is steered as it would have been.
+What it starts from is written to ``start.json``, so a resumed run is steered as it would have been;
+a plan that was made for it to ``plan.json``, for the report.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from trainer.controllers import (
 from trainer.knobs import Knobs
 from trainer.metrics import read_rows
 from trainer.objective import Recipe
-from trainer.plan import make_plan
+from trainer.plan import Plan, make_plan, write_plan
 
 __all__ = ["Pilot", "Said", "goal_of", "make_pilot"]
 
@@ -90,8 +91,10 @@ def make_pilot(bench: Bench, folder: Path) -> Pilot:
         kept = json.loads(written.read_text(encoding="utf-8"))
         knobs, gain = Knobs(**kept["knobs"]), kept["gain"]
     else:
-        knobs, gain = _outset(bench, goal, turn)
+        knobs, gain, plan = _outset(bench, goal)
         if bench.world.leads:
+            if plan is not None:
+                write_plan(folder / "plan.json", plan)
             write_whole(written, json.dumps({"knobs": asdict(knobs), "gain": gain}) + "\n")
     if gain is not None and control.name == "law_guided":
         options.setdefault("gain", gain)
@@ -102,15 +105,15 @@ def make_pilot(bench: Bench, folder: Path) -> Pilot:
     return Pilot(knobs, controller, stopper, control.stop)
 
 
-def _outset(bench: Bench, goal: Goal, turn: Any) -> tuple[Knobs, float | None]:
-    """Knobs to begin with, and the plant's gain where the frontier tells it."""
+def _outset(bench: Bench, goal: Goal) -> tuple[Knobs, float | None, Plan | None]:
+    """Knobs to begin with, the plant's gain where the frontier tells it, and the plan behind it."""
     recipe, config = bench.recipe, bench.config
     planned = config.control.name == "law_guided" and goal.min_diversity is not None
     if not planned or config.recipe.kl is not None or not _is_tilted(recipe):
-        return recipe.knobs, None
+        return recipe.knobs, None, None
     plan = make_plan(bench, PLAN_SAMPLES, goal.min_diversity)
     gain = plan.gain if plan.gain == plan.gain else None
-    return replace(recipe.knobs, kl=plan.start_kl), gain
+    return replace(recipe.knobs, kl=plan.start_kl), gain, plan
 
 
 def _is_tilted(recipe: Recipe) -> bool:

@@ -12,7 +12,9 @@ Where fewer than 20 effective samples are left all is NaN: a first guess, not a 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +24,11 @@ import pandas as pd
 from qdlaws.frontier import Frontier, frontier
 from qdlaws.outset import diversity_along, start_ratio
 from qdlaws.plain import plain
+from qdlaws.whole import write_whole
 from trainer.bench import Bench, Phase
 from trainer.evaluation import evaluate
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "make_plan", "write_plan"]
 
 Array = npt.NDArray[np.float64]
 MARGIN = 2.0
@@ -61,6 +64,7 @@ class Plan:
             "noise": plain(self.noise),
             "notes": list(self.notes),
             "table": plain(self.table.to_dict("records")),
+            "best_of": plain(self.frontier.best_of.to_dict("records")),
         }
 
 
@@ -86,6 +90,11 @@ def make_plan(bench: Bench, samples: int = 2000, min_diversity: float | None = N
     start_kl = scale / outset.ratio if outset else float("nan")
     gain = outset.gain if outset else float("nan")
     return Plan(table, front, start_kl, gain, noise, notes)
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """The plan as JSON; beside a run's metrics, as ``plan.json``, the report draws the frontier."""
+    write_whole(path, json.dumps(plan.to_dict(), ensure_ascii=False) + "\n")
 
 
 def _groups(prompts: npt.NDArray[Any]) -> npt.NDArray[np.intp]:

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 from qdlaws.fit import LAWS
 from qdlaws.goal import Goal
 from qdlaws.report.checks import checks_section
+from qdlaws.report.drawn import drawn_section
+from qdlaws.report.folder import run_files
 from qdlaws.report.html import Raw, badge, bullets, section, table
 from qdlaws.report.laws import controls, explorer, laws_section
 from qdlaws.report.outlook import advice_section, call, forecast_section
+from qdlaws.report.steering import frontier_section, steering_section
 from qdlaws.report.together import compared, comparison_section, same_law
 from qdlaws.report.view import RunView, page_data
 
@@ -35,6 +38,7 @@ def page(
 ) -> str:
     """The whole HTML document; at most so many runs are drawn and told of one by one."""
     shown = views[:most]
+    files = [run_files(view.log.source) for view in shown]
     together = compared(views) if len(views) > 1 else None
     title = views[0].name if len(views) == 1 else f"{len(views)} runs"
     parts = [
@@ -45,6 +49,9 @@ def page(
         explorer(shown),
         forecast_section(shown),
         advice_section(shown, goal),
+        steering_section(shown, files),
+        frontier_section(shown, files),
+        drawn_section(shown, files),
         checks_section(shown),
         "" if together is None else comparison_section(together),
         _provenance(views, left_out, most),

@@ -1,0 +1,134 @@
+"""What stands beside the metrics in a run's folder: decisions, the plan, and what was drawn last.
+
+    advice.jsonl    every decision with its step, knobs, reasons and figures
+    plan.json       the frontier of the reference's samples, as ``qdtrain plan --out`` writes it
+    config.toml     the goal that the run was given
+    samples/        what was sampled at evaluations
+
+Any of them may be missing or cut short: what cannot be read is left out, never guessed.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Drawn", "RunFiles", "run_files"]
+
+MOST_BYTES = 64 << 20
+"""Larger files are not read for a page."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One sample of the last evaluation; ``score`` is NaN where it failed."""
+
+    text: str
+    score: float
+    prompt: str = ""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one run beside its metrics."""
+
+    decisions: tuple[Mapping[str, Any], ...] = ()
+    plan: Mapping[str, Any] | None = None
+    floors: Mapping[str, float] = field(default_factory=dict)
+    """``diversity`` and ``entropy`` that the run was told to hold."""
+    drawn: tuple[Drawn, ...] = ()
+    molecules: bool = False
+    """Whether the texts of ``drawn`` are SMILES."""
+
+
+def run_files(source: str) -> RunFiles:
+    """The files beside the log at ``source``, a run's folder or its ``metrics.jsonl``."""
+    path = Path(source)
+    folder = path if path.is_dir() else path.parent
+    if not (folder / "metrics.jsonl").is_file():
+        return RunFiles()
+    smiles = tuple(_molecules(folder / "samples" / "reinvent_1.csv"))
+    return RunFiles(
+        decisions=tuple(_lines(folder / "advice.jsonl")),
+        plan=_object(folder / "plan.json"),
+        floors=_floors(folder / "config.toml"),
+        drawn=smiles or tuple(_texts(folder / "samples")),
+        molecules=bool(smiles),
+    )
+
+
+def _text(path: Path) -> str:
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The whole objects of a JSONL file that have a step."""
+    for line in _text(path).splitlines():
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError):  # the line that was being written
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), (int, float)):
+            yield row
+
+
+def _object(path: Path) -> Mapping[str, Any] | None:
+    try:
+        found = json.loads(_text(path) or "null")
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _floors(path: Path) -> dict[str, float]:
+    try:
+        control = tomllib.loads(_text(path)).get("control")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
+    if not isinstance(control, dict):
+        return {}
+    names = ("diversity", "entropy")
+    asked = {name: control.get(f"min_{name}") for name in names}
+    return {name: float(v) for name, v in asked.items() if isinstance(v, (int, float))}
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    text = _text(path)
+    try:
+        return list(csv.DictReader(text.splitlines(), strict=True)) if text else []
+    except csv.Error:
+        return []
+
+
+def _molecules(path: Path) -> Iterator[Drawn]:
+    """The molecules of the last step of a REINVENT4 table."""
+    rows = _table(path)
+    if not rows or not {"step", "SMILES", "Score"} <= set(rows[0]):
+        return
+    last = rows[-1]["step"]
+    for row in rows:
+        if row["step"] == last and row["SMILES"]:
+            yield Drawn(row["SMILES"], _number(row["Score"]))
+
+
+def _texts(folder: Path) -> Iterator[Drawn]:
+    """The completions of the last evaluation."""
+    tables = sorted(folder.glob("step-*.csv")) if folder.is_dir() else []
+    for row in _table(tables[-1]) if tables else []:
+        if row.get("completion") is not None and row.get("score") is not None:
+            yield Drawn(row["completion"], _number(row["score"]), row.get("prompt") or "")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
