@@ -9,16 +9,18 @@ STAMP  := $(VENV)/.installed
 RUN := out/demo
 
 demo: $(STAMP)
-	@echo "== training: the 250 k molecule prior towards QED, 150 steps (about three minutes; $(RUN))"
 	@mkdir -p out
+	@echo "== the plan: what the prior's own samples foretell at each KL strength"
+	@$(BIN)/qdtrain plan guided
+	@echo "== the loop: the 250 k molecule prior towards QED, diversity held at .80, 240 steps ($(RUN))"
 	@test -f $(RUN)/summary.json || { test -d $(RUN)/checkpoints && $(BIN)/qdtrain resume $(RUN); } || \
-		{ rm -rf $(RUN); $(BIN)/qdtrain run demo --out $(RUN); }
-	@echo "== fitting the laws of this run"
+		{ rm -rf $(RUN); $(BIN)/qdtrain run guided --out $(RUN); }
+	@echo "== the laws of this run, what is ahead, and the advice"
 	@$(BIN)/qdlaws fit $(RUN) --price 0.5 --plot out/laws.png
-	@echo "== forecasting and advising, with a floor on diversity of 0.8"
 	@$(BIN)/qdlaws forecast $(RUN)
 	@$(BIN)/qdlaws advise $(RUN) --min-diversity 0.8
 	@$(BIN)/qdlaws report $(RUN) --out out/report.html --min-diversity 0.8
+	@echo "== open out/report.html"
 
 test: lint types fast
 

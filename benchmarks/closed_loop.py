@@ -2,7 +2,7 @@
 
     python benchmarks/closed_loop.py                  5 seeds, molecules and arithmetic; goes on if interrupted
     python benchmarks/closed_loop.py --quick          1 seed, 40 steps, molecules
-    python benchmarks/closed_loop.py --report         the table of what is there
+    python benchmarks/closed_loop.py --task molecules one task, so that two processes share the work
 
 Every arm has the same steps, batch and learning rate, and ends with an evaluation on 4,000 fresh
 samples. Rivals: a sweep of 7 fixed ratios, equal in log, its ends interpolated at the floor; the
@@ -86,9 +86,11 @@ def run(setting: Setting, name: str, seed: int, *extra: str, short: bool) -> Pat
     cut = ("steps=40", "eval.final=400") if short else ()
     asked = [*setting.settings, *COMMON, f"seed={seed}", *cut, *extra]
     if checkpoint.checkpoint_steps(folder):
-        resume(folder)
+        found = resume(folder)
     else:
-        train(load_config(setting.preset, asked), folder)
+        found = train(load_config(setting.preset, asked), folder)
+    if found.ended == "interrupted":
+        raise SystemExit("interrupted; the same command goes on")
     print(f"  {setting.name} seed {seed}: {name} done", flush=True)
     return folder
 

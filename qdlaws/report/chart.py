@@ -46,7 +46,7 @@ def ticks(low: float, high: float, about: int = 5) -> Array:
     power = 10.0 ** np.floor(np.log10(raw))
     step = power * min((1, 2, 5, 10), key=lambda m: abs(np.log(m * power / raw)))
     first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
-    return np.asarray(np.arange(first, last + 1) * step)
+    return np.asarray(np.arange(first, last + 1) * step + 0.0)  # no tick is called −0
 
 
 def chart(layers: Sequence[Layer], x_name: str, y_name: str, label: str) -> str:

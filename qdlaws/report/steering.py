@@ -213,7 +213,8 @@ def _shares(
         elif gain > 0.02 * (tilt["quality"][-1] - start):
             share = f"{(quality[i] - start) / gain:.0%}"
         known = number(possible) if kl[i] <= end else "–"
-        rows.append([f"{view.log.step[i]:g}", number(kl[i]), number(quality[i]), known, share])
+        far = number(round(float(kl[i]), 4) + 0.0)
+        rows.append([f"{view.log.step[i]:g}", far, number(quality[i]), known, share])
     return ("step", "KL", "quality", "possible", "share"), rows
 
 

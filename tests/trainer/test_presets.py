@@ -30,9 +30,17 @@ def test_every_bundled_configuration_runs(name, tmp_path):
     assert rows(tmp_path / "run")[-1]["step"] == 2
 
 
-def test_the_demonstration_runs(tmp_path):
+def test_the_demonstration_is_the_whole_loop(tmp_path):
     pytest.importorskip("rdkit")
-    train(load_config("demo", [*SMALL, "train.samples=16"]), tmp_path / "run")
+    from qdlaws import Goal, report
+
+    settings = [*SMALL, "steps=10", "policy.model=molecules-60k", "train.samples=16"]
+    train(load_config("guided", settings), tmp_path / "run")
     last = rows(tmp_path / "run")[-1]
     assert last["quality"] > 0.4
-    assert (tmp_path / "run" / "samples" / "reinvent_1.csv").exists()
+    assert len(rows(tmp_path / "run", "advice.jsonl")) == 6
+    path = report(tmp_path / "run", tmp_path / "report.html", Goal(min_diversity=0.8))
+    text = path.read_text(encoding="utf-8")
+    for part in ("How it was steered", "Distance to the frontier", "What it draws now"):
+        assert part in text
+    assert text.count("data:image/svg+xml") >= 16  # the best, and a diverse set
