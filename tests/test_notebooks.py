@@ -22,8 +22,8 @@ spec.loader.exec_module(build)
 SOURCES = build.sources()
 
 
-def test_all_five_are_there():
-    assert [source.stem[:2] for source in SOURCES] == ["1-", "2-", "3-", "4-", "5-"]
+def test_all_are_there():
+    assert [source.stem[:2] for source in SOURCES] == [f"{n}-" for n in range(1, 9)]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
@@ -42,6 +42,8 @@ def test_the_notebook_in_the_repository_is_made_from_its_source(source):
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
 def test_it_runs(source):
+    if "trl" in source.stem:
+        pytest.importorskip("trl", reason="trl is not installed")
     book = build.execute(build.notebook(source))  # raises where a cell does
     outputs = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
     assert any("image/png" in o.get("data", {}) for o in outputs)
