@@ -8,12 +8,17 @@ Every arm has the same steps, batch and learning rate, and ends with an evaluati
 samples. Rivals: a sweep of 7 fixed ratios, equal in log, its ends interpolated at the floor; the
 weakest-KL run stopped at its last evaluation above the floor; kl_target and entropy_target, their
 targets read off a sweep of one extra seed at the floor. Share = (R − R_prior)/(R_rival − R_prior).
+
+Two more tasks have no law to rest on: a needle-like reward (tasks/motifs.py) and a cliff, similarity
+to a query. There a law-guided run should end no worse than the best fixed strength that holds the
+floor.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +26,10 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent / "tasks"))  # where motifs:make is found
+
 OUT = Path(__file__).parent.parent / "out" / "closed_loop"
+CELECOXIB = "Cc1ccc(cc1)-c1cc(nn1-c1ccc(cc1)S(N)(=O)=O)C(F)(F)F"
 RATIOS = 7
 
 
@@ -30,7 +38,7 @@ class Setting:
     """One task of the benchmark."""
 
     name: str
-    preset: str
+    preset: str | None
     settings: tuple[str, ...]
     floor: float
     kls: tuple[float, float]  # tightest and loosest of the sweep
@@ -66,6 +74,40 @@ SETTINGS = (
         (0.8, 0.01),
     ),
 )
+HARD = (
+    Setting(
+        "needle",
+        None,
+        (
+            "task=motifs:make",
+            f"policy.model={OUT / 'motifs-prior'}",
+            "policy.device=cpu",
+            "steps=240",
+            "lr=1e-3",
+            "train.limit=10",
+            "eval.every=10",
+            "eval.samples=400",
+            "eval.final=4000",
+        ),
+        0.60,
+        (0.1, 0.005),
+    ),
+    Setting(
+        "cliff",
+        "demo",
+        (
+            "policy.model=molecules-60k",
+            "task.objective=similarity",
+            f"task.query={CELECOXIB}",
+            "steps=240",
+            "eval.every=10",
+            "eval.samples=400",
+            "eval.final=4000",
+        ),
+        0.75,
+        (0.1, 0.002),
+    ),
+)
 COMMON = ("train.threads=1", "eval.keep=false", "control.advise=false", "checkpoint.keep=1")
 
 
@@ -76,8 +118,10 @@ def kl_grid(setting: Setting) -> list[float]:
 
 def run(setting: Setting, name: str, seed: int, *extra: str, short: bool) -> Path:
     """The folder of a finished run; one that was cut short goes on."""
+    from motifs import save_prior
+
     from trainer import checkpoint
-    from trainer.config import load_config
+    from trainer.config import Config, load_config, with_settings
     from trainer.loop import resume, train
 
     folder = OUT / ("quick" if short else "full") / setting.name / f"seed-{seed}" / name
@@ -88,7 +132,11 @@ def run(setting: Setting, name: str, seed: int, *extra: str, short: bool) -> Pat
     if checkpoint.checkpoint_steps(folder):
         found = resume(folder)
     else:
-        found = train(load_config(setting.preset, asked), folder)
+        if setting.name == "needle" and not (OUT / "motifs-prior").exists():
+            save_prior(OUT / "motifs-prior")
+        preset = setting.preset
+        config = with_settings(Config(), asked) if preset is None else load_config(preset, asked)
+        found = train(config, folder)
     if found.ended == "interrupted":
         raise SystemExit("interrupted; the same command goes on")
     print(f"  {setting.name} seed {seed}: {name} done", flush=True)
@@ -116,7 +164,6 @@ def arms(
     """Name and folder of every arm of a seed."""
     for kl in kl_grid(setting):
         yield f"fixed {kl:g}", run(setting, f"fixed-{kl:g}", seed, f"recipe.kl={kl:g}", short=short)
-    start = kl_grid(setting)[1]
     held = (f"control.min_diversity={setting.floor}",)
     yield (
         "law_guided",
@@ -130,8 +177,9 @@ def arms(
             short=short,
         ),
     )
+    start = kl_grid(setting)[1]
     for name, column in (("kl_target", "kl"), ("entropy_target", "entropy")):
-        if np.isfinite(tuned[column]):
+        if np.isfinite(tuned.get(column, np.nan)):
             extra = (
                 f"control={name}",
                 f"control.target={tuned[column]:.4f}",
@@ -180,13 +228,47 @@ def table(setting: Setting, seeds: list[int], tuned: dict[str, float], short: bo
     return "\n".join(lines)
 
 
+def hard_table(setting: Setting, seeds: list[int], short: bool) -> str:
+    """Ends beside the best fixed strength that holds the floor, for rewards without a law."""
+    lines = [
+        f"### {setting.name}: floor {setting.floor}, {len(seeds)} seed(s)",
+        "",
+        "| seed | fixed: kl → end D, R | best that holds | law guided: end D, R | below | no worse |",
+        "|---|---|---|---|---|---|",
+    ]
+    for seed in seeds:
+        found = {name: evals(folder) for name, folder in arms(setting, seed, {}, short)}
+        guided = found.pop("law_guided")
+        ends = {name.removeprefix("fixed "): rows[-1] for name, rows in found.items()}
+        sweep = "; ".join(
+            f"{kl} → {e['diversity']:.2f}, {e['quality']:.3f}" for kl, e in ends.items()
+        )
+        holding = [e for e in ends.values() if holds(e, setting.floor)]
+        best, end = max(holding, key=lambda e: float(e["quality"])), guided[-1]
+        below = np.mean([r["diversity"] < setting.floor - 2 * r["diversity_se"] for r in guided])
+        doubt = 2 * float(np.hypot(end["quality_se"], best["quality_se"]))
+        fine = holds(end, setting.floor) and end["quality"] >= best["quality"] - doubt
+        lines.append(
+            f"| {seed} | {sweep} | {best['diversity']:.3f}, {best['quality']:.3f} "
+            f"| {end['diversity']:.3f}, {end['quality']:.3f} ± {end['quality_se']:.3f} "
+            f"| {below:.0%} | {'yes' if fine else 'NO'} |"
+        )
+    return "\n".join(lines)
+
+
+def holds(end: dict[str, Any], floor: float) -> bool:
+    """Whether a run ends at or above the floor, within two standard errors."""
+    return bool(end["diversity"] >= floor - 2 * end["diversity_se"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="1 seed, 40 steps, molecules")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--task", choices=[s.name for s in SETTINGS], help="one task only")
+    names = [s.name for s in (*SETTINGS, *HARD)]
+    parser.add_argument("--task", choices=names, help="one task only")
     parser.add_argument("--json", action="store_true", help="the ends as JSON")
     asked = parser.parse_args()
     for setting in SETTINGS:
@@ -197,6 +279,9 @@ def main() -> None:
         print(table(setting, seeds, tuned, asked.quick), flush=True)
         if asked.json:
             print(json.dumps(tuned))
+    for setting in HARD:
+        if asked.task in (None, setting.name) and not asked.quick:
+            print(hard_table(setting, list(range(asked.seeds)), False), flush=True)
 
 
 if __name__ == "__main__":

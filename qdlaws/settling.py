@@ -37,6 +37,8 @@ GAIN_DOUBT = 0.7
 """Standard deviation of the prior gain over its mean; the estimate stays within ¼ … 4 of it."""
 CURVATURE = 0.35
 """How far the gain changes over a unit of u, over the prior gain."""
+STATED = 3
+"""Second differences that a stated error is worth."""
 ROWS = 200
 """Evaluations looked back on."""
 
@@ -122,17 +124,25 @@ def settling(
 
 
 def scatter_of(y: Array, se: Array | None = None, last: int = 20) -> float:
-    """Standard deviation of a reading about its local line, never below its stated error.
+    """Standard deviation of a reading about its local line.
 
-    From second differences, whose mean square is 6σ² for white errors on a line.
+    From second differences, whose mean square is 6σ² for white errors on a line. Few of them can be
+    small by luck, so a stated error that is larger counts as ``STATED`` of them; not for more,
+    because what all readings share (the same prompts, say) is in it and is no scatter.
     """
     known = np.isfinite(y)
     bends = np.diff(y[known][-last:], 2)
-    local = float(np.sqrt(np.mean(bends**2) / 6)) if len(bends) else np.nan
+    local = float(np.mean(bends**2) / 6) if len(bends) else np.nan
     stated = np.nan
     if se is not None and np.isfinite(se[known]).any():
-        stated = float(np.sqrt(np.nanmean(se[known][-last:] ** 2)))
-    return float(np.nanmax([local, stated, 1e-9])) if np.isfinite([local, stated]).any() else np.nan
+        stated = float(np.nanmean(se[known][-last:] ** 2))
+    if not np.isfinite([local, stated]).any():
+        return np.nan
+    if not local >= stated:  # also where one of the two is unknown
+        parts = [(local, len(bends)), (stated, STATED)]
+        parts = [(v, n) for v, n in parts if np.isfinite(v)]
+        local = sum(v * n for v, n in parts) / sum(n for _, n in parts)
+    return max(float(np.sqrt(local)), 1e-9)
 
 
 def _moved(mean: Array, cov: Array, share: Array, turned: float) -> tuple[Array, Array]:

@@ -152,7 +152,7 @@ def steer_by_plant(
     ahead = line.level + limits.guard * line.slope
     doubt = float(np.hypot(line.level_se, limits.guard * line.slope_se))
     if ahead + doubt < floor:
-        du = min(du, 0.4 * (ahead + doubt - floor) / gain)
+        du = min(du, 0.4 * (ahead + doubt - floor) / max(gain, plant.gain))
     if not known[-1]:
         du = min(du, 0.0)
     return replace(

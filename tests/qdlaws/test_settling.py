@@ -96,9 +96,12 @@ def test_turning_moves_the_settled_level_at_once():
     assert found.after(0.0) == found.settled
 
 
-def test_scatter_is_never_below_the_stated_error():
+def test_a_stated_error_counts_where_readings_are_few():
     line = 0.9 - 0.01 * np.arange(20.0)
-    assert scatter_of(line, np.full(20, 0.004)) == pytest.approx(0.004)
+    assert scatter_of(line[:2], np.full(2, 0.004)) == pytest.approx(0.004)
+    assert scatter_of(line[:3], np.full(3, 0.004)) == pytest.approx(0.004 * np.sqrt(3 / 4))
+    # what all readings share is no scatter: it goes as readings come
+    assert scatter_of(line, np.full(20, 0.004)) == pytest.approx(0.004 * np.sqrt(3 / 21))
     noisy = line + 0.02 * np.random.default_rng(0).standard_normal(20)
     assert scatter_of(noisy, np.full(20, 0.004)) == pytest.approx(0.02, rel=0.4)
     assert np.isnan(scatter_of(np.full(3, np.nan), None))
