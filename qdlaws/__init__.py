@@ -2,6 +2,8 @@
 
 from qdlaws.advise import Advice, advise
 from qdlaws.backtest import Backtest, backtest
+from qdlaws.checkpoints import choose
+from qdlaws.clock import clock
 from qdlaws.errors import BadData, BadLog, MissingColumn, NotEnoughData, QdlawsError
 from qdlaws.fit import LawFits, fit
 from qdlaws.fleet import Comparison, Fleet, compare, fleet
@@ -16,6 +18,7 @@ from qdlaws.prior import ForecastPrior
 from qdlaws.readers import read
 from qdlaws.report import report
 from qdlaws.runlog import RunLog
+from qdlaws.runs import fit_many
 
 __all__ = [
     "Advice",
@@ -39,8 +42,11 @@ __all__ = [
     "RunLog",
     "advise",
     "backtest",
+    "choose",
+    "clock",
     "compare",
     "fit",
+    "fit_many",
     "fleet",
     "forecast",
     "frontier",

@@ -71,7 +71,7 @@ class Comparison:
             head = f"{len(self.runs)} runs; no difference between their laws is seen"
         else:
             head = f"{len(self.runs)} runs do not share one law: they differ in " + " and ".join(
-                f"{words[k]} (p = {self.p_values[k]:.2g})" for k in self.differs
+                f"{words[k]} ({_p(self.p_values[k])})" for k in self.differs
             )
         lines = [f"quality on {x}, compared at {x} = {self.reference:.4g}", head]
         lines.append(self.table.to_string(index=False, float_format=lambda v: f"{v:.4g}"))
@@ -100,6 +100,11 @@ class Comparison:
         ax.set(xlabel=self.runs[0].law.x_name, ylabel="quality")
         ax.legend(fontsize="small")
         return ax
+
+
+def _p(value: float) -> str:
+    """How small a tiny p-value is means nothing."""
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
 
 
 def compare(
