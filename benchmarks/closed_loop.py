@@ -97,8 +97,7 @@ HARD = (
         "demo",
         (
             "policy.model=molecules-60k",
-            "task.objective=similarity",
-            f"task.query={CELECOXIB}",
+            f'task.objective={{objective = "similarity", query = "{CELECOXIB}"}}',
             "steps=240",
             "eval.every=10",
             "eval.samples=400",

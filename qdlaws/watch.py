@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qdlaws.errors import BadData, QdlawsError
 from qdlaws.plain import plain
+from qdlaws.runfiles import last_decision
 from qdlaws.whole import write_whole
 
 if TYPE_CHECKING:
@@ -45,27 +46,43 @@ class Update:
     reason: str = ""
     told: str = ""
     """Whom it told to stop at this look, and how."""
+    decision: Mapping[str, Any] | None = None
+    """What the run's own controller decided last, where it writes that down (``advice.jsonl``)."""
 
     def to_dict(self) -> dict[str, Any]:
         """The advice as ``qdlaws advise --json`` gives it, with the log's name and last step."""
         out: dict[str, Any] = {} if self.advice is None else self.advice.to_dict()
-        rest = {"source": self.source, "last_step": self.step, "n": self.n}
+        rest: dict[str, Any] = {"source": self.source, "last_step": self.step, "n": self.n}
         if self.reason:
             rest["reason"] = self.reason
         if self.told:
             rest["told"] = self.told
+        if self.decision is not None:
+            rest["decision"] = dict(self.decision)
         whole: dict[str, Any] = plain(out | rest)
         return whole
 
     def __str__(self) -> str:
         where = "no steps yet" if self.step is None else f"step {self.step:g} ({self.n} rows)"
         if self.advice is None:
-            return f"{where}: {self.reason}"
+            return f"{where}: {self.reason}{self._decided()}"
         said = self.advice
         sure = "" if said.confidence is None else f" ({said.confidence:.0%} sure)"
         why = f": {said.reasons[0]}" if said.reasons else ""
         told = f" [{self.told}]" if self.told else ""
-        return f"{where}: {said.action}{sure}{why}{told}"
+        return f"{where}: {said.action}{sure}{why}{told}{self._decided()}"
+
+    def _decided(self) -> str:
+        """A line on the run's own decision: its step, action, knobs and first reason."""
+        made = self.decision
+        if made is None:
+            return ""
+        knobs, reasons = made.get("knobs"), made.get("reasons")
+        turned = knobs.items() if isinstance(knobs, Mapping) else ()
+        words = ", ".join(f"{k} {v:.3g}" for k, v in turned if isinstance(v, (int, float)) and v)
+        why = f": {reasons[0]}" if isinstance(reasons, list) and reasons else ""
+        now = f" ({words})" if words else ""
+        return f"\n  its controller at step {made['step']:g}: {made.get('action', '?')}{now}{why}"
 
 
 def watch(
@@ -142,13 +159,14 @@ def _look(path: Path, goal: Goal | None, reader: Callable[[Path], RunLog] | None
     from qdlaws.advise import advise
     from qdlaws.readers import read
 
-    step, n = None, 0
+    step, n, decision = None, 0, last_decision(path)
     try:
         log = (reader or read)(path)
         step, n = float(log.step[-1]), len(log)
-        return Update(str(path), step, n, advise(log, goal))
+        return Update(str(path), step, n, advise(log, goal), decision=decision)
     except QdlawsError as error:
-        return Update(str(path), step, n, None, " ".join(str(error).split()))
+        reason = " ".join(str(error).split())
+        return Update(str(path), step, n, None, reason, decision=decision)
 
 
 def _looks(path: Path) -> tuple[tuple[str, int, int], ...]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from qdlaws.report.folder import Drawn, RunFiles
 from qdlaws.report.html import of_run, section, table
 from qdlaws.report.view import RunView
+from qdlaws.runfiles import Drawn, RunFiles
 
 __all__ = ["diverse", "drawn_section"]
 

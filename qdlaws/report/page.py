@@ -14,13 +14,13 @@ from qdlaws.fit import LAWS
 from qdlaws.goal import Goal
 from qdlaws.report.checks import checks_section
 from qdlaws.report.drawn import drawn_section
-from qdlaws.report.folder import run_files
 from qdlaws.report.html import Raw, badge, bullets, section, table
 from qdlaws.report.laws import controls, explorer, laws_section
 from qdlaws.report.outlook import advice_section, call, forecast_section
 from qdlaws.report.steering import frontier_section, steering_section
 from qdlaws.report.together import compared, comparison_section, same_law
 from qdlaws.report.view import RunView, page_data
+from qdlaws.runfiles import run_files
 
 if TYPE_CHECKING:
     from qdlaws.fleet import Comparison

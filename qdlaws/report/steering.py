@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.report.chart import Layer, chart
-from qdlaws.report.folder import RunFiles
 from qdlaws.report.html import Raw, badge, bullets, number, of_run, section, table
 from qdlaws.report.view import RunView
 from qdlaws.rows import column_of
+from qdlaws.runfiles import RunFiles
 
 __all__ = ["frontier_section", "steering_section"]
 

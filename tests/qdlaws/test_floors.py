@@ -61,6 +61,7 @@ FLOORS: dict[str, int] = {
     "advise": 10,
     "fleet": 10,
     "whole": 2,
+    "runfiles": 0,
     "watch": 11,
     "report": 11,
     "cli_show": 12,

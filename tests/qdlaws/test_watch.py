@@ -239,3 +239,24 @@ def test_the_update_says_whom_it_told(tmp_path):
         process.wait()
     with pytest.raises(BadData, match="USR1, TERM"):
         watch(log, FLOOR, signal_pid=os.getppid(), signal_name="KILL")
+
+
+def test_what_the_runs_own_controller_decided_is_shown(tmp_path):
+    evals = [
+        {"step": k, "phase": "eval", "quality": 0.5 + k / 100, "diversity": 0.9 - k / 200}
+        for k in range(12)
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in evals))
+    (tmp_path / "config.toml").write_text("")
+    knobs = {"kl": 0.05, "reward_scale": 1.2, "entropy": 0.0}
+    lines = [
+        {"step": k, "action": "loosen", "knobs": knobs, "reasons": [f"why {k}"]} for k in (10, 11)
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "advice.jsonl").write_text(text + '{"step": 12, "acti')  # being written
+    update = next(watch(tmp_path, every=0.01, max_updates=1))
+    shown = str(update).splitlines()[1]
+    assert shown == "  its controller at step 11: loosen (kl 0.05, reward_scale 1.2): why 11"
+    assert update.to_dict()["decision"]["step"] == 11
+    (tmp_path / "advice.jsonl").write_text('{"step": 3}\n')
+    assert "at step 3: ?" in str(next(watch(tmp_path, every=0.01, max_updates=1)))

@@ -19,10 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Drawn", "RunFiles", "run_files"]
+__all__ = ["Drawn", "RunFiles", "last_decision", "run_files"]
 
 MOST_BYTES = 64 << 20
 """Larger files are not read for a page."""
+TAIL = 1 << 20
+"""Bytes at the end of a file in which its last line is looked for."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,22 @@ def run_files(source: str) -> RunFiles:
     )
 
 
+def last_decision(source: str | Path) -> Mapping[str, Any] | None:
+    """The newest whole line of ``advice.jsonl`` beside the log at ``source``."""
+    path = Path(source)
+    path = (path if path.is_dir() else path.parent) / "advice.jsonl"
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - TAIL, 0))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return None
+    found = None
+    for row in _objects(text):
+        found = row
+    return found
+
+
 def _text(path: Path) -> str:
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         return ""
@@ -71,7 +89,11 @@ def _text(path: Path) -> str:
 
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
     """The whole objects of a JSONL file that have a step."""
-    for line in _text(path).splitlines():
+    return _objects(_text(path))
+
+
+def _objects(text: str) -> Iterator[Mapping[str, Any]]:
+    for line in text.splitlines():
         try:
             row = json.loads(line)
         except (json.JSONDecodeError, RecursionError):  # the line that was being written
