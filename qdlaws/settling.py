@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Settling", "scatter_of", "settling"]
+__all__ = ["Settling", "carried", "scatter_of", "settling"]
 
 Array = npt.NDArray[np.float64]
 
@@ -75,7 +75,7 @@ def settling(
     before it), ``gain`` the prior of g. ``y`` may have gaps.
     """
     step, y = np.asarray(step, float)[-ROWS:], np.asarray(y, float)[-ROWS:]
-    u = _carried(np.asarray(u, float)[-ROWS:])
+    u = carried(np.asarray(u, float)[-ROWS:])
     se = None if se is None else np.asarray(se, float)[-ROWS:]
     scatter = scatter_of(y, se)
     if not np.isfinite(y).any() or not scatter > 0:
@@ -156,11 +156,11 @@ def _moved(mean: Array, cov: Array, share: Array, turned: float) -> tuple[Array,
 
 def _speed(strength: Array) -> Array:
     """How fast the run is at each row by the KL in force, in units of its first."""
-    known = _carried(np.asarray(strength, float))
+    known = carried(np.asarray(strength, float))
     return known / known[0] if (known > 0).all() else np.ones(len(known))
 
 
-def _carried(u: Array) -> Array:
+def carried(u: Array) -> Array:
     """Unknown ratios taken from the row before; leading ones from the first known."""
     known = np.isfinite(u)
     if not known.any():

@@ -13,7 +13,8 @@ With u = log(reward_scale/KL) and the gain g = −dD/du of the plant:
 Where the log has the ratio in force beside its readings, :func:`steer_by_plant` does better: the
 lag and the gain are identified from the run's own turns (:mod:`qdlaws.settling`), and the error is
 where the column *settles* if nothing is turned, less the target. The line keeps the last word: it
-tightens at any time where it leads below the floor beyond doubt.
+tightens at any time where it leads below the floor beyond doubt, and so does a last drop that is
+steep (:mod:`qdlaws.runaway`). After a run has fallen through, the ratio stays below where it fell.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.rows import InForce
-from qdlaws.settling import Settling, settling
+from qdlaws.runaway import ceiling, steep
+from qdlaws.settling import Settling, carried, scatter_of, settling
 
 __all__ = ["PRIOR_GAIN", "Limits", "Steering", "steer", "steer_by_plant"]
 
@@ -56,6 +58,7 @@ class Steering:
     p_below: float  # P(the target is missed ``AHEAD`` evaluations from now, knobs unchanged)
     falling: bool = False  # by its last 15 readings
     plant: Settling | None = None  # where the log has the ratio in force
+    ceiling: float = np.inf  # the highest ratio, after the run has fallen through the floor
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Limits:
     tighten: float = 0.5
     up: float = 0.2
     """The most that u rises at one decision."""
+    home: float = 0.4
+    """The same on the way back to where the run has been before it fell."""
     down: float = 0.7
     doubt: float = 0.5
     """Standard errors of the settled level that are left before loosening."""
@@ -151,17 +156,21 @@ def steer_by_plant(
         du = limits.tighten * min(error + 0.5 * plant.settled_se, 0.0) / plant.gain
     ahead = line.level + limits.guard * line.slope
     doubt = float(np.hypot(line.level_se, limits.guard * line.slope_se))
-    if ahead + doubt < floor:
-        du = min(du, 0.4 * (ahead + doubt - floor) / max(gain, plant.gain))
-    if not known[-1]:
-        du = min(du, 0.0)
+    before = scatter_of(y[:-1], None if se is None else se[:-1])
+    lowest = np.nanmin([ahead + doubt, steep(y, before, limits.guard)])
+    if lowest < floor:
+        du = min(du, 0.4 * (float(lowest) - floor) / max(gain, plant.gain))
+    top = ceiling(y, carried(u), floor)
+    up = limits.up if top == np.inf else limits.home
+    du = min(du, max(top - knobs.now, -limits.up)) if known[-1] else min(du, 0.0)
     return replace(
         line,
         target=target,
-        du=float(np.clip(du, -limits.down, limits.up)),
+        du=float(np.clip(du, -limits.down, up)),
         p_below=_normal_cdf((target - settles) / max(plant.settled_se, 1e-300)),
         falling=False if du > 0 else line.falling,
         plant=plant,
+        ceiling=top,
     )
 
 

@@ -108,6 +108,8 @@ def _words(log: RunLog, aim: Targets, seen: Steering, waits: bool) -> tuple[str,
     words += f"; the target is {seen.target:.3g}"
     if not np.isfinite(log.column(column)[-1]):
         words += f"; the last reading of {column} is missing: not loosened"
+    if np.isfinite(seen.ceiling):
+        words += f"; it fell through the floor before: u stays below {seen.ceiling:.3g}"
     return (words, *aim.reasons)
 
 
@@ -118,4 +120,6 @@ def _figures(u: float, du: float, seen: Steering) -> dict[str, float]:
     if seen.plant is not None:
         for name in ("settled", "settled_se", "gain", "gain_se", "lag", "scatter"):
             figures[name] = getattr(seen.plant, name)
+    if np.isfinite(seen.ceiling):
+        figures["ceiling"] = seen.ceiling
     return figures

@@ -50,6 +50,7 @@ FLOORS: dict[str, int] = {
     "anytime": 7,
     "truth": 7,
     "settling": 2,
+    "runaway": 2,
     "steer": 7,
     "rows": 2,
     "outset": 7,
