@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent / "tasks"))  # where motifs:make is
 OUT = Path(__file__).parent.parent / "out" / "closed_loop"
 CELECOXIB = "Cc1ccc(cc1)-c1cc(nn1-c1ccc(cc1)S(N)(=O)=O)C(F)(F)F"
 RATIOS = 7
+PLAN_SAMPLES = 2000  # of the reference, before the first step of a law-guided run
 
 
 @dataclass(frozen=True)
@@ -196,35 +197,79 @@ def tune(setting: Setting, seed: int, short: bool) -> dict[str, float]:
     return {column: at_floor(ends, setting.floor, column) for column in ("kl", "entropy")}
 
 
+@dataclass(frozen=True)
+class Found:
+    """One arm of a seed beside its rivals."""
+
+    held: bool
+    """Ends at the floor or above, within two standard errors."""
+    below: float
+    """Share of the evaluations that read below it by more than two standard errors."""
+    of_sweep: float
+    of_stopped: float
+
+
 def table(setting: Setting, seeds: list[int], tuned: dict[str, float], short: bool) -> str:
+    """Every arm of every seed, and the means beside what is wanted."""
+    floor = setting.floor
     lines = [
-        f"### {setting.name}: floor {setting.floor}, {len(seeds)} seed(s)",
+        f"### {setting.name}: floor {floor}, {len(seeds)} seed(s)",
         "",
-        "| seed | arm | end D | end R | readings below floor − 2 se | share against the sweep | share against stopping | samples |",
+        "| seed | arm | end D | end R | readings below floor − 2 se "
+        "| share against the sweep | share against stopping | samples |",
         "|---|---|---|---|---|---|---|---|",
     ]
+    steered: dict[str, list[Found]] = {}
     for seed in seeds:
         found = {name: evals(folder) for name, folder in arms(setting, seed, tuned, short)}
-        ends = [rows[-1] for name, rows in found.items() if name.startswith("fixed")]
+        sweep = [rows for name, rows in found.items() if name.startswith("fixed")]
         prior = float(np.mean([rows[0]["quality"] for rows in found.values()]))
-        rival = at_floor(ends, setting.floor, "quality")
+        rival = at_floor([rows[-1] for rows in sweep], floor, "quality")
         loosest = found[f"fixed {kl_grid(setting)[-1]:g}"]
-        above = [r for r in loosest if r["diversity"] >= setting.floor]
-        stopped = above[-1]["quality"] if above else float("nan")
+        last = max((i for i, r in enumerate(loosest) if r["diversity"] >= floor), default=0)
+        stopped = loosest[last]["quality"]
         for name, rows in found.items():
             end = rows[-1]
-            below = np.mean([r["diversity"] < setting.floor - 2 * r["diversity_se"] for r in rows])
+            below = float(np.mean([r["diversity"] < floor - 2 * r["diversity_se"] for r in rows]))
             shares = [(end["quality"] - prior) / (other - prior) for other in (rival, stopped)]
             told = ["" if name.startswith("fixed") else f"{s:.2f}" for s in shares]
+            planned = PLAN_SAMPLES if name == "law_guided" else 0
             lines.append(
-                f"| {seed} | {name} | {end['diversity']:.3f} ± {end['diversity_se']:.3f} | {end['quality']:.3f} "
-                f"| {below:.0%} | {told[0]} | {told[1]} | {end['samples_seen']:,} |"
+                f"| {seed} | {name} | {end['diversity']:.3f} ± {end['diversity_se']:.3f} "
+                f"| {end['quality']:.3f} | {below:.0%} | {told[0]} | {told[1]} "
+                f"| {drawn(rows) + planned:,} |"
             )
+            if not name.startswith("fixed"):
+                made = Found(holds(end, floor), below, shares[0], shares[1])
+                steered.setdefault(name, []).append(made)
         lines.append(
-            f"| {seed} | *sweep at the floor; stopped* | {setting.floor} | {rival:.3f}; {stopped:.3f} | | | | "
-            f"{RATIOS * ends[0]['samples_seen']:,}; {above[-1]['samples_seen'] if above else 0:,} |"
+            f"| {seed} | *sweep at the floor; stopped* | {floor} | {rival:.3f}; {stopped:.3f} "
+            f"| | | | {sum(map(drawn, sweep)):,}; {drawn(loosest[: last + 1]):,} |"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *summary(steered)])
+
+
+def drawn(rows: list[dict[str, Any]]) -> int:
+    """Samples of training and of the evaluations."""
+    return int(rows[-1]["samples_seen"]) + sum(int(r["n_samples"]) for r in rows)
+
+
+def summary(steered: dict[str, list[Found]]) -> list[str]:
+    """What is wanted, and what each controller reached over the seeds."""
+    wanted = (
+        ("end D ≥ floor − 2 se in every seed", lambda f: f"{sum(x.held for x in f)} of {len(f)}"),
+        ("readings below floor − 2 se ≤ 5 %", lambda f: f"{np.mean([x.below for x in f]):.1%}"),
+        ("share against the sweep ≥ .95", lambda f: _worst([x.of_sweep for x in f])),
+        ("share against stopping ≥ 1", lambda f: _worst([x.of_stopped for x in f])),
+    )
+    lines = ["| wanted | " + " | ".join(steered) + " |", "|---" * (1 + len(steered)) + "|"]
+    for words, told in wanted:
+        lines.append(f"| {words} | " + " | ".join(told(f) for f in steered.values()) + " |")
+    return lines
+
+
+def _worst(values: list[float]) -> str:
+    return f"{np.mean(values):.2f} (worst {min(values):.2f})"
 
 
 def hard_table(setting: Setting, seeds: list[int], short: bool) -> str:
