@@ -60,6 +60,8 @@ def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outco
             threads = torch.get_num_threads()
             resolved = replace(config, train=replace(config.train, threads=threads))
             write_whole(folder / "config.toml", to_toml(resolved))
+            if watcher is not None and pilot.outset:
+                watcher({"phase": "plan", "words": pilot.outset})
         world.wait()
         begin = replace(start(bench), knobs=pilot.start)
         return _run(bench, begin, make_optimizer(bench), pilot, folder, watcher)

@@ -54,6 +54,8 @@ class Pilot:
     stopper: Stopper | None
     stops: bool
     """Whether the advice to stop is followed, or only written down."""
+    outset: str = ""
+    """Why it begins where it does, where a plan was made for it."""
 
     def decide(self, folder: Path, knobs: Knobs, step: int) -> Said:
         """The knobs from now on, from what ``metrics.jsonl`` holds."""
@@ -86,12 +88,14 @@ def make_pilot(bench: Bench, folder: Path) -> Pilot:
     knobs = recipe.knobs
     if control.name != "fixed":
         make_dial(recipe, knobs, turn)  # refuses before anything is sampled
-    written = folder / "start.json"
+    written, words = folder / "start.json", ""
     if written.exists():
         kept = json.loads(written.read_text(encoding="utf-8"))
         knobs, gain = Knobs(**kept["knobs"]), kept["gain"]
     else:
         knobs, gain, plan = _outset(bench, goal)
+        if plan is not None:
+            words = f"planned from {PLAN_SAMPLES:,} samples, kl {knobs.kl:.3g}: {plan.notes[-1]}"
         if bench.world.leads:
             if plan is not None:
                 write_plan(folder / "plan.json", plan)
@@ -102,7 +106,7 @@ def make_pilot(bench: Bench, folder: Path) -> Pilot:
     stopper = stop_when_advised(_stopping_goal(goal, control.name)) if control.advise else None
     if control.stop and stopper is None:
         raise BadData("control.stop needs control.advise: it stops where the advice says so")
-    return Pilot(knobs, controller, stopper, control.stop)
+    return Pilot(knobs, controller, stopper, control.stop, words)
 
 
 def _outset(bench: Bench, goal: Goal) -> tuple[Knobs, float | None, Plan | None]:

@@ -39,8 +39,10 @@ class Display:
         self._bar.stop()
 
     def __call__(self, row: dict[str, Any]) -> None:
-        """One row of metrics."""
+        """One row of metrics, or the words of a plan."""
         self._bar.start()
+        if row["phase"] == "plan":
+            self._console.print(row["words"], soft_wrap=True)
         if row["phase"] == "eval":
             self._console.print(evaluation_line(row), soft_wrap=True)
         if row["phase"] == "train":

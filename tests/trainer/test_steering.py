@@ -69,7 +69,12 @@ def test_killed_and_resumed_it_turns_the_same_knobs(model, steered, tmp_path):
 
 def test_without_a_strength_it_starts_where_the_frontier_foretells_the_floor(model, tmp_path):
     settings = [s for s in STEERED if not s.startswith(("kl", "steps"))]
-    train(config_of(model, *settings, "steps=2"), tmp_path / "planned")
+    seen = []
+    train(config_of(model, *settings, "steps=2"), tmp_path / "planned", seen.append)
+    assert seen[0]["phase"] == "plan"
+    assert seen[0]["words"].startswith("planned from 2,000 samples")
+    plan = json.loads((tmp_path / "planned" / "plan.json").read_text())
+    assert plan["table"][0]["kl"] == pytest.approx(0, abs=1e-9)
     begun = json.loads((tmp_path / "planned" / "start.json").read_text())
     assert 0 < begun["knobs"]["kl"] != RECIPES["rloo"]().knobs.kl
     assert begun["gain"] is None or begun["gain"] > 0
