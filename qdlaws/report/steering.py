@@ -37,14 +37,14 @@ def steering_section(views: Sequence[RunView], files: Sequence[RunFiles]) -> str
 
 
 def _steering(view: RunView, files: RunFiles, alone: bool) -> str:
-    whose = "" if alone else f"<h3>{escape(view.name)}</h3>"
     pictures = _knobs(files) + "".join(
         _held(view, files, name, floor) for name, floor in sorted(files.floors.items())
     )
     turned = sum(bool(_figure(row, "du")) for row in files.decisions)
     told = f"{len(files.decisions)} decisions; {turned} of them turned a knob."
-    body = f"{whose}<p>{told}</p><div class='grid'>{pictures}</div>{_decisions(files)}"
-    return body if alone else f'<details class="run"><summary>{whose}</summary>{body}</details>'
+    body = f"<p>{told}</p><div class='grid'>{pictures}</div>{_decisions(files)}"
+    whose = f"<summary>{escape(view.name)}</summary>"
+    return body if alone else f'<details class="run">{whose}{body}</details>'
 
 
 def _knobs(files: RunFiles) -> str:
