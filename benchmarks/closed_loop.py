@@ -288,7 +288,8 @@ def hard_table(setting: Setting, seeds: list[int], short: bool) -> str:
             f"{kl} → {e['diversity']:.2f}, {e['quality']:.3f}" for kl, e in ends.items()
         )
         holding = [e for e in ends.values() if holds(e, setting.floor)]
-        best, end = max(holding, key=lambda e: float(e["quality"])), guided[-1]
+        end = guided[-1]
+        best = max(holding, key=lambda e: float(e["quality"]), default=ends[next(iter(ends))])
         below = np.mean([r["diversity"] < setting.floor - 2 * r["diversity_se"] for r in guided])
         doubt = 2 * float(np.hypot(end["quality_se"], best["quality_se"]))
         fine = holds(end, setting.floor) and end["quality"] >= best["quality"] - doubt
