@@ -221,7 +221,7 @@ def simulated_table(runs: int) -> str:
 
 
 def replayed_table(folders: list[Path]) -> str:
-    """Saved runs, asked after every evaluation; in two halves by how little they were held."""
+    """Saved runs, asked after every evaluation."""
     lines = [
         "| rule | runs | stops | compute saved | quality lost | D kept |",
         "|---|---|---|---|---|---|",
@@ -262,12 +262,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="10 runs a cell")
-    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=200, help="of a cell; 0: none are simulated")
     parser.add_argument("--folders", type=Path, nargs="*", default=[], help="saved runs to replay")
     asked = parser.parse_args()
     runs, began = 10 if asked.quick else asked.runs, time.perf_counter()
-    print(f"## Simulated: {runs} runs a cell\n")
-    print(simulated_table(runs))
+    if runs:
+        print(f"## Simulated: {runs} runs a cell\n")
+        print(simulated_table(runs))
     if asked.folders:
         print(f"\n## Replayed: {len(asked.folders)} saved runs of the trainer\n")
         print(replayed_table(asked.folders))
