@@ -252,7 +252,8 @@ def _fit_law(
     factor, spikes = spike_weights(residual / size, settings["tails"])
     if spikes or settings["tails"] == "heavy":
         weight = factor if weight is None else weight * factor
-        weight = weight / weight.mean()
+        # the error models speak of the sampling noise of rows that are no spikes
+        weight = weight / weight[factor <= np.median(factor)].mean()
         post = law_posterior(step, path.mean, y[rows], weight, straight=straight, **options)
     noise = float(np.median(path.noise))
     if straight:
