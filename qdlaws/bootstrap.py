@@ -212,9 +212,9 @@ def _blocks(count: int) -> Iterator[slice]:
 
 
 def _peaks(plane: _Plane, z: Array) -> Rows:
-    """The node at which F² is largest; single precision tells nodes apart."""
-    values = z.astype(np.float32) @ plane.unit.T
-    return np.asarray(np.abs(values, out=values).argmax(1))
+    """The even node at which F² is largest; single precision tells nodes apart."""
+    values = z.astype(np.float32) @ plane.unit[::2].T
+    return 2 * np.asarray(np.abs(values, out=values).argmax(1))
 
 
 def _refine(plane: _Plane, z: Array, peak: Rows) -> Array:
@@ -235,7 +235,7 @@ def _refine(plane: _Plane, z: Array, peak: Rows) -> Array:
 
 
 def _stationary(f: Array, start: Array) -> Array:
-    """Where F' = 0 by Newton's method, never past the nodes beside the start."""
+    """Where F' = 0 by Newton's method, never past the even nodes beside the start."""
     slope = _derivative(f)
     bend = _derivative(slope[:SIDE])  # a rough one: the path changes, not where it ends
     offset = start
@@ -243,7 +243,7 @@ def _stationary(f: Array, start: Array) -> Array:
         for _ in range(8):
             move = _polyval(slope, offset) / _polyval(bend, offset)
             move[~np.isfinite(move)] = 0.0
-            before, offset = offset, np.minimum(np.maximum(offset - move, start - 1), start + 1)
+            before, offset = offset, np.minimum(np.maximum(offset - move, start - 2), start + 2)
             if np.abs(offset - before).max() < 1e-5:  # the next would be 1e-11
                 break
     return offset
