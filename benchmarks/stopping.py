@@ -31,7 +31,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from qdlaws import Goal, RunLog, read
+from qdlaws import Goal, QdlawsError, RunLog, read
 from qdlaws.anytime import gain_below, level_below
 from trainer.controllers import stop_when_advised
 
@@ -226,7 +226,7 @@ def replayed_table(folders: list[Path]) -> str:
         "| rule | runs | stops | compute saved | quality lost | D kept |",
         "|---|---|---|---|---|---|",
     ]
-    logs = [read(folder) for folder in folders]
+    logs = [_read(folder) for folder in folders]
     goal = Goal(min_gain_per_step=GAIN)
     rules: dict[str, Callable[[RunLog], End]] = {"as advised": lambda log: advised(log, goal)}
     for p in PATIENCES:
@@ -255,6 +255,13 @@ def replayed_table(folders: list[Path]) -> str:
             f"| {lost.mean():.3f} ± {error:.3f} | {kept.mean():+.3f} |"
         )
     return "\n".join(lines)
+
+
+def _read(folder: Path) -> RunLog:
+    try:
+        return read(folder)
+    except QdlawsError as error:
+        raise SystemExit(f"stopping.py: {error}") from None
 
 
 def main() -> None:

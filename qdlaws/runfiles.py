@@ -11,6 +11,7 @@ Any of them may be missing or cut short: what cannot be read is left out, never 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import tomllib
@@ -125,7 +126,7 @@ def _floors(path: Path) -> dict[str, float]:
 def _table(path: Path) -> list[dict[str, str]]:
     text = _text(path)
     try:
-        return list(csv.DictReader(text.splitlines(), strict=True)) if text else []
+        return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except csv.Error:
         return []
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from qdlaws.errors import BadData
 from qdlaws.frontier import Frontier, frontier
 from qdlaws.outset import diversity_along, start_ratio
 from qdlaws.plain import plain
@@ -31,6 +32,8 @@ from trainer.evaluation import evaluate
 __all__ = ["Plan", "make_plan", "write_plan"]
 
 Array = npt.NDArray[np.float64]
+LEAST = 50
+"""Fewer samples than this say nothing of any policy but the reference."""
 MARGIN = 2.0
 """Standard errors of an evaluation by which a start lies above the floor."""
 
@@ -70,6 +73,8 @@ class Plan:
 
 def make_plan(bench: Bench, samples: int = 2000, min_diversity: float | None = None) -> Plan:
     """The plan of a configuration from ``samples`` completions of its reference."""
+    if samples < LEAST:
+        raise BadData(f"a plan from {samples} samples; at least {LEAST} are needed")
     asker = replace(bench, policy=bench.reference)
     found = evaluate(asker, 0, samples, phase=Phase.REFERENCE)
     assert found.scores is not None

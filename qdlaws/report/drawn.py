@@ -51,11 +51,11 @@ def _drawn(files: RunFiles, name: str) -> str:
 
 
 def _distinct(drawn: Sequence[Drawn]) -> list[Drawn]:
-    """Every text once, the best first; failed scores left out."""
-    best: dict[str, Drawn] = {}
+    """Every answer once, the best first; failed scores left out."""
+    best: dict[tuple[str, str], Drawn] = {}
     for sample in drawn:
-        if np.isfinite(sample.score) and sample.text not in best:
-            best[sample.text] = sample
+        if np.isfinite(sample.score):
+            best.setdefault((sample.prompt, sample.text), sample)
     return sorted(best.values(), key=lambda sample: -sample.score)
 
 

@@ -100,11 +100,14 @@ def test_molecules_of_the_last_step_are_drawn_best_first(folder, tmp_path):
 
 
 def test_texts_are_listed_once_with_how_often_they_came(folder, tmp_path):
-    rows = "prompt,completion,score\n24=,20+4,1\n24=,20+4,1\n24=,<i>3*8</i>,1\n24=,5,0\n"
+    rows = (
+        "prompt,completion,score\n24=,20+4,1\n24=,20+4,1\n24=,<i>3*8</i>,1\n24=,5,0\n25=,20+4,0\n"
+    )
     (folder / "samples" / "step-000110.csv").write_text(rows)
     text = _page(folder, tmp_path).replace(' class="number"', "")
-    assert "4 samples of the last evaluation, 3 different" in text
+    assert "5 samples of the last evaluation, 4 different" in text
     assert "<td>20+4</td><td>1</td><td>2</td>" in text
+    assert "<td>25=</td><td>20+4</td><td>0</td><td>1</td>" in text  # another question
     assert "<i>3*8</i>" not in text
 
 

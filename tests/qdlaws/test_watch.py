@@ -208,7 +208,7 @@ def test_the_command_writes_a_report(tmp_path):
 
 def test_a_price_that_is_met_tells_nobody_to_stop(tmp_path, monkeypatch):
     """It rests on a posterior, not on a test that may be looked at after every step."""
-    module = importlib.import_module("qdlaws.advise")
+    module = importlib.import_module("qdlaws.decide")
 
     log, stop = grown(tmp_path / "metrics.jsonl", 60), tmp_path / "STOP"
     met = ("stop", 0.99, ["the operating point is passed"])

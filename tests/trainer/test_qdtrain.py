@@ -87,6 +87,7 @@ def test_sweep_prints_the_ends(config, tmp_path):
     [
         (["run", "nothing", "--out", "x"], "no configuration 'nothing'"),
         (["run", "demo", "--out", "x", "--set", "stepz=1"], "did you mean 'steps'"),
+        (["plan", "bandit", "--samples", "0"], "a plan from 0 samples; at least 50 are needed"),
         (["resume", "nowhere"], "nowhere holds no run"),
         (["evaluate", "nowhere"], "say with --config"),
         (["branch", "nowhere", "--out", "x"], "no checkpoint in nowhere"),
