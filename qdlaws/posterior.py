@@ -11,6 +11,10 @@ degrees of freedom. No starting values, no chains; deterministic.
 
 The prior of κ is J(κ) = ‖∂g_κ/∂κ‖ with [1, g_κ] projected out of it: the reference prior under
 white noise. Those of ℓ and ν are in :mod:`qdlaws.persistence`.
+
+J is for the size of things. Whether there is anything (does the law fall? is it a curve or a line?)
+is asked under a proper prior of κ instead, a t₃ of scale 3: where the curvature is not identified,
+J leaves much weight on steps at one end of the range, which would hide a plain fall.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ class LawPosterior:
     memory: Array  # in steps; 0 where the errors are white
     white: Array
     n: int
-    p_falls: float  # P(q < 0)
+    p_falls: float  # P(q < 0), with a t₃(0, 3) prior on κ
     p_concave: float  # P(κ > 0)
     p_straight: float  # P(|κ| < 1)
     p_curved: float  # against the line, at even odds and with a t₃(0, 3) prior on κ
@@ -261,7 +265,7 @@ def _draw(
     p = at(c.p) + sigma * (pq / np.sqrt(qq) * z1 + rest * z2)
     drawn = np.zeros(DRAWS) if line else kappa[k] * (1 - f) + kappa[k + 1] * f
 
-    total = w * (1.0 if line else _trapezoid(kappa))
+    total = w * (1.0 if line else _trapezoid(kappa) * _proper(kappa, grid.prior))
     total = total / total.sum()
     some = total > 1e-14  # the rest adds up to less than rounding, and a t costs time
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -295,10 +299,14 @@ def _beyond(kappa: Array, along: Array, value: float) -> float:
     return float((along * share).sum())
 
 
+def _proper(kappa: Array, logprior: Array) -> Array:
+    """The density of 3·t₃ over the prior in use, up to a factor."""
+    return np.asarray((1 + kappa**2 / 27) ** -2 * np.exp(logprior.max() - logprior))
+
+
 def _curved(kappa: Array, density: Array, logprior: Array) -> float:
     """P(curved) by the Savage–Dickey ratio at κ = 0: proper t₃(0, 3) prior, even odds."""
-    t3 = (1 + kappa**2 / 27) ** -2  # ∝ density of 3·t₃
-    posterior = density * np.exp(-(logprior - logprior.max())) * t3
+    posterior = density * _proper(kappa, logprior)
     at_zero = float(np.interp(0.0, kappa, posterior, left=0.0, right=0.0))
     area = float(np.trapezoid(posterior, kappa))
     prior_at_zero = 2 / (np.pi * np.sqrt(3.0)) / 3
