@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from coverage_report import markdown
 from simulate import ERRORS, clock, covariance, draw_errors, true_law
-from verdicts import EFFECT, MODELS, N, Cell, error_size
+from verdicts import EFFECT, MODELS, Cell, N, error_size
 
 import qdlaws as qd
 from qdlaws.fit import fit

@@ -18,7 +18,7 @@ import pandas as pd
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.goal import Goal
 from qdlaws.law import Interval
-from qdlaws.plain import plain
+from qdlaws.plain import chance, plain
 from qdlaws.remeasure import DOUBTFUL, Measure, what_next
 from qdlaws.runlog import RunLog
 from qdlaws.truth import Truth, truth
@@ -318,14 +318,16 @@ def _reasons(
         )
     if goal.floors() or goal.target_quality is not None:
         if good.any():
-            words.append(f"it meets the goal ({goal.words()}) with probability {p_goal:.0%}")
+            words.append(f"it meets the goal ({goal.words()}) with probability {chance(p_goal)}")
         else:
             words.append(
                 f"no checkpoint meets the goal ({goal.words()}) with 90 % probability; "
-                f"this one comes nearest, with {p_goal:.0%}"
+                f"this one comes nearest, with {chance(p_goal)}"
             )
     if margin > 0 and p_wrong >= DOUBTFUL:
-        words.append(f"with probability {p_wrong:.0%} another is better by more than {margin:.2g}")
+        words.append(
+            f"with probability {chance(p_wrong)} another is better by more than {margin:.2g}"
+        )
     if not truths[main].known_noise and len(log) >= 4:
         words.append(f"no standard errors of {main}: all scatter was taken for noise of measuring")
     return words

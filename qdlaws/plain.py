@@ -1,4 +1,4 @@
-"""Plain values for JSON: what is not known becomes None, never 0."""
+"""Plain values for JSON, where what is not known becomes None, never 0; and chances in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["plain"]
+__all__ = ["chance", "plain"]
 
 
 def plain(value: Any) -> Any:
@@ -24,3 +24,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return str(value)
+
+
+def chance(p: float) -> str:
+    """A probability in per cent; no posterior makes it 0 % or 100 %."""
+    if p > 0.99:
+        return "over 99%"
+    return "under 1%" if p < 0.01 else f"{p:.0%}"

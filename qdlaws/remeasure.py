@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from qdlaws.plain import chance
 from qdlaws.runlog import RunLog
 
 __all__ = ["DOUBTFUL", "Measure", "what_next"]
@@ -50,7 +51,7 @@ class Measure:
         effect = "halve" if 0.45 <= cut <= 0.55 else f"lower by {1 - cut:.0%}"
         return (
             f"{what} {where} would {effect} the chance of choosing wrongly "
-            f"({self.before:.0%} → {self.p_wrong:.0%})"
+            f"({chance(self.before)} → {chance(self.p_wrong)})"
         )
 
 

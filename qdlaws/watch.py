@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from qdlaws.errors import BadData, QdlawsError
-from qdlaws.plain import plain
+from qdlaws.plain import chance, plain
 from qdlaws.runfiles import last_decision
 from qdlaws.whole import write_whole
 
@@ -67,7 +67,7 @@ class Update:
         if self.advice is None:
             return f"{where}: {self.reason}{self._decided()}"
         said = self.advice
-        sure = "" if said.confidence is None else f" ({said.confidence:.0%} sure)"
+        sure = "" if said.confidence is None else f" ({chance(said.confidence)} sure)"
         why = f": {said.reasons[0]}" if said.reasons else ""
         told = f" [{self.told}]" if self.told else ""
         return f"{where}: {said.action}{sure}{why}{told}{self._decided()}"
