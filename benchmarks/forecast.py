@@ -27,7 +27,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from forecast_runs import simulate  # noqa: E402
+from forecast_runs import LIKE_PUBLISHED, PUBLISHED, simulate  # noqa: E402
 
 import qdlaws as qd  # noqa: E402
 from qdlaws.backtest import foretell  # noqa: E402
@@ -121,6 +121,14 @@ def by_source(rows: list[dict], title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def published() -> str:
+    """The errors that the last table is to be held against."""
+    return "; ".join(
+        f"{method} " + ", ".join(f"{group} {a:.2f} / {b:.2f}" for group, (a, b) in errors.items())
+        for method, errors in PUBLISHED.items()
+    )
+
+
 def logs_in(folder: Path) -> list[tuple[str, str, qd.RunLog]]:
     """(group, source, log) of every run in a folder; law runs are those whose law is supported."""
     try:
@@ -142,7 +150,7 @@ def logs_in(folder: Path) -> list[tuple[str, str, qd.RunLog]]:
 
 
 def learn(count: int) -> None:
-    """Print the prior learnt from a start that favours nothing."""
+    """Print the prior learnt from a start that favours nothing, on both populations alike."""
     from qdlaws.learn import learn_prior
     from qdlaws.prior import DEFAULT_PRIOR, SETTINGS
 
@@ -150,8 +158,8 @@ def learn(count: int) -> None:
     start = replace(
         DEFAULT_PRIOR, **even, trust=(0.3, 0.3, 0.3), recency=0.5, drift=0.25, width=1.0
     )
-    logs = [log for _, log in simulate(count, seed=7)]
-    learnt = learn_prior(logs, start=start, strength=3.0)
+    runs = simulate(count // 2, seed=7) + simulate(count // 2, seed=8, population=LIKE_PUBLISHED)
+    learnt = learn_prior([log for _, log in runs], start=start, strength=3.0)
     for name, value in learnt.to_dict().items():
         print(f"{name}: {value}")
 
@@ -182,6 +190,12 @@ def main() -> None:
         kinds = sorted({r["group"] for r in mixed} - {"law"})
         print(table(mixed, f"{count} simulated runs of many kinds", ["all", "law", "others"]))
         print(table(mixed, "the others, by kind", kinds), flush=True)
+        like = simulate(count, seed=71, population=LIKE_PUBLISHED)
+        likely = judged([(kind, "simulated", log) for kind, log in like])
+        print(
+            table(likely, f"{count} simulated runs like published ones", ["all", "law", "others"])
+        )
+        print(f"Published of 71 real runs, at 25 % / 50 %: {published()}.\n", flush=True)
         broken = [
             (kind, "simulated", replace(log, entropy=None))  # which tells nothing of the breaks
             for kind, log in simulate(count, seed=77, kind="breaks")

@@ -4,14 +4,16 @@ Each member is a small state-space model of a series y along the natural time τ
 
     y_i = level(τ_i) + ε_i,     ε_i ~ N(0, σ²·r_i)
     d level = v dτ + roam·σ dB
-    d v     = −(v − m·σ) dτ/memory + √(2/memory)·slope·σ dB',     m = drift·slope
+    d v     = −(v − m·σ) dτ/memory + √(2/memory)·slope·σ dB',     m = drift·min(slope, 2)
 
-τ = log s with s the steps since the start, or (s/s_now)^power/power: at the present step both run
-alike, one unit is one e-fold. ``slope`` is the typical trend in units of the noise per e-fold,
-``drift`` its mean over runs in units of ``slope``, and after ``memory`` e-folds a trend is
-forgotten (the damped trend of Gardner & McKenzie 1985, in continuous time). The scale σ is
-integrated out, so a bank knows nothing of units. One forward pass of a Kalman filter (every member
-at once) gives the forecasts from the last row and, for the stacking, from every row before it.
+τ = log s with s the steps since the start, or (s/s_now)^power/power: at the present step all run
+alike, one unit is one e-fold; with a negative power a run has an end, near which its clock stands
+still. ``slope`` is the typical trend in units of the noise per e-fold, ``drift`` its mean over runs
+in units of ``slope`` (a member that may turn anywhere expects no more for it), and after ``memory``
+e-folds a trend is forgotten (the damped trend of Gardner & McKenzie 1985, in continuous time). The
+scale σ is integrated out, so a bank knows nothing of units. One forward pass of a Kalman filter
+(every member at once) gives the forecasts from the last row and, for the stacking, from every row
+before it.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ __all__ = ["Bank", "Filtered", "bank", "filtered"]
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
+
+STEADY = 2.0
+"""The slope up to which a typical trend is also expected to go on."""
 
 FORGET = 2.0
 """How the noise forgets: an error at step s' counts (s'/s)² at step s, so what is estimated is the
@@ -44,6 +49,11 @@ class Bank:
 
     def __len__(self) -> int:
         return len(self.slope)
+
+    @property
+    def mean(self) -> Array:
+        """m, the mean trend in units of the noise per e-fold."""
+        return np.asarray(self.drift * np.minimum(self.slope, STEADY))
 
 
 def bank(
@@ -76,7 +86,7 @@ class Filtered:
         d = _elapsed(self.s[rows, None], s[:, None], b.power, float(self.s[-1]))
         _, move, (noise, _, _) = _transition(b, d)
         sigma2 = self.sigma2[rows]
-        mean = b.drift * b.slope * np.sqrt(sigma2)
+        mean = b.mean * np.sqrt(sigma2)
         out = self.level[rows] + mean * d + (self.trend[rows] - mean) * move
         ll, lv, vv = np.moveaxis(self.cov[rows], -1, 0)
         return out, (ll + 2 * move * lv + move**2 * vv + noise) * sigma2
@@ -85,10 +95,10 @@ class Filtered:
 def _elapsed(start: Array | float, stop: Array, power: Array, now: float) -> Array:
     """τ(stop) − τ(start)."""
     log = np.broadcast_to(np.log(stop / start), np.broadcast_shapes(np.shape(stop), power.shape))
-    safe = np.where(power > 0, power, 1.0)
+    safe = np.where(power != 0, power, 1.0)
     with np.errstate(over="ignore"):
         powered = ((stop / now) ** safe - (start / now) ** safe) / safe
-    return np.asarray(np.where(power > 0, powered, log))
+    return np.asarray(np.where(power != 0, powered, log))
 
 
 def _transition(b: Bank, d: Array) -> tuple[Array, Array, tuple[Array, Array, Array]]:
@@ -120,7 +130,7 @@ def filtered(members: Bank, s: Array, y: Array, noise: Array) -> Filtered:
     cov = np.empty((*shape, 3))
     steps = _elapsed(s[:-1, None], s[1:, None], members.power, s[-1]) if n > 1 else np.empty((0, k))
     decay, move, (q_ll, q_lv, q_vv) = _transition(members, steps)
-    mean = members.drift * members.slope
+    mean = members.mean
     l, v = np.full(k, y[0]), np.zeros(k)  # v: the trend's distance from its mean
     ll, lv, vv = np.full(k, noise[0]), np.zeros(k), members.slope**2
     total = np.zeros(k)

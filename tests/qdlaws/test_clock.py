@@ -30,7 +30,7 @@ def covariance(tau: np.ndarray, slope: float, roam: float, memory: float) -> np.
     return np.array([[wander(a, b) + roam**2 * min(a, b) for b in t] for a in t])
 
 
-@pytest.mark.parametrize("power", [0.0, 1.0])
+@pytest.mark.parametrize("power", [-1.0, 0.0, 1.0])
 def test_filter_is_the_gaussian_conditional(power):
     """Level ahead of the data against conditioning the joint normal, for a member alone."""
     rng = np.random.default_rng(3)
@@ -42,7 +42,7 @@ def test_filter_is_the_gaussian_conditional(power):
     mean, variance = f.ahead(np.array([6]), np.array([target]))
 
     at = np.append(s, target)
-    tau = np.log(at) if power == 0 else at / s[-1]
+    tau = np.log(at) if power == 0 else (at / s[-1]) ** power / power
     # A diffuse first level: a large constant in the covariance.
     joint = covariance(tau, 0.8, 0.3, 1.5) + 1e7
     k = joint[:7, :7] + np.eye(7)
@@ -52,13 +52,17 @@ def test_filter_is_the_gaussian_conditional(power):
     np.testing.assert_allclose(variance[0, 0] / f.sigma2[-1, 0], spread, rtol=1e-4)
 
 
-def test_drift_is_the_mean_trend():
-    """Without data on the trend the level goes on at drift·slope·σ per e-fold."""
-    member = bank((2.0,), (0.0,), (1e9,), (0.0,), (0.5,))
+@pytest.mark.parametrize(("slope", "steady"), [(0.5, 0.5), (2.0, 2.0), (40.0, 2.0)])
+def test_drift_is_the_mean_trend(slope, steady):
+    """Without data on the trend the level goes on at drift·min(slope, 2)·σ per e-fold."""
+    member = bank((slope,), (0.0,), (1e9,), (0.0,), (0.5,))
     s = np.array([1.0, 1.0 + 1e-9, 1.0 + 2e-9])
     f = filtered(member, s, np.array([0.0, 1.0, 0.5]), np.ones(3))
     mean, _ = f.ahead(np.array([2]), np.array([np.e]))
-    np.testing.assert_allclose(mean[0, 0] - 0.5, 0.5 * 2.0 * np.sqrt(f.sigma2[-1, 0]), rtol=1e-6)
+    level = f.level[-1, 0]
+    np.testing.assert_allclose(
+        mean[0, 0] - level, 0.5 * steady * np.sqrt(f.sigma2[-1, 0]), rtol=1e-5
+    )
 
 
 def test_mixture_quantiles_invert_the_mixture():
