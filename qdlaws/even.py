@@ -42,63 +42,81 @@ def evenly_spaced(step: Array) -> bool:
 class _Spectrum:
     """What some of the frequencies add to Zᵀ Σ⁻¹ Z and log|Σ|, for M error models."""
 
-    share: Array  # (M, c) D·(1 + ν/(1 − ν)·D)⁻¹
-    ends: tuple[Array, Array]  # (M, c/2) the same without D, times the corners e₁ ± eₙ
-    pins: Array  # (2, M) the corners within it
-    logdet: Array  # (M,)
+    share: Array  # (..., M, c) D·(1 + ν/(1 − ν)·D)⁻¹
+    ends: tuple[Array, Array]  # (..., M, c/2) the same without D, times the corners e₁ ± eₙ
+    pins: Array  # (2, ..., M) the corners within it
+    logdet: Array  # (..., M)
 
 
 def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> tuple[Array, Array]:
-    """Zᵀ Σ⁻¹ Z (M, r, r) and log|Σ| (M,) of Σ = (1 − ν)·C(ℓ) + ν·I, for ℓ > 0 and ν < 1."""
+    """Zᵀ Σ⁻¹ Z (..., M, r, r) and log|Σ| (..., M) of Σ = (1 − ν)·C(ℓ) + ν·I, for ℓ > 0, ν < 1.
+
+    ``columns`` (..., n, r) of one run or of many; ``memory`` and ``white`` (..., M) of each run, or
+    (M,) of all.
+    """
     from scipy.fft import dct
 
-    n, r = columns.shape
-    z = dct(columns, type=2, norm="ortho", axis=0, orthogonalize=True)
+    n, r = columns.shape[-2:]
+    z = dct(columns, type=2, norm="ortho", axis=-2, orthogonalize=True)
     decay = np.exp(-spacing / memory)
     short, long = -np.expm1(-spacing / memory), 1 + decay  # 1 − r, 1 + r
     ratio, edge = white / (1 - white), decay / long
-    upper = _upper(r)
-    count = len(memory)
-    flat, logdet = np.zeros((count, len(upper[0]))), np.zeros(count)
-    ends, pins = np.zeros((2, count, r)), np.zeros((2, count))
-    spectrum_of = _kept_spectrum if n <= KEPT else _spectrum
+    shape = (*columns.shape[:-2], memory.shape[-1])
+    flat, ends = np.zeros((*shape, r * (r + 1) // 2)), np.zeros((2, *shape, r))
+    logdet, pins = np.zeros(memory.shape), np.zeros((2, *memory.shape))
     for start in range(0, n, CHUNK):
-        spectrum = spectrum_of(n, start, spacing, memory.tobytes(), white.tobytes())
-        zp = z[start : start + CHUNK]
-        rows = np.ascontiguousarray(zp.T)
-        flat += spectrum.share @ (rows[upper[0]] * rows[upper[1]]).T
+        if n <= KEPT and memory.ndim == 1:
+            spectrum = _kept_spectrum(n, start, spacing, memory.tobytes(), white.tobytes())
+        else:
+            spectrum = _spectrum(n, start, spacing, memory, white)
+        zp = z[..., start : start + CHUNK, :]
+        flat += spectrum.share @ _products(zp).mT
         logdet += spectrum.logdet
         pins += spectrum.pins
         for parity in (0, 1):
-            ends[parity] += spectrum.ends[parity] @ zp[_own(parity, start)]
-    gram = np.empty((count, r, r))
-    gram[:, upper[0], upper[1]] = gram[:, upper[1], upper[0]] = flat
+            ends[parity] += spectrum.ends[parity] @ zp[..., _own(parity, start), :]
+    gram = flat[..., _square(r)].reshape(*shape, r, r)
     for f, pin in zip(ends, pins, strict=True):
         tied = 1 + ratio * edge * pin
-        gram += (edge / tied)[:, None, None] * f[:, :, None] * f[:, None, :]
+        gram += ((edge / tied)[..., None] * f)[..., :, None] * f[..., None, :]
         logdet += np.log(tied)
     logdet += (n - 1) * np.log(short * long) + n * np.log1p(-white)
-    return gram / (1 - white)[:, None, None], logdet
+    gram /= (1 - white)[..., None, None]
+    return gram, np.broadcast_to(logdet, shape)
 
 
-def _spectrum(n: int, start: int, spacing: float, memory: bytes, white: bytes) -> _Spectrum:
-    """The frequencies from ``start`` on; the error models as bytes, so that it can be kept."""
-    ell, nu = np.frombuffer(memory), np.frombuffer(white)
+def _products(z: Array) -> Array:
+    """The products of every two columns (..., r(r + 1)/2, c) of z (..., c, r), row by row."""
+    rows = np.ascontiguousarray(z.mT)
+    r, at = rows.shape[-2], 0
+    out = np.empty((*rows.shape[:-2], r * (r + 1) // 2, rows.shape[-1]))
+    for i in range(r):
+        np.multiply(rows[..., i:, :], rows[..., i : i + 1, :], out=out[..., at : at + r - i, :])
+        at += r - i
+    return out
+
+
+def _spectrum(n: int, start: int, spacing: float, ell: Array, nu: Array) -> _Spectrum:
+    """The frequencies from ``start`` on."""
     k = np.arange(start, min(start + CHUNK, n))
     corner = np.sqrt(np.where(k == 0, 2.0, 4.0) / n) * np.cos(np.pi * k / (2 * n))  # of e₁ ± eₙ
     frequency = 4 * np.sin(np.pi * k / (2 * n)) ** 2
     decay = np.exp(-spacing / ell)
     short, long = -np.expm1(-spacing / ell), 1 + decay  # 1 − r, 1 + r
-    d = (short / long)[:, None] + (decay / (short * long))[:, None] * frequency
-    inverse = 1 / (1 + (nu / (1 - nu))[:, None] * d)
+    d = (short / long)[..., None] + (decay / (short * long))[..., None] * frequency
+    inverse = 1 / (1 + (nu / (1 - nu))[..., None] * d)
     halves = [_own(parity, start) for parity in (0, 1)]
-    ends = [inverse[:, own] * corner[own] for own in halves]
+    ends = [inverse[..., own] * corner[own] for own in halves]
     pins = [end @ corner[own] for end, own in zip(ends, halves, strict=True)]
-    return _Spectrum(d * inverse, (ends[0], ends[1]), np.array(pins), -np.log(inverse).sum(1))
+    logdet = -np.log(inverse).sum(-1)
+    d *= inverse
+    return _Spectrum(d, (ends[0], ends[1]), np.array(pins), logdet)
 
 
-_kept_spectrum = lru_cache(maxsize=64)(_spectrum)
-"""Runs of one length meet the same error models again and again."""
+@lru_cache(maxsize=64)
+def _kept_spectrum(n: int, start: int, spacing: float, ell: bytes, nu: bytes) -> _Spectrum:
+    """Runs of one length meet the same error models again and again."""
+    return _spectrum(n, start, spacing, np.frombuffer(ell), np.frombuffer(nu))
 
 
 def _own(parity: int, start: int) -> slice:
@@ -107,8 +125,12 @@ def _own(parity: int, start: int) -> slice:
 
 
 @lru_cache(maxsize=64)
-def _upper(r: int) -> tuple[Rows, Rows]:
-    return np.triu_indices(r)
+def _square(r: int) -> Rows:
+    """Where the entries of an r by r matrix are among the products of every two columns."""
+    at = np.zeros((r, r), np.intp)
+    upper = np.triu_indices(r)
+    at[upper] = at.T[upper] = np.arange(len(upper[0]))
+    return at.ravel()
 
 
 def even_path(d: Array, level: Array, trend: Array, noise: float) -> tuple[Array, Array, Array]:

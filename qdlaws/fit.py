@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
+from qdlaws.instep import Asking, answered, in_step
 from qdlaws.law import quantiles
 from qdlaws.lawfit import Kind, LawFit, mean_curve
 from qdlaws.noise import cut_memory, regimes_of, spike_weights
 from qdlaws.path import LatentPath, exact_path, latent_path
-from qdlaws.posterior import law_posterior
+from qdlaws.posterior import Problem
 from qdlaws.runlog import COLUMNS, RunLog
 from qdlaws.verdict import line_verdict, verdict
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from qdlaws.summary import Summary
     from qdlaws.userfit import UserFit
 
-__all__ = ["LAWS", "LawFits", "fit"]
+__all__ = ["LAWS", "LawFits", "fit", "fitting"]
 
 Array = npt.NDArray[np.float64]
 Tails = Literal["auto", "normal", "heavy"]
@@ -145,25 +146,36 @@ def fit(
         raise BadData(f"fit needs a RunLog, got {type(log).__name__}: use qd.read or from_frame")
     if not 0 < level < 1:
         raise BadData(f"a level lies between 0 and 1, e.g. 0.95; got {level!r}")
+    if model is not None:
+        _two_columns(log)
+        return _fit_user_model(log, model, model_params, level)
+    return answered(fitting(log, level, {"tails": tails, "x_noise": x_noise}, regimes))
+
+
+def fitting(
+    log: RunLog, level: float, settings: dict[str, Any], regimes: Regimes = "separate"
+) -> Asking[LawFits]:
+    """The fit of a run, that asks for the posteriors it needs."""
+    _two_columns(log)
+    if log.marks and regimes == "separate":
+        return (yield from _fit_pieces(log, level, settings))
+    cut = log.marks if regimes == "shared" else ()
+    return (yield from _fit_laws(log, level, settings, cut))
+
+
+def _two_columns(log: RunLog) -> None:
     if len(log.columns) < 2:
         raise MissingColumn(
             "a law needs two of quality, diversity and entropy; this log has only "
             f"{log.columns[0] if log.columns else 'steps'}"
         )
-    if model is not None:
-        return _fit_user_model(log, model, model_params, level)
-    settings: dict[str, Any] = {"tails": tails, "x_noise": x_noise}
-    if log.marks and regimes == "separate":
-        return _fit_pieces(log, level, settings)
-    cut = log.marks if regimes == "shared" else ()
-    return _fit_laws(log, level, settings, cut)
 
 
-def _fit_pieces(log: RunLog, level: float, settings: dict[str, Any]) -> LawFits:
+def _fit_pieces(log: RunLog, level: float, settings: dict[str, Any]) -> Asking[LawFits]:
     pieces = []
     for piece in log.pieces():
         try:
-            pieces.append(_fit_laws(piece, level, settings, ()))
+            pieces.append((yield from _fit_laws(piece, level, settings, ())))
         except NotEnoughData as error:
             none = {kind: _no_law(kind, piece, level, str(error)) for kind in LAWS}
             pieces.append(LawFits(piece, none["rd"], none["rh"], none["hd"]))
@@ -172,13 +184,14 @@ def _fit_pieces(log: RunLog, level: float, settings: dict[str, Any]) -> LawFits:
 
 def _fit_laws(
     log: RunLog, level: float, settings: dict[str, Any], cut: tuple[float, ...]
-) -> LawFits:
+) -> Asking[LawFits]:
     paths: dict[str, LatentPath] = {}
     for name in ("diversity", "entropy"):
         if name in log.columns:
             paths[name] = _path(log, name, settings, cut)
-    laws = {kind: _fit_law(kind, log, paths, level, settings, cut) for kind in LAWS}
-    tried = [law for law in laws.values() if law is not None]
+    found = yield from in_step([_fit_law(k, log, paths, level, settings, cut) for k in LAWS])
+    laws = dict(zip(LAWS, found, strict=True))
+    tried = [law for law in found if law is not None]
     if not any(law.posterior is not None for law in tried):
         raise NotEnoughData("no law can be fitted: " + "; ".join(law.reasons[0] for law in tried))
     return LawFits(log, laws["rd"], laws["rh"], laws["hd"])
@@ -224,7 +237,7 @@ def _fit_law(
     level: float,
     settings: dict[str, Any],
     cut: tuple[float, ...],
-) -> LawFit | None:
+) -> Asking[LawFit | None]:
     x_name, y_name = LAWS[kind]
     if x_name not in log.columns or y_name not in log.columns:
         return None
@@ -244,23 +257,23 @@ def _fit_law(
     step, span = cut_memory(log.step[rows], cut)
     known = _known_errors(getattr(log, f"{y_name}_se"))
     weight = None if known is None else known[rows] ** 2 / np.mean(known[rows] ** 2)
-    straight = kind == "hd"
-    options: dict[str, Any] = {"wobble": path.wobble, "span": span}
-    post = law_posterior(step, path.mean, y[rows], weight, straight=straight, **options)
-    residual = y[rows] - mean_curve(post.law, path.mean)
+    straight, noise = kind == "hd", float(np.median(path.noise))
+    asked = Problem(step, path.mean, y[rows], weight, path.wobble, span=span, straight=straight)
+    bent = replace(asked, straight=False, effort=0.6)  # is the line one?
+    asks = [asked, bent] if straight else [asked]
+    posts = yield asks
+    residual = y[rows] - mean_curve(posts[0].law, path.mean)
     size = 1.0 if weight is None else np.sqrt((1 + weight) / 2)
     factor, spikes = spike_weights(residual / size, settings["tails"])
     if spikes or settings["tails"] == "heavy":
         weight = factor if weight is None else weight * factor
         # the error models speak of the sampling noise of rows that are no spikes
         weight = weight / weight[factor <= np.median(factor)].mean()
-        post = law_posterior(step, path.mean, y[rows], weight, straight=straight, **options)
-    noise = float(np.median(path.noise))
+        posts = yield [replace(ask, weight=weight) for ask in asks]
     if straight:
-        curve = law_posterior(step, path.mean, y[rows], weight, effort=0.6, **options)
-        word, reasons = line_verdict(post, curve, x_name, y_name, span, noise)
+        word, reasons = line_verdict(posts[0], posts[1], x_name, y_name, span, noise)
     else:
-        word, reasons = verdict(post, x_name, y_name, span, noise)
+        word, reasons = verdict(posts[0], x_name, y_name, span, noise)
     if spikes:
         reasons = (*reasons, f"{spikes} spike{'s' * (spikes > 1)} in {y_name} weighed down")
     return LawFit(
@@ -272,7 +285,7 @@ def _fit_law(
         y=y[rows],
         path=path,
         weight=weight,
-        posterior=post,
+        posterior=posts[0],
         verdict=word,
         reasons=reasons,
         direction=_direction(x_name, y_name, path.mean, y[rows]),

@@ -36,8 +36,8 @@ Array = npt.NDArray[np.float64]
 class Grams:
     """Inner products Zᵀ Σ⁻¹ Z of the columns Z and log|Σ|, for every pair (ℓ, ν)."""
 
-    gram: Array  # (M, r, r)
-    logdet: Array  # (M,)
+    gram: Array  # (..., M, r, r)
+    logdet: Array  # (..., M)
 
 
 def tridiagonal(step: Array, memory: float) -> tuple[Array, Array, float]:
@@ -57,13 +57,18 @@ def grams(
     """Zᵀ Σ⁻¹ Z and log|Σ| for each of the M pairs (memory, white).
 
     ``columns`` is (n, r), ``weight`` the relative sampling variances (n,). A memory of 0 means no
-    slow part: Σ = W.
+    slow part: Σ = W. Many runs at the same steps are stacked on a first axis of the columns, and of
+    memory and white where these differ from run to run.
     """
     from scipy.linalg.lapack import dptsv
 
-    n, r = columns.shape
     if weight is None and evenly_spaced(step):
         return _even_grams(columns, float(step[1] - step[0]), memory, white)
+    if columns.ndim > 2:
+        ell, nu = (np.broadcast_to(v, (len(columns), v.shape[-1])) for v in (memory, white))
+        each = [grams(c, step, ell[i], nu[i], weight) for i, c in enumerate(columns)]
+        return Grams(np.array([g.gram for g in each]), np.array([g.logdet for g in each]))
+    n, r = columns.shape
     w = np.ones(n) if weight is None else weight
     root = np.sqrt(w)
     scaled = np.asfortranarray(columns / root[:, None])
@@ -96,12 +101,18 @@ def grams(
 
 
 def _even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> Grams:
-    count, r = len(memory), columns.shape[1]
-    gram, logdet = np.empty((count, r, r)), np.zeros(count)
     slow = (memory > 0) & (white < 1)
-    gram[~slow] = columns.T @ columns
-    if slow.any():
-        gram[slow], logdet[slow] = even_grams(columns, spacing, memory[slow], white[slow])
+    some = slow.reshape(-1, slow.shape[-1]).any(0)  # of one node or another of some run
+    plain = (columns.mT @ columns)[..., None, :, :]
+    gram = np.repeat(plain, memory.shape[-1], axis=-3)
+    logdet = np.zeros(gram.shape[:-2])
+    if some.any():
+        ell, nu = np.where(slow, memory, 1.0)[..., some], np.where(slow, white, 0.0)[..., some]
+        found, logdet[..., some] = even_grams(columns, spacing, ell, nu)
+        gram[..., some, :, :] = found
+        if not slow[..., some].all():
+            gram = np.where(slow[..., None, None], gram, plain)
+            logdet = np.where(slow, logdet, 0.0)
     return Grams(gram, logdet)
 
 

@@ -17,7 +17,15 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Box", "ErrorModels", "error_models", "full_range", "reach", "tilt"]
+__all__ = [
+    "Box",
+    "ErrorModels",
+    "all_error_models",
+    "error_models",
+    "full_range",
+    "reach",
+    "tilt",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -27,15 +35,29 @@ SLOW = 1.0
 
 @dataclass(frozen=True, eq=False)
 class ErrorModels:
-    """Nodes of the error models with their prior mass."""
+    """Nodes of the error models with their prior mass; many boxes are stacked on a first axis."""
 
-    memory: Array
+    memory: Array  # (..., M)
     white: Array
     logprior: Array
-    row: npt.NDArray[np.intp]  # index of ℓ among the nodes of ℓ, −1 for white errors
-    col: npt.NDArray[np.intp]  # index of v among the nodes of v, −1 for slow only
-    logl: Array
+    row: npt.NDArray[np.intp]  # (M,) index of ℓ among the nodes of ℓ, −1 for white errors
+    col: npt.NDArray[np.intp]  # (M,) index of v among the nodes of v, −1 for slow only
+    logl: Array  # (..., L)
     v: Array
+
+    def of(self, run: int) -> ErrorModels:
+        """Those of one run of a stack."""
+        if self.memory.ndim == 1:
+            return self
+        return ErrorModels(
+            self.memory[run],
+            self.white[run],
+            self.logprior[run],
+            self.row,
+            self.col,
+            self.logl[run],
+            self.v[run],
+        )
 
 
 Box = tuple[float, float, float, float]
@@ -72,28 +94,40 @@ def _log_memory(logl: Array, nu: Array, n: int) -> Array:
     return np.asarray(arcsine + (tilt(n) + SLOW * nu) * logl)
 
 
-@lru_cache(maxsize=512)
-def error_models(n: int, length: float, box: Box, effort: float) -> ErrorModels:
-    """The nodes in a box of (log ℓ, v); finer with more ``effort``."""
-    low, high, v_lo, v_hi = box
+def error_models(n: int, length: float, boxes: npt.ArrayLike, effort: float) -> ErrorModels:
+    """The nodes in boxes (..., 4) of (log ℓ, v); finer with more ``effort``."""
+    low, high, v_lo, v_hi = np.moveaxis(np.asarray(boxes, float), -1, 0)[..., None]
     rows, cols = max(int(8 * effort), 5), max(int(6 * effort), 4)
-    logl = np.linspace(low, high, rows)
-    dl = (high - low) / max(rows - 1, 1)
-    dv = (v_hi - v_lo) / cols
+    row, col, on_edge = _lattice(rows, cols)
+    logl = low + (high - low) * (np.arange(rows) / (rows - 1))
+    dl, dv = (high - low) / (rows - 1), (v_hi - v_lo) / cols
     v = v_lo + dv * (np.arange(cols) + 0.5)
-    row, col = (i.ravel() for i in np.meshgrid(np.arange(rows), np.arange(-1, cols), indexing="ij"))
-    nu = np.where(col < 0, 0.0, np.sin(np.pi / 2 * v[np.maximum(col, 0)]) ** 2)
-    ends = np.where((row == 0) | (row == rows - 1), 0.5, 1.0)
+    at = logl[..., row]
+    nu = np.where(col < 0, 0.0, np.sin(np.pi / 2 * v[..., np.maximum(col, 0)]) ** 2)
     nodes, norms = _norms(n, *full_range(n, length)[:2])
-    prior = _log_memory(logl[row], nu, n) - np.interp(nu, nodes, norms) + np.log(dl * ends)
-    both, slow = np.log(ERROR_MODELS["both"] * max(dv, 1e-12)), np.log(ERROR_MODELS["slow"])
+    prior = _log_memory(at, nu, n) - np.interp(nu, nodes, norms) + np.log(dl * on_edge)
+    both, slow = np.log(ERROR_MODELS["both"] * np.maximum(dv, 1e-12)), np.log(ERROR_MODELS["slow"])
     prior += np.where(col < 0, slow, both)
+    one = (*at.shape[:-1], 1)  # white errors come last
     return ErrorModels(
-        np.append(np.exp(logl[row]), 0.0),
-        np.append(nu, 1.0),
-        np.append(prior, np.log(ERROR_MODELS["white"])),
+        np.append(np.exp(at), np.zeros(one), axis=-1),
+        np.append(nu, np.ones(one), axis=-1),
+        np.append(prior, np.full(one, np.log(ERROR_MODELS["white"])), axis=-1),
         np.append(row, -1),
         np.append(col, -1),
         logl,
-        np.asarray(v, float),
+        v,
     )
+
+
+@lru_cache(maxsize=64)
+def all_error_models(n: int, length: float, effort: float) -> ErrorModels:
+    """The nodes in the whole range, which every run of that length meets first."""
+    return error_models(n, length, full_range(n, length), effort)
+
+
+@lru_cache(maxsize=16)
+def _lattice(rows: int, cols: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Array]:
+    """Row and column of every node with a slow part, and its share of a cell of log ℓ."""
+    row, col = (i.ravel() for i in np.meshgrid(np.arange(rows), np.arange(-1, cols), indexing="ij"))
+    return row, col, np.where((row == 0) | (row == rows - 1), 0.5, 1.0)

@@ -19,23 +19,27 @@ J leaves much weight on steps at one end of the range, which would hide a plain 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.even import KEPT, evenly_spaced
 from qdlaws.law import Law, quantiles, shape_slope
-from qdlaws.persistence import Box, ErrorModels, error_models, full_range
+from qdlaws.persistence import Box, ErrorModels, all_error_models, error_models, full_range
 from qdlaws.regression import Cells, Design, cells, curvature_norm, design
 
-__all__ = ["LawPosterior", "law_posterior"]
+__all__ = ["LawPosterior", "Problem", "law_posterior", "law_posteriors"]
 
 Array = npt.NDArray[np.float64]
 
 DRAWS = 2048
 KAPPA_REACH = (12.0, 48.0)
+STACK = 16
+"""Runs that are worked on at once: enough to forget what a call costs, few enough for the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,20 +58,11 @@ class LawPosterior:
     p_steplike: float  # mass at the end of the grid of κ
 
 
-def law_posterior(
-    step: Array,
-    x: Array,
-    y: Array,
-    weight: Array | None = None,
-    wobble: Array | None = None,
-    covariates: Array | None = None,
-    span: float | None = None,
-    straight: bool = False,
-    effort: float = 1.0,
-) -> LawPosterior:
-    """The posterior of the law of y on x.
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What a posterior is asked of.
 
-    Parameters
+    Attributes
     ----------
     step, x, y : arrays (n,)
         ``step`` increasing; an infinite gap cuts the memory of the errors. ``x`` is the path of x.
@@ -78,37 +73,159 @@ def law_posterior(
     straight : fit the line κ = 0
     effort : below 1 coarser grids, for the certificate's refits
     """
-    n = len(y)
-    x_lo, x_hi = quantiles(x, (0.02, 0.98))
-    u = (x - x_lo) / (x_hi - x_lo)
-    gap = float(np.median(np.diff(step)))
-    t = (step - step[0]) / gap
-    length = (t[-1] if span is None else span / gap) or 1.0
-    centre, scale = float(y.mean()), float(y.std()) or 1.0
-    z = (y - centre) / scale
-    nuisance, precision = _nuisance(t, u, z, wobble, covariates, x_hi - x_lo)
 
-    for reach in (0.0,) if straight else KAPPA_REACH:
+    step: Array
+    x: Array
+    y: Array
+    weight: Array | None = None
+    wobble: Array | None = None
+    covariates: Array | None = None
+    span: float | None = None
+    straight: bool = False
+    effort: float = 1.0
+
+    @property
+    def n(self) -> int:
+        return len(self.y)
+
+    @property
+    def plain(self) -> bool:
+        """Evenly spaced, equally weighted and short: many such runs are worked on at once."""
+        bare = self.weight is None and self.covariates is None and self.n <= KEPT
+        return bare and evenly_spaced(self.step)
+
+    @cached_property
+    def ends(self) -> tuple[float, float]:
+        """The 2 % and 98 % quantiles of x."""
+        low, high = quantiles(self.x, (0.02, 0.98))
+        return low, high
+
+    @property
+    def u(self) -> Array:
+        return np.asarray((self.x - self.ends[0]) / (self.ends[1] - self.ends[0]))
+
+    @cached_property
+    def gap(self) -> float:
+        """The median spacing, the unit of time."""
+        return float(np.median(np.diff(self.step)))
+
+    @property
+    def t(self) -> Array:
+        return np.asarray((self.step - self.step[0]) / self.gap)
+
+    @property
+    def length(self) -> float:
+        span = self.step[-1] - self.step[0] if self.span is None else self.span
+        return float(span / self.gap) or 1.0
+
+    @cached_property
+    def unit(self) -> tuple[float, float]:
+        """Mean and standard deviation of y."""
+        return float(self.y.mean()), float(self.y.std()) or 1.0
+
+    @property
+    def z(self) -> Array:
+        return np.asarray((self.y - self.unit[0]) / self.unit[1])
+
+
+def law_posterior(step: Array, x: Array, y: Array, *rest: Any, **options: Any) -> LawPosterior:
+    """The posterior of the law of y on x; what else there is to say is in :class:`Problem`."""
+    return law_posteriors([Problem(step, x, y, *rest, **options)])[0]
+
+
+def law_posteriors(problems: Sequence[Problem]) -> list[LawPosterior]:
+    """The posteriors of many laws; runs of one length and spacing are worked on together."""
+    stacks: dict[Any, list[int]] = {}
+    for i, p in enumerate(problems):
+        key = (p.n, p.straight, p.effort) if p.plain else i
+        stacks.setdefault(key, []).append(i)
+    found: dict[int, LawPosterior] = {}
+    for rows in stacks.values():
+        for start in range(0, len(rows), STACK):
+            some = rows[start : start + STACK]
+            found |= zip(some, _posteriors([problems[i] for i in some]), strict=True)
+    return [found[i] for i in range(len(problems))]
+
+
+def _posteriors(problems: list[Problem]) -> list[LawPosterior]:
+    """The posteriors of a stack of runs at the same steps."""
+    nuisances = _nuisances(problems)
+    found: list[LawPosterior | None] = [None] * len(problems)
+    for part in _equal_parts([0 if c is None else c.shape[1] for c, _ in nuisances]):
+        some = [problems[i] for i in part]
+        grids = _grids(some, [nuisances[i] for i in part])
+        for i, problem, grid in zip(part, some, grids, strict=True):
+            found[i] = _draw(grid, problem)
+    return found  # type: ignore[return-value]
+
+
+def _equal_parts(sizes: list[int]) -> Iterator[list[int]]:
+    """Runs without nuisance columns, and runs with some, which are padded to the most."""
+    for some in (False, True):
+        part = [i for i, size in enumerate(sizes) if (size > 0) is some]
+        if part:
+            yield part
+
+
+def _grids(
+    problems: list[Problem], nuisances: list[tuple[Array | None, Array | None]]
+) -> list[_Grid]:
+    """The refined grid of every run."""
+    one = problems[0]
+    n, t, length, weight, effort = one.n, one.t, one.length, one.weight, one.effort
+    u, z = np.array([p.u for p in problems]), np.array([p.z for p in problems])
+    nuisance, precision = _padded(nuisances)
+    found: list[_Grid | None] = [None] * len(problems)
+
+    def weighed(rows: list[int], kappa: Array, errors: ErrorModels, accuracy: float) -> None:
+        columns = None if nuisance is None else nuisance[rows]
+        d = design(u[rows], z[rows], kappa, accuracy, columns, precision)
+        for i, grid in zip(rows, _weigh(d, t, n, errors, weight), strict=True):
+            found[i] = grid
+
+    def grid_of(i: int) -> _Grid:
+        grid = found[i]
+        assert grid is not None
+        return grid
+
+    rows = list(range(len(problems)))
+    for reach in (0.0,) if one.straight else KAPPA_REACH:
         kappa = np.sinh(np.linspace(-1, 1, 31) * np.arcsinh(reach)) if reach else np.zeros(1)
-        coarse = design(u, z, kappa, 1e-5, nuisance, precision)
-        errors = error_models(n, length, full_range(n, length), 0.8 * effort)
-        grid = _weigh(coarse, t, n, errors, weight)
-        mass = grid.weight.sum(0) * _widths(kappa)
-        if max(mass[0], mass[-1]) < 1e-3 * mass.sum() or straight:
+        kappas = np.repeat(kappa[None], len(rows), axis=0)
+        weighed(rows, kappas, all_error_models(n, length, 0.8 * effort), 1e-5)
+        rows = [i for i in rows if not (one.straight or grid_of(i).ends_are_empty())]
+        if not rows:
             break
+    rows = list(range(len(problems)))
+    nodes = 1 if one.straight else max(int(41 * effort), 15)
     for _ in range(4):
-        k_lo, k_hi = _box(kappa, grid.weight.sum(0), 1e-4)
-        nodes = max(int(41 * effort), 15)
-        kappa = np.zeros(1) if straight else np.linspace(k_lo, k_hi, nodes)
+        sure = {i: one.straight or grid_of(i).nodes_of_kappa(0.05) >= 3 for i in rows}
         # What too coarse a κ cannot follow looks like slow errors: no box from such a grid.
-        sure = straight or grid.nodes_of_kappa(0.05) >= 3
-        box = grid.box() if sure else full_range(n, length)
-        errors = error_models(n, length, box, effort)
-        fine = design(u, z, kappa, 1e-9, nuisance, precision)
-        grid = _weigh(fine, t, n, errors, weight)
-        if sure and grid.resolved():
+        boxes = [grid_of(i).box() if sure[i] else full_range(n, length) for i in rows]
+        if one.straight:
+            kappas = np.zeros((len(rows), 1))
+        else:
+            low, high = np.array([grid_of(i).window() for i in rows]).T
+            kappas = np.linspace(low, high, nodes, axis=1)
+        weighed(rows, kappas, error_models(n, length, boxes, effort), 1e-9)
+        rows = [i for i in rows if not (sure[i] and grid_of(i).resolved())]
+        if not rows:
             break
-    return _draw(grid, x_lo, x_hi, n, gap, centre, scale, float(KAPPA_REACH[-1]))
+    return [grid_of(i) for i in range(len(problems))]
+
+
+def _padded(
+    nuisances: list[tuple[Array | None, Array | None]],
+) -> tuple[Array | None, Array | None]:
+    """The nuisance columns of a stack; a column of zeros changes nothing."""
+    if nuisances[0][0] is None:
+        return None, None
+    width = max(c.shape[1] for c, _ in nuisances if c is not None)
+    out = np.zeros((len(nuisances), len(nuisances[0][0]), width))
+    for row, (columns, _) in zip(out, nuisances, strict=True):
+        assert columns is not None
+        row[:, : columns.shape[1]] = columns
+    return out, nuisances[0][1] if len(nuisances) == 1 else np.ones(width)
 
 
 # ---------------------------------------------------------------------- the grid
@@ -147,26 +264,38 @@ class _Grid:
             and (line or self.nodes_of_kappa(1e-4) > 10)
         )
 
+    def ends_are_empty(self) -> bool:
+        """Does next to no weight lie at the ends of the nodes of κ?"""
+        mass = self.weight.sum(0) * _widths(self.cells.kappa)
+        return bool(max(mass[0], mass[-1]) < 1e-3 * mass.sum())
+
+    def window(self) -> tuple[float, float]:
+        """The range of κ that holds the weight."""
+        return _box(self.cells.kappa, self.weight.sum(0), 1e-4)
+
     def nodes_of_kappa(self, least: float) -> int:
         """How many nodes of κ hold at least this share of the largest weight."""
         along = self.weight.sum(0)
         return int((along > least * along.max()).sum())
 
 
-def _weigh(d: Design, t: Array, n: int, errors: ErrorModels, weight: Array | None) -> _Grid:
+def _weigh(d: Design, t: Array, n: int, errors: ErrorModels, weight: Array | None) -> list[_Grid]:
+    """The grids of a stack of runs."""
     c = cells(d, t, errors.memory, errors.white, weight)
-    prior = np.zeros(1) if len(d.kappa) == 1 else np.log(curvature_norm(d))
+    line = d.kappa.shape[-1] == 1
+    prior = np.zeros(d.kappa.shape) if line else np.log(curvature_norm(d))
     free = int((d.precision == 0).sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         logw = (
-            -0.5 * c.logdet[:, None]
+            -0.5 * c.logdet[..., None]
             - 0.5 * np.log(c.det)
             - (n - 2 - free) / 2 * np.log(c.rss)
-            + prior
-            + errors.logprior[:, None]
+            + prior[..., None, :]
+            + errors.logprior[..., None]
         )
     logw = np.where(np.isfinite(logw), logw, -np.inf)
-    return _Grid(c, errors, np.exp(logw - logw.max()), prior)
+    weights = np.exp(logw - logw.max((-2, -1), keepdims=True))
+    return [_Grid(c.of(i), errors.of(i), w, prior[i]) for i, w in enumerate(weights)]
 
 
 def _box(nodes: Array, weight: Array, least: float) -> tuple[float, float]:
@@ -178,27 +307,42 @@ def _widths(nodes: Array) -> Array:
     return np.gradient(nodes) if len(nodes) > 1 else np.ones(1)
 
 
-def _nuisance(
-    t: Array, u: Array, z: Array, wobble: Array | None, covariates: Array | None, width: float
-) -> tuple[Array | None, Array | None]:
+PILOT = np.linspace(-8, 8, 33)
+"""Curvatures of the first look, under white errors, that says what an error of the path does."""
+
+
+def _nuisances(problems: list[Problem]) -> list[tuple[Array | None, Array | None]]:
     """Columns for what the path may be off, times its effect by a pilot fit, and the covariates."""
-    parts, precisions = [], []
-    if wobble is not None and wobble.shape[1]:
-        kappa = np.linspace(-8, 8, 33)
-        d = design(u, z, kappa, 1e-5)
-        pilot = cells(d, t, np.zeros(1), np.ones(1))
+    asked = [i for i, p in enumerate(problems) if p.wobble is not None and p.wobble.shape[1]]
+    effects: dict[int, Array] = {}
+    if asked:
+        some = [problems[i] for i in asked]
+        u, z = np.array([p.u for p in some]), np.array([p.z for p in some])
+        d = design(u, z, np.repeat(PILOT[None], len(some), axis=0), 1e-5)
+        pilot = cells(d, some[0].t, np.zeros(1), np.ones(1))
         with np.errstate(divide="ignore", invalid="ignore"):
-            logw = -(len(z) - 2) / 2 * np.log(pilot.rss[0]) - 0.5 * np.log(pilot.det[0])
-        logw = np.where(np.isfinite(logw), logw, -np.inf)
-        w = np.exp(logw - logw.max()) * curvature_norm(d)
-        q = pilot.q[0] * w / w.sum()
-        slope = (q[:, None] * shape_slope(kappa[:, None], u)).sum(0)
-        effect = slope[:, None] * wobble / width
-        length = np.sqrt((effect**2).sum(0))
-        effect = effect[:, length > 0.05 * length.max()]
-        if np.sqrt((effect**2).sum(1).max()) > 0.02 * np.sqrt(pilot.rss[0].min() / len(z)):
-            parts.append(effect)
-            precisions.append(np.ones(effect.shape[1]))
+            logw = -(some[0].n - 2) / 2 * np.log(pilot.rss) - 0.5 * np.log(pilot.det)
+        logw = np.where(np.isfinite(logw), logw, -np.inf)[:, 0]
+        w = np.exp(logw - logw.max(1, keepdims=True)) * curvature_norm(d)
+        q = pilot.q[:, 0] * w / w.sum(1, keepdims=True)
+        slopes = (q[:, None] @ shape_slope(PILOT[:, None], u[:, None]))[:, 0]
+        left = np.sqrt(pilot.rss[:, 0].min(1) / some[0].n)
+        for i, problem, slope, noise in zip(asked, some, slopes, left, strict=True):
+            assert problem.wobble is not None
+            effect = slope[:, None] * problem.wobble / (problem.ends[1] - problem.ends[0])
+            length = np.sqrt((effect**2).sum(0))
+            effect = effect[:, length > 0.05 * length.max()]
+            if np.sqrt((effect**2).sum(1).max()) > 0.02 * noise:
+                effects[i] = effect
+    return [_joined(effects.get(i), p.covariates) for i, p in enumerate(problems)]
+
+
+def _joined(effect: Array | None, covariates: Array | None) -> tuple[Array | None, Array | None]:
+    """All the nuisance columns of a run and their prior precisions."""
+    parts, precisions = [], []
+    if effect is not None:
+        parts.append(effect)
+        precisions.append(np.ones(effect.shape[1]))
     if covariates is not None and covariates.shape[1]:
         scaled = covariates - covariates.mean(0)
         parts.append(scaled / np.maximum(np.abs(scaled).max(0), 1e-300))
@@ -224,20 +368,12 @@ def _points(dof: int, count: int) -> tuple[Array, Array, Array, Array, Array]:
     return u[0], u[1], 2 * gammaincinv(dof / 2, u[2]), ndtri(u[3]), ndtri(u[4])
 
 
-def _draw(
-    grid: _Grid,
-    x_lo: float,
-    x_hi: float,
-    n: int,
-    gap: float,
-    centre: float,
-    scale: float,
-    reach: float,
-) -> LawPosterior:
+def _draw(grid: _Grid, of: Problem) -> LawPosterior:
     from scipy.special import stdtr
 
+    n, (x_lo, x_hi), (centre, scale) = of.n, of.ends, of.unit
     c, w, kappa = grid.cells, grid.weight, grid.cells.kappa
-    line = len(kappa) == 1
+    line, reach = len(kappa) == 1, KAPPA_REACH[-1]
     mass = w if line else (w[:, 1:] + w[:, :-1]) / 2  # of each interval of κ
     along = mass.sum(0) / mass.sum()
     u, v, chi2, z1, z2 = _points(n - 2, DRAWS)
@@ -274,7 +410,7 @@ def _draw(
     return LawPosterior(
         law=Law(x_lo, x_hi, drawn, centre + scale * p, scale * q),
         sigma=scale * sigma,
-        memory=e.memory[m] * gap,
+        memory=e.memory[m] * of.gap,
         white=e.white[m],
         n=n,
         p_falls=float(total[some] @ np.nan_to_num(falls, nan=0.5)),

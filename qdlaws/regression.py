@@ -2,12 +2,13 @@
 
 All the shapes g_κ of a run lie in the span of a few Chebyshev polynomials of u, so the whitening
 of a run costs one pass with some fifteen columns per error model, and every κ after that is
-algebra in fifteen dimensions. Nothing here knows about priors or draws.
+algebra in fifteen dimensions. Nothing here knows about priors or draws. Everything works on one run
+or on many of the same steps, stacked on the first axes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -25,15 +26,15 @@ Array = npt.NDArray[np.float64]
 class Polynomials:
     """Chebyshev polynomials on the range of u, enough for every |κ| up to a reach."""
 
-    columns: Array  # (n, degree)
-    nodes: Array  # (degree,) values of u at the Chebyshev nodes
+    columns: Array  # (..., n, degree)
+    nodes: Array  # (..., degree) values of u at the Chebyshev nodes
 
     @property
     def degree(self) -> int:
-        return len(self.nodes)
+        return int(self.nodes.shape[-1])
 
     def coefficients(self, values: Array) -> Array:
-        """Coefficients (K, degree) of functions given by their values (K, degree) at the nodes."""
+        """Coefficients (..., degree) of functions given by their values at the nodes."""
         return np.asarray(values @ _transform(self.degree).T)
 
 
@@ -46,30 +47,34 @@ class Design:
     quality).
     """
 
-    columns: Array  # (n, s + 1 + k): basis (a constant first), y, nuisance
-    kappa: Array  # (K,)
-    shapes: Array  # (K, s) the coefficients of g_κ in the basis
-    bends: Array  # (K, s) those of ∂g_κ/∂κ
+    columns: Array  # (..., n, s + 1 + k): basis (a constant first), y, nuisance
+    kappa: Array  # (..., K)
+    shapes: Array  # (..., K, s) the coefficients of g_κ in the basis
+    bends: Array  # (..., K, s) those of ∂g_κ/∂κ
     precision: Array  # (k,)
 
     @property
     def size(self) -> int:
-        return int(self.shapes.shape[1])
+        return int(self.shapes.shape[-1])
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
     """The fit of R = p + q·g_κ(u) by generalised least squares: M error models, K curvatures."""
 
-    kappa: Array  # (K,)
-    logdet: Array  # (M,)   log|Σ|
-    det: Array  # (M, K) |XᵀΣ⁻¹X|
-    p: Array  # (M, K)
-    q: Array  # (M, K)
-    rss: Array  # (M, K) S
-    pp: Array  # (M, K) covariances of p and q in units of σ²
+    kappa: Array  # (..., K)
+    logdet: Array  # (..., M)   log|Σ|
+    det: Array  # (..., M, K) |XᵀΣ⁻¹X|
+    p: Array  # (..., M, K)
+    q: Array  # (..., M, K)
+    rss: Array  # (..., M, K) S
+    pp: Array  # (..., M, K) covariances of p and q in units of σ²
     pq: Array
     qq: Array
+
+    def of(self, run: int) -> Cells:
+        """Those of one run of a stack."""
+        return Cells(*(getattr(self, f.name)[run] for f in fields(self)))
 
 
 @lru_cache(maxsize=64)
@@ -97,9 +102,9 @@ def _transform(degree: int) -> Array:
 
 def polynomials(u: Array, reach: float, accuracy: float = 1e-9) -> Polynomials:
     """The polynomials that carry every g_κ with |κ| ≤ ``reach`` on the data, to ``accuracy``."""
-    low, high = float(u.min()), float(u.max())
+    low, high = u.min(-1, keepdims=True), u.max(-1, keepdims=True)
     middle, half = (low + high) / 2, (high - low) / 2
-    degree = _degree(int(np.ceil(max(reach, 0.5) * half)), accuracy)
+    degree = _degree(int(np.ceil(max(reach, 0.5) * float(half.max()))), accuracy)
     z = np.clip((u - middle) / half, -1.0, 1.0)
     columns = np.asarray(np.polynomial.chebyshev.chebvander(z, degree - 1), float)
     return Polynomials(columns, middle + half * np.cos(_angles(degree)))
@@ -113,22 +118,27 @@ def design(
     nuisance: Array | None = None,
     precision: Array | None = None,
 ) -> Design:
-    """Columns that span the shapes of these curvatures, and their derivatives, to ``accuracy``."""
+    """Columns that span the shapes of these curvatures, and their derivatives, to ``accuracy``.
+
+    ``u`` and ``y`` (..., n), ``kappa`` (..., K), ``nuisance`` (..., n, k), ``precision`` (k,).
+    """
     basis, h = polynomials(u, float(np.abs(kappa).max()), accuracy), 1e-3
-    at = np.concatenate([kappa, kappa + h, kappa - h])
-    shapes, above, below = np.split(basis.coefficients(shape(at[:, None], basis.nodes)), 3)
+    at = np.concatenate([kappa, kappa + h, kappa - h], axis=-1)
+    values = shape(at[..., :, None], basis.nodes[..., None, :])
+    shapes, above, below = np.split(basis.coefficients(values), 3, axis=-2)
     bends = (above - below) / (2 * h)
     # Neighbouring curvatures look alike: a few combinations of the polynomials carry them all.
-    _, size, few = np.linalg.svd(np.concatenate([shapes, bends])[:, 1:], full_matrices=False)
-    few = few[size > accuracy * size[0]].T
-    columns = [np.ones((len(u), 1)), basis.columns[:, 1:] @ few, y[:, None]]
+    both = np.concatenate([shapes, bends], axis=-2)[..., 1:]
+    _, size, few = np.linalg.svd(both, full_matrices=False)
+    few = few[..., : int((size > accuracy * size[..., :1]).sum(-1).max()), :].mT
+    columns = [np.ones((*u.shape, 1)), basis.columns[..., 1:] @ few, y[..., None]]
     if nuisance is not None:
         columns.append(nuisance)
     return Design(
-        columns=np.hstack(columns),
+        columns=np.concatenate(columns, axis=-1),
         kappa=kappa,
-        shapes=np.column_stack([shapes[:, 0], shapes[:, 1:] @ few]),
-        bends=np.column_stack([bends[:, 0], bends[:, 1:] @ few]),
+        shapes=np.concatenate([shapes[..., :1], shapes[..., 1:] @ few], axis=-1),
+        bends=np.concatenate([bends[..., :1], bends[..., 1:] @ few], axis=-1),
         precision=np.zeros(0) if precision is None else precision,
     )
 
@@ -144,12 +154,12 @@ def cells(
 
 
 def curvature_norm(d: Design) -> Array:
-    """‖∂g_κ/∂κ‖ after projecting [1, g_κ] out of it: how much the data could tell about κ. (K,)"""
-    basis = d.columns[:, : d.size]
-    gram = basis.T @ basis
-    c, dc = d.shapes, d.bends
-    a11, a12, a22 = gram[0, 0], c @ gram[0], _inner(c, gram, c)
-    d1, d2, dd = dc @ gram[0], _inner(dc, gram, c), _inner(dc, gram, dc)
+    """‖∂g_κ/∂κ‖ after projecting [1, g_κ] out of it: how much the data could tell about κ."""
+    basis = d.columns[..., : d.size]
+    gram = basis.mT @ basis
+    c, dc, first = d.shapes, d.bends, gram[..., 0][..., None]
+    a11, a12, a22 = gram[..., :1, 0], (c @ first)[..., 0], _inner(c, gram, c)
+    d1, d2, dd = (dc @ first)[..., 0], _inner(dc, gram, c), _inner(dc, gram, dc)
     projected = (a22 * d1**2 - 2 * a12 * d1 * d2 + a11 * d2**2) / (a11 * a22 - a12**2)
     return np.asarray(np.sqrt(np.maximum(dd - projected, 1e-300)))
 
@@ -159,12 +169,12 @@ def _inner(left: Array, gram: Array, right: Array) -> Array:
 
 
 def _solve(g: Grams, c: Array, kappa: Array) -> Cells:
-    r = c.shape[1]
-    one, yy = g.gram[:, :1, 0], g.gram[:, r, r][:, None]
-    y1, gy = g.gram[:, :1, r], g.gram[:, :r, r] @ c.T
-    g1 = g.gram[:, 0, :r] @ c.T
-    squares = (c[:, :, None] * c[:, None, :]).reshape(len(c), -1)
-    gg = g.gram[:, :r, :r].reshape(-1, r * r) @ squares.T
+    r = c.shape[-1]
+    one, yy = g.gram[..., :1, 0], g.gram[..., r, r][..., None]
+    y1, gy = g.gram[..., :1, r], g.gram[..., :r, r] @ c.mT
+    g1 = g.gram[..., 0, :r] @ c.mT
+    squares = (c[..., :, None] * c[..., None, :]).reshape(*c.shape[:-1], r * r)
+    gg = g.gram[..., :r, :r].reshape(*g.gram.shape[:-2], r * r) @ squares.mT
     det = one * gg - g1**2
     with np.errstate(divide="ignore", invalid="ignore"):
         q = (one * gy - g1 * y1) / det
@@ -180,7 +190,7 @@ def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
     The scale σ² is that of the best curvature under each error model, found by a short iteration.
     """
     r = d.size + 1
-    inner, cross, base = g.gram[:, r:, r:], g.gram[:, r:, :r], g.gram[:, :r, :r]
+    inner, cross, base = g.gram[..., r:, r:], g.gram[..., r:, :r], g.gram[..., :r, :r]
     free = d.precision == 0
     if free.any():  # covariates go first, for good
         base, inner, cross, logdet = _project(inner, cross, base, free)
@@ -189,25 +199,28 @@ def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
             return g
     # [inner + σ², cross; crossᵀ, base] = LLᵀ holds base − crossᵀ(inner + σ²)⁻¹cross in its corner;
     # base counts twice on the diagonal, and σ² has a floor, so that the root exists.
-    k, sizes = inner.shape[1], np.diagonal(base, axis1=1, axis2=2)
-    whole = np.block([[inner, cross], [cross.transpose(0, 2, 1), base]])
-    plain = np.diagonal(whole, axis1=1, axis2=2).copy()
-    least = 1e-14 * plain[:, :k].max(1)
-    plain[:, k:] += sizes
-    thin = d.shapes[:: max(1, len(d.shapes) // 12)]
+    k, sizes = inner.shape[-1], np.diagonal(base, axis1=-2, axis2=-1)
+    whole = np.concatenate(
+        [np.concatenate([inner, cross], axis=-1), np.concatenate([cross.mT, base], axis=-1)],
+        axis=-2,
+    )
+    plain = np.diagonal(whole, axis1=-2, axis2=-1).copy()
+    least = 1e-14 * plain[..., :k].max(-1)
+    plain[..., k:] += sizes
+    thin = d.shapes[..., :: max(1, d.shapes.shape[-2] // 12), :]
     reduced, dof = base, max(n - 2 - int(free.sum()), 1)
-    on_diagonal = np.arange(whole.shape[1])
+    on_diagonal = np.arange(whole.shape[-1])
     for _ in range(4):
-        rss = _solve(Grams(reduced, g.logdet), thin, thin[:, 0]).rss
-        sigma2 = np.maximum(rss.min(1) / dof, least)
-        whole[:, on_diagonal, on_diagonal] = plain
-        whole[:, on_diagonal[:k], on_diagonal[:k]] += sigma2[:, None]
+        rss = _solve(Grams(reduced, g.logdet), thin, thin[..., 0]).rss
+        sigma2 = np.maximum(rss.min(-1) / dof, least)
+        whole[..., on_diagonal, on_diagonal] = plain
+        whole[..., on_diagonal[:k], on_diagonal[:k]] += sigma2[..., None]
         root = np.linalg.cholesky(whole)
-        corner = root[:, k:, k:]
-        reduced = corner @ corner.transpose(0, 2, 1)
-        reduced[:, on_diagonal[:-k], on_diagonal[:-k]] -= sizes
-    pivots = np.diagonal(root, axis1=1, axis2=2)[:, :k]
-    logdet = 2 * np.log(pivots).sum(1) - k * np.log(sigma2)
+        corner = root[..., k:, k:]
+        reduced = corner @ corner.mT
+        reduced[..., on_diagonal[:-k], on_diagonal[:-k]] -= sizes
+    pivots = np.diagonal(root, axis1=-2, axis2=-1)[..., :k]
+    logdet = 2 * np.log(pivots).sum(-1) - k * np.log(sigma2)
     return Grams(reduced, g.logdet + logdet)
 
 
@@ -215,13 +228,13 @@ def _project(
     inner: Array, cross: Array, base: Array, free: npt.NDArray[np.bool_]
 ) -> tuple[Array, Array, Array, Array]:
     """The inner products with the free columns projected out, and log|FᵀΣ⁻¹F|."""
-    ff = inner[:, free][:, :, free]
-    size = np.trace(ff, axis1=1, axis2=2)[:, None, None] / ff.shape[1]
-    ff = ff + 1e-12 * size * np.eye(ff.shape[1])
-    rest = np.concatenate([inner[:, ~free][:, :, free].transpose(0, 2, 1), cross[:, free]], axis=2)
-    solved = np.linalg.solve(ff, rest)
-    k = int((~free).sum())
-    base = base - cross[:, free].transpose(0, 2, 1) @ solved[:, :, k:]
-    kept = inner[:, ~free][:, :, ~free] - rest[:, :, :k].transpose(0, 2, 1) @ solved[:, :, :k]
-    across = cross[:, ~free] - rest[:, :, :k].transpose(0, 2, 1) @ solved[:, :, k:]
+    rows, rest, k = inner[..., free, :], cross[..., ~free, :], int((~free).sum())
+    ff = rows[..., free]
+    size = np.trace(ff, axis1=-2, axis2=-1)[..., None, None] / ff.shape[-1]
+    ff = ff + 1e-12 * size * np.eye(ff.shape[-1])
+    outer = np.concatenate([rows[..., ~free], cross[..., free, :]], axis=-1)
+    solved = np.linalg.solve(ff, outer)
+    base = base - cross[..., free, :].mT @ solved[..., k:]
+    kept = inner[..., ~free, :][..., ~free] - outer[..., :k].mT @ solved[..., :k]
+    across = rest - outer[..., :k].mT @ solved[..., k:]
     return base, kept, across, np.linalg.slogdet(ff)[1]

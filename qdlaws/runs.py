@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData, QdlawsError
-from qdlaws.fit import LawFits, fit
+from qdlaws.fit import LawFits, fitting
+from qdlaws.instep import Asking, answered, in_step
 from qdlaws.lawfit import LawFit
 from qdlaws.runlog import RunLog
 
@@ -24,6 +25,9 @@ __all__ = ["COEFFICIENTS", "Kind", "Run", "fit_many", "runs_of"]
 
 Array = npt.NDArray[np.float64]
 Kind = Literal["rd", "rh"]
+
+TOGETHER = 64
+"""Runs whose fits go in step."""
 
 COEFFICIENTS = ("value", "exchange", "c")
 WORDS = {
@@ -57,7 +61,7 @@ def fit_many(
     """
     logs = list(items)
     if n_jobs in (None, 1):
-        return [_fit_one(item, level) for item in logs]
+        return _fit_part(logs, level)
     try:
         import joblib
     except ImportError:
@@ -69,14 +73,18 @@ def fit_many(
 
 
 def _fit_part(items: list[RunLog | LawFits], level: float) -> list[LawFits | QdlawsError]:
-    return [_fit_one(item, level) for item in items]
+    out: list[LawFits | QdlawsError] = []
+    for start in range(0, len(items), TOGETHER):
+        fits = [_fit_one(item, level) for item in items[start : start + TOGETHER]]
+        out += answered(in_step(fits))
+    return out
 
 
-def _fit_one(item: RunLog | LawFits, level: float) -> LawFits | QdlawsError:
+def _fit_one(item: RunLog | LawFits, level: float) -> Asking[LawFits | QdlawsError]:
     if isinstance(item, LawFits):
         return item
     try:
-        return fit(item, level=level)
+        return (yield from fitting(item, level, {"tails": "auto", "x_noise": "auto"}))
     except QdlawsError as error:
         return error
 

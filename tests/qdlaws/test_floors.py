@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {
     "regression": 2,
     "measure": 1,
     "posterior": 3,
+    "instep": 4,
     "readers": 3,
     "verdict": 4,
     "classical": 4,

@@ -58,7 +58,7 @@ def test_posterior_is_what_emcee_samples(kappa, rho, seed):
     model = Model(step, x, y)
     post = law_posterior(step, x, y)
 
-    walkers, steps, burn = 80, 1500, 300
+    walkers, steps, burn = 80, 6000, 1500
     rows = rng.choice(len(post.sigma), walkers, replace=False)  # a start; forgotten by the burn-in
     start = np.column_stack(
         [
