@@ -42,57 +42,61 @@ def evenly_spaced(step: Array) -> bool:
 class _Spectrum:
     """What some of the frequencies add to Zᵀ Σ⁻¹ Z and log|Σ|, for M error models."""
 
-    share: Array  # (..., M, c) D·(1 + ν/(1 − ν)·D)⁻¹
+    share: Array  # (..., M, c) D/(1 − ν + ν·D)
     ends: tuple[Array, Array]  # (..., M, c/2) the same without D, times the corners e₁ ± eₙ
     pins: Array  # (2, ..., M) the corners within it
     logdet: Array  # (..., M)
 
 
 def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> tuple[Array, Array]:
-    """Zᵀ Σ⁻¹ Z (..., M, r, r) and log|Σ| (..., M) of Σ = (1 − ν)·C(ℓ) + ν·I, for ℓ > 0, ν < 1.
+    """Zᵀ Σ⁻¹ Z (..., M, r, r) and log|Σ| (..., M) of Σ = (1 − ν)·C(ℓ) + ν·I.
 
     ``columns`` (..., n, r) of one run or of many; ``memory`` and ``white`` (..., M) of each run, or
-    (M,) of all.
+    (M,) of all. A memory of 0 means ν = 1.
     """
     from scipy.fft import dct
 
     n, r = columns.shape[-2:]
     z = dct(columns, type=2, norm="ortho", axis=-2, orthogonalize=True)
-    decay = np.exp(-spacing / memory)
-    short, long = -np.expm1(-spacing / memory), 1 + decay  # 1 − r, 1 + r
-    ratio, edge = white / (1 - white), decay / long
+    ell, nu = np.where(memory > 0, memory, spacing), np.where(memory > 0, white, 1.0)
+    decay = np.exp(-spacing / ell)
+    short, long = -np.expm1(-spacing / ell), 1 + decay  # 1 − r, 1 + r
+    edge = decay / long
     shape = (*columns.shape[:-2], memory.shape[-1])
     flat, ends = np.zeros((*shape, r * (r + 1) // 2)), np.zeros((2, *shape, r))
-    logdet, pins = np.zeros(memory.shape), np.zeros((2, *memory.shape))
+    logdet, pins = (n - 1) * np.log(short * long), np.zeros((2, *memory.shape))
     for start in range(0, n, CHUNK):
         if n <= KEPT and memory.ndim == 1:
-            spectrum = _kept_spectrum(n, start, spacing, memory.tobytes(), white.tobytes())
+            spectrum = _kept_spectrum(n, start, spacing, ell.tobytes(), nu.tobytes())
         else:
-            spectrum = _spectrum(n, start, spacing, memory, white)
+            spectrum = _spectrum(n, start, spacing, ell, nu)
         zp = z[..., start : start + CHUNK, :]
         flat += spectrum.share @ _products(zp).mT
         logdet += spectrum.logdet
         pins += spectrum.pins
         for parity in (0, 1):
             ends[parity] += spectrum.ends[parity] @ zp[..., _own(parity, start), :]
-    gram = flat[..., _square(r)].reshape(*shape, r, r)
     for f, pin in zip(ends, pins, strict=True):
-        tied = 1 + ratio * edge * pin
-        gram += ((edge / tied)[..., None] * f)[..., :, None] * f[..., None, :]
+        tied = 1 + nu * edge * pin
         logdet += np.log(tied)
-    logdet += (n - 1) * np.log(short * long) + n * np.log1p(-white)
-    gram /= (1 - white)[..., None, None]
-    return gram, np.broadcast_to(logdet, shape)
+        f *= np.sqrt((1 - nu) * edge / tied)[..., None]
+        for i, at in enumerate(_starts(r)):  # as _products has them
+            flat[..., at : at + r - i] += f[..., i:] * f[..., i : i + 1]
+    return flat[..., _square(r)].reshape(*shape, r, r), np.broadcast_to(logdet, shape)
+
+
+def _starts(r: int) -> list[int]:
+    """Where the products of each of r columns with those after it start."""
+    return [i * r - i * (i - 1) // 2 for i in range(r)]
 
 
 def _products(z: Array) -> Array:
     """The products of every two columns (..., r(r + 1)/2, c) of z (..., c, r), row by row."""
     rows = np.ascontiguousarray(z.mT)
-    r, at = rows.shape[-2], 0
+    r = rows.shape[-2]
     out = np.empty((*rows.shape[:-2], r * (r + 1) // 2, rows.shape[-1]))
-    for i in range(r):
+    for i, at in enumerate(_starts(r)):
         np.multiply(rows[..., i:, :], rows[..., i : i + 1, :], out=out[..., at : at + r - i, :])
-        at += r - i
     return out
 
 
@@ -104,7 +108,7 @@ def _spectrum(n: int, start: int, spacing: float, ell: Array, nu: Array) -> _Spe
     decay = np.exp(-spacing / ell)
     short, long = -np.expm1(-spacing / ell), 1 + decay  # 1 − r, 1 + r
     d = (short / long)[..., None] + (decay / (short * long))[..., None] * frequency
-    inverse = 1 / (1 + (nu / (1 - nu))[..., None] * d)
+    inverse = 1 / ((1 - nu)[..., None] + nu[..., None] * d)
     halves = [_own(parity, start) for parity in (0, 1)]
     ends = [inverse[..., own] * corner[own] for own in halves]
     pins = [end @ corner[own] for end, own in zip(ends, halves, strict=True)]

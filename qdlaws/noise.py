@@ -63,7 +63,7 @@ def grams(
     from scipy.linalg.lapack import dptsv
 
     if weight is None and evenly_spaced(step):
-        return _even_grams(columns, float(step[1] - step[0]), memory, white)
+        return Grams(*even_grams(columns, float(step[1] - step[0]), memory, white))
     if columns.ndim > 2:
         ell, nu = (np.broadcast_to(v, (len(columns), v.shape[-1])) for v in (memory, white))
         each = [grams(c, step, ell[i], nu[i], weight) for i, c in enumerate(columns)]
@@ -97,22 +97,6 @@ def grams(
         gram[m] = product.T @ solved / (1 - nu)
         logdet[m] = np.log(factor).sum() - logdet_ou + n * np.log1p(-nu)
     gram = (gram + gram.transpose(0, 2, 1)) / 2
-    return Grams(gram, logdet)
-
-
-def _even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> Grams:
-    slow = (memory > 0) & (white < 1)
-    some = slow.reshape(-1, slow.shape[-1]).any(0)  # of one node or another of some run
-    plain = (columns.mT @ columns)[..., None, :, :]
-    gram = np.repeat(plain, memory.shape[-1], axis=-3)
-    logdet = np.zeros(gram.shape[:-2])
-    if some.any():
-        ell, nu = np.where(slow, memory, 1.0)[..., some], np.where(slow, white, 0.0)[..., some]
-        found, logdet[..., some] = even_grams(columns, spacing, ell, nu)
-        gram[..., some, :, :] = found
-        if not slow[..., some].all():
-            gram = np.where(slow[..., None, None], gram, plain)
-            logdet = np.where(slow, logdet, 0.0)
     return Grams(gram, logdet)
 
 

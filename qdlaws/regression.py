@@ -47,7 +47,7 @@ class Design:
     quality).
     """
 
-    columns: Array  # (..., n, s + 1 + k): basis (a constant first), y, nuisance
+    columns: Array  # (..., n, k + s + 1): nuisance, basis (a constant first), y
     kappa: Array  # (..., K)
     shapes: Array  # (..., K, s) the coefficients of g_κ in the basis
     bends: Array  # (..., K, s) those of ∂g_κ/∂κ
@@ -133,7 +133,7 @@ def design(
     few = few[..., : int((size > accuracy * size[..., :1]).sum(-1).max()), :].mT
     columns = [np.ones((*u.shape, 1)), basis.columns[..., 1:] @ few, y[..., None]]
     if nuisance is not None:
-        columns.append(nuisance)
+        columns.insert(0, nuisance)
     return Design(
         columns=np.concatenate(columns, axis=-1),
         kappa=kappa,
@@ -155,7 +155,7 @@ def cells(
 
 def curvature_norm(d: Design) -> Array:
     """‖∂g_κ/∂κ‖ after projecting [1, g_κ] out of it: how much the data could tell about κ."""
-    basis = d.columns[..., : d.size]
+    basis = d.columns[..., -d.size - 1 : -1]
     gram = basis.mT @ basis
     c, dc, first = d.shapes, d.bends, gram[..., 0][..., None]
     a11, a12, a22 = gram[..., :1, 0], (c @ first)[..., 0], _inner(c, gram, c)
@@ -189,26 +189,20 @@ def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
 
     The scale σ² is that of the best curvature under each error model, found by a short iteration.
     """
-    r = d.size + 1
-    inner, cross, base = g.gram[..., r:, r:], g.gram[..., r:, :r], g.gram[..., :r, :r]
-    free = d.precision == 0
+    free = np.append(d.precision == 0, np.zeros(d.size + 1, bool))
     if free.any():  # covariates go first, for good
-        base, inner, cross, logdet = _project(inner, cross, base, free)
-        g = Grams(base, g.logdet + logdet)
-        if free.all():
-            return g
+        g = _project(g, free)
     # [inner + σ², cross; crossᵀ, base] = LLᵀ holds base − crossᵀ(inner + σ²)⁻¹cross in its corner;
     # base counts twice on the diagonal, and σ² has a floor, so that the root exists.
-    k, sizes = inner.shape[-1], np.diagonal(base, axis1=-2, axis2=-1)
-    whole = np.concatenate(
-        [np.concatenate([inner, cross], axis=-1), np.concatenate([cross.mT, base], axis=-1)],
-        axis=-2,
-    )
+    whole, k = g.gram, int((d.precision > 0).sum())
+    if not k:
+        return g
+    reduced, dof = whole[..., k:, k:].copy(), max(n - 2 - int(free.sum()), 1)
     plain = np.diagonal(whole, axis1=-2, axis2=-1).copy()
     least = 1e-14 * plain[..., :k].max(-1)
+    sizes = plain[..., k:].copy()
     plain[..., k:] += sizes
     thin = d.shapes[..., :: max(1, d.shapes.shape[-2] // 12), :]
-    reduced, dof = base, max(n - 2 - int(free.sum()), 1)
     on_diagonal = np.arange(whole.shape[-1])
     for _ in range(4):
         rss = _solve(Grams(reduced, g.logdet), thin, thin[..., 0]).rss
@@ -224,17 +218,11 @@ def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
     return Grams(reduced, g.logdet + logdet)
 
 
-def _project(
-    inner: Array, cross: Array, base: Array, free: npt.NDArray[np.bool_]
-) -> tuple[Array, Array, Array, Array]:
-    """The inner products with the free columns projected out, and log|FᵀΣ⁻¹F|."""
-    rows, rest, k = inner[..., free, :], cross[..., ~free, :], int((~free).sum())
-    ff = rows[..., free]
+def _project(g: Grams, free: npt.NDArray[np.bool_]) -> Grams:
+    """The inner products with the free columns projected out; log|Σ| with log|FᵀΣ⁻¹F|."""
+    rows = g.gram[..., free, :]
+    ff, cross = rows[..., free], rows[..., ~free]
     size = np.trace(ff, axis1=-2, axis2=-1)[..., None, None] / ff.shape[-1]
     ff = ff + 1e-12 * size * np.eye(ff.shape[-1])
-    outer = np.concatenate([rows[..., ~free], cross[..., free, :]], axis=-1)
-    solved = np.linalg.solve(ff, outer)
-    base = base - cross[..., free, :].mT @ solved[..., k:]
-    kept = inner[..., ~free, :][..., ~free] - outer[..., :k].mT @ solved[..., :k]
-    across = rest - outer[..., :k].mT @ solved[..., k:]
-    return base, kept, across, np.linalg.slogdet(ff)[1]
+    left = g.gram[..., ~free, :][..., ~free] - cross.mT @ np.linalg.solve(ff, cross)
+    return Grams(left, g.logdet + np.linalg.slogdet(ff)[1])
