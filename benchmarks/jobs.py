@@ -21,12 +21,14 @@ CACHE = Path(__file__).parent.parent / "out" / "benchmarks"
 STATISTICS = (
     "even",
     "fit",
+    "grid",
     "law",
     "lawfit",
     "noise",
     "path",
     "persistence",
     "posterior",
+    "problem",
     "regression",
     "verdict",
 )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.law import Interval, Law, Params, interval, unknown
+from qdlaws.law import Interval, Law, Params, interval, quantiles, unknown
 from qdlaws.path import LatentPath
 from qdlaws.plain import plain
 from qdlaws.posterior import LawPosterior
@@ -162,8 +162,9 @@ class LawFit:
         if kind == "observation":
             # One fixed normal per draw, in an order unrelated to the draws of the law.
             values = values + (self._posterior.sigma * _normals(len(values)))[:, None]
-        low, mid, high = np.quantile(values, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
-        return pd.DataFrame({"x": at, "low": low, "mid": mid, "high": high})
+        levels = ((1 - level) / 2, 0.5, (1 + level) / 2)
+        found = np.array([quantiles(v, levels) for v in values.T]).reshape(-1, 3)
+        return pd.DataFrame(np.column_stack([at, found]), columns=["x", "low", "mid", "high"])
 
     def ceiling(self, level: float | None = None) -> Interval:
         """The value at x = 0, b − a: what giving up all of x could bring.

@@ -26,8 +26,8 @@ __all__ = ["QualityClock", "record", "with_law"]
 Array = npt.NDArray[np.float64]
 
 NODES = (np.arange(8) + 0.5) / 8
-THIN = 32
-"""Every so many-th draw of the law is used."""
+LAWS = 64
+"""So many of the draws of the law are used."""
 
 TRIED = ((1, 0), (1, 3), (1, 6))
 """The rolling origins (horizon, stop) at which the law is fitted anew."""
@@ -104,7 +104,8 @@ def _change(posterior: LawPosterior, now: Array, later: Array, most: float) -> t
     without bound where the law is convex: x stops a range away, and the change at ``most``.
     """
     law = posterior.law
-    some = Law(law.x_lo, law.x_hi, law.kappa[::THIN], law.p[::THIN], law.q[::THIN])
+    thin = slice(None, None, max(len(law.kappa) // LAWS, 1))
+    some = Law(law.x_lo, law.x_hi, law.kappa[thin], law.p[thin], law.q[thin])
     later = np.clip(later, law.x_lo - law.width, law.x_hi + law.width)
     values = np.clip(some.value(later) - some.value(now)[:, :, None], -most, most)
     flat = np.moveaxis(values, 1, 0).reshape(len(later), -1)

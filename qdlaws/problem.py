@@ -1,0 +1,153 @@
+"""What the posterior of a law is asked of, and the columns of a run that are no law.
+
+An error of the path of x moves quality by the slope of the law there. The directions in which the
+path may be off, times that slope by a first look, are columns of prior precision 1; covariates are
+columns of precision 0 (:mod:`qdlaws.regression` integrates both out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from qdlaws.even import KEPT, evenly_spaced
+from qdlaws.law import quantiles, shape_slope
+from qdlaws.regression import cells, curvature_norm, design
+
+__all__ = ["Nuisance", "Problem", "nuisances", "padded"]
+
+Array = npt.NDArray[np.float64]
+
+Nuisance = tuple[Array | None, Array | None]
+"""Columns (n, k) and their prior precisions (k,); None where there are none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What a posterior is asked of.
+
+    Attributes
+    ----------
+    step, x, y : arrays (n,)
+        ``step`` increasing; an infinite gap cuts the memory of the errors. ``x`` is the path of x.
+    weight : relative sampling variances of y, mean 1
+    wobble : (n, J) columns whose sum of squares is the posterior variance of the path of x
+    covariates : (n, k) further columns that y depends on linearly
+    span : length of the run in steps without its cuts
+    straight : fit the line κ = 0
+    effort : below 1 coarser grids and fewer draws, for the certificate's refits
+    """
+
+    step: Array
+    x: Array
+    y: Array
+    weight: Array | None = None
+    wobble: Array | None = None
+    covariates: Array | None = None
+    span: float | None = None
+    straight: bool = False
+    effort: float = 1.0
+
+    @property
+    def n(self) -> int:
+        return len(self.y)
+
+    @property
+    def plain(self) -> bool:
+        """Evenly spaced, equally weighted and short: many such runs are worked on at once."""
+        bare = self.weight is None and self.covariates is None and self.n <= KEPT
+        return bare and evenly_spaced(self.step)
+
+    @cached_property
+    def ends(self) -> tuple[float, float]:
+        """The 2 % and 98 % quantiles of x."""
+        low, high = quantiles(self.x, (0.02, 0.98))
+        return low, high
+
+    @property
+    def u(self) -> Array:
+        return np.asarray((self.x - self.ends[0]) / (self.ends[1] - self.ends[0]))
+
+    @cached_property
+    def gap(self) -> float:
+        """The median spacing, the unit of time."""
+        return float(np.median(np.diff(self.step)))
+
+    @property
+    def t(self) -> Array:
+        return np.asarray((self.step - self.step[0]) / self.gap)
+
+    @property
+    def length(self) -> float:
+        span = self.step[-1] - self.step[0] if self.span is None else self.span
+        return float(span / self.gap) or 1.0
+
+    @cached_property
+    def unit(self) -> tuple[float, float]:
+        """Mean and standard deviation of y."""
+        return float(self.y.mean()), float(self.y.std()) or 1.0
+
+    @property
+    def z(self) -> Array:
+        return np.asarray((self.y - self.unit[0]) / self.unit[1])
+
+
+PILOT = np.linspace(-8, 8, 33)
+"""Curvatures of the first look, under white errors, that says what an error of the path does."""
+
+
+def nuisances(problems: Sequence[Problem]) -> list[Nuisance]:
+    """The nuisance columns of every run of a stack."""
+    asked = [i for i, p in enumerate(problems) if p.wobble is not None and p.wobble.shape[1]]
+    effects: dict[int, Array] = {}
+    if asked:
+        some = [problems[i] for i in asked]
+        u, z = np.array([p.u for p in some]), np.array([p.z for p in some])
+        d = design(u, z, np.repeat(PILOT[None], len(some), axis=0), 1e-5)
+        pilot = cells(d, some[0].t, np.zeros(1), np.ones(1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logw = -(some[0].n - 2) / 2 * np.log(pilot.rss) - 0.5 * np.log(pilot.det)
+        logw = np.where(np.isfinite(logw), logw, -np.inf)[:, 0]
+        w = np.exp(logw - logw.max(1, keepdims=True)) * curvature_norm(d)
+        q = pilot.q[:, 0] * w / w.sum(1, keepdims=True)
+        slopes = (q[:, None] @ shape_slope(PILOT[:, None], u[:, None]))[:, 0]
+        left = np.sqrt(pilot.rss[:, 0].min(1) / some[0].n)
+        for i, problem, slope, noise in zip(asked, some, slopes, left, strict=True):
+            assert problem.wobble is not None
+            effect = slope[:, None] * problem.wobble / (problem.ends[1] - problem.ends[0])
+            length = np.sqrt((effect**2).sum(0))
+            effect = effect[:, length > 0.05 * length.max()]
+            if np.sqrt((effect**2).sum(1).max()) > 0.02 * noise:
+                effects[i] = effect
+    return [_joined(effects.get(i), p.covariates) for i, p in enumerate(problems)]
+
+
+def _joined(effect: Array | None, covariates: Array | None) -> Nuisance:
+    """All the nuisance columns of a run and their prior precisions."""
+    parts, precisions = [], []
+    if effect is not None:
+        parts.append(effect)
+        precisions.append(np.ones(effect.shape[1]))
+    if covariates is not None and covariates.shape[1]:
+        scaled = covariates - covariates.mean(0)
+        parts.append(scaled / np.maximum(np.abs(scaled).max(0), 1e-300))
+        precisions.append(np.zeros(covariates.shape[1]))
+    if not parts:
+        return None, None
+    return np.hstack(parts), np.concatenate(precisions)
+
+
+def padded(columns_of: Sequence[Nuisance]) -> Nuisance:
+    """The nuisance columns of a stack, all or none; a column of zeros changes nothing."""
+    if columns_of[0][0] is None:
+        return None, None
+    width = max(c.shape[1] for c, _ in columns_of if c is not None)
+    out = np.zeros((len(columns_of), len(columns_of[0][0]), width))
+    for row, (columns, _) in zip(out, columns_of, strict=True):
+        assert columns is not None
+        row[:, : columns.shape[1]] = columns
+    return out, columns_of[0][1] if len(columns_of) == 1 else np.ones(width)
