@@ -4,10 +4,6 @@
     python benchmarks/fit_speed.py --quick   fewer repeats
 
 Peers start at the truth. Where a peer would take hours it is timed on a sample and multiplied.
-
-Beside the thousand runs stands what their posteriors cost in large array operations alone: on the
-shapes that the fits ask for, stacked over 32 runs, with next to no Python between them. That is about
-what would be left of the time in an engine that fits many runs at once.
 """
 
 from __future__ import annotations
@@ -19,10 +15,8 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import resource
-import sys
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from itertools import cycle
 from typing import Any
@@ -120,12 +114,12 @@ def bootstrap(times: int) -> list[str]:
     return _row(what, here, "curve_fit × 10,000 (on a sample)", count * there, 200)
 
 
-def many_runs(times: int) -> tuple[float, float]:
-    """Seconds for a thousand runs of three laws each, ours and lmfit's, timed on a sample.
+def many_runs() -> list[str]:
+    """A thousand runs of three laws each, timed on a sample.
 
     Ours has the intervals of the parameters and of the law at three x, lmfit's of the parameters.
     """
-    logs = [a_log(N, seed) for seed in range(max(times, 64))]
+    logs = [a_log(N, seed) for seed in range(64)]
     few = cycle(logs)
     line = Law(0.0, 1.0, np.float64(1e-6), np.float64(0.1), np.float64(0.8))
     rh = Law(0.26, 1.06, np.float64(2.0), np.float64(1.0), np.float64(-1.0))
@@ -142,82 +136,9 @@ def many_runs(times: int) -> tuple[float, float]:
         with_lmfit(log.column("entropy"), log.column("quality"), rh)
         with_line(log.column("diversity"), log.column("entropy"), line)
 
-    here, there = compare(ours, theirs, 1, 1)
-    return 1000 * here / len(logs), 1000 * there
-
-
-STACK = 32
-
-
-def array_operations(times: int) -> float:
-    """Seconds that the large array operations of a thousand runs take, 32 runs at a time."""
-    module, asked = sys.modules["qdlaws.posterior"], []
-    cells = module.cells  # type: ignore[attr-defined]
-
-    def noted(design: Any, step: Any, memory: Any, *rest: Any) -> Any:
-        width, kappas = design.columns.shape[1], len(design.kappa)
-        asked.append((width, design.size, kappas, len(memory), len(design.precision)))
-        return cells(design, step, memory, *rest)
-
-    module.cells = noted  # type: ignore[attr-defined]
-    try:
-        for seed in range(times):
-            fit(a_log(N, seed))
-    finally:
-        module.cells = cells  # type: ignore[attr-defined]
-    total = sum(_stacked(*shape) * count for shape, count in Counter(asked).items())
-    return 1000 * (total / times + 3 * _drawing())
-
-
-def _stacked(width: int, size: int, kappas: int, models: int, nuisance: int) -> float:
-    """Seconds a run of one pass over the grid."""
-    from scipy.fft import dct
-
-    rng = np.random.default_rng(0)
-    columns = rng.standard_normal((STACK, N, width))
-    spectra = rng.random((STACK, models, N))
-    pairs = rng.standard_normal((STACK, N, width * (width + 1) // 2))
-    square = rng.standard_normal((STACK, models, width, width)) / 9 + 9 * np.eye(width)
-    flat = square[:, :, :size, :size].reshape(STACK, models, -1)
-    shapes = rng.standard_normal((STACK, size**2, kappas))
-    plane = rng.random((STACK, models, kappas)) + 1
-
-    def work() -> None:
-        if kappas > 1:
-            np.linalg.svd(columns[:, : 2 * kappas, :size], full_matrices=False)
-        dct(columns, type=2, norm="ortho", axis=1)
-        for i in range(width):  # products of columns
-            np.multiply(columns[:, :, i:], columns[:, :, i : i + 1])
-        1 / (1 + spectra * spectra)
-        spectra @ pairs
-        for _ in range(4 * (nuisance > 0)):  # the scale is found by a short iteration
-            root = np.linalg.cholesky(square)
-            root @ root.transpose(0, 1, 3, 2)
-        flat @ shapes
-        for _ in range(20):
-            plane * plane
-        np.exp(np.log(plane))
-
-    work()
-    return min(seconds(work, 2) for _ in range(3)) / STACK
-
-
-def _drawing() -> float:
-    """Seconds a law of its 2,048 draws and of the quantiles of six numbers."""
-    rng = np.random.default_rng(0)
-    table, at = np.sort(rng.random(41 * 57)), rng.random(2048)
-    rows = (at * len(table)).astype(int)
-    numbers = rng.standard_normal((6, 2048))
-
-    def work() -> None:
-        np.searchsorted(table, at)
-        for _ in range(12):
-            table[rows]
-        np.exp(numbers[:3])
-        np.sort(numbers, axis=1)
-
-    work()
-    return min(seconds(work, 20) for _ in range(3))
+    here, there = compare(ours, theirs, 1, 2)
+    here, there = 1000 * here / len(logs), 1000 * there
+    return _row("1,000 runs of 200, three laws each", here, "lmfit loop (on a sample)", there, 100)
 
 
 def with_line(x: np.ndarray, y: np.ndarray, start: Law) -> Any:
@@ -270,22 +191,12 @@ def main() -> None:
     args = parser.parse_args()
     times = 5 if args.quick else 40
     head = ["what", "qdlaws", "peer", "time of peer", "faster", "wanted", "reached"]
-    many, peer = many_runs(times)
-    rows = [
-        one_law(times),
-        bootstrap(times),
-        _row("1,000 runs of 200, three laws each", many, "lmfit loop (on a sample)", peer, 100),
-    ]
-    bare = array_operations(times)
+    rows = [one_law(times), bootstrap(times), many_runs()]
     size_rows = sizes()
     print(
         "# Speed of a fit\n\nCPU time of one process on one thread; peers and ours in turns, medians of five rounds.\n"
     )
     print(markdown(head, rows))
-    print(
-        f"\nThe array operations of the thousand runs alone, stacked over {STACK} runs: "
-        f"{_time(bare)}, which would be {peer / bare:.0f} × the lmfit loop."
-    )
     print("\nOne law of a run of n points; linear in n means ten times the time for ten times n.\n")
     print(markdown(["n", "time", "per point", "times the row above", "peak memory"], size_rows))
 
