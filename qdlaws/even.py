@@ -76,13 +76,13 @@ def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> t
         pins += spectrum.pins
         for parity in (0, 1):
             ends[parity] += spectrum.ends[parity] @ zp[..., _own(parity, start), :]
-    for f, pin in zip(ends, pins, strict=True):
-        tied = 1 + nu * edge * pin
-        logdet += np.log(tied)
-        f *= np.sqrt((1 - nu) * edge / tied)[..., None]
-        for i, at in enumerate(_starts(r)):  # as _products has them
-            flat[..., at : at + r - i] += f[..., i:] * f[..., i : i + 1]
-    return flat[..., _square(r)].reshape(*shape, r, r), np.broadcast_to(logdet, shape)
+    tied = 1 + nu * edge * pins
+    logdet = logdet + np.log(tied).sum(0)
+    gram = flat[..., _square(r)].reshape(*shape, r, r)
+    scale = np.sqrt((1 - nu) * edge / tied)
+    pair = np.stack([f * g[..., None] for f, g in zip(ends, scale, strict=True)], axis=-2)
+    gram += pair.mT @ pair
+    return gram, np.broadcast_to(logdet, shape)
 
 
 def _starts(r: int) -> list[int]:

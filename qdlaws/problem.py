@@ -68,7 +68,7 @@ class Problem:
         low, high = quantiles(self.x, (0.02, 0.98))
         return low, high
 
-    @property
+    @cached_property
     def u(self) -> Array:
         return np.asarray((self.x - self.ends[0]) / (self.ends[1] - self.ends[0]))
 
@@ -91,7 +91,7 @@ class Problem:
         """Mean and standard deviation of y."""
         return float(self.y.mean()), float(self.y.std()) or 1.0
 
-    @property
+    @cached_property
     def z(self) -> Array:
         return np.asarray((self.y - self.unit[0]) / self.unit[1])
 
