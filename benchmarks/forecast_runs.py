@@ -1,12 +1,12 @@
 """Simulated runs of many kinds, for learning the built-in prior and for judging forecasts.
 
-Two populations. ``MANY_KINDS`` is the varied and hard one that the built-in prior is learnt on; its
-shares and time constants were set once, so that the errors of the *last value* and of *last value +
-half a standard deviation* come near those that were published for real runs, and nothing was tuned
-to make a forecast look good. ``LIKE_PUBLISHED`` was found by a random search over such settings
-that looked at nothing but the twelve published errors of what people use (:data:`PUBLISHED`); no
-forecast of ours took part in it.
-``breaks`` and ``walk`` are the hard kinds: nobody can foretell a break.
+Two populations; the prior is learnt on both alike. ``MANY_KINDS`` is varied and hard; its shares
+and time constants were set once, so that the errors of the *last value* and of *last value + half a
+standard deviation* come near those that were published for real runs, and nothing was tuned to make
+a forecast look good. ``LIKE_PUBLISHED`` was found by a random search over such settings that looked
+at nothing but the published errors of what people use (:data:`PUBLISHED`), and rounded by hand; no
+forecast of ours took part in it, and ``forecast.py`` prints how near its runs come. ``breaks`` and
+``walk`` are the hard kinds: nobody can foretell a break.
 """
 
 from __future__ import annotations

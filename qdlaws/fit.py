@@ -142,12 +142,8 @@ def fit(
     ):
         if value not in allowed:
             raise BadData(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
-    if not isinstance(log, RunLog):
-        raise BadData(f"fit needs a RunLog, got {type(log).__name__}: use qd.read or from_frame")
-    if not 0 < level < 1:
-        raise BadData(f"a level lies between 0 and 1, e.g. 0.95; got {level!r}")
     if model is not None:
-        _two_columns(log)
+        _check(log, level)
         return _fit_user_model(log, model, model_params, level)
     return answered(fitting(log, level, {"tails": tails, "x_noise": x_noise}, regimes))
 
@@ -156,14 +152,18 @@ def fitting(
     log: RunLog, level: float, settings: dict[str, Any], regimes: Regimes = "separate"
 ) -> Asking[LawFits]:
     """The fit of a run, that asks for the posteriors it needs."""
-    _two_columns(log)
+    _check(log, level)
     if log.marks and regimes == "separate":
         return (yield from _fit_pieces(log, level, settings))
     cut = log.marks if regimes == "shared" else ()
     return (yield from _fit_laws(log, level, settings, cut))
 
 
-def _two_columns(log: RunLog) -> None:
+def _check(log: RunLog, level: float) -> None:
+    if not isinstance(log, RunLog):
+        raise BadData(f"fit needs a RunLog, got {type(log).__name__}: use qd.read or from_frame")
+    if not 0 < level < 1:
+        raise BadData(f"a level lies between 0 and 1, e.g. 0.95; got {level!r}")
     if len(log.columns) < 2:
         raise MissingColumn(
             "a law needs two of quality, diversity and entropy; this log has only "

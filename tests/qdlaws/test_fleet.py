@@ -148,6 +148,15 @@ def test_holm_by_hand():
     assert _holm({"a": 0.01, "b": 0.04, "c": 0.03}) == {"a": 0.03, "b": 0.06, "c": 0.06}
 
 
+def test_what_is_no_run_gives_its_error_and_the_others_their_laws():
+    good, path = fit_many([run(seed=1, n=30), "runs/first"])
+    assert good.rd.posterior is not None
+    assert isinstance(path, BadData)
+    assert "needs a RunLog" in str(path)
+    (level,) = fit_many([run(seed=1, n=30)], level=95)
+    assert "between 0 and 1" in str(level)
+
+
 def test_parallel_equals_serial():
     pytest.importorskip("joblib")
     logs = [run(seed=i, n=30) for i in range(4)]
