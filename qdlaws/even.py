@@ -6,13 +6,19 @@ difference but for its two corners,
     K = D + c·(e₁e₁ᵀ + eₙeₙᵀ),   D = diag in the cosine basis: ((1 − r)² + r·λ)/(1 − r²),
     c = r/(1 + r),   λ_k = 4·sin²(πk/2n),   r = exp(−h/ℓ)
 
-so one transform of the columns serves every error model, all of them are one matrix product, and
-the corners are two numbers each (one for the even and one for the odd frequencies). Every term is
-positive: nothing cancels. The same with sines for the second differences of a path.
+so one transform of the columns serves every error model, and the corners are two numbers each (one
+for the even and one for the odd frequencies). Every term is positive: nothing cancels.
+
+Every error model weighs the frequencies by a smooth function of log λ, (α + βλ)/(γ + δλ), so a few
+nodes λ_j tell it at all of them, f(λ_k) = Σ_j W_jk·f(λ_j) to nine digits. The products of the
+columns are gathered into these bundles once, and an error model meets thirty numbers, not n.
+
+The same with sines for the second differences of a path.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,7 +35,7 @@ CHUNK = 4096
 """Frequencies taken at once, so that memory does not grow with the run."""
 
 KEPT = 256
-"""The longest run whose spectra are kept for the next run of that length; 15 MiB at most."""
+"""The longest run whose paths and stacks are kept; 15 MiB at most."""
 
 
 def evenly_spaced(step: Array) -> bool:
@@ -39,13 +45,14 @@ def evenly_spaced(step: Array) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class _Spectrum:
-    """What some of the frequencies add to Zᵀ Σ⁻¹ Z and log|Σ|, for M error models."""
+class _Bundles:
+    """Some of the frequencies, bundled at J nodes λ."""
 
-    share: Array  # (..., M, c) D/(1 − ν + ν·D)
-    ends: tuple[Array, Array]  # (..., M, c/2) the same without D, times the corners e₁ ± eₙ
-    pins: Array  # (2, ..., M) the corners within it
-    logdet: Array  # (..., M)
+    nodes: Array  # (J,)
+    rows: slice  # the frequencies
+    share: Array  # (c, J) of their products, for functions that grow with λ
+    ends: tuple[Array, Array]  # (J, c/2) of the columns, even and odd, times the corners e₁ ± eₙ
+    pins: Array  # (2, J) of the corners with themselves
 
 
 def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> tuple[Array, Array]:
@@ -62,27 +69,38 @@ def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> t
     decay = np.exp(-spacing / ell)
     short, long = -np.expm1(-spacing / ell), 1 + decay  # 1 − r, 1 + r
     edge = decay / long
+    level, growth = short / long, decay / (short * long)  # D = level + growth·λ
+    base, rise = (1 - nu) + nu * level, nu * growth  # 1 − ν + ν·D = base + rise·λ
     shape = (*columns.shape[:-2], memory.shape[-1])
     flat, ends = np.zeros((*shape, r * (r + 1) // 2)), np.zeros((2, *shape, r))
-    logdet, pins = (n - 1) * np.log(short * long), np.zeros((2, *memory.shape))
-    for start in range(0, n, CHUNK):
-        if n <= KEPT and memory.ndim == 1:
-            spectrum = _kept_spectrum(n, start, spacing, ell.tobytes(), nu.tobytes())
-        else:
-            spectrum = _spectrum(n, start, spacing, ell, nu)
-        zp = z[..., start : start + CHUNK, :]
-        flat += spectrum.share @ _products(zp).mT
-        logdet += spectrum.logdet
-        pins += spectrum.pins
-        for parity in (0, 1):
-            ends[parity] += spectrum.ends[parity] @ zp[..., _own(parity, start), :]
+    pins = np.zeros((2, *memory.shape))
+    for b in _bundles(n):
+        inverse = 1 / (base[..., None] + rise[..., None] * b.nodes)
+        d = level[..., None] + growth[..., None] * b.nodes
+        zp = z[..., b.rows, :]
+        flat += (d * inverse) @ (_products(zp) @ b.share).mT
+        for parity, weights in enumerate(b.ends):
+            pins[parity] += inverse @ b.pins[parity]
+            ends[parity] += inverse @ (weights @ zp[..., _own(parity, b.rows.start), :])
     tied = 1 + nu * edge * pins
-    logdet = logdet + np.log(tied).sum(0)
+    logdet = (n - 1) * np.log(short * long) + _logdet(n, base, rise) + np.log(tied).sum(0)
     gram = flat[..., _square(r)].reshape(*shape, r, r)
     scale = np.sqrt((1 - nu) * edge / tied)
     pair = np.stack([f * g[..., None] for f, g in zip(ends, scale, strict=True)], axis=-2)
     gram += pair.mT @ pair
     return gram, np.broadcast_to(logdet, shape)
+
+
+def _logdet(n: int, base: Array, rise: Array) -> Array:
+    """Σ_k log(base + rise·λ_k) over all n frequencies: a Chebyshev polynomial.
+
+    With θ = base/rise = 4·sinh²(φ/2) it is rise^n·tanh(φ/2)·2·sinh(nφ).
+    """
+    grown = rise + base / 2 + np.sqrt(base * (rise + base / 4))  # rise·exp(φ)
+    with np.errstate(divide="ignore"):
+        twice = -4 * n * np.arcsinh(np.sqrt(base / rise) / 2)  # −2nφ
+    ends = 0.5 * np.log(base / (base + 4 * rise)) + np.log(-np.expm1(twice))
+    return np.asarray(n * np.log(grown) + ends)
 
 
 def _starts(r: int) -> list[int]:
@@ -100,27 +118,45 @@ def _products(z: Array) -> Array:
     return out
 
 
-def _spectrum(n: int, start: int, spacing: float, ell: Array, nu: Array) -> _Spectrum:
-    """The frequencies from ``start`` on."""
-    k = np.arange(start, min(start + CHUNK, n))
-    corner = np.sqrt(np.where(k == 0, 2.0, 4.0) / n) * np.cos(np.pi * k / (2 * n))  # of e₁ ± eₙ
-    frequency = 4 * np.sin(np.pi * k / (2 * n)) ** 2
-    decay = np.exp(-spacing / ell)
-    short, long = -np.expm1(-spacing / ell), 1 + decay  # 1 − r, 1 + r
-    d = (short / long)[..., None] + (decay / (short * long))[..., None] * frequency
-    inverse = 1 / ((1 - nu)[..., None] + nu[..., None] * d)
-    halves = [_own(parity, start) for parity in (0, 1)]
-    ends = [inverse[..., own] * corner[own] for own in halves]
-    pins = [end @ corner[own] for end, own in zip(ends, halves, strict=True)]
-    logdet = -np.log(inverse).sum(-1)
-    d *= inverse
-    return _Spectrum(d, (ends[0], ends[1]), np.array(pins), logdet)
+def _bundles(n: int) -> Iterator[_Bundles]:
+    """All the frequencies of a run of n rows."""
+    return (_bundled(n, start) for start in range(0, n, CHUNK))
 
 
 @lru_cache(maxsize=64)
-def _kept_spectrum(n: int, start: int, spacing: float, ell: bytes, nu: bytes) -> _Spectrum:
-    """Runs of one length meet the same error models again and again."""
-    return _spectrum(n, start, spacing, np.frombuffer(ell), np.frombuffer(nu))
+def _bundled(n: int, start: int) -> _Bundles:
+    """The frequencies from ``start`` on, at as few nodes as nine digits want.
+
+    The nodes are frequencies, picked by pivoting from the weights of poles θ all over the range;
+    (λ + σ)/(λ + θ) and 1/(λ + θ) are each brought to a like size at all frequencies first, so
+    that every weight is right relative to itself.
+    """
+    from scipy.linalg import lstsq, qr
+
+    k = np.arange(start, min(start + CHUNK, n))
+    frequency = 4 * np.sin(np.pi * k / (2 * n)) ** 2
+    corner = np.sqrt(np.where(k == 0, 2.0, 4.0) / n) * np.cos(np.pi * k / (2 * n))  # of e₁ ± eₙ
+    least = 4 * np.sin(np.pi / (2 * n)) ** 2
+    scale = np.sqrt(np.maximum(frequency, least / 10))
+    poles = np.exp(np.arange(np.log(least / 100), np.log(400), 0.4))[:, None]
+    falling = poles / (frequency + poles)
+    growing = np.concatenate([falling, 1 - falling]) / scale
+    falling = falling * scale
+    growing /= growing.max(1, keepdims=True)
+    falling /= falling.max(1, keepdims=True)
+    few = np.unique(np.geomspace(1, len(k), 256).astype(int)) - 1
+    triangle, order = qr(growing[:, few], mode="r", pivoting=True)
+    pivots = np.abs(np.diagonal(triangle))
+    at = few[order[: int((pivots > 1e-11 * pivots[0]).sum())]]
+    share = lstsq(growing[:, at], growing)[0] * scale / scale[at][:, None]
+    other = lstsq(falling[:, at], falling)[0] * scale[at][:, None] / scale
+    halves = [_own(parity, start) for parity in (0, 1)]
+    ends = [other[:, own] * corner[own] for own in halves]
+    pins = [end @ corner[own] for end, own in zip(ends, halves, strict=True)]
+    rows = slice(start, start + len(k))
+    return _Bundles(
+        frequency[at], rows, np.ascontiguousarray(share.T), (ends[0], ends[1]), np.array(pins)
+    )
 
 
 def _own(parity: int, start: int) -> slice:

@@ -104,8 +104,7 @@ def refined(of: Stack) -> list[Grid]:
     rows = every
     for reach in (0.0,) if of.straight else KAPPA_REACH:
         kappa = np.sinh(np.linspace(-1, 1, 31) * np.arcsinh(reach)) if reach else np.zeros(1)
-        kappas = np.repeat(kappa[None], len(rows), axis=0)
-        found |= of.grids(rows, kappas, all_error_models(n, length, 0.8 * effort), 1e-5)
+        found |= of.grids(rows, kappa, all_error_models(n, length, 0.8 * effort), 1e-5)
         rows = [i for i in rows if not (of.straight or found[i].ends_are_empty())]
         if not rows:
             break

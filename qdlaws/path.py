@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.even import even_path, evenly_spaced, sines
+from qdlaws.even import KEPT, even_path, evenly_spaced, sines
 
 __all__ = ["LatentPath", "latent_path"]
 
@@ -112,7 +112,8 @@ def latent_path(
     if not np.any(np.abs(d) > 1e-13):  # a straight line
         return exact_path(x)
     grid = _grid(n, d, w, known=se is not None)
-    if np.ptp(w) == 0 and evenly_spaced(t):
+    even = np.ptp(w) == 0 and evenly_spaced(t)
+    if even:
         square, logdet, solved, back = _evaluate_even(d, grid, float(w[0]))
     else:
         square, logdet, solved, back = _evaluate(bands, d, grid)
@@ -124,8 +125,12 @@ def latent_path(
     tau2 = 1.0 if se is not None else float(weight @ np.nan_to_num(square)) / len(d)
     mean = x - scale * w * bands.spread(back(weight @ solved))
     best = grid[int(np.argmax(weight))]
-    wobble = _wobble(t, w, bands, best) * np.sqrt(tau2)
-    return LatentPath(mean, scale * np.sqrt(tau2 * w), scale * wobble, se is not None)
+    if even and n <= KEPT and w[0] == 1:
+        wobble = _even_wobble(n, best)
+    else:
+        wobble = _wobble(t, w, bands, best)
+    size = scale * np.sqrt(tau2)
+    return LatentPath(mean, size * np.sqrt(w), size * wobble, se is not None)
 
 
 def _joined(n: int, pieces: list[tuple[npt.NDArray[np.bool_], LatentPath]]) -> LatentPath:
@@ -192,6 +197,13 @@ def _evaluate_even(d: Array, grid: list[tuple[float, float]], noise: float) -> _
     """The same with evenly spaced rows, by sine transform."""
     level, trend = np.array(grid).T
     return *even_path(d, level, trend, noise), sines
+
+
+@lru_cache(maxsize=256)
+def _even_wobble(n: int, best: tuple[float, float]) -> Array:
+    """What evenly spaced rows of equal weight make of the next pair of variances is kept."""
+    t, w = np.arange(float(n)), np.ones(n)
+    return _wobble(t, w, _bands(np.ones(n - 1), w), best)
 
 
 def _wobble(t: Array, w: Array, bands: _Bands, best: tuple[float, float]) -> Array:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from qdlaws.even import KEPT, evenly_spaced
 from qdlaws.law import quantiles, shape_slope
-from qdlaws.regression import cells, curvature_norm, design
+from qdlaws.regression import cells, curvature_norm, design, polynomials
 
 __all__ = ["Nuisance", "Problem", "nuisances", "padded"]
 
@@ -99,31 +99,44 @@ class Problem:
 PILOT = np.linspace(-8, 8, 33)
 """Curvatures of the first look, under white errors, that says what an error of the path does."""
 
-
 def nuisances(problems: Sequence[Problem]) -> list[Nuisance]:
     """The nuisance columns of every run of a stack."""
     asked = [i for i, p in enumerate(problems) if p.wobble is not None and p.wobble.shape[1]]
-    effects: dict[int, Array] = {}
-    if asked:
-        some = [problems[i] for i in asked]
-        u, z = np.array([p.u for p in some]), np.array([p.z for p in some])
-        d = design(u, z, np.repeat(PILOT[None], len(some), axis=0), 1e-5)
-        pilot = cells(d, some[0].t, np.zeros(1), np.ones(1))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logw = -(some[0].n - 2) / 2 * np.log(pilot.rss) - 0.5 * np.log(pilot.det)
-        logw = np.where(np.isfinite(logw), logw, -np.inf)[:, 0]
-        w = np.exp(logw - logw.max(1, keepdims=True)) * curvature_norm(d)
-        q = pilot.q[:, 0] * w / w.sum(1, keepdims=True)
-        slopes = (q[:, None] @ shape_slope(PILOT[:, None], u[:, None]))[:, 0]
-        left = np.sqrt(pilot.rss[:, 0].min(1) / some[0].n)
-        for i, problem, slope, noise in zip(asked, some, slopes, left, strict=True):
-            assert problem.wobble is not None
-            effect = slope[:, None] * problem.wobble / (problem.ends[1] - problem.ends[0])
-            length = np.sqrt((effect**2).sum(0))
-            effect = effect[:, length > 0.05 * length.max()]
-            if np.sqrt((effect**2).sum(1).max()) > 0.02 * noise:
-                effects[i] = effect
+    found = _effects([problems[i] for i in asked]) if asked else []
+    effects = dict(zip(asked, found, strict=True))
     return [_joined(effects.get(i), p.covariates) for i, p in enumerate(problems)]
+
+
+def _effects(problems: list[Problem]) -> list[Array | None]:
+    """What the doubtful directions of the path do to quality; None where that is next to nothing.
+
+    The slope of the law is its mean over the curvatures of a first look under white errors.
+    """
+    u, z = np.array([p.u for p in problems]), np.array([p.z for p in problems])
+    n = u.shape[-1]
+    d = design(u, z, PILOT, 1e-5)
+    pilot = cells(d, problems[0].t, np.zeros(1), np.ones(1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logw = -(n - 2) / 2 * np.log(pilot.rss) - 0.5 * np.log(pilot.det)
+    logw = np.where(np.isfinite(logw), logw, -np.inf)[:, 0]
+    w = np.exp(logw - logw.max(1, keepdims=True)) * curvature_norm(d)
+    q = pilot.q[:, 0] * w / w.sum(1, keepdims=True)
+    basis = polynomials(u, float(PILOT[-1]), 1e-6)
+    mean = basis.coefficients(q @ shape_slope(PILOT[:, None], basis.nodes))
+    slope = basis.columns @ mean[..., None]
+    noise = np.sqrt(pilot.rss[:, 0].min(1) / n)
+    width = max(p.wobble.shape[1] for p in problems if p.wobble is not None)
+    effect = np.zeros((len(problems), n, width))
+    for row, p in zip(effect, problems, strict=True):
+        assert p.wobble is not None
+        row[:, : p.wobble.shape[1]] = p.wobble / (p.ends[1] - p.ends[0])
+    effect *= slope
+    square = effect**2
+    length = np.sqrt(square.sum(1))
+    loud = length > 0.05 * length.max(1, keepdims=True)
+    felt = np.sqrt((square * loud[:, None]).sum(2).max(1)) > 0.02 * noise
+    found = zip(effect, loud, felt, strict=True)
+    return [e[:, some] if enough else None for e, some, enough in found]
 
 
 def _joined(effect: Array | None, covariates: Array | None) -> Nuisance:

@@ -14,20 +14,23 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.law import shape
+from qdlaws.law import shape, shape_bend
 from qdlaws.noise import Grams, grams
 
 __all__ = ["Cells", "Design", "Polynomials", "cells", "curvature_norm", "design", "polynomials"]
 
 Array = npt.NDArray[np.float64]
 
+SETTLED = 0.002
+"""A scale σ² that moves by less, in logs, is found; the next move would be a tenth of it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Polynomials:
     """Chebyshev polynomials on the range of u, enough for every |κ| up to a reach."""
 
-    columns: Array  # (..., n, degree)
-    nodes: Array  # (..., degree) values of u at the Chebyshev nodes
+    columns: Array  # (..., n, degree) of one run or of many
+    nodes: Array  # (degree,) values of u at the Chebyshev nodes
 
     @property
     def degree(self) -> int:
@@ -49,7 +52,7 @@ class Design:
 
     columns: Array  # (..., n, k + s + 1): nuisance, basis (a constant first), y
     kappa: Array  # (..., K)
-    shapes: Array  # (..., K, s) the coefficients of g_κ in the basis
+    shapes: Array  # (..., K, s) or (K, s) for all, the coefficients of g_κ in the basis
     bends: Array  # (..., K, s) those of ∂g_κ/∂κ
     precision: Array  # (k,)
 
@@ -101,10 +104,13 @@ def _transform(degree: int) -> Array:
 
 
 def polynomials(u: Array, reach: float, accuracy: float = 1e-9) -> Polynomials:
-    """The polynomials that carry every g_κ with |κ| ≤ ``reach`` on the data, to ``accuracy``."""
-    low, high = u.min(-1, keepdims=True), u.max(-1, keepdims=True)
+    """The polynomials that carry every g_κ with |κ| ≤ ``reach`` on the data, to ``accuracy``.
+
+    Many runs (..., n) share the range that holds them all.
+    """
+    low, high = float(u.min()), float(u.max())
     middle, half = (low + high) / 2, (high - low) / 2
-    degree = _degree(int(np.ceil(max(reach, 0.5) * float(half.max()))), accuracy)
+    degree = _degree(int(np.ceil(max(reach, 0.5) * half)), accuracy)
     z = np.clip((u - middle) / half, -1.0, 1.0)
     columns = np.asarray(np.polynomial.chebyshev.chebvander(z, degree - 1), float)
     return Polynomials(columns, middle + half * np.cos(_angles(degree)))
@@ -120,15 +126,16 @@ def design(
 ) -> Design:
     """Columns that span the shapes of these curvatures, and their derivatives, to ``accuracy``.
 
-    ``u`` and ``y`` (..., n), ``kappa`` (..., K), ``nuisance`` (..., n, k), ``precision`` (k,).
+    ``u`` and ``y`` (..., n), ``kappa`` (..., K) or (K,) for all, ``nuisance`` (..., n, k),
+    ``precision`` (k,).
     """
-    basis, h = polynomials(u, float(np.abs(kappa).max()), accuracy), 1e-3
-    at = np.concatenate([kappa, kappa + h, kappa - h], axis=-1)
-    values = shape(at[..., :, None], basis.nodes[..., None, :])
-    shapes, above, below = np.split(basis.coefficients(values), 3, axis=-2)
-    bends = (above - below) / (2 * h)
-    # Neighbouring curvatures look alike: a few combinations of the polynomials carry them all.
-    both = np.concatenate([shapes, bends], axis=-2)[..., 1:]
+    basis = polynomials(u, float(np.abs(kappa).max()), accuracy)
+    at = kappa[..., None], basis.nodes
+    shapes, bends = (basis.coefficients(curve(*at)) for curve in (shape, shape_bend))
+    # Neighbouring curvatures look alike: a few combinations of the polynomials carry them all, and
+    # as many curvatures as there are polynomials say which.
+    some = slice(None, None, max(1, (kappa.shape[-1] - 1) // basis.degree))
+    both = np.concatenate([shapes[..., some, 1:], bends[..., some, 1:]], axis=-2)
     _, size, few = np.linalg.svd(both, full_matrices=False)
     few = few[..., : int((size > accuracy * size[..., :1]).sum(-1).max()), :].mT
     columns = [np.ones((*u.shape, 1)), basis.columns[..., 1:] @ few, y[..., None]]
@@ -136,7 +143,7 @@ def design(
         columns.insert(0, nuisance)
     return Design(
         columns=np.concatenate(columns, axis=-1),
-        kappa=kappa,
+        kappa=np.broadcast_to(kappa, (*u.shape[:-1], kappa.shape[-1])),
         shapes=np.concatenate([shapes[..., :1], shapes[..., 1:] @ few], axis=-1),
         bends=np.concatenate([bends[..., :1], bends[..., 1:] @ few], axis=-1),
         precision=np.zeros(0) if precision is None else precision,
@@ -198,24 +205,29 @@ def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
     if not k:
         return g
     reduced, dof = whole[..., k:, k:].copy(), max(n - 2 - int(free.sum()), 1)
-    plain = np.diagonal(whole, axis1=-2, axis2=-1).copy()
-    least = 1e-14 * plain[..., :k].max(-1)
-    sizes = plain[..., k:].copy()
-    plain[..., k:] += sizes
+    first, last = np.arange(k), np.arange(whole.shape[-1] - k)
+    least = 1e-14 * whole[..., first, first].max(-1)
+    sizes = whole[..., k + last, k + last]
+    whole[..., k + last, k + last] += sizes
     thin = d.shapes[..., :: max(1, d.shapes.shape[-2] // 12), :]
-    on_diagonal = np.arange(whole.shape[-1])
+    logdet, scale = g.logdet.copy(), np.full(g.logdet.shape, np.nan)
     for _ in range(4):
         rss = _solve(Grams(reduced, g.logdet), thin, thin[..., 0]).rss
         sigma2 = np.maximum(rss.min(-1) / dof, least)
-        whole[..., on_diagonal, on_diagonal] = plain
-        whole[..., on_diagonal[:k], on_diagonal[:k]] += sigma2[..., None]
-        root = np.linalg.cholesky(whole)
-        corner = root[..., k:, k:]
-        reduced = corner @ corner.mT
-        reduced[..., on_diagonal[:-k], on_diagonal[:-k]] -= sizes
-    pivots = np.diagonal(root, axis1=-2, axis2=-1)[..., :k]
-    logdet = 2 * np.log(pivots).sum(-1) - k * np.log(sigma2)
-    return Grams(reduced, g.logdet + logdet)
+        moved = ~(np.abs(np.log(sigma2 / scale)) < SETTLED)
+        if not moved.any():
+            break
+        scale[moved] = sigma2[moved]
+        some = whole[moved]
+        some[:, first, first] += scale[moved][:, None]
+        root = np.linalg.cholesky(some)
+        corner = root[:, k:, k:]
+        left = corner @ corner.mT
+        left[:, last, last] -= sizes[moved]
+        reduced[moved] = left
+        pivots = np.log(root[:, first, first]).sum(-1)
+        logdet[moved] = g.logdet[moved] + 2 * pivots - k * np.log(scale[moved])
+    return Grams(reduced, logdet)
 
 
 def _project(g: Grams, free: npt.NDArray[np.bool_]) -> Grams:
