@@ -13,7 +13,7 @@ import numpy.typing as npt
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.instep import Asking, answered, in_step
 from qdlaws.law import quantiles
-from qdlaws.lawfit import Kind, LawFit, mean_curve
+from qdlaws.lawfit import Kind, LawFit
 from qdlaws.noise import cut_memory, regimes_of, spike_weights
 from qdlaws.path import LatentPath, exact_path, latent_path
 from qdlaws.posterior import Problem
@@ -262,7 +262,7 @@ def _fit_law(
     bent = replace(asked, straight=False, effort=0.6)  # is the line one?
     asks = [asked, bent] if straight else [asked]
     posts = yield asks
-    residual = y[rows] - mean_curve(posts[0].law, path.mean)
+    residual = y[rows] - posts[0].curve
     size = 1.0 if weight is None else np.sqrt((1 + weight) / 2)
     factor, spikes = spike_weights(residual / size, settings["tails"])
     if spikes or settings["tails"] == "heavy":

@@ -6,70 +6,91 @@ the weight lies on several nodes. Many runs of the same steps are looked at toge
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.persistence import Box, ErrorModels, all_error_models, error_models, full_range
+from qdlaws.persistence import ErrorModels, all_error_models, error_models, full_range
 from qdlaws.regression import Cells, Design, cells, curvature_norm, design
 
-__all__ = ["KAPPA_REACH", "Grid", "Stack", "refined"]
+__all__ = ["KAPPA_REACH", "Look", "Stack", "refined"]
 
 Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
 
 KAPPA_REACH = (12.0, 48.0)
 
+ALIKE = (6.0, 16.0)
+"""Windows of κ that stay below the same of these are looked at together: they need as many columns."""
+
 
 @dataclass(frozen=True, eq=False)
-class Grid:
-    """The weights of one run."""
+class Look:
+    """The weights of B runs at M error models and K curvatures each."""
 
+    design: Design
     cells: Cells
     errors: ErrorModels
-    weight: Array  # (M, K) density in κ, mass over error models; largest 1
-    prior: Array  # (K,) log J
+    weight: Array  # (B, M, K) density in κ, mass over error models; largest 1
+    prior: Array  # (B, K) log J
 
-    def marginal(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        mass = self.weight.sum(1)
+    @property
+    def kappa(self) -> Array:
+        """(B, K)"""
+        return self.cells.kappa
+
+    @property
+    def line(self) -> bool:
+        return self.kappa.shape[-1] == 1
+
+    def along(self) -> Array:
+        """The weight of each node of κ. (B, K)"""
+        return np.asarray(self.weight.sum(1))
+
+    def marginals(self) -> tuple[Array, Array]:
+        """The weight of each node of ℓ (B, L) and of v (B, V); white errors are in neither."""
+        mass, e = self.weight.sum(2), self.errors
+        lattice = mass[:, :-1].reshape(len(mass), e.logl.shape[-1], -1)
+        return lattice.sum(2), lattice[:, :, 1:].sum(1)
+
+    def boxes(self) -> Array:
+        """The rectangles of (log ℓ, v) that hold the weight, with a margin of one node. (B, 4)"""
+        rows, cols = self.marginals()
         e = self.errors
-        slow = e.row >= 0
-        rows = np.bincount(e.row[slow], mass[slow], len(e.logl))
-        mixed = e.col >= 0
-        cols = np.bincount(e.col[mixed], mass[mixed], len(e.v))
-        return rows, cols
+        half = (e.v[..., 1] - e.v[..., 0])[..., None] / 2
+        v = np.clip(_ends(e.v, cols, 2e-3) + half * [-1, 1], 0.0, 1.0)
+        return np.concatenate([_ends(e.logl, rows, 2e-3), v], axis=1)
 
-    def box(self) -> Box:
-        """The rectangle of (log ℓ, v) that holds the weight, with a margin of one node."""
-        rows, cols = self.marginal()
-        l_lo, l_hi = _box(self.errors.logl, rows, 2e-3)
-        half = (self.errors.v[1] - self.errors.v[0]) / 2
-        v_lo, v_hi = _box(self.errors.v, cols, 2e-3)
-        return l_lo, l_hi, max(v_lo - half, 0.0), min(v_hi + half, 1.0)
+    def windows(self) -> Array:
+        """The ranges of κ that hold the weight. (B, 2)"""
+        return _ends(self.kappa, self.along(), 1e-4)
 
-    def resolved(self) -> bool:
+    def resolved(self) -> Flags:
         """Is the weight spread over several nodes, of ℓ for the slow part and of κ?"""
-        rows, _ = self.marginal()
-        line = len(self.prior) == 1
-        return bool(
-            (rows.sum() < 0.05 * self.weight.sum() or rows.max() < 0.8 * rows.sum())
-            and (line or self.nodes_of_kappa(1e-4) > 10)
-        )
+        rows, _ = self.marginals()
+        slow, whole = rows.sum(1), self.weight.sum((1, 2))
+        spread = (slow < 0.05 * whole) | (rows.max(1) < 0.8 * slow)
+        return spread if self.line else spread & (self.nodes_of_kappa(1e-4) > 10)
 
-    def ends_are_empty(self) -> bool:
+    def ends_are_empty(self) -> Flags:
         """Does next to no weight lie at the ends of the nodes of κ?"""
-        mass = self.weight.sum(0) * _widths(self.cells.kappa)
-        return bool(max(mass[0], mass[-1]) < 1e-3 * mass.sum())
+        mass = self.along() * np.gradient(self.kappa[0])
+        return np.asarray(np.maximum(mass[:, 0], mass[:, -1]) < 1e-3 * mass.sum(1))
 
-    def window(self) -> tuple[float, float]:
-        """The range of κ that holds the weight."""
-        return _box(self.cells.kappa, self.weight.sum(0), 1e-4)
+    def nodes_of_kappa(self, least: float) -> Rows:
+        """How many nodes of κ hold at least this share of the largest weight. (B,)"""
+        along = self.along()
+        return np.asarray((along > least * along.max(1, keepdims=True)).sum(1))
 
-    def nodes_of_kappa(self, least: float) -> int:
-        """How many nodes of κ hold at least this share of the largest weight."""
-        along = self.weight.sum(0)
-        return int((along > least * along.max()).sum())
+    def of(self, rows: Rows) -> Look:
+        """Those of some of the runs."""
+        if len(rows) == len(self.weight):
+            return self
+        d, c, e = self.design.of(rows), self.cells.of(rows), self.errors.of(rows)
+        return Look(d, c, e, self.weight[rows], self.prior[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,66 +107,73 @@ class Stack:
     straight: bool
     effort: float
 
-    def grids(
-        self, rows: list[int], kappa: Array, errors: ErrorModels, accuracy: float
-    ) -> dict[int, Grid]:
-        """The grids of some of the runs at these nodes."""
+    def look(self, rows: Rows, kappa: Array, errors: ErrorModels, accuracy: float) -> Look:
+        """Some of the runs at these nodes."""
         columns = None if self.columns is None else self.columns[rows]
         d = design(self.u[rows], self.z[rows], kappa, accuracy, columns, self.precision)
-        found = _weigh(d, self.t, errors, self.weight)
-        return dict(zip(rows, found, strict=True))
+        return _weigh(d, self.t, errors, self.weight)
 
 
-def refined(of: Stack) -> list[Grid]:
-    """The refined grid of every run."""
-    n, length, effort = len(of.t), of.length, of.effort
-    every = list(range(len(of.z)))
-    found: dict[int, Grid] = {}
+def refined(of: Stack) -> Iterator[tuple[Rows, Look]]:
+    """The last look at each of the runs, as they come."""
+    n, length, effort, every = len(of.t), of.length, of.effort, np.arange(len(of.z))
+    box, window, sure = np.empty((len(every), 4)), np.empty((len(every), 2)), every >= 0
+
+    def keep(rows: Rows, look: Look) -> None:
+        # What too coarse a κ cannot follow looks like slow errors: no box from such a look.
+        sure[rows] = of.straight | (look.nodes_of_kappa(0.05) >= 3)
+        box[rows], window[rows] = look.boxes(), look.windows()
+        box[rows[~sure[rows]]] = full_range(n, length)
+
     rows = every
     for reach in (0.0,) if of.straight else KAPPA_REACH:
         kappa = np.sinh(np.linspace(-1, 1, 31) * np.arcsinh(reach)) if reach else np.zeros(1)
-        found |= of.grids(rows, kappa, all_error_models(n, length, 0.8 * effort), 1e-5)
-        rows = [i for i in rows if not (of.straight or found[i].ends_are_empty())]
-        if not rows:
+        look = of.look(rows, kappa, all_error_models(n, length, 0.8 * effort), 1e-5)
+        keep(rows, look)
+        rows = rows[:0] if of.straight else rows[~look.ends_are_empty()]
+        if not len(rows):
             break
-    rows = every
-    for _ in range(4):
-        # What too coarse a κ cannot follow looks like slow errors: no box from such a grid.
-        sure = {i: of.straight or found[i].nodes_of_kappa(0.05) >= 3 for i in rows}
-        boxes = [found[i].box() if sure[i] else full_range(n, length) for i in rows]
-        low, high = np.array([found[i].window() for i in rows]).T
-        kappas = np.linspace(low, high, 1 if of.straight else max(int(41 * effort), 15), axis=1)
-        found |= of.grids(rows, kappas, error_models(n, length, boxes, effort), 1e-9)
-        rows = [i for i in rows if not (sure[i] and found[i].resolved())]
-        if not rows:
+    rows, nodes = every, 1 if of.straight else max(int(41 * effort), 15)
+    for last in (False, False, False, True):
+        again = []
+        size = np.searchsorted(ALIKE, np.abs(window[rows]).max(1))
+        for some in (rows[size == i] for i in np.unique(size)):
+            kappa = np.linspace(*window[some].T, nodes, axis=1)
+            look = of.look(some, kappa, error_models(n, length, box[some], effort), 1e-9)
+            done = (sure[some] & look.resolved()) | last
+            if done.any():
+                yield some[done], look.of(np.flatnonzero(done))
+            keep(some, look)
+            again.append(some[~done])
+        rows = np.concatenate(again)
+        if not len(rows):
             break
-    return [found[i] for i in every]
 
 
-def _weigh(d: Design, t: Array, errors: ErrorModels, weight: Array | None) -> list[Grid]:
-    """The grids of a stack of runs."""
+def _weigh(d: Design, t: Array, errors: ErrorModels, weight: Array | None) -> Look:
+    """The weights of a stack of runs."""
     n = len(t)
     c = cells(d, t, errors.memory, errors.white, weight)
     line = d.kappa.shape[-1] == 1
     prior = np.zeros(d.kappa.shape) if line else np.log(curvature_norm(d))
     free = int((d.precision == 0).sum())
+    fixed = errors.logprior - 0.5 * c.logdet
     with np.errstate(divide="ignore", invalid="ignore"):
-        logw = (
-            -0.5 * c.logdet[..., None]
-            - 0.5 * np.log(c.det)
-            - (n - 2 - free) / 2 * np.log(c.rss)
-            + prior[..., None, :]
-            + errors.logprior[..., None]
-        )
-    logw = np.where(np.isfinite(logw), logw, -np.inf)
-    weights = np.exp(logw - logw.max((-2, -1), keepdims=True))
-    return [Grid(c.of(i), errors.of(i), w, prior[i]) for i, w in enumerate(weights)]
+        logw = -0.5 * np.log(c.det)
+        logw -= (n - 2 - free) / 2 * np.log(c.rss)
+    logw += fixed[..., None]
+    logw += prior[..., None, :]
+    np.copyto(logw, -np.inf, where=~np.isfinite(logw))
+    logw -= logw.max((-2, -1), keepdims=True)
+    return Look(d, c, errors, np.exp(logw, out=logw), prior)
 
 
-def _box(nodes: Array, weight: Array, least: float) -> tuple[float, float]:
-    keep = np.flatnonzero(weight > least * weight.max()) if weight.max() > 0 else np.arange(1)
-    return float(nodes[max(keep[0] - 1, 0)]), float(nodes[min(keep[-1] + 1, len(nodes) - 1)])
-
-
-def _widths(nodes: Array) -> Array:
-    return np.gradient(nodes) if len(nodes) > 1 else np.ones(1)
+def _ends(nodes: Array, weight: Array, least: float) -> Array:
+    """The nodes just outside of those that hold this share of the largest weight. (B, 2)"""
+    nodes = np.broadcast_to(nodes, weight.shape)
+    last = nodes.shape[1] - 1
+    most = weight.max(1, keepdims=True)
+    held = (weight > least * most) | ((most <= 0) & (np.arange(last + 1) == 0))
+    first = np.maximum(held.argmax(1) - 1, 0)
+    final = np.minimum(last + 1 - held[:, ::-1].argmax(1), last)
+    return np.take_along_axis(nodes, np.stack([first, final], axis=1), axis=1)

@@ -114,7 +114,7 @@ class LawFit:
     @cached_property
     def fitted(self) -> Array:
         """The posterior mean of the law at every checkpoint's x."""
-        return mean_curve(self.draws, self.path.mean)
+        return self._posterior.curve
 
     @cached_property
     def residuals(self) -> Array:

@@ -35,29 +35,21 @@ SLOW = 1.0
 
 @dataclass(frozen=True, eq=False)
 class ErrorModels:
-    """Nodes of the error models with their prior mass; many boxes are stacked on a first axis."""
+    """Nodes of the error models with their prior mass; many boxes are stacked on a first axis.
+
+    For each node of ℓ first no white noise, then each node of v; white errors alone come last.
+    """
 
     memory: Array  # (..., M)
     white: Array
     logprior: Array
-    row: npt.NDArray[np.intp]  # (M,) index of ℓ among the nodes of ℓ, −1 for white errors
-    col: npt.NDArray[np.intp]  # (M,) index of v among the nodes of v, −1 for slow only
     logl: Array  # (..., L)
     v: Array
 
-    def of(self, run: int) -> ErrorModels:
-        """Those of one run of a stack."""
-        if self.memory.ndim == 1:
-            return self
-        return ErrorModels(
-            self.memory[run],
-            self.white[run],
-            self.logprior[run],
-            self.row,
-            self.col,
-            self.logl[run],
-            self.v[run],
-        )
+    def of(self, rows: npt.NDArray[np.intp]) -> ErrorModels:
+        """Those of some runs of a stack that each have a box of their own."""
+        nodes = (v[rows] for v in (self.memory, self.white, self.logprior))
+        return ErrorModels(*nodes, self.logl[rows], self.v[rows])
 
 
 Box = tuple[float, float, float, float]
@@ -113,8 +105,6 @@ def error_models(n: int, length: float, boxes: npt.ArrayLike, effort: float) -> 
         np.append(np.exp(at), np.zeros(one), axis=-1),
         np.append(nu, np.ones(one), axis=-1),
         np.append(prior, np.full(one, np.log(ERROR_MODELS["white"])), axis=-1),
-        np.append(row, -1),
-        np.append(col, -1),
         logl,
         v,
     )

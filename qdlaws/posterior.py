@@ -22,12 +22,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.grid import KAPPA_REACH, Grid, Stack, refined
+from qdlaws.grid import KAPPA_REACH, Look, Stack, refined
 from qdlaws.law import Law
 from qdlaws.problem import Nuisance, Problem, nuisances, padded
 
@@ -45,6 +45,7 @@ class LawPosterior:
     """Equally weighted draws of the law and its errors, and probabilities of its features."""
 
     law: Law
+    curve: Array  # (n,) the mean law at every x
     sigma: Array
     memory: Array  # in steps; 0 where the errors are white
     white: Array
@@ -83,8 +84,9 @@ def _posteriors(problems: list[Problem]) -> list[LawPosterior]:
         part = [i for i, (columns, _) in enumerate(columns_of) if (columns is not None) is some]
         if part:
             stack = _stack([problems[i] for i in part], [columns_of[i] for i in part])
-            for i, grid in zip(part, refined(stack), strict=True):
-                found[i] = _draw(grid, problems[i])
+            for rows, look in refined(stack):
+                whose = [part[row] for row in rows]
+                found |= zip(whose, _judged(look, [problems[i] for i in whose]), strict=True)
     return [found[i] for i in range(len(problems))]
 
 
@@ -109,84 +111,147 @@ def _points(dof: int, count: int) -> tuple[Array, Array, Array, Array, Array]:
     return u[0], u[1], 2 * gammaincinv(dof / 2, u[2]), ndtri(u[3]), ndtri(u[4])
 
 
-def _draw(grid: Grid, of: Problem) -> LawPosterior:
+def _judged(look: Look, problems: list[Problem]) -> list[LawPosterior]:
+    """The posteriors of the runs of a last look."""
+    n, kappa, w = problems[0].n, look.kappa, look.weight
+    mass = w if look.line else (w[..., 1:] + w[..., :-1]) / 2  # of each interval of κ
+    along = mass.sum(1)
+    along /= along.sum(1, keepdims=True)
+    count = DRAWS if problems[0].effort >= 1 else DRAWS // 4
+    drawn = _drawn(look, mass, along, _points(n - 2, count))
+    curve, falls = _mean(look), _falls(look, n - 2)
+    far = KAPPA_REACH[-1] / 2
+    if look.line:
+        beyond, curved = np.ones((len(w), 5)), np.zeros(len(w))
+        beyond[:, [0, 2, 4]] = np.nan, 0.0, 0.0
+    else:
+        beyond, curved = _beyond(kappa, along, (0.0, -1.0, 1.0, -far, far)), _curved(look)
+    found = []
+    for i, of in enumerate(problems):
+        centre, scale = of.unit
+        concave, above, over, start, end = beyond[i].tolist()
+        found.append(
+            LawPosterior(
+                law=Law(*of.ends, drawn.kappa[i], centre + scale * drawn.p[i], scale * drawn.q[i]),
+                curve=centre + scale * curve[i],
+                sigma=scale * drawn.sigma[i],
+                memory=of.gap * drawn.memory[i],
+                white=drawn.white[i],
+                n=n,
+                p_falls=float(falls[i]),
+                p_concave=concave,
+                p_straight=above - over,
+                p_curved=float(curved[i]),
+                p_steplike=1 - start + end,
+            )
+        )
+    return found
+
+
+class _Drawn(NamedTuple):
+    """Draws of the runs of a look, in units of y. Each (B, D)"""
+
+    kappa: Array
+    p: Array
+    q: Array
+    sigma: Array
+    memory: Array
+    white: Array
+
+
+def _drawn(look: Look, mass: Array, along: Array, points: tuple[Array, ...]) -> _Drawn:
+    """First κ from its own distribution, then the error model given κ, then p, q and σ.
+
+    In that order no draw hangs on the rounding of a small cell.
+    """
+    u, v, chi2, z1, z2 = points
+    c, kappa = look.cells, look.kappa
+    (runs, models, nodes), spans = look.weight.shape, along.shape[1]
+    run = np.arange(runs)[:, None]
+    cum = np.cumsum(along, axis=1)
+    # The intervals of κ of all runs in one increasing sequence: those of the i-th from 2i to 2i + 1.
+    k = np.searchsorted((cum + 2.0 * run).ravel(), u + 2.0 * run) - spans * run
+    k = np.minimum(k, spans - 1)
+    given = np.cumsum(mass, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (given / given[:, -1:]).mT.reshape(-1, models)
+    ladder = share + 2.0 * np.arange(len(share))[:, None]  # and the error models of all intervals
+    at = run * spans + k
+    m = np.searchsorted(ladder.ravel(), v + 2.0 * at) - models * at
+    m = np.clip(m, 0, models - 1)
+    fields = np.stack([c.rss, c.p, c.q, c.pp, c.pq, c.qq], axis=-1).reshape(-1, 6)
+    cell = (run * models + m) * nodes + k
+    if look.line:
+        picked, drawn = fields[cell], np.zeros(k.shape)
+    else:  # between two nodes of κ
+        f = (u - np.take_along_axis(cum, k, 1)) / np.maximum(
+            np.take_along_axis(along, k, 1), 1e-300
+        ) + 1
+        picked = fields[cell] * (1 - f)[..., None] + fields[cell + 1] * f[..., None]
+        low, high = (np.take_along_axis(kappa, k + i, 1) for i in (0, 1))
+        drawn = low * (1 - f) + high * f
+    rss, p, q, pp, pq, qq = np.moveaxis(picked, -1, 0)
+    sigma, deviation = np.sqrt(rss / chi2), np.sqrt(qq)
+    rest = np.sqrt(np.maximum(pp - pq**2 / qq, 0.0))
+    p = p + sigma * (pq / deviation * z1 + rest * z2)
+    e = look.errors
+    memory, white = np.take_along_axis(e.memory, m, 1), np.take_along_axis(e.white, m, 1)
+    return _Drawn(drawn, p, q + sigma * deviation * z1, sigma, memory, white)
+
+
+def _mean(look: Look) -> Array:
+    """The mean law at every x, in units of y: the sum over the grid. (B, n)"""
+    c, d = look.cells, look.design
+    w = look.weight if look.line else look.weight * _trapezoid(look.kappa)
+    w = w / w.sum((1, 2), keepdims=True)
+    p, q = (np.where(w > 0, w * v, 0.0).sum(1) for v in (c.p, c.q))
+    mean = (q[:, None] @ d.shapes)[:, 0]
+    mean[:, 0] += p.sum(1)
+    return np.asarray((d.basis @ mean[..., None])[..., 0])
+
+
+def _falls(look: Look, dof: int) -> Array:
+    """P(q < 0) under the proper prior of κ. (B,)"""
     from scipy.special import stdtr
 
-    n, (x_lo, x_hi), (centre, scale) = of.n, of.ends, of.unit
-    c, w, kappa = grid.cells, grid.weight, grid.cells.kappa
-    line, reach = len(kappa) == 1, KAPPA_REACH[-1]
-    mass = w if line else (w[:, 1:] + w[:, :-1]) / 2  # of each interval of κ
-    along = mass.sum(0) / mass.sum()
-    count = DRAWS if of.effort >= 1 else DRAWS // 4
-    u, v, chi2, z1, z2 = _points(n - 2, count)
-    # First κ from its own distribution, then the error model given κ: so no draw hangs on the
-    # rounding of a small cell.
-    cum = np.cumsum(along)
-    k = np.minimum(np.searchsorted(cum, u), len(cum) - 1)
-    f = np.zeros(count) if line else (u - cum[k]) / np.maximum(along[k], 1e-300) + 1
-    given = np.cumsum(mass, axis=0)
+    c = look.cells
+    total = look.weight
+    if not look.line:
+        total = total * (_trapezoid(look.kappa) * _proper(look))[:, None]
+    total = total / total.sum((1, 2), keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = given / given[-1]
-    # All intervals of κ in one increasing sequence: the i-th runs from 2i to 2i + 1.
-    ladder = (share + 2.0 * np.arange(share.shape[1])).T.ravel()
-    m = np.searchsorted(ladder, v + 2 * k) - len(w) * k
-    m = np.clip(m, 0, len(w) - 1)
-
-    def at(values: Array) -> Array:  # between two nodes of κ
-        flat, cell = values.ravel(), m * len(kappa) + k
-        return np.asarray(flat[cell] if line else flat[cell] * (1 - f) + flat[cell + 1] * f)
-
-    sigma = np.sqrt(at(c.rss) / chi2)
-    pp, pq, qq = at(c.pp), at(c.pq), at(c.qq)
-    q = at(c.q) + sigma * np.sqrt(qq) * z1
-    rest = np.sqrt(np.maximum(pp - pq**2 / qq, 0.0))
-    p = at(c.p) + sigma * (pq / np.sqrt(qq) * z1 + rest * z2)
-    drawn = np.zeros(count) if line else kappa[k] * (1 - f) + kappa[k + 1] * f
-
-    total = w * (1.0 if line else _trapezoid(kappa) * _proper(kappa, grid.prior))
-    total = total / total.sum()
-    some = total > 1e-10  # the rest adds up to nothing, and a t costs time
-    with np.errstate(divide="ignore", invalid="ignore"):
-        falls = stdtr(n - 2, -c.q[some] / np.sqrt(c.rss[some] / (n - 2) * c.qq[some]))
-    e = grid.errors
-    return LawPosterior(
-        law=Law(x_lo, x_hi, drawn, centre + scale * p, scale * q),
-        sigma=scale * sigma,
-        memory=e.memory[m] * of.gap,
-        white=e.white[m],
-        n=n,
-        p_falls=float(total[some] @ np.nan_to_num(falls, nan=0.5)),
-        p_concave=np.nan if line else _beyond(kappa, along, 0.0),
-        p_straight=1.0 if line else _beyond(kappa, along, -1.0) - _beyond(kappa, along, 1.0),
-        p_curved=0.0 if line else _curved(kappa, w.sum(0), grid.prior),
-        p_steplike=0.0
-        if line
-        else 1 - _beyond(kappa, along, -reach / 2) + _beyond(kappa, along, reach / 2),
-    )
+        t = -c.q / np.sqrt(c.rss / dof * c.qq)
+        far = np.log1p(t**2 / dof) * ((dof - 1) / 2) > 30  # a t costs time
+    falls = np.where(t > 0, 1.0, 0.0)
+    near = (total > 1e-10) & ~far  # the rest adds up to nothing
+    falls[near] = np.nan_to_num(stdtr(dof, t[near]), nan=0.5)
+    return np.asarray((total * falls).sum((1, 2)))
 
 
 def _trapezoid(nodes: Array) -> Array:
-    ends = np.ones(len(nodes))
+    ends = np.ones(nodes.shape[-1])
     ends[[0, -1]] = 0.5
     return ends
 
 
-def _beyond(kappa: Array, along: Array, value: float) -> float:
-    """The mass of the intervals of κ above ``value``."""
-    share = np.clip((kappa[1:] - value) / np.diff(kappa), 0.0, 1.0)
-    return float((along * share).sum())
+def _beyond(kappa: Array, along: Array, values: tuple[float, ...]) -> Array:
+    """The mass of the intervals of κ above each of the values. (B, V)"""
+    above = (kappa[:, None, 1:] - np.array(values)[:, None]) / np.diff(kappa)[:, None]
+    return np.asarray((along[:, None] * np.clip(above, 0.0, 1.0)).sum(2))
 
 
-def _proper(kappa: Array, logprior: Array) -> Array:
-    """The density of 3·t₃ over the prior in use, up to a factor."""
-    return np.asarray((1 + kappa**2 / 27) ** -2 * np.exp(logprior.max() - logprior))
+def _proper(look: Look) -> Array:
+    """The density of 3·t₃ over the prior in use, up to a factor. (B, K)"""
+    prior = look.prior
+    relative = np.exp(prior.max(1, keepdims=True) - prior)
+    return np.asarray((1 + look.kappa**2 / 27) ** -2 * relative)
 
 
-def _curved(kappa: Array, density: Array, logprior: Array) -> float:
-    """P(curved) by the Savage–Dickey ratio at κ = 0: proper t₃(0, 3) prior, even odds."""
-    posterior = density * _proper(kappa, logprior)
-    at_zero = float(np.interp(0.0, kappa, posterior, left=0.0, right=0.0))
-    area = float(np.trapezoid(posterior, kappa))
+def _curved(look: Look) -> Array:
+    """P(curved) by the Savage–Dickey ratio at κ = 0: proper t₃(0, 3) prior, even odds. (B,)"""
+    posterior, kappa = look.along() * _proper(look), look.kappa
+    area = np.trapezoid(posterior, kappa, axis=1)
+    at_zero = [np.interp(0.0, *ab, left=0.0, right=0.0) for ab in zip(kappa, posterior, strict=True)]
     prior_at_zero = 2 / (np.pi * np.sqrt(3.0)) / 3
-    ratio = at_zero / area / prior_at_zero if area > 0 else 1.0
-    return 1 / (1 + ratio)
+    ratio = np.where(area > 0, np.array(at_zero) / np.where(area > 0, area, 1.0) / prior_at_zero, 1.0)
+    return np.asarray(1 / (1 + ratio))

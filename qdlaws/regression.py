@@ -20,6 +20,7 @@ from qdlaws.noise import Grams, grams
 __all__ = ["Cells", "Design", "Polynomials", "cells", "curvature_norm", "design", "polynomials"]
 
 Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
 
 SETTLED = 0.002
 """A scale σ² that moves by less, in logs, is found; the next move would be a tenth of it."""
@@ -60,6 +61,16 @@ class Design:
     def size(self) -> int:
         return int(self.shapes.shape[-1])
 
+    @property
+    def basis(self) -> Array:
+        """(..., n, s)"""
+        return self.columns[..., -self.size - 1 : -1]
+
+    def of(self, rows: Rows) -> Design:
+        """Those of some runs of a stack that each have curvatures of their own."""
+        parts = (v[rows] for v in (self.columns, self.kappa, self.shapes, self.bends))
+        return Design(*parts, self.precision)
+
 
 @dataclass(frozen=True, eq=False)
 class Cells:
@@ -75,9 +86,9 @@ class Cells:
     pq: Array
     qq: Array
 
-    def of(self, run: int) -> Cells:
-        """Those of one run of a stack."""
-        return Cells(*(getattr(self, f.name)[run] for f in fields(self)))
+    def of(self, rows: Rows) -> Cells:
+        """Those of some runs of a stack."""
+        return Cells(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 @lru_cache(maxsize=64)
@@ -162,8 +173,7 @@ def cells(
 
 def curvature_norm(d: Design) -> Array:
     """‖∂g_κ/∂κ‖ after projecting [1, g_κ] out of it: how much the data could tell about κ."""
-    basis = d.columns[..., -d.size - 1 : -1]
-    gram = basis.mT @ basis
+    gram = d.basis.mT @ d.basis
     c, dc, first = d.shapes, d.bends, gram[..., 0][..., None]
     a11, a12, a22 = gram[..., :1, 0], (c @ first)[..., 0], _inner(c, gram, c)
     d1, d2, dd = (dc @ first)[..., 0], _inner(dc, gram, c), _inner(dc, gram, dc)
