@@ -78,7 +78,7 @@ def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> t
         inverse = 1 / (base[..., None] + rise[..., None] * b.nodes)
         d = level[..., None] + growth[..., None] * b.nodes
         zp = z[..., b.rows, :]
-        flat += (d * inverse) @ (_products(zp) @ b.share).mT
+        flat += (d * inverse) @ _bundled_products(zp, b.share).mT
         for parity, weights in enumerate(b.ends):
             pins[parity] += inverse @ b.pins[parity]
             ends[parity] += inverse @ (weights @ zp[..., _own(parity, b.rows.start), :])
@@ -108,13 +108,18 @@ def _starts(r: int) -> list[int]:
     return [i * r - i * (i - 1) // 2 for i in range(r)]
 
 
-def _products(z: Array) -> Array:
-    """The products of every two columns (..., r(r + 1)/2, c) of z (..., c, r), row by row."""
+def _bundled_products(z: Array, share: Array) -> Array:
+    """The products of every two columns of z (..., c, r) in bundles (..., r(r + 1)/2, J).
+
+    Row by row: all of them at once would not stay in the cache.
+    """
     rows = np.ascontiguousarray(z.mT)
-    r = rows.shape[-2]
-    out = np.empty((*rows.shape[:-2], r * (r + 1) // 2, rows.shape[-1]))
+    r, lead = rows.shape[-2], rows.shape[:-2]
+    out = np.empty((*lead, r * (r + 1) // 2, share.shape[1]))
     for i, at in enumerate(_starts(r)):
-        np.multiply(rows[..., i:, :], rows[..., i : i + 1, :], out=out[..., at : at + r - i, :])
+        some = rows[..., i:, :] * rows[..., i : i + 1, :]
+        bundled = some.reshape(-1, some.shape[-1]) @ share
+        out[..., at : at + r - i, :] = bundled.reshape(*lead, r - i, -1)
     return out
 
 

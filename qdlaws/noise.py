@@ -62,6 +62,9 @@ def grams(
     """
     from scipy.linalg.lapack import dptsv
 
+    if weight is None and not memory.any():  # nothing to whiten
+        gram = np.repeat((columns.mT @ columns)[..., None, :, :], memory.shape[-1], axis=-3)
+        return Grams(gram, np.zeros(gram.shape[:-2]))
     if weight is None and evenly_spaced(step):
         return Grams(*even_grams(columns, float(step[1] - step[0]), memory, white))
     if columns.ndim > 2:

@@ -36,7 +36,7 @@ __all__ = ["LawPosterior", "Problem", "law_posterior", "law_posteriors"]
 Array = npt.NDArray[np.float64]
 
 DRAWS = 2048
-STACK = 16
+STACK = 64
 """Runs that are worked on at once: enough to forget what a call costs, few enough for the cache."""
 
 

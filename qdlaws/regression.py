@@ -8,6 +8,7 @@ or on many of the same steps, stacked on the first axes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -21,6 +22,9 @@ __all__ = ["Cells", "Design", "Polynomials", "cells", "curvature_norm", "design"
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
+
+ROOM = 300_000
+"""Numbers that the inner products of the runs worked on at once may take, to stay in the cache."""
 
 SETTLED = 0.002
 """A scale σ² that moves by less, in logs, is found; the next move would be a tenth of it."""
@@ -67,9 +71,9 @@ class Design:
         return self.columns[..., -self.size - 1 : -1]
 
     def of(self, rows: Rows) -> Design:
-        """Those of some runs of a stack that each have curvatures of their own."""
-        parts = (v[rows] for v in (self.columns, self.kappa, self.shapes, self.bends))
-        return Design(*parts, self.precision)
+        """Those of some runs of a stack."""
+        shapes, bends = (v[rows] if v.ndim > 2 else v for v in (self.shapes, self.bends))
+        return Design(self.columns[rows], self.kappa[rows], shapes, bends, self.precision)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,17 +82,38 @@ class Cells:
 
     kappa: Array  # (..., K)
     logdet: Array  # (..., M)   log|Σ|
-    det: Array  # (..., M, K) |XᵀΣ⁻¹X|
-    p: Array  # (..., M, K)
-    q: Array  # (..., M, K)
-    rss: Array  # (..., M, K) S
-    pp: Array  # (..., M, K) covariances of p and q in units of σ²
-    pq: Array
-    qq: Array
+    one: Array  # (..., M, 1)   XᵀΣ⁻¹X = [[one, g1], [g1, gg]]
+    g1: Array  # (..., M, K)
+    gg: Array
+    det: Array  # its determinant
+    p: Array
+    q: Array
+    rss: Array  # S
+
+    @property
+    def pp(self) -> Array:
+        """Variance of p in units of σ²."""
+        return self.gg / self.det
+
+    @property
+    def pq(self) -> Array:
+        """Covariance of p and q in units of σ²."""
+        return -self.g1 / self.det
+
+    @property
+    def qq(self) -> Array:
+        """Variance of q in units of σ²."""
+        return self.one / self.det
 
     def of(self, rows: Rows) -> Cells:
         """Those of some runs of a stack."""
         return Cells(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Cells]) -> Cells:
+        """Those of the runs of several stacks, one after another."""
+        each = (np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls))
+        return cls(*each)
 
 
 @lru_cache(maxsize=64)
@@ -165,6 +190,15 @@ def cells(
     d: Design, step: Array, memory: Array, white: Array, weight: Array | None = None
 ) -> Cells:
     """The generalised least-squares fit of every curvature under every error model."""
+    size = d.columns.shape[-1] ** 2 * memory.shape[-1]
+    some = max(1, ROOM // size)
+    if d.columns.ndim > 2 and len(d.columns) > some:
+        each = np.arange(len(d.columns))
+        parts = []
+        for rows in np.array_split(each, -(-len(each) // some)):
+            nodes = (v[rows] if v.ndim > 1 else v for v in (memory, white))
+            parts.append(cells(d.of(rows), step, *nodes, weight))
+        return Cells.joined(parts)
     g = grams(d.columns, step, memory, white, weight)
     if len(d.precision):
         g = _without_nuisance(g, d, len(step))
@@ -187,18 +221,22 @@ def _inner(left: Array, gram: Array, right: Array) -> Array:
 
 def _solve(g: Grams, c: Array, kappa: Array) -> Cells:
     r = c.shape[-1]
-    one, yy = g.gram[..., :1, 0], g.gram[..., r, r][..., None]
-    y1, gy = g.gram[..., :1, r], g.gram[..., :r, r] @ c.mT
+    one, yy, y1 = g.gram[..., :1, 0], g.gram[..., r, r][..., None], g.gram[..., :1, r]
+    gy = g.gram[..., :r, r] @ c.mT
     g1 = g.gram[..., 0, :r] @ c.mT
     squares = (c[..., :, None] * c[..., None, :]).reshape(*c.shape[:-1], r * r)
     gg = g.gram[..., :r, :r].reshape(*g.gram.shape[:-2], r * r) @ squares.mT
-    det = one * gg - g1**2
+    det = one * gg
+    det -= g1**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        q = (one * gy - g1 * y1) / det
-        p = (gg * y1 - g1 * gy) / det
-        pp, pq, qq = gg / det, -g1 / det, one / det
-    rss = np.maximum(yy - p * y1 - q * gy, 1e-14 * yy)
-    return Cells(kappa, g.logdet, det, p, q, rss, pp, pq, qq)
+        q = one * gy
+        q -= g1 * y1
+        q /= det
+        p = (y1 - q * g1) / one
+    rss = yy - p * y1
+    rss -= q * gy
+    np.maximum(rss, 1e-14 * yy, out=rss)
+    return Cells(kappa, g.logdet, one, g1, gg, det, p, q, rss)
 
 
 def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
