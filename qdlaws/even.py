@@ -18,14 +18,14 @@ The same with sines for the second differences of a path.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["even_grams", "even_path", "evenly_spaced", "sines"]
+__all__ = ["KEPT", "even_grams", "even_path", "evenly_spaced"]
 
 Array = npt.NDArray[np.float64]
 
@@ -178,20 +178,29 @@ def _square(r: int) -> Rows:
     return at.ravel()
 
 
-def even_path(d: Array, level: Array, trend: Array, noise: float) -> tuple[Array, Array, Array]:
-    """dᵀV⁻¹d (G,), log|V| (G,) and the sine transform of V⁻¹d (G, m) for second differences d.
+def even_path(
+    d: Array, level: Array, trend: Array, noise: float
+) -> tuple[Array, Array, Callable[[Array], Array]]:
+    """dᵀV⁻¹d (G,), log|V| (G,) and averages of V⁻¹d over the G, for second differences d.
 
     V = θ₂·(I − T/6) + θ₁·T + noise·(T² + e₁e₁ᵀ + eₘeₘᵀ) with T = tridiag(−1, 2, −1), for each of
     the G pairs of θ₁ ``level`` and θ₂ ``trend``.
     """
-    z = sines(d)
+    z = _sines(d)
     spectrum_of = _kept_path_spectrum if len(d) <= KEPT else _path_spectrum
     inverse, pins, logdet = spectrum_of(len(d), level.tobytes(), trend.tobytes(), noise)
-    solved = inverse * z
-    for parity, (pinned, tied) in enumerate(pins):
-        own = slice(parity, None, 2)
-        solved[:, own] -= ((pinned @ z[own]) / tied)[:, None] * pinned
-    return solved @ z, logdet, solved
+    seen = [pinned @ z[parity::2] for parity, (pinned, _) in enumerate(pins)]
+    square = inverse @ z**2
+    for at, (_, tied) in zip(seen, pins, strict=True):
+        square -= at**2 / tied
+
+    def solved(weight: Array) -> Array:
+        average = (weight @ inverse) * z
+        for parity, (at, (pinned, tied)) in enumerate(zip(seen, pins, strict=True)):
+            average[parity::2] -= (weight * at / tied) @ pinned
+        return _sines(average)
+
+    return square, logdet, solved
 
 
 def _path_spectrum(
@@ -216,7 +225,7 @@ def _path_spectrum(
 _kept_path_spectrum = lru_cache(maxsize=16)(_path_spectrum)
 
 
-def sines(values: Array) -> Array:
+def _sines(values: Array) -> Array:
     """The orthonormal sine transform (type I), its own inverse."""
     from scipy.fft import dst
 

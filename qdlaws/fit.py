@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.instep import Asking, answered, in_step
-from qdlaws.law import quantiles
+from qdlaws.law import median, quantiles
 from qdlaws.lawfit import Kind, LawFit
 from qdlaws.noise import cut_memory, regimes_of, spike_weights
 from qdlaws.path import LatentPath, exact_path, latent_path
@@ -226,7 +226,7 @@ def _known_errors(se: Array | None) -> Array | None:
     """
     if se is None or not np.any(np.isfinite(se) & (se > 0)):
         return None
-    typical = float(np.median(se[np.isfinite(se) & (se > 0)]))
+    typical = median(se[np.isfinite(se) & (se > 0)])
     return np.maximum(np.where(np.isfinite(se), se, typical), 0.25 * typical)
 
 
@@ -252,12 +252,12 @@ def _fit_law(
     path = paths[x_name].take(rows)
     low, high = quantiles(path.mean, (0.02, 0.98))
     if high - low <= 1e-9 * np.ptp(x[rows]):
-        why = f"{x_name} does not move: what varies in it is noise (± {np.median(path.noise):.2g})"
+        why = f"{x_name} does not move: what varies in it is noise (± {median(path.noise):.2g})"
         return _no_law(kind, log, level, why)
     step, span = cut_memory(log.step[rows], cut)
     known = _known_errors(getattr(log, f"{y_name}_se"))
     weight = None if known is None else known[rows] ** 2 / np.mean(known[rows] ** 2)
-    straight, noise = kind == "hd", float(np.median(path.noise))
+    straight, noise = kind == "hd", median(path.noise)
     asked = Problem(step, path.mean, y[rows], weight, path.wobble, span=span, straight=straight)
     bent = replace(asked, straight=False, effort=0.6)  # is the line one?
     asks = [asked, bent] if straight else [asked]
@@ -268,7 +268,7 @@ def _fit_law(
     if spikes or settings["tails"] == "heavy":
         weight = factor if weight is None else weight * factor
         # the error models speak of the sampling noise of rows that are no spikes
-        weight = weight / weight[factor <= np.median(factor)].mean()
+        weight = weight / weight[factor <= median(factor)].mean()
         posts = yield [replace(ask, weight=weight) for ask in asks]
     if straight:
         word, reasons = line_verdict(posts[0], posts[1], x_name, y_name, span, noise)
@@ -301,7 +301,7 @@ def _direction(x_name: str, y_name: str, x: Array, y: Array) -> str:
     tenth = max(len(x) // 10, 1)
 
     def way(values: Array) -> str:
-        change = float(np.mean(values[-tenth:]) - np.mean(values[:tenth]))
+        change = float(values[-tenth:].mean() - values[:tenth].mean())
         if abs(change) < 0.1 * float(np.ptp(values)):
             return "stays"
         return "rises" if change > 0 else "falls"

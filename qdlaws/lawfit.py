@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.law import Interval, Law, Params, interval, quantiles, unknown
+from qdlaws.law import Interval, Law, Params, interval, median, quantiles, unknown
 from qdlaws.path import LatentPath
 from qdlaws.plain import plain
 from qdlaws.posterior import LawPosterior
@@ -29,6 +29,8 @@ __all__ = ["LawFit"]
 
 Array = npt.NDArray[np.float64]
 Kind = Literal["rd", "rh", "hd"]
+
+PREDICTED = pd.Index(["x", "low", "mid", "high"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,15 +134,15 @@ class LawFit:
         """Correlation of the errors of neighbouring checkpoints (posterior median)."""
         if self.posterior is None:
             return np.nan
-        gap = float(np.median(np.diff(self.step)))
+        gap = median(np.diff(self.step))
         post = self.posterior
         with np.errstate(divide="ignore"):
-            return float(np.median((1 - post.white) * np.exp(-gap / post.memory)))
+            return median((1 - post.white) * np.exp(-gap / post.memory))
 
     @property
     def sigma(self) -> float:
         """Standard deviation of the errors (posterior median)."""
-        return np.nan if self.posterior is None else float(np.median(self.posterior.sigma))
+        return np.nan if self.posterior is None else median(self.posterior.sigma)
 
     # ------------------------------------------------------------------ what can be asked
 
@@ -164,7 +166,7 @@ class LawFit:
             values = values + (self._posterior.sigma * _normals(len(values)))[:, None]
         levels = ((1 - level) / 2, 0.5, (1 + level) / 2)
         found = np.array([quantiles(v, levels) for v in values.T]).reshape(-1, 3)
-        return pd.DataFrame(np.column_stack([at, found]), columns=["x", "low", "mid", "high"])
+        return pd.DataFrame(np.column_stack([at, found]), columns=PREDICTED)
 
     def ceiling(self, level: float | None = None) -> Interval:
         """The value at x = 0, b − a: what giving up all of x could bring.

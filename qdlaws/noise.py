@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.even import even_grams, evenly_spaced
+from qdlaws.law import median
 
 __all__ = [
     "Grams",
@@ -159,7 +160,7 @@ def spike_weights(series: Array, tails: str = "auto") -> tuple[Array, int]:
     before, after = medians[:n], medians[4:]
     left, right = series - before, series - after
     off = np.where(left * right > 0, np.minimum(np.abs(left), np.abs(right)), 0.0)
-    scale = 1.4826 * float(np.median(np.abs(series - (before + after) / 2)))
+    scale = 1.4826 * median(np.abs(series - (before + after) / 2))
     scale = max(scale, 0.01 * float(np.ptp(series)))
     if scale <= 0:
         return np.ones(n), 0

@@ -20,7 +20,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.even import KEPT, even_path, evenly_spaced, sines
+from qdlaws.even import KEPT, even_path, evenly_spaced
+from qdlaws.law import median
 
 __all__ = ["LatentPath", "latent_path"]
 
@@ -51,16 +52,13 @@ class LatentPath:
 
 
 @dataclass(frozen=True, eq=False)
-class _Bands:
-    """The covariance of the second divided differences, lower banded, by source."""
+class _Differences:
+    """The second divided differences Qᵀ: the columns of Q are (a, −a − b, b)."""
 
-    a: Array  # the columns of Q are (a, −a − b, b)
+    a: Array
     b: Array
-    trend: Array
-    level: Array
-    white: Array
 
-    def differences(self, columns: Array) -> Array:
+    def of(self, columns: Array) -> Array:
         """Qᵀ·columns."""
         a, b = (v.reshape(-1, *[1] * (columns.ndim - 1)) for v in (self.a, self.b))
         return np.asarray(a * columns[:-2] - (a + b) * columns[1:-1] + b * columns[2:])
@@ -102,33 +100,35 @@ def latent_path(
     if n < 5 or not np.ptp(x) > 0:
         return exact_path(x)
     scale = float(np.ptp(x))
-    t = (step - step[0]) / float(np.median(np.diff(step)))
+    gaps = np.diff(step)
+    gap = median(gaps)
+    t, h = (step - step[0]) / gap, gaps / gap
     if se is not None:
         w = np.maximum(se / scale, 1e-9) ** 2
     else:
         w = np.ones(n) if weight is None else weight
-    bands = _bands(np.diff(t), w)
-    d = bands.differences(x / scale)
+    differences = _Differences(1 / h[:-1], 1 / h[1:])
+    d = differences.of(x / scale)
     if not np.any(np.abs(d) > 1e-13):  # a straight line
         return exact_path(x)
     grid = _grid(n, d, w, known=se is not None)
     even = np.ptp(w) == 0 and evenly_spaced(t)
     if even:
-        square, logdet, solved, back = _evaluate_even(d, grid, float(w[0]))
+        square, logdet, solved = even_path(d, *grid, float(w[0]))
     else:
-        square, logdet, solved, back = _evaluate(bands, d, grid)
+        square, logdet, solved = _evaluate(_bands(h, w), d, *grid)
     with np.errstate(invalid="ignore"):
         loglik = -0.5 * ((square if se is not None else len(d) * np.log(square)) + logdet)
     loglik = np.where(np.isfinite(loglik), loglik, -np.inf)
     weight = np.exp(loglik - loglik.max())
     weight /= weight.sum()
     tau2 = 1.0 if se is not None else float(weight @ np.nan_to_num(square)) / len(d)
-    mean = x - scale * w * bands.spread(back(weight @ solved))
-    best = grid[int(np.argmax(weight))]
+    mean = x - scale * w * differences.spread(solved(weight))
+    one, two = (float(v[np.argmax(weight)]) for v in grid)
     if even and n <= KEPT and w[0] == 1:
-        wobble = _even_wobble(n, best)
+        wobble = _even_wobble(n, one, two)
     else:
-        wobble = _wobble(t, w, bands, best)
+        wobble = _wobble(h, w, one, two)
     size = scale * np.sqrt(tau2)
     return LatentPath(mean, size * np.sqrt(w), size * wobble, se is not None)
 
@@ -143,82 +143,77 @@ def _joined(n: int, pieces: list[tuple[npt.NDArray[np.bool_], LatentPath]]) -> L
     return LatentPath(mean, noise, np.hstack(blocks), all(path.known for _, path in pieces))
 
 
+_Bands = tuple[Array, Array, Array]
+"""The covariance of the second divided differences by source, θ₁ θ₂ θ₀, each lower banded."""
+
+_Solved = Callable[[Array], Array]
+"""From weights of the pairs (θ₁, θ₂) to the average of V⁻¹d."""
+
+
 def _bands(h: Array, w: Array) -> _Bands:
     m = len(h) - 1
     a, b = 1 / h[:-1], 1 / h[1:]
-    trend, level, white = (np.zeros((3, m)) for _ in range(3))
-    trend[0], trend[1, :-1] = (h[:-1] + h[1:]) / 3, h[1:-1] / 6
+    level, trend, white = (np.zeros((3, m)) for _ in range(3))
     level[0], level[1, :-1] = a + b, -b[:-1]
+    trend[0], trend[1, :-1] = (h[:-1] + h[1:]) / 3, h[1:-1] / 6
     white[0] = a**2 * w[:-2] + (a + b) ** 2 * w[1:-1] + b**2 * w[2:]
     white[1, :-1] = -b[:-1] * ((a + b)[:-1] * w[1:-2] + (a + b)[1:] * w[2:-1])
     white[2, :-2] = b[:-2] * w[2:-2] * a[2:]
-    return _Bands(a, b, trend, level, white)
+    return level, trend, white
 
 
-def _grid(n: int, d: Array, w: Array, known: bool) -> list[tuple[float, float]]:
+def _grid(n: int, d: Array, w: Array, known: bool) -> tuple[Array, Array]:
     """Pairs (θ₁, θ₂) per noise variance: windows from below one row to the whole run."""
     if known:  # up to a process that explains all the roughness by itself
         most = max(10 * float(np.var(d)), float(w.mean()))
-        levels, trends = np.geomspace(1e-6 * most, most, 7), np.geomspace(1e-10 * most, most, 10)
-    else:
-        return _unknown_grid(n)
-    return _pairs(levels, trends)
+        return _pairs(np.geomspace(1e-6 * most, most, 7), np.geomspace(1e-10 * most, most, 10))
+    return _unknown_grid(n)
 
 
 @lru_cache(maxsize=64)
-def _unknown_grid(n: int) -> list[tuple[float, float]]:
+def _unknown_grid(n: int) -> tuple[Array, Array]:
     return _pairs(np.geomspace(0.1, n, 6) ** -2.0, np.geomspace(0.1, n / 2, 10) ** -4.0)
 
 
-def _pairs(levels: Array, trends: Array) -> list[tuple[float, float]]:
-    return [(float(one), float(two)) for one in (0.0, *levels) for two in trends]
+def _pairs(levels: Array, trends: Array) -> tuple[Array, Array]:
+    level, trend = np.meshgrid(np.append(0.0, levels), trends, indexing="ij")
+    return level.ravel(), trend.ravel()
 
 
-_Evaluated = tuple[Array, Array, Array, Callable[[Array], Array]]
-
-
-def _evaluate(bands: _Bands, d: Array, grid: list[tuple[float, float]]) -> _Evaluated:
-    """dᵀV⁻¹d, log|V| and V⁻¹d (G, m) for every pair of the grid; the last may be transformed."""
+def _evaluate(bands: _Bands, d: Array, level: Array, trend: Array) -> tuple[Array, Array, _Solved]:
+    """dᵀV⁻¹d and log|V| for every pair of the grid, and averages of V⁻¹d over them."""
     from scipy.linalg.lapack import dpbsv
 
-    square, logdet = np.full(len(grid), np.nan), np.full(len(grid), np.nan)
-    solved = np.zeros((len(grid), len(d)))
-    for i, (one, two) in enumerate(grid):
-        factor, solution, bad = dpbsv(
-            bands.white + one * bands.level + two * bands.trend, d, lower=1
-        )
+    square, logdet = np.full(len(level), np.nan), np.full(len(level), np.nan)
+    solved = np.zeros((len(level), len(d)))
+    for i, (one, two) in enumerate(zip(level, trend, strict=True)):
+        factor, solution, bad = dpbsv(bands[2] + one * bands[0] + two * bands[1], d, lower=1)
         if not bad:
             square[i], logdet[i] = d @ solution, 2 * np.log(factor[0]).sum()
             solved[i] = solution
-    return square, logdet, solved, lambda average: average
-
-
-def _evaluate_even(d: Array, grid: list[tuple[float, float]], noise: float) -> _Evaluated:
-    """The same with evenly spaced rows, by sine transform."""
-    level, trend = np.array(grid).T
-    return *even_path(d, level, trend, noise), sines
+    return square, logdet, lambda weight: np.asarray(weight @ solved)
 
 
 @lru_cache(maxsize=256)
-def _even_wobble(n: int, best: tuple[float, float]) -> Array:
+def _even_wobble(n: int, one: float, two: float) -> Array:
     """What evenly spaced rows of equal weight make of the next pair of variances is kept."""
-    t, w = np.arange(float(n)), np.ones(n)
-    return _wobble(t, w, _bands(np.ones(n - 1), w), best)
+    return _wobble(np.ones(n - 1), np.ones(n), one, two)
 
 
-def _wobble(t: Array, w: Array, bands: _Bands, best: tuple[float, float]) -> Array:
+def _wobble(h: Array, w: Array, one: float, two: float) -> Array:
     """Square root of the posterior covariance W − W Q V⁻¹ QᵀW of the path, on smooth directions."""
     from scipy.linalg.lapack import dpbsv
 
-    n = len(t)
-    z = 2 * (t - t[0]) / (t[-1] - t[0]) - 1
-    basis, _ = np.linalg.qr(np.polynomial.legendre.legvander(z, min(DIRECTIONS, n // 3) - 1))
+    n, t = len(w), np.append(0.0, np.cumsum(h))
+    basis, _ = np.linalg.qr(
+        np.polynomial.legendre.legvander(2 * t / t[-1] - 1, min(DIRECTIONS, n // 3) - 1)
+    )
     scaled = w[:, None] * basis
-    differences = bands.differences(scaled)
-    band = bands.white + best[0] * bands.level + best[1] * bands.trend
-    _, solved, bad = dpbsv(band, differences, lower=1)
+    moved = _Differences(1 / h[:-1], 1 / h[1:]).of(scaled)
+    level, trend, white = _bands(h, w)
+    _, solved, bad = dpbsv(white + one * level + two * trend, moved, lower=1)
     if bad:
         return np.zeros((n, 0))
-    covariance = basis.T @ scaled - differences.T @ solved
+    covariance = basis.T @ scaled - moved.T @ solved
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     return np.asarray(basis @ (vectors * np.sqrt(np.maximum(values, 0.0))))

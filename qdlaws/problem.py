@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.even import KEPT, evenly_spaced
-from qdlaws.law import quantiles, shape_slope
+from qdlaws.law import median, quantiles, shape_slope
 from qdlaws.regression import cells, curvature_norm, design, polynomials
 
 __all__ = ["Nuisance", "Problem", "nuisances", "padded"]
@@ -75,7 +75,7 @@ class Problem:
     @cached_property
     def gap(self) -> float:
         """The median spacing, the unit of time."""
-        return float(np.median(np.diff(self.step)))
+        return median(np.diff(self.step))
 
     @property
     def t(self) -> Array:

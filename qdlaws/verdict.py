@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from qdlaws.law import median, quantiles
 from qdlaws.posterior import LawPosterior
 
 __all__ = ["SURE", "Verdict", "line_verdict", "verdict"]
@@ -37,13 +38,12 @@ def verdict(post: LawPosterior, x_name: str, y_name: str, span: float, noise: fl
         if post.p_falls <= 1 - SURE:
             why = f"{x_name} and {y_name} rise together: nothing is traded for {y_name}"
         else:
-            change = np.quantile(post.law.q, [0.025, 0.975])
+            change = quantiles(post.law.q, (0.025, 0.975))
             why = (
                 f"no trade-off can be seen: from low to high {x_name}, {y_name} changes by "
                 f"{change[0]:+.3g} to {change[1]:+.3g} (P(it falls) = {post.p_falls:.2f})"
             )
         return Verdict("unsupported", (why, *cautions))
-    low, high = np.quantile(post.law.kappa, [0.025, 0.975])
     if post.p_concave >= SURE:
         why = f"{y_name} saturates: the last units of {x_name} given up bring the least {y_name}"
         return Verdict("concave", (f"{why} (P(c > 0) = {post.p_concave:.3f})", *cautions))
@@ -54,6 +54,7 @@ def verdict(post: LawPosterior, x_name: str, y_name: str, span: float, noise: fl
         return Verdict(
             "linear", (f"nearly straight (P(|κ| < 1) = {post.p_straight:.2f})", *cautions)
         )
+    low, high = quantiles(post.law.kappa, (0.025, 0.975))
     why = f"curvature unknown: c between {low / width:.3g} and {high / width:.3g}"
     return Verdict("linear", (why, *cautions))
 
@@ -71,7 +72,7 @@ def line_verdict(
             why = f"{y_name} does not follow {x_name} (P(it rises) = {rises:.2f})"
         return Verdict("unsupported", (why, *cautions))
     if curve.p_straight < 0.1:
-        kappa = float(np.median(curve.law.kappa))
+        kappa = median(curve.law.kappa)
         steeper = "high" if kappa > 0 else "low"
         why = (
             f"not a line: {y_name} changes {np.exp(abs(kappa)):.1f} times faster at {steeper} "
