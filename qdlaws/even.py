@@ -51,7 +51,7 @@ class _Bundles:
     nodes: Array  # (J,)
     rows: slice  # the frequencies
     share: Array  # (c, J) of their products, for functions that grow with λ
-    ends: tuple[Array, Array]  # (J, c/2) of the columns, even and odd, times the corners e₁ ± eₙ
+    ends: tuple[Array, Array]  # (c/2, J) of the columns, even and odd, times the corners e₁ ± eₙ
     pins: Array  # (2, J) of the corners with themselves
 
 
@@ -64,7 +64,7 @@ def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> t
     from scipy.fft import dct
 
     n, r = columns.shape[-2:]
-    z = dct(columns, type=2, norm="ortho", axis=-2, orthogonalize=True)
+    z = dct(np.ascontiguousarray(columns.mT), type=2, norm="ortho", orthogonalize=True)
     ell, nu = np.where(memory > 0, memory, spacing), np.where(memory > 0, white, 1.0)
     decay = np.exp(-spacing / ell)
     short, long = -np.expm1(-spacing / ell), 1 + decay  # 1 − r, 1 + r
@@ -77,18 +77,18 @@ def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> t
     for b in _bundles(n):
         inverse = 1 / (base[..., None] + rise[..., None] * b.nodes)
         d = level[..., None] + growth[..., None] * b.nodes
-        zp = z[..., b.rows, :]
+        zp = z[..., b.rows]
         flat += (d * inverse) @ _bundled_products(zp, b.share).mT
         for parity, weights in enumerate(b.ends):
             pins[parity] += inverse @ b.pins[parity]
-            ends[parity] += inverse @ (weights @ zp[..., _own(parity, b.rows.start), :])
+            ends[parity] += inverse @ (zp[..., _own(parity, b.rows.start)] @ weights).mT
     tied = 1 + nu * edge * pins
     logdet = (n - 1) * np.log(short * long) + _logdet(n, base, rise) + np.log(tied).sum(0)
-    gram = flat[..., _square(r)].reshape(*shape, r, r)
-    scale = np.sqrt((1 - nu) * edge / tied)
-    pair = np.stack([f * g[..., None] for f, g in zip(ends, scale, strict=True)], axis=-2)
-    gram += pair.mT @ pair
-    return gram, np.broadcast_to(logdet, shape)
+    for end, scale in zip(ends, np.sqrt((1 - nu) * edge / tied), strict=True):
+        end *= scale[..., None]
+        for i, at in enumerate(_starts(r)):
+            flat[..., at : at + r - i] += end[..., i:] * end[..., i : i + 1]
+    return flat[..., _square(r)].reshape(*shape, r, r), np.broadcast_to(logdet, shape)
 
 
 def _logdet(n: int, base: Array, rise: Array) -> Array:
@@ -108,12 +108,11 @@ def _starts(r: int) -> list[int]:
     return [i * r - i * (i - 1) // 2 for i in range(r)]
 
 
-def _bundled_products(z: Array, share: Array) -> Array:
-    """The products of every two columns of z (..., c, r) in bundles (..., r(r + 1)/2, J).
+def _bundled_products(rows: Array, share: Array) -> Array:
+    """The products of every two of r rows (..., r, c) in bundles (..., r(r + 1)/2, J).
 
     Row by row: all of them at once would not stay in the cache.
     """
-    rows = np.ascontiguousarray(z.mT)
     r, lead = rows.shape[-2], rows.shape[:-2]
     out = np.empty((*lead, r * (r + 1) // 2, share.shape[1]))
     for i, at in enumerate(_starts(r)):
@@ -156,8 +155,8 @@ def _bundled(n: int, start: int) -> _Bundles:
     share = lstsq(growing[:, at], growing)[0] * scale / scale[at][:, None]
     other = lstsq(falling[:, at], falling)[0] * scale[at][:, None] / scale
     halves = [_own(parity, start) for parity in (0, 1)]
-    ends = [other[:, own] * corner[own] for own in halves]
-    pins = [end @ corner[own] for end, own in zip(ends, halves, strict=True)]
+    ends = [(other[:, own] * corner[own]).T for own in halves]
+    pins = [corner[own] @ end for end, own in zip(ends, halves, strict=True)]
     rows = slice(start, start + len(k))
     return _Bundles(
         frequency[at], rows, np.ascontiguousarray(share.T), (ends[0], ends[1]), np.array(pins)

@@ -103,12 +103,16 @@ def shape(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
     """g_κ(u) = expm1(κu)/expm1(κ), the line u at κ = 0; broadcasts."""
     k, v = np.asarray(kappa, float), np.asarray(u, float)
     small = np.abs(k) < 1e-6
-    safe = np.where(small, 1.0, k)
+    if small.all():
+        return np.asarray(v * (1 + k * (v - 1) / 2))
+    safe = np.where(small, 1.0, k) if small.any() else k
     with np.errstate(over="ignore", invalid="ignore"):
-        # For κ > 0 both exponentials are taken relative to the right end, so nothing overflows.
-        down = -np.abs(safe)
-        curved = np.expm1(down * v) / np.expm1(down) * np.exp(np.maximum(safe, 0.0) * (v - 1))
-    if not small.any():
+        if np.abs(k).max(initial=0.0) * np.abs(v).max(initial=1.0) < 600:
+            curved = np.expm1(safe * v) / np.expm1(safe)
+        else:  # for κ > 0 both exponentials relative to the right end, so that nothing overflows
+            down = -np.abs(safe)
+            curved = np.expm1(down * v) / np.expm1(down) * np.exp(np.maximum(safe, 0.0) * (v - 1))
+    if safe is k:
         return np.asarray(curved)
     return np.asarray(np.where(small, v * (1 + k * (v - 1) / 2), curved))
 

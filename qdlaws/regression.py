@@ -174,11 +174,12 @@ def design(
     both = np.concatenate([shapes[..., some, 1:], bends[..., some, 1:]], axis=-2)
     _, size, few = np.linalg.svd(both, full_matrices=False)
     few = few[..., : int((size > accuracy * size[..., :1]).sum(-1).max()), :].mT
-    columns = [np.ones((*u.shape, 1)), basis.columns[..., 1:] @ few, y[..., None]]
+    rows = [np.ones((*u.shape[:-1], 1, u.shape[-1])), few.mT @ basis.columns[..., 1:].mT]
+    rows.append(y[..., None, :])
     if nuisance is not None:
-        columns.insert(0, nuisance)
+        rows.insert(0, nuisance.mT)
     return Design(
-        columns=np.concatenate(columns, axis=-1),
+        columns=np.concatenate(rows, axis=-2).mT,  # each column in one piece
         kappa=np.broadcast_to(kappa, (*u.shape[:-1], kappa.shape[-1])),
         shapes=np.concatenate([shapes[..., :1], shapes[..., 1:] @ few], axis=-1),
         bends=np.concatenate([bends[..., :1], bends[..., 1:] @ few], axis=-1),
@@ -190,7 +191,7 @@ def cells(
     d: Design, step: Array, memory: Array, white: Array, weight: Array | None = None
 ) -> Cells:
     """The generalised least-squares fit of every curvature under every error model."""
-    size = d.columns.shape[-1] ** 2 * memory.shape[-1]
+    size = d.columns.shape[-1] * (d.columns.shape[-1] * memory.shape[-1] + 2 * len(step))
     some = max(1, ROOM // size)
     if d.columns.ndim > 2 and len(d.columns) > some:
         each = np.arange(len(d.columns))
