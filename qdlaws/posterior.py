@@ -107,7 +107,9 @@ def _points(dof: int, count: int) -> tuple[Array, Array, Array, Array, Array]:
         root = (1 + root) ** (1 / 6)  # the generalised golden ratio of dimension 5
     u = (0.5 + np.outer(np.arange(1, count + 1), root ** -np.arange(1.0, 6.0))) % 1
     u = np.clip(u, 1e-9, 1 - 1e-9).T
-    u = u[:, np.argsort(u[0])]  # in the order of κ: neighbours are looked up near one another
+    # Nearly in the order of κ, then of the error model: neighbours are looked up near one another.
+    u = u[:, np.argsort(u[0])]
+    u = u[:, np.lexsort((u[1], np.arange(count) // 32))]
     return u[0], u[1], 2 * gammaincinv(dof / 2, u[2]), ndtri(u[3]), ndtri(u[4])
 
 
@@ -179,23 +181,22 @@ def _drawn(look: Look, mass: Array, along: Array, points: tuple[Array, ...]) -> 
     at = run * spans + k
     m = np.searchsorted(ladder.ravel(), v + 2.0 * at) - models * at
     m = np.clip(m, 0, models - 1)
-    fields = np.stack([c.rss, c.p, c.q, c.pp, c.pq, c.qq], axis=-1).reshape(-1, 6)
     cell = (run * models + m) * nodes + k
+    fields = [v.ravel() for v in (c.rss, c.p, c.q, c.pp, c.pq, c.qq)]
     if look.line:
-        picked, drawn = fields[cell], np.zeros(k.shape)
+        rss, p, q, pp, pq, qq = (v.take(cell) for v in fields)
+        drawn = np.zeros(k.shape)
     else:  # between two nodes of κ
-        f = (u - np.take_along_axis(cum, k, 1)) / np.maximum(
-            np.take_along_axis(along, k, 1), 1e-300
-        ) + 1
-        picked = fields[cell] * (1 - f)[..., None] + fields[cell + 1] * f[..., None]
-        low, high = (np.take_along_axis(kappa, k + i, 1) for i in (0, 1))
-        drawn = low * (1 - f) + high * f
-    rss, p, q, pp, pq, qq = np.moveaxis(picked, -1, 0)
+        f = (u - cum.ravel().take(at)) / np.maximum(along.ravel().take(at), 1e-300) + 1
+        rss, p, q, pp, pq, qq, drawn = (
+            (low := v.take(place)) + (v.take(place + 1) - low) * f
+            for v, place in [*((v, cell) for v in fields), (kappa.ravel(), run * nodes + k)]
+        )
     sigma, deviation = np.sqrt(rss / chi2), np.sqrt(qq)
     rest = np.sqrt(np.maximum(pp - pq**2 / qq, 0.0))
     p = p + sigma * (pq / deviation * z1 + rest * z2)
     e = look.errors
-    memory, white = np.take_along_axis(e.memory, m, 1), np.take_along_axis(e.white, m, 1)
+    memory, white = (v.ravel().take(run * models + m) for v in (e.memory, e.white))
     return _Drawn(drawn, p, q + sigma * deviation * z1, sigma, memory, white)
 
 
