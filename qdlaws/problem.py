@@ -101,10 +101,25 @@ PILOT = np.linspace(-8, 8, 33)
 
 def nuisances(problems: Sequence[Problem]) -> list[Nuisance]:
     """The nuisance columns of every run of a stack."""
-    asked = [i for i, p in enumerate(problems) if p.wobble is not None and p.wobble.shape[1]]
+    asked = [i for i, p in enumerate(problems) if _matters(p)]
     found = _effects([problems[i] for i in asked]) if asked else []
     effects = dict(zip(asked, found, strict=True))
     return [_joined(effects.get(i), p.covariates) for i, p in enumerate(problems)]
+
+
+def _matters(problem: Problem) -> bool:
+    """Could the doubt about the path move quality by a thousandth of its errors?
+
+    At the steepest slope of the first look; the second differences of quality are hardly anything
+    but errors, and of errors that persist only a part.
+    """
+    wobble = problem.wobble
+    if wobble is None or not wobble.shape[1]:
+        return False
+    steepest = -PILOT[0] * 2 * float(np.ptp(problem.z))
+    doubt = float(np.einsum("ij,ij->i", wobble, wobble).max()) ** 0.5
+    errors = median(np.abs(np.diff(problem.z, 2)))
+    return steepest * doubt / (problem.ends[1] - problem.ends[0]) > 0.001 * errors
 
 
 def _effects(problems: list[Problem]) -> list[Array | None]:
