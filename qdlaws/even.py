@@ -18,6 +18,7 @@ The same with sines for the second differences of a path.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -84,11 +85,11 @@ def even_grams(columns: Array, spacing: float, memory: Array, white: Array) -> t
             ends[parity] += inverse @ (zp[..., _own(parity, b.rows.start)] @ weights).mT
     tied = 1 + nu * edge * pins
     logdet = (n - 1) * np.log(short * long) + _logdet(n, base, rise) + np.log(tied).sum(0)
-    for end, scale in zip(ends, np.sqrt((1 - nu) * edge / tied), strict=True):
-        end *= scale[..., None]
-        for i, at in enumerate(_starts(r)):
-            flat[..., at : at + r - i] += end[..., i:] * end[..., i : i + 1]
-    return flat[..., _square(r)].reshape(*shape, r, r), np.broadcast_to(logdet, shape)
+    gram = flat[..., _square(r)].reshape(*shape, r, r)
+    scale = np.sqrt((1 - nu) * edge / tied)
+    pair = np.stack([f * g[..., None] for f, g in zip(ends, scale, strict=True)], axis=-2)
+    gram += pair.mT @ pair
+    return gram, np.broadcast_to(logdet, shape)
 
 
 def _logdet(n: int, base: Array, rise: Array) -> Array:
@@ -115,9 +116,12 @@ def _bundled_products(rows: Array, share: Array) -> Array:
     """
     r, lead = rows.shape[-2], rows.shape[:-2]
     out = np.empty((*lead, r * (r + 1) // 2, share.shape[1]))
+    room = np.empty(rows.size)
     for i, at in enumerate(_starts(r)):
-        some = rows[..., i:, :] * rows[..., i : i + 1, :]
-        bundled = some.reshape(-1, some.shape[-1]) @ share
+        shape = (*lead, r - i, rows.shape[-1])
+        some = room[: math.prod(shape)].reshape(shape)
+        np.multiply(rows[..., i:, :], rows[..., i : i + 1, :], out=some)
+        bundled = some.reshape(-1, shape[-1]) @ share
         out[..., at : at + r - i, :] = bundled.reshape(*lead, r - i, -1)
     return out
 
@@ -151,7 +155,7 @@ def _bundled(n: int, start: int) -> _Bundles:
     few = np.unique(np.geomspace(1, len(k), 256).astype(int)) - 1
     triangle, order = qr(growing[:, few], mode="r", pivoting=True)
     pivots = np.abs(np.diagonal(triangle))
-    at = few[order[: int((pivots > 1e-11 * pivots[0]).sum())]]
+    at = few[order[: int((pivots > 1e-9 * pivots[0]).sum())]]
     share = lstsq(growing[:, at], growing)[0] * scale / scale[at][:, None]
     other = lstsq(falling[:, at], falling)[0] * scale[at][:, None] / scale
     halves = [_own(parity, start) for parity in (0, 1)]
