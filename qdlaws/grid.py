@@ -24,7 +24,7 @@ Flags = npt.NDArray[np.bool_]
 KAPPA_REACH = (12.0, 48.0)
 
 ALIKE = (6.0, 16.0)
-"""Windows of κ that stay below the same of these are looked at together: they need as many columns."""
+"""Windows of κ below the same of these are looked at together: they need as many columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Look:
 
     @property
     def line(self) -> bool:
-        return self.kappa.shape[-1] == 1
+        return bool(self.kappa.shape[-1] == 1)
 
     def along(self) -> Array:
         """The weight of each node of κ. (B, K)"""
@@ -73,7 +73,7 @@ class Look:
         rows, _ = self.marginals()
         slow, whole = rows.sum(1), self.weight.sum((1, 2))
         spread = (slow < 0.05 * whole) | (rows.max(1) < 0.8 * slow)
-        return spread if self.line else spread & (self.nodes_of_kappa(1e-4) > 10)
+        return np.asarray(spread if self.line else spread & (self.nodes_of_kappa(1e-4) > 10))
 
     def ends_are_empty(self) -> Flags:
         """Does next to no weight lie at the ends of the nodes of κ?"""
@@ -138,7 +138,8 @@ def refined(of: Stack) -> Iterator[tuple[Rows, Look]]:
         again = []
         size = np.searchsorted(ALIKE, np.abs(window[rows]).max(1))
         for some in (rows[size == i] for i in np.unique(size)):
-            kappa = np.linspace(*window[some].T, nodes, axis=1)
+            low, high = window[some].T
+            kappa = np.linspace(low, high, nodes, axis=1)
             look = of.look(some, kappa, error_models(n, length, box[some], effort), 1e-9)
             done = (sure[some] & look.resolved()) | last
             if done.any():

@@ -133,7 +133,8 @@ def shape_slope(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
 def shape_bend(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
     """∂g_κ(u)/∂κ = (u·exp(κu) − g_κ(u)·exp(κ))/expm1(κ).
 
-    Near κ = 0 by the series Σ_n n·(B_{n+1}(u) − B_{n+1})/(n + 1)!·κ^(n − 1) in Bernoulli polynomials.
+    Near κ = 0 by the series Σ_n n·(B_{n+1}(u) − B_{n+1})·κ^(n − 1)/(n + 1)!, B the Bernoulli
+    polynomials.
     """
     k, v = np.asarray(kappa, float), np.asarray(u, float)
     small = np.abs(k) < 1e-2

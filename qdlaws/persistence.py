@@ -11,7 +11,7 @@ The prior decides width and coverage when residuals persist, so it is written do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -48,8 +48,7 @@ class ErrorModels:
 
     def of(self, rows: npt.NDArray[np.intp]) -> ErrorModels:
         """Those of some runs of a stack that each have a box of their own."""
-        nodes = (v[rows] for v in (self.memory, self.white, self.logprior))
-        return ErrorModels(*nodes, self.logl[rows], self.v[rows])
+        return ErrorModels(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 Box = tuple[float, float, float, float]

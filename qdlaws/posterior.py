@@ -171,7 +171,7 @@ def _drawn(look: Look, mass: Array, along: Array, points: tuple[Array, ...]) -> 
     (runs, models, nodes), spans = look.weight.shape, along.shape[1]
     run = np.arange(runs)[:, None]
     cum = np.cumsum(along, axis=1)
-    # The intervals of κ of all runs in one increasing sequence: those of the i-th from 2i to 2i + 1.
+    # The intervals of κ of all runs in one increasing sequence: the i-th has 2i to 2i + 1.
     k = np.searchsorted((cum + 2.0 * run).ravel(), u + 2.0 * run) - spans * run
     k = np.minimum(k, spans - 1)
     given = np.cumsum(mass, axis=1)
@@ -252,7 +252,11 @@ def _curved(look: Look) -> Array:
     """P(curved) by the Savage–Dickey ratio at κ = 0: proper t₃(0, 3) prior, even odds. (B,)"""
     posterior, kappa = look.along() * _proper(look), look.kappa
     area = np.trapezoid(posterior, kappa, axis=1)
-    at_zero = [np.interp(0.0, *ab, left=0.0, right=0.0) for ab in zip(kappa, posterior, strict=True)]
+    at_zero = [
+        np.interp(0.0, *ab, left=0.0, right=0.0) for ab in zip(kappa, posterior, strict=True)
+    ]
     prior_at_zero = 2 / (np.pi * np.sqrt(3.0)) / 3
-    ratio = np.where(area > 0, np.array(at_zero) / np.where(area > 0, area, 1.0) / prior_at_zero, 1.0)
+    ratio = np.where(
+        area > 0, np.array(at_zero) / np.where(area > 0, area, 1.0) / prior_at_zero, 1.0
+    )
     return np.asarray(1 / (1 + ratio))

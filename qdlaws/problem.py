@@ -99,6 +99,7 @@ class Problem:
 PILOT = np.linspace(-8, 8, 33)
 """Curvatures of the first look, under white errors, that says what an error of the path does."""
 
+
 def nuisances(problems: Sequence[Problem]) -> list[Nuisance]:
     """The nuisance columns of every run of a stack."""
     asked = [i for i, p in enumerate(problems) if _matters(p)]
@@ -119,7 +120,7 @@ def _matters(problem: Problem) -> bool:
     steepest = -PILOT[0] * 2 * float(np.ptp(problem.z))
     doubt = float(np.einsum("ij,ij->i", wobble, wobble).max()) ** 0.5
     errors = median(np.abs(np.diff(problem.z, 2)))
-    return steepest * doubt / (problem.ends[1] - problem.ends[0]) > 0.001 * errors
+    return bool(steepest * doubt > 0.001 * errors * (problem.ends[1] - problem.ends[0]))
 
 
 def _effects(problems: list[Problem]) -> list[Array | None]:

@@ -197,8 +197,8 @@ def cells(
         each = np.arange(len(d.columns))
         parts = []
         for rows in np.array_split(each, -(-len(each) // some)):
-            nodes = (v[rows] if v.ndim > 1 else v for v in (memory, white))
-            parts.append(cells(d.of(rows), step, *nodes, weight))
+            ell, nu = (v[rows] if v.ndim > 1 else v for v in (memory, white))
+            parts.append(cells(d.of(rows), step, ell, nu, weight))
         return Cells.joined(parts)
     g = grams(d.columns, step, memory, white, weight)
     if len(d.precision):

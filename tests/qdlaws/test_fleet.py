@@ -8,6 +8,7 @@ import pytest
 from qdlaws import BadData, NotEnoughData, RunLog, even, fit
 from qdlaws.errors import QdlawsError
 from qdlaws.fleet import _holm, _mixed, compare, fleet
+from qdlaws.path import _even_wobble
 from qdlaws.persistence import all_error_models
 from qdlaws.runs import Run, fit_many, runs_of
 
@@ -162,18 +163,19 @@ def test_parallel_equals_serial():
     logs = [run(seed=i, n=30) for i in range(4)]
     one, two = fit_many(logs), fit_many(logs, n_jobs=2)
     for a, b in zip(one, two, strict=True):
-        np.testing.assert_allclose(a.rd.draws.q, b.rd.draws.q, rtol=1e-9)
+        # not in the same stacks: the same to the accuracy of the polynomials
+        np.testing.assert_allclose(a.rd.draws.q, b.rd.draws.q, rtol=1e-6)
 
 
 def test_a_run_is_fitted_the_same_whatever_was_fitted_before():
     """What is kept from run to run, and with whom a run is stacked, must not show.
 
-    A stack shares the number of polynomials, which carry every shape to 1e-9: a draw moves by less
-    than 1e-4 of the posterior's standard deviation.
+    A stack shares its polynomials, which carry every shape to 1e-9: a draw moves by less than 1e-4
+    of the posterior's standard deviation.
     """
     logs = [run(seed=i, n=n) for i, n in enumerate((40, 61, 40, 300, 61))]
     forwards, backwards = fit_many(logs), fit_many(logs[::-1])[::-1]
-    for cache in (even._kept_spectrum, even._kept_path_spectrum, all_error_models):
+    for cache in (even._bundled, even._kept_path_spectrum, _even_wobble, all_error_models):
         cache.cache_clear()
     alone = fit(logs[-1])
     for one, two in [*zip(forwards, backwards, strict=True), (forwards[-1], alone)]:

@@ -15,8 +15,10 @@ from qdlaws.law import (
     Law,
     Params,
     interval,
+    median,
     quantiles,
     shape,
+    shape_bend,
     shape_inverse,
     shape_slope,
     unknown,
@@ -47,6 +49,14 @@ def test_slope_is_the_derivative(kappa):
     h = 1e-6
     numeric = (shape(kappa, U + h) - shape(kappa, U - h)) / (2 * h)
     np.testing.assert_allclose(shape_slope(kappa, U), numeric, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kappa", [*KAPPAS, -0.011, -0.0099, 0.0099, 0.011])
+def test_bend_is_the_derivative_by_the_curvature(kappa):
+    h = 1e-3  # five points: the error is h⁴ of the fifth derivative
+    near, far = (shape(kappa + s * h, U) - shape(kappa - s * h, U) for s in (1, 2))
+    numeric = (8 * near - far) / (12 * h)
+    np.testing.assert_allclose(shape_bend(kappa, U), numeric, atol=1e-10 * np.abs(numeric).max())
 
 
 @given(
@@ -146,6 +156,12 @@ def test_params_by_attribute_and_key_name_what_there_is():
     assert params.slope is params["slope"]
     with pytest.raises(AttributeError, match="slope, intercept"):
         params.curvature  # noqa: B018
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 60, 2047])
+def test_median_is_that_of_numpy(n: int) -> None:
+    values = np.random.default_rng(n).standard_normal(n)
+    assert median(values) == np.median(values)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 60, 2048])
