@@ -141,6 +141,8 @@ def _plane(x: Array, step: Array | None, memory: float, reach: float) -> _Plane:
     if not x_hi > x_lo:
         raise BadData("x is constant; a law needs an x that moves")
     d = polynomials((x - x_lo) / (x_hi - x_lo), reach, 1e-13)
+    if d is None:
+        raise BadData("some x lie so far from the others that no law can be refitted to them")
     basis, triangle = np.linalg.qr(_whiten(d.columns, step, memory))
     half = int(np.ceil(np.arcsinh(reach) / SPACING))
     s = np.asarray(SPACING * np.arange(-half, half + 1), float)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.persistence import ErrorModels, all_error_models, error_models, full_range
-from qdlaws.regression import Cells, Design, cells, curvature_norm, design
+from qdlaws.regression import Cells, Design, allowed, cells, curvature_norm, design
 
 __all__ = ["KAPPA_REACH", "Look", "Stack", "refined"]
 
@@ -127,7 +127,8 @@ def refined(of: Stack) -> Iterator[tuple[Rows, Look]]:
 
     rows = every
     for reach in (0.0,) if of.straight else KAPPA_REACH:
-        kappa = np.sinh(np.linspace(-1, 1, 31) * np.arcsinh(reach)) if reach else np.zeros(1)
+        first, final = np.arcsinh(allowed(of.u, reach)).tolist()
+        kappa = np.sinh(np.linspace(first, final, 31)) if reach else np.zeros(1)
         look = of.look(rows, kappa, all_error_models(n, length, 0.8 * effort), 1e-5)
         keep(rows, look)
         rows = rows[:0] if of.straight else rows[~look.ends_are_empty()]

@@ -324,6 +324,7 @@ def mean_curve(law: Law, x: Array, thin: int = 8) -> Array:
     steep = float(np.abs(some.kappa).max())
     if len(x) > 64 and steep * float(np.ptp(x)) < 48 * law.width:
         basis = polynomials((x - law.x_lo) / law.width, steep, 1e-17)
+        assert basis is not None
         values = some.value(law.x_lo + law.width * basis.nodes).mean(0)
         return np.asarray(basis.columns @ basis.coefficients(values))
     parts = np.array_split(x, max(1, len(x) // 10_000))

@@ -30,6 +30,7 @@ import numpy.typing as npt
 from qdlaws.grid import KAPPA_REACH, Look, Stack, refined
 from qdlaws.law import Law
 from qdlaws.problem import Nuisance, Problem, nuisances, padded
+from qdlaws.regression import allowed
 
 __all__ = ["LawPosterior", "Problem", "law_posterior", "law_posteriors"]
 
@@ -122,12 +123,12 @@ def _judged(look: Look, problems: list[Problem]) -> list[LawPosterior]:
     count = DRAWS if problems[0].effort >= 1 else DRAWS // 4
     drawn = _drawn(look, mass, along, _points(n - 2, count))
     curve, falls = _mean(look), _falls(look, n - 2)
-    far = KAPPA_REACH[-1] / 2
+    low, high = allowed(np.array([p.u for p in problems]), KAPPA_REACH[-1])
     if look.line:
         beyond, curved = np.ones((len(w), 5)), np.zeros(len(w))
         beyond[:, [0, 2, 4]] = np.nan, 0.0, 0.0
     else:
-        beyond, curved = _beyond(kappa, along, (0.0, -1.0, 1.0, -far, far)), _curved(look)
+        beyond, curved = _beyond(kappa, along, (0.0, -1.0, 1.0, low / 2, high / 2)), _curved(look)
     found = []
     for i, of in enumerate(problems):
         centre, scale = of.unit

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from qdlaws.even import KEPT, evenly_spaced
 from qdlaws.law import median, quantiles, shape_slope
-from qdlaws.regression import cells, curvature_norm, design, polynomials
+from qdlaws.regression import allowed, cells, curvature_norm, design, polynomials
 
 __all__ = ["Nuisance", "Problem", "nuisances", "padded"]
 
@@ -58,9 +58,13 @@ class Problem:
 
     @property
     def plain(self) -> bool:
-        """Evenly spaced, equally weighted and short: many such runs are worked on at once."""
+        """Evenly spaced, equally weighted and short, with no row far outside of the range.
+
+        Many such runs are worked on at once.
+        """
         bare = self.weight is None and self.covariates is None and self.n <= KEPT
-        return bare and evenly_spaced(self.step)
+        near = float(self.u.min()) > -0.5 and float(self.u.max()) < 1.5
+        return bare and near and evenly_spaced(self.step)
 
     @cached_property
     def ends(self) -> tuple[float, float]:
@@ -96,8 +100,8 @@ class Problem:
         return np.asarray((self.y - self.unit[0]) / self.unit[1])
 
 
-PILOT = np.linspace(-8, 8, 33)
-"""Curvatures of the first look, under white errors, that says what an error of the path does."""
+PILOT = 8.0
+"""Reach of κ in a first look, under white errors, that says what an error of the path does."""
 
 
 def nuisances(problems: Sequence[Problem]) -> list[Nuisance]:
@@ -115,9 +119,9 @@ def _matters(problem: Problem) -> bool:
     but errors, and of errors that persist only a part.
     """
     wobble = problem.wobble
-    if wobble is None or not wobble.shape[1]:
-        return False
-    steepest = -PILOT[0] * 2 * float(np.ptp(problem.z))
+    if wobble is None or not wobble.shape[1] or not problem.plain:
+        return wobble is not None and bool(wobble.shape[1])
+    steepest = 2 * PILOT * float(np.ptp(problem.z))
     doubt = float(np.einsum("ij,ij->i", wobble, wobble).max()) ** 0.5
     errors = median(np.abs(np.diff(problem.z, 2)))
     return bool(steepest * doubt > 0.001 * errors * (problem.ends[1] - problem.ends[0]))
@@ -130,23 +134,27 @@ def _effects(problems: list[Problem]) -> list[Array | None]:
     """
     u, z = np.array([p.u for p in problems]), np.array([p.z for p in problems])
     n = u.shape[-1]
-    d = design(u, z, PILOT, 1e-5)
+    kappas = np.linspace(*allowed(u, PILOT), 33)
+    d = design(u, z, kappas, 1e-5)
     pilot = cells(d, problems[0].t, np.zeros(1), np.ones(1))
     with np.errstate(divide="ignore", invalid="ignore"):
         logw = -(n - 2) / 2 * np.log(pilot.rss) - 0.5 * np.log(pilot.det)
     logw = np.where(np.isfinite(logw), logw, -np.inf)[:, 0]
     w = np.exp(logw - logw.max(1, keepdims=True)) * curvature_norm(d)
     q = pilot.q[:, 0] * w / w.sum(1, keepdims=True)
-    basis = polynomials(u, float(PILOT[-1]), 1e-6)
-    mean = basis.coefficients(q @ shape_slope(PILOT[:, None], basis.nodes))
-    slope = basis.columns @ mean[..., None]
+    basis = polynomials(u, PILOT, 1e-6)
+    if basis is None:
+        slope = q[:, None] @ shape_slope(kappas[:, None], u[:, None])
+    else:
+        mean = basis.coefficients(q @ shape_slope(kappas[:, None], basis.nodes))
+        slope = (basis.columns @ mean[..., None]).mT
     noise = np.sqrt(pilot.rss[:, 0].min(1) / n)
     width = max(p.wobble.shape[1] for p in problems if p.wobble is not None)
     effect = np.zeros((len(problems), n, width))
     for row, p in zip(effect, problems, strict=True):
         assert p.wobble is not None
         row[:, : p.wobble.shape[1]] = p.wobble / (p.ends[1] - p.ends[0])
-    effect *= slope
+    effect *= slope.mT
     square = effect**2
     length = np.sqrt(square.sum(1))
     loud = length > 0.05 * length.max(1, keepdims=True)

@@ -18,13 +18,28 @@ import numpy.typing as npt
 from qdlaws.law import shape, shape_bend
 from qdlaws.noise import Grams, grams
 
-__all__ = ["Cells", "Design", "Polynomials", "cells", "curvature_norm", "design", "polynomials"]
+__all__ = [
+    "Cells",
+    "Design",
+    "Polynomials",
+    "allowed",
+    "cells",
+    "curvature_norm",
+    "design",
+    "polynomials",
+]
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 
 ROOM = 300_000
 """Numbers that the inner products of the runs worked on at once may take, to stay in the cache."""
+
+MOST_TERMS = 160
+"""Polynomials that are worth their while; beyond, the shapes themselves are the columns."""
+
+STEEPEST = 30.0
+"""Outside of the range of x a law may grow by exp(30): more says only which rows lie there."""
 
 SETTLED = 0.002
 """A scale σ² that moves by less, in logs, is found; the next move would be a tenth of it."""
@@ -118,12 +133,12 @@ class Cells:
 
 @lru_cache(maxsize=64)
 def _degree(half: int, accuracy: float) -> int:
-    """Terms after which the Chebyshev series of exp(half·z) on [−1, 1] has converged."""
+    """Terms after which the Chebyshev series of exp(half·z) on [−1, 1] has converged; 0: never."""
     from scipy.special import ive
 
-    order = np.arange(1, 200)
+    order = np.arange(1, MOST_TERMS)
     small = ive(order, half) < accuracy * ive(0, half)
-    return 1 + int(order[int(np.argmax(small))])
+    return 1 + int(order[int(np.argmax(small))]) if small.any() else 0
 
 
 @lru_cache(maxsize=64)
@@ -139,14 +154,22 @@ def _transform(degree: int) -> Array:
     return np.asarray(matrix)
 
 
-def polynomials(u: Array, reach: float, accuracy: float = 1e-9) -> Polynomials:
+def allowed(u: Array, reach: float) -> tuple[float, float]:
+    """The curvatures up to this reach under which no row far outside of the range is all."""
+    under, over = max(-float(u.min()), 1e-9), max(float(u.max()) - 1, 1e-9)
+    return -min(reach, STEEPEST / under), min(reach, STEEPEST / over)
+
+
+def polynomials(u: Array, reach: float, accuracy: float = 1e-9) -> Polynomials | None:
     """The polynomials that carry every g_κ with |κ| ≤ ``reach`` on the data, to ``accuracy``.
 
-    Many runs (..., n) share the range that holds them all.
+    Many runs (..., n) share the range that holds them all. None where it is too wide for them.
     """
     low, high = float(u.min()), float(u.max())
     middle, half = (low + high) / 2, (high - low) / 2
     degree = _degree(int(np.ceil(max(reach, 0.5) * half)), accuracy)
+    if not degree:
+        return None
     z = np.clip((u - middle) / half, -1.0, 1.0)
     columns = np.asarray(np.polynomial.chebyshev.chebvander(z, degree - 1), float)
     return Polynomials(columns, middle + half * np.cos(_angles(degree)))
@@ -166,16 +189,23 @@ def design(
     ``precision`` (k,).
     """
     basis = polynomials(u, float(np.abs(kappa).max()), accuracy)
-    at = kappa[..., None], basis.nodes
-    shapes, bends = (basis.coefficients(curve(*at)) for curve in (shape, shape_bend))
+    if basis is None:  # the shapes at the data, without their means
+        values = (curve(kappa[..., None], u[..., None, :]) for curve in (shape, shape_bend))
+        means = ((v, v.mean(-1, keepdims=True)) for v in values)
+        shapes, bends = (np.concatenate([mean, v - mean], axis=-1) for v, mean in means)
+        every = 1
+    else:
+        at = kappa[..., None], basis.nodes
+        shapes, bends = (basis.coefficients(curve(*at)) for curve in (shape, shape_bend))
+        every = max(1, (kappa.shape[-1] - 1) // basis.degree)
     # Neighbouring curvatures look alike: a few combinations of the polynomials carry them all, and
-    # as many curvatures as there are polynomials say which.
-    some = slice(None, None, max(1, (kappa.shape[-1] - 1) // basis.degree))
-    both = np.concatenate([shapes[..., some, 1:], bends[..., some, 1:]], axis=-2)
+    # as many curvatures as there are polynomials say which, each as loud as the others.
+    both = np.concatenate([v[..., ::every, 1:] for v in (shapes, bends)], axis=-2)
+    both /= np.sqrt((both**2).sum(-1, keepdims=True)) + 1e-300
     _, size, few = np.linalg.svd(both, full_matrices=False)
     few = few[..., : int((size > accuracy * size[..., :1]).sum(-1).max()), :].mT
-    rows = [np.ones((*u.shape[:-1], 1, u.shape[-1])), few.mT @ basis.columns[..., 1:].mT]
-    rows.append(y[..., None, :])
+    spanned = few.mT if basis is None else few.mT @ basis.columns[..., 1:].mT
+    rows = [np.ones((*u.shape[:-1], 1, u.shape[-1])), spanned, y[..., None, :]]
     if nuisance is not None:
         rows.insert(0, nuisance.mT)
     return Design(

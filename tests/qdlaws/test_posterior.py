@@ -12,7 +12,7 @@ from simulated import D_HIGH, D_LOW, ar1, collapse, law
 from qdlaws import posterior
 from qdlaws import problem as module
 from qdlaws.noise import grams
-from qdlaws.posterior import Problem, law_posterior
+from qdlaws.posterior import Problem, law_posterior, law_posteriors
 from qdlaws.regression import cells, curvature_norm, design
 
 CASES = {
@@ -100,6 +100,42 @@ def test_posterior_is_the_direct_integral(case):
         np.testing.assert_allclose(reached, levels, atol=0.02)
     reached = [judge.cdf_kappa(v) for v in np.quantile(post.law.kappa, levels)]
     np.testing.assert_allclose(reached, levels, atol=0.02)
+
+
+def far_out(ranges: float, kappa: float = -2.0):
+    """A run whose first row lies ranges of x beyond the others, on the same law."""
+    step, x, _ = data(60, kappa, 0.05, 0.5, 4)
+    x[0] += ranges * np.ptp(x)
+    return step, x, law(kappa).value(x) + 0.05 * ar1(np.random.default_rng(4), 60, 0.5)
+
+
+@pytest.mark.parametrize("ranges", [0.8, 2.5, 6.0])
+def test_a_row_far_out_is_one_of_the_rows(ranges):
+    """Where polynomials of a wide range carry the shapes, against the direct integral again."""
+    step, x, y = far_out(ranges)
+    post = law_posterior(step, x, y)
+    judge = Integral(Model(step, x, y), np.linspace(*np.quantile(post.law.kappa, [0, 1]), 240))
+    levels = np.array([0.025, 0.25, 0.5, 0.75, 0.975])
+    reached = [judge.cdf_kappa(v) for v in np.quantile(post.law.kappa, levels)]
+    np.testing.assert_allclose(reached, levels, atol=0.02)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("ranges", [20.0, 300.0, 1e6])
+def test_a_row_beyond_all_bounds_overflows_nothing_and_harms_no_other_run(ranges):
+    good = Problem(*data(60, 2.0, 0.05, 0.5, 5))
+    (alone,) = law_posteriors([good])
+    doubt = np.linspace(-0.05, 0.05, 60)[:, None]
+    bad = [Problem(*far_out(ranges)), Problem(*far_out(ranges), wobble=doubt)]
+    beside, *others = law_posteriors([good, *bad])
+    np.testing.assert_allclose(beside.law.kappa, alone.law.kappa, atol=1e-9)
+    for post in others:
+        assert np.all(np.isfinite([post.law.kappa, post.law.p, post.law.q, post.sigma]))
+        # the far row at the asymptote of a convex law tells how far it is: the law is well known
+        values = post.law.value(np.array([D_LOW, D_HIGH]))
+        off = values.mean(0) - law(-2.0).value(np.array([D_LOW, D_HIGH]))
+        assert np.abs(off).max() < 0.15
+        assert post.p_concave < 0.05
 
 
 def test_the_straight_law_is_a_t_distribution_under_white_errors():
