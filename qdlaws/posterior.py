@@ -118,6 +118,9 @@ def _judged(look: Look, problems: list[Problem]) -> list[LawPosterior]:
     """The posteriors of the runs of a last look."""
     n, kappa, w = problems[0].n, look.kappa, look.weight
     mass = w if look.line else (w[..., 1:] + w[..., :-1]) / 2  # of each interval of κ
+    told = look.cells.det > 0
+    if not (look.line or told.all()):  # lost to rounding: nothing is drawn beside such a node
+        mass *= told[..., 1:] & told[..., :-1]
     along = mass.sum(1)
     along /= along.sum(1, keepdims=True)
     count = DRAWS if problems[0].effort >= 1 else DRAWS // 4

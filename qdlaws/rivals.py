@@ -14,6 +14,7 @@ import numpy.typing as npt
 from qdlaws.law import shape
 from qdlaws.lawfit import LawFit
 from qdlaws.noise import grams
+from qdlaws.regression import allowed
 
 __all__ = ["CLEAR", "Rival", "rivals"]
 
@@ -38,7 +39,9 @@ def rivals(fit: LawFit) -> tuple[Rival, ...]:
     weight = None if fit.weight is None else fit.weight[thin]
     y = (y - y.mean()) / y.std()
     u = (x - post.law.x_lo) / post.law.width
-    kappas = np.concatenate([-np.geomspace(12, 0.1, 16), np.geomspace(0.1, 12, 16)])
+    ends = np.abs(allowed(u, 12.0))
+    down, up = (np.geomspace(min(0.1, end / 10), end, 16) for end in ends)
+    kappas = np.concatenate([-down[::-1], up])
     bent = shape(kappas[:, None], u)
     forms: dict[str, tuple[int, list[list[Array]]]] = {
         "line": (2, [[u]]),
@@ -74,6 +77,7 @@ def _loglik(
     flat = [column for design in designs for column in design]
     columns = np.column_stack([np.ones_like(y), y, *flat])
     columns[:, 2:] -= columns[:, 2:].mean(0)
+    columns[:, 2:] /= np.abs(columns[:, 2:]).max(0) + 1e-300
     g = grams(columns, t, memory, white, weight)
     out = np.empty(len(designs))
     at, n = 2, len(y)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from simulated import D_HIGH, D_LOW, ar1, collapse, law
 
 import qdlaws as qd
 
@@ -155,3 +156,27 @@ def test_any_numbers_give_an_answer_or_a_clear_refusal(
                 assert known.all() or not known.any()
                 assert not known.any() or interval.low <= interval.mid <= interval.high
         str(fits)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("x_noise", ["auto", "none"])
+@pytest.mark.parametrize("ranges", [2.0, 300.0, 1e6])
+def test_a_first_row_far_from_the_others_is_fitted_without_a_murmur(
+    ranges: float, x_noise: str
+) -> None:
+    """A collapse in the first step leaves one row out; exp(c·x) must not overflow there."""
+    rng, d = np.random.default_rng(0), collapse(60)
+    d[0] += ranges * np.ptp(d)
+    log = qd.RunLog(
+        step=np.arange(60.0),
+        quality=law(-2.0).value(d) + 0.05 * ar1(rng, 60, 0.5),
+        diversity=d,
+        entropy=0.1 + 0.8 * d + 0.02 * rng.standard_normal(60),
+    )
+    fits = qd.fit(log, x_noise=x_noise)
+    assert str(fits.summary())
+    if x_noise == "none":
+        assert fits.rd is not None and fits.rd.verdict == "convex"  # noqa: PT018
+    for one in fits.laws():
+        assert np.all(np.isfinite(one.predict([D_LOW, D_HIGH])))
+        assert np.all(np.isfinite(one.certificate(runs=20).needed))
