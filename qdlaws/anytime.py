@@ -164,7 +164,8 @@ def _windows(step: Array, y: Array, se: Array | None, kind: Kind) -> list[_Windo
         if n - start < LEAST or not np.ptp(y[start:]) > 0:
             continue
         u = t[start:] - t[start]
-        columns = np.column_stack([np.ones(n - start), u, y[start:]])
+        level = y[start] if kind == "gain" else 0.0  # a gain has none: less is lost to rounding
+        columns = np.column_stack([np.ones(n - start), u, y[start:] - level])
         g = grams(columns, u, memory, white, None if weight is None else weight[start:])
         base, gram = -0.5 * g.logdet, g.gram
         if kind == "gain":
@@ -176,6 +177,8 @@ def _windows(step: Array, y: Array, se: Array | None, kind: Kind) -> list[_Windo
         else:
             a, c, s, scales = gram[:, 0, 0], gram[:, 0, 2], gram[:, 2, 2], SCALES[kind]
         good = np.isfinite(base) & np.isfinite(s) & (s > 0)
+        if not good.any():
+            continue
         dof = n - start - (kind == "gain")
         out.append(_Window(_share(j), dof, base[good], a[good], c[good], s[good], scales))
     return out

@@ -101,6 +101,7 @@ def _joint_draws(laws: list[LawFit], rows: Array) -> list[Law]:
             covariance[edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = block
             covariance[edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = block.T
     scale = np.sqrt(np.diag(covariance))
+    scale[scale == 0] = 1.0  # the data say nothing about it (κ where x has two values)
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     count = len(laws[0].draws.kappa)

@@ -32,6 +32,9 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
+NOTHING = 1e-200
+"""A curvature that is none."""
+
 
 class Interval(NamedTuple):
     """An equal-tailed interval and the median between; NaN where nothing is known."""
@@ -102,32 +105,29 @@ def median(values: Array) -> float:
 def shape(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
     """g_κ(u) = expm1(κu)/expm1(κ), the line u at κ = 0; broadcasts."""
     k, v = np.asarray(kappa, float), np.asarray(u, float)
-    small = np.abs(k) < 1e-6
-    if small.all():
-        return np.asarray(v * (1 + k * (v - 1) / 2))
-    safe = np.where(small, 1.0, k) if small.any() else k
+    straight = np.abs(k) < NOTHING  # expm1 is exact to rounding down to there
+    if straight.all():
+        return np.asarray(v + 0 * k)
+    safe = np.where(straight, 1.0, k) if straight.any() else k
     with np.errstate(over="ignore", invalid="ignore"):
         if np.abs(k).max(initial=0.0) * np.abs(v).max(initial=1.0) < 600:
             curved = np.expm1(safe * v) / np.expm1(safe)
-        else:  # for κ > 0 both exponentials relative to the right end, so that nothing overflows
-            down = -np.abs(safe)
-            curved = np.expm1(down * v) / np.expm1(down) * np.exp(np.maximum(safe, 0.0) * (v - 1))
-    if safe is k:
-        return np.asarray(curved)
-    return np.asarray(np.where(small, v * (1 + k * (v - 1) / 2), curved))
+        else:  # for κ > 0 relative to the right end: only what is too large itself overflows
+            down, up = -np.abs(safe), np.maximum(safe, 0.0)
+            rises = (np.exp(up * (v - 1)) - np.exp(-up)) / -np.expm1(down)
+            curved = np.where(safe > 0, rises, np.expm1(safe * v) / np.expm1(down))
+    return np.asarray(curved if safe is k else np.where(straight, v, curved))
 
 
 def shape_slope(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
     """∂g_κ(u)/∂u = κ·exp(κu)/expm1(κ)."""
     k, v = np.asarray(kappa, float), np.asarray(u, float)
-    small = np.abs(k) < 1e-6
-    safe = np.where(small, 1.0, k)
+    straight = np.abs(k) < NOTHING
+    safe = np.where(straight, 1.0, k)
     with np.errstate(over="ignore", invalid="ignore"):
         down = -np.abs(safe)
         curved = np.exp(safe * (v - (safe > 0))) * (down / np.expm1(down))
-    if not small.any():
-        return np.asarray(curved)
-    return np.asarray(np.where(small, 1 + k * (v - 0.5), curved))
+    return np.asarray(np.where(straight, 1.0, curved))
 
 
 def shape_bend(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
@@ -137,7 +137,7 @@ def shape_bend(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
     polynomials.
     """
     k, v = np.asarray(kappa, float), np.asarray(u, float)
-    small = np.abs(k) < 1e-2
+    small = np.abs(k) * np.abs(v).max(initial=1.0) < 1e-2
     down = -np.abs(np.where(small, 1.0, k))
     w = np.where(k > 0, 1 - v, v)  # g_κ(u) = 1 − g_{−κ}(1 − u)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -153,11 +153,11 @@ def shape_bend(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
 def shape_inverse(kappa: npt.ArrayLike, g: npt.ArrayLike) -> Array:
     """u with g_κ(u) = g; NaN where the law never takes that value."""
     k, v = np.asarray(kappa, float), np.asarray(g, float)
-    small = np.abs(k) < 1e-6
-    safe = np.where(small, 1.0, k)
+    straight = np.abs(k) < NOTHING
+    safe = np.where(straight, 1.0, k)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         curved = np.log1p(v * np.expm1(safe)) / safe
-    return np.asarray(np.where(small, v * (1 - k * (v - 1) / 2), curved))
+    return np.asarray(np.where(straight, v, curved))
 
 
 @dataclass(frozen=True, eq=False)

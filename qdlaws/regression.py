@@ -264,8 +264,8 @@ def _solve(g: Grams, c: Array, kappa: Array) -> Cells:
         q -= g1 * y1
         q /= det
         p = (y1 - q * g1) / one
-    rss = yy - p * y1
-    rss -= q * gy
+        rss = yy - p * y1
+        rss -= q * gy
     np.maximum(rss, 1e-14 * yy, out=rss)
     return Cells(kappa, g.logdet, one, g1, gg, det, p, q, rss)
 

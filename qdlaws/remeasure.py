@@ -94,7 +94,7 @@ def what_next(
             for times in (1, 2, 4):
                 variance = noise[s] ** 2 / times
                 news = off_values[:, s] + np.sqrt(variance) * normals[:, s]
-                gain = np.linalg.solve(own + np.diag(variance), cross.T)
+                gain = np.linalg.pinv(own + np.diag(variance), hermitian=True) @ cross.T
                 anew = (worth.mean(0) + news @ gain).argmax(1)
                 lost = best - np.take_along_axis(worth, anew[:, None], 1)[:, 0]
                 found.append((float((lost > margin).mean()), times, which))

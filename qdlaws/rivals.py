@@ -85,7 +85,9 @@ def _loglik(
         index = [0, *range(at, at + len(design))]
         at += len(design)
         xx, xy = g.gram[:, index][:, :, index], g.gram[:, index, 1]
-        beta = np.linalg.solve(xx + 1e-12 * np.eye(len(index)), xy[..., None])[..., 0]
+        # alike columns (an x of two values is its own square) must not make it singular
+        ridge = 1e-12 * np.trace(xx, axis1=1, axis2=2)[:, None, None] * np.eye(len(index))
+        beta = np.linalg.solve(xx + ridge, xy[..., None])[..., 0]
         rss = np.maximum(g.gram[:, 1, 1] - (xy * beta).sum(-1), 1e-14 * g.gram[:, 1, 1])
         out[i] = np.max(-0.5 * (n * np.log(rss / n) + g.logdet))
     return out

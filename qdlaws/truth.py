@@ -229,7 +229,7 @@ def _node(h: Array, z: Array, m: Array | None, noise2: Array, at: _Setting) -> _
     beta = (0.0, 0.0)
     if m is not None:
         gram = columns.T @ (columns / reading[:, None]) - right.T @ state  # columnsᵀV⁻¹columns
-        precision = gram[1, 1] + 1 / COLUMN_SCALE**2
+        precision = max(gram[1, 1], 0.0) + 1 / COLUMN_SCALE**2  # below 0 it is rounding
         beta = (float(gram[0, 1] / precision), float(precision**-0.5))
     return _Node(
         factor=factor,

@@ -59,6 +59,19 @@ def test_bend_is_the_derivative_by_the_curvature(kappa):
     np.testing.assert_allclose(shape_bend(kappa, U), numeric, atol=1e-10 * np.abs(numeric).max())
 
 
+@pytest.mark.parametrize("kappa", [-40.0, -1e-3, -1e-9, 1e-12, 1e-9, 2e-5])
+def test_shapes_far_outside_of_the_range(kappa):
+    """κ may be next to nothing and κ·u not: a million ranges out."""
+    far = np.array([0.5, 1.0, 30.0, 1e6])
+    if kappa < 0:
+        assert np.isfinite(shape(-kappa, -far)).all()
+    want = np.array([exact_shape(kappa, u) for u in far])
+    np.testing.assert_allclose(shape(kappa, far), want, rtol=1e-11)
+    h = max(1e-3 * abs(kappa), 1e-9)  # of the second order: an error of (κu·10⁻³)²/6
+    near = np.array([exact_shape(kappa + h, u) - exact_shape(kappa - h, u) for u in far]) / (2 * h)
+    assert shape_bend(kappa, far) == pytest.approx(near, rel=1e-4, abs=1e-6)
+
+
 @given(
     st.floats(-20, 20),
     st.floats(-0.5, 1.5),
