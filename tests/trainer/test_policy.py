@@ -1,6 +1,7 @@
 """Policies: what may be said, where they come from, how they are saved, what a reference is."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -266,3 +267,17 @@ def test_conversations_go_through_the_chat_template(tmp_path):
     spoken, asked = encoded(policy, prompts)
     assert len(spoken) > len(asked)
     assert policy.tokenizer.decode(spoken, skip_special_tokens=True).endswith("a:ca:")
+
+
+def test_policies_are_loaded_by_several_threads_at_once(tmp_path):
+    """transformers patches itself while it loads; the patch must not outlive the loads."""
+    from transformers import PreTrainedModel
+
+    before = PreTrainedModel.tie_weights
+    folder = saved(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        policies = list(pool.map(lambda _: load_policy(folder, device="cpu"), range(24)))
+    assert PreTrainedModel.tie_weights is before
+    weights = [[w.detach() for w in policy.model.parameters()] for policy in policies]
+    for other in weights[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(weights[0], other, strict=True))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import torch
@@ -29,6 +30,10 @@ class LoraOptions:
     """Names of the layers that get one; ``all-linear``: every linear layer but the output."""
 
 
+LOADING = Lock()
+"""transformers patches itself while it loads: of two loads at once the patch would stay behind."""
+
+
 def load_policy(
     source: str | Path,
     *,
@@ -50,7 +55,7 @@ def load_policy(
     code = {"trust_remote_code": trust_remote_code}
     with _one_line(source, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source, **code)
-    with _one_line(source, "model"):
+    with LOADING, _one_line(source, "model"):
         model = AutoModelForCausalLM.from_pretrained(
             source,
             dtype=dtype if dtype == "auto" else getattr(torch, dtype),
