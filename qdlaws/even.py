@@ -131,7 +131,7 @@ def _bundles(n: int) -> Iterator[_Bundles]:
     return (_bundled(n, start) for start in range(0, n, CHUNK))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)  # the chunks of a million rows, some 100 MiB
 def _bundled(n: int, start: int) -> _Bundles:
     """The frequencies from ``start`` on, at as few nodes as nine digits want.
 

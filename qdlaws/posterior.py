@@ -100,7 +100,10 @@ def _stack(problems: list[Problem], columns_of: list[Nuisance]) -> Stack:
 
 @lru_cache(maxsize=16)
 def _points(dof: int, count: int) -> tuple[Array, Array, Array, Array, Array]:
-    """A low-discrepancy set: two uniforms, a χ²(dof) and two standard normals."""
+    """A low-discrepancy set: two uniforms, a χ²(dof) and two standard normals, in order of κ.
+
+    So every so many-th draw is a fair part of them.
+    """
     from scipy.special import gammaincinv, ndtri
 
     root = 1.0
@@ -108,9 +111,7 @@ def _points(dof: int, count: int) -> tuple[Array, Array, Array, Array, Array]:
         root = (1 + root) ** (1 / 6)  # the generalised golden ratio of dimension 5
     u = (0.5 + np.outer(np.arange(1, count + 1), root ** -np.arange(1.0, 6.0))) % 1
     u = np.clip(u, 1e-9, 1 - 1e-9).T
-    # Nearly in the order of κ, then of the error model: neighbours are looked up near one another.
     u = u[:, np.argsort(u[0])]
-    u = u[:, np.lexsort((u[1], np.arange(count) // 32))]
     return u[0], u[1], 2 * gammaincinv(dof / 2, u[2]), ndtri(u[3]), ndtri(u[4])
 
 
@@ -183,8 +184,11 @@ def _drawn(look: Look, mass: Array, along: Array, points: tuple[Array, ...]) -> 
         share = (given / given[:, -1:]).mT.reshape(-1, models)
     ladder = share + 2.0 * np.arange(len(share))[:, None]  # and the error models of all intervals
     at = run * spans + k
-    m = np.searchsorted(ladder.ravel(), v + 2.0 * at) - models * at
-    m = np.clip(m, 0, models - 1)
+    # Looked up nearly in order, κ in blocks and in them by v: neighbours are near one another.
+    order = np.lexsort((v, np.arange(len(v)) // 32))
+    m = np.empty_like(at)
+    m[:, order] = np.searchsorted(ladder.ravel(), (v + 2.0 * at)[:, order])
+    m = np.clip(m - models * at, 0, models - 1)
     cell = (run * models + m) * nodes + k
     fields = [v.ravel() for v in (c.rss, c.p, c.q, c.pp, c.pq, c.qq)]
     if look.line:

@@ -277,6 +277,14 @@ def test_draws_have_the_moments_of_their_mixture():
     assert len(post.law.kappa) == len(post.sigma) == len(post.memory) == len(post.white)
 
 
+def test_every_so_many_th_draw_is_a_fair_part_of_them():
+    """A forecast takes every 32nd: the mean of 64 fair ones is within three eighths of an s.d."""
+    step, x, y = data(60, 2.0, 0.05, 0.8, 6)
+    post = law_posterior(step, x, y)
+    for draws in (post.law.kappa, post.law.p, post.sigma, post.memory, post.white):
+        assert abs(draws[::32].mean() - draws.mean()) < 3 / 8 * draws.std()
+
+
 def test_it_is_deterministic():
     step, x, y = data(*CASES["persistent"])
     one, two = law_posterior(step, x, y), law_posterior(step, x, y)
