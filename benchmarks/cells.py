@@ -93,7 +93,7 @@ def _number(cell: Cell) -> int:
 
 
 def _ours(run: Any, law: Any, rng: Any) -> np.ndarray:
-    from qdlaws.fit import fit
+    from qdlaws.laws.fit import fit
 
     found = fit(run.log()).rd
     assert found is not None

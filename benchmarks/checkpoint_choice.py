@@ -16,8 +16,8 @@ import time
 
 import numpy as np
 
-from qdlaws.checkpoints import choose
-from qdlaws.runlog import RunLog
+from qdlaws.advice.checkpoints import choose
+from qdlaws.core.runlog import RunLog
 
 SHAPES = ("saturating", "over-optimised", "stepped")
 

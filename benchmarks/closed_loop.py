@@ -120,9 +120,9 @@ def run(setting: Setting, name: str, seed: int, *extra: str, short: bool) -> Pat
     """The folder of a finished run; one that was cut short goes on."""
     from motifs import save_prior
 
-    from trainer import checkpoint
     from trainer.config import Config, load_config, with_settings
     from trainer.loop import resume, train
+    from trainer.training import checkpoint
 
     folder = OUT / ("quick" if short else "full") / setting.name / f"seed-{seed}" / name
     if (folder / "summary.json").exists():
@@ -144,7 +144,7 @@ def run(setting: Setting, name: str, seed: int, *extra: str, short: bool) -> Pat
 
 
 def evals(folder: Path) -> list[dict[str, Any]]:
-    from trainer.metrics import read_rows
+    from trainer.training.metrics import read_rows
 
     return read_rows(folder / "metrics.jsonl", "eval")
 

@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from qdlaws import Goal, RunLog
 from tests.support.plant import CLIFF, QED, Plant, Trace, qed, run
-from trainer.controllers import make_controller
-from trainer.controllers.dial import make_dial
+from trainer.control import make_controller
+from trainer.control.knob_dial import make_dial
 from trainer.knobs import Knobs
 
 FLOOR, GAIN = 0.65, 0.065

@@ -25,11 +25,11 @@ import numpy as np
 from coverage_report import markdown
 from simulate import ERRORS, Run, clock, draw_errors, simulate, true_law
 
-from qdlaws.bootstrap import bootstrap_refits
-from qdlaws.fit import LawFits, fit
-from qdlaws.law import Law
-from qdlaws.runlog import RunLog
-from qdlaws.runs import fit_many
+from qdlaws.comparison.coefficients import fit_many
+from qdlaws.core.law import Law
+from qdlaws.core.runlog import RunLog
+from qdlaws.inference.bootstrap import bootstrap_refits
+from qdlaws.laws.fit import LawFits, fit
 
 LAW = true_law(2.0)
 N = 200

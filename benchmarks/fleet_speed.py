@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 
-from qdlaws.fleet import fleet
-from qdlaws.runlog import RunLog
+from qdlaws.comparison.fleet import fleet
+from qdlaws.core.runlog import RunLog
 
 
 def simulate(count: int, rng: np.random.Generator) -> tuple[list[RunLog], np.ndarray]:

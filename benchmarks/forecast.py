@@ -30,9 +30,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from forecast_runs import LIKE_PUBLISHED, PUBLISHED, simulate  # noqa: E402
 
 import qdlaws as qd  # noqa: E402
-from qdlaws.backtest import foretell  # noqa: E402
-from qdlaws.baselines import LAWS  # noqa: E402
-from qdlaws.fit import fit  # noqa: E402
+from qdlaws.forecasting.backtest import foretell  # noqa: E402
+from qdlaws.forecasting.baselines import LAWS  # noqa: E402
+from qdlaws.laws.fit import fit  # noqa: E402
 
 FRACTIONS = (0.25, 0.5)
 LEVEL = 0.8
@@ -151,8 +151,8 @@ def logs_in(folder: Path) -> list[tuple[str, str, qd.RunLog]]:
 
 def learn(count: int) -> None:
     """Print the prior learnt from a start that favours nothing, on both populations alike."""
-    from qdlaws.learn import learn_prior
-    from qdlaws.prior import DEFAULT_PRIOR, SETTINGS
+    from qdlaws.forecasting.learn_prior import learn_prior
+    from qdlaws.forecasting.prior import DEFAULT_PRIOR, SETTINGS
 
     even = {name: dict.fromkeys(getattr(DEFAULT_PRIOR, name), 1.0) for name in SETTINGS}
     start = replace(

@@ -19,18 +19,18 @@ from typing import Any
 CACHE = Path(__file__).parent.parent / "out" / "benchmarks"
 
 STATISTICS = (
-    "even",
-    "fit",
-    "grid",
-    "law",
-    "lawfit",
-    "noise",
-    "path",
-    "persistence",
-    "posterior",
-    "problem",
-    "regression",
-    "verdict",
+    "core.law",
+    "inference.error_model",
+    "inference.error_prior",
+    "inference.gls",
+    "inference.latent_path",
+    "inference.law_posterior",
+    "inference.law_problem",
+    "inference.quadrature",
+    "inference.spectral",
+    "laws.fit",
+    "laws.result",
+    "laws.verdict",
 )
 """The modules of qdlaws whose change makes a measured coverage or verdict stale."""
 

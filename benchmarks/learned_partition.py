@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qdlaws import measure
-from qdlaws.measure.classes import partition
-from qdlaws.measure.pairs import best_threshold
+from qdlaws.measure.equivalence.classes import partition
+from qdlaws.measure.equivalence.pairs import best_threshold
 
 PEOPLE = [
     ("the doctor", "the physician", "the medic"),

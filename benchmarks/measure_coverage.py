@@ -23,7 +23,7 @@ import numpy as np
 
 from qdlaws import measure
 from qdlaws.measure import Estimate
-from qdlaws.measure.tanimoto import tanimoto_matrix
+from qdlaws.measure.molecule.tanimoto import tanimoto_matrix
 
 N = 100
 Draw = Callable[[np.random.Generator], object]

@@ -29,7 +29,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 
 from qdlaws import measure
-from qdlaws.measure.texts import _myers
+from qdlaws.measure.text.diversity import _myers
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from simulate import Run, jacobian
 
-from qdlaws.bootstrap import refit
-from qdlaws.law import Law, shape
+from qdlaws.core.law import Law, shape
+from qdlaws.inference.bootstrap import refit
 
 Array = npt.NDArray[np.float64]
 Peer = Callable[[Run, Law, Array, np.random.Generator], Array]

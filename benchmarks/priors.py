@@ -20,11 +20,11 @@ import torch
 
 from qdlaws.measure import Estimate
 from trainer.policy import load_policy
-from trainer.pretrain.card import read_seen
-from trainer.pretrain.draw import draw
-from trainer.pretrain.measured import Seen, measure_answers, measure_molecules, share
+from trainer.policy.bundled_priors import PRIORS, prior_path
+from trainer.pretrain.evaluation import Seen, measure_answers, measure_molecules, share
+from trainer.pretrain.model_card import read_seen
+from trainer.pretrain.sample import draw
 from trainer.pretrain.smiles_corpus import bundled_smiles, clean_all
-from trainer.priors import PRIORS, prior_path
 from trainer.tasks import make_task
 
 SHARES = ("valid", "unique", "novel")

@@ -119,7 +119,7 @@ def timed(way: Way, batches: list[list[str]]) -> tuple[Times, Scores]:
 
 def forget() -> None:
     """Canonical forms are remembered for the whole process; every run starts without."""
-    from trainer.tasks.smiles import _canonical
+    from trainer.tasks.molecules.smiles import _canonical
 
     _canonical.cache_clear()
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.law import Law, shape
-from qdlaws.runlog import RunLog
+from qdlaws.core.law import Law, shape
+from qdlaws.core.runlog import RunLog
 
 Array = npt.NDArray[np.float64]
 

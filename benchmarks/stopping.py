@@ -32,8 +32,8 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from qdlaws import Goal, QdlawsError, RunLog, read
-from qdlaws.anytime import gain_below, level_below
-from trainer.controllers import stop_when_advised
+from qdlaws.inference.e_process import gain_below, level_below
+from trainer.control import stop_when_advised
 
 Array = npt.NDArray[np.float64]
 

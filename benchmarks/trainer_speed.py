@@ -95,9 +95,9 @@ class Ours:
 
     def __init__(self, folder: Path, beta: float) -> None:
         from trainer.config import Config, with_settings
-        from trainer.distributed import World
-        from trainer.setup import make_bench, start
-        from trainer.update import make_optimizer
+        from trainer.distributed.world import World
+        from trainer.training.setup import make_bench, start
+        from trainer.training.update import make_optimizer
 
         settings = [
             f"policy.model={folder}",
@@ -118,8 +118,8 @@ class Ours:
 
     def run(self, steps: int) -> list[Timing]:
         """Wall and CPU time of each."""
-        from trainer.rollout import collect
-        from trainer.update import update
+        from trainer.training.rollout import collect
+        from trainer.training.update import update
 
         taken = []
         for _ in range(steps):
@@ -350,10 +350,10 @@ def memory_table(models: dict[str, Path], threads: int) -> None:
 def memory_of(which: str, folder: Path, beta: float) -> None:
     """Prints the peak and the level after the imports, MiB, of five steps."""
     if which == "ours":
-        import trainer.setup
-        import trainer.update
+        import trainer.training.setup
+        import trainer.training.update
 
-        _ = trainer.setup, trainer.update
+        _ = trainer.training.setup, trainer.training.update
         from transformers import LlamaForCausalLM  # the class that from_pretrained imports
     else:
         from transformers import LlamaForCausalLM

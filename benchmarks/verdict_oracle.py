@@ -22,8 +22,8 @@ from simulate import ERRORS, clock, covariance, draw_errors, true_law
 from verdicts import EFFECT, MODELS, Cell, N, error_size
 
 import qdlaws as qd
-from qdlaws.fit import fit
-from qdlaws.law import shape
+from qdlaws.core.law import shape
+from qdlaws.laws.fit import fit
 
 Array = npt.NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from coverage_report import markdown, slack
 from jobs import fingerprint, run_jobs
 from simulate import ERRORS, Run, clock, cramer_rao, draw_errors, slow, true_law
 
-from qdlaws.law import Law
+from qdlaws.core.law import Law
 
 Array = npt.NDArray[np.float64]
 
@@ -154,7 +154,7 @@ SEED = 20261121  # runs that nobody saw while the thresholds were chosen (those 
 
 def measure(cell: Cell, first: int, reps: int) -> dict[str, Any]:
     """How often each verdict falls in the runs from number ``first`` on."""
-    from qdlaws.fit import fit
+    from qdlaws.laws.fit import fit
 
     counts = dict.fromkeys(VERDICTS, 0)
     seed = [

@@ -125,9 +125,10 @@ qd.read(runs / "sums").quality.round(3)
 # %%
 from dataclasses import replace
 
-from trainer import advantage, weigh
-from trainer.plant import live_knobs, read_plant, sweep
-from trainer.recipes import RECIPES
+from trainer.algorithms import advantage
+from trainer.algorithms import weighting as weigh
+from trainer.algorithms.recipes import RECIPES
+from trainer.analysis.plant import live_knobs, read_plant, sweep
 
 mine = replace(RECIPES["rloo"](), name="mine", advantage=advantage.centred, reduce=weigh.sequence_sum)
 live = live_knobs(mine)

@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import qdlaws as qd
-from qdlaws.rows import column_of
+from qdlaws.control.knobs import column_of
 from trainer.config import load_config
 from trainer.loop import train
 
@@ -108,10 +108,10 @@ plt.show()
 # can see why it did what it did, or what another controller would have done.
 
 # %%
-from trainer.controllers import log_of, make_controller, replay
+from trainer.algorithms.recipes import RECIPES
+from trainer.control import log_of, make_controller, replay
 from trainer.knobs import Knobs
-from trainer.metrics import read_rows
-from trainer.recipes import RECIPES
+from trainer.training.metrics import read_rows
 
 start = json.loads((runs / "guided" / "start.json").read_text())
 begin = Knobs(**start["knobs"])

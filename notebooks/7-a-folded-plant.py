@@ -14,13 +14,14 @@ from functools import partial
 import matplotlib.pyplot as plt
 
 from qdlaws import Goal
-from trainer import advantage, divergence, weigh
-from trainer.controllers import make_controller
+from trainer.algorithms import advantage, divergence
+from trainer.algorithms import weighting as weigh
+from trainer.algorithms.objective import Term
+from trainer.algorithms.recipes import RECIPES
+from trainer.analysis.exact_bandit import random_bandit
+from trainer.analysis.plant import live_knobs, read_plant, settle, sweep
+from trainer.control import make_controller
 from trainer.knobs import Knobs
-from trainer.objective import Term
-from trainer.plant import live_knobs, read_plant, settle, sweep
-from trainer.recipes import RECIPES
-from trainer.tasks.bandit import random_bandit
 
 reverse_kl = Term(partial(divergence.reverse, level="sequence"), "kl", reduce=weigh.sequence_sum)
 rloo = RECIPES["rloo"]()
@@ -82,7 +83,7 @@ except ValueError as refused:
 # π_ref·exp(R/β), and both knobs steer again.
 
 # %%
-from trainer.build import build
+from trainer.training.recipe_config import build
 
 remedy = build("rloo", normalise="batch")
 sorted(remedy.live), remedy.plant

@@ -21,8 +21,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 from trl import GRPOConfig, GRPOTrainer
 
 import qdlaws as qd
-from qdlaws.integrations.trl import LawCallback
-from qdlaws.rows import column_of
+from qdlaws.control.knobs import column_of
+from qdlaws.integrations.trl.callback import LawCallback
 
 out = Path(tempfile.mkdtemp())
 words = ["<pad>", "<eos>", *"abcdefgh"]

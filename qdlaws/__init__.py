@@ -1,24 +1,24 @@
 """qdlaws: the laws of quality, diversity and entropy along an RL fine-tuning run."""
 
-from qdlaws.advise import Advice, advise
-from qdlaws.backtest import Backtest, backtest
-from qdlaws.checkpoints import choose
-from qdlaws.clock import clock
+from qdlaws.advice.advise import Advice, advise
+from qdlaws.advice.checkpoints import choose
+from qdlaws.comparison.coefficients import fit_many
+from qdlaws.comparison.fleet import Comparison, Fleet, compare, fleet
+from qdlaws.core.goal import Goal
+from qdlaws.core.kinds import EntropyKind
+from qdlaws.core.law import Interval, Law
+from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, BadLog, MissingColumn, NotEnoughData, QdlawsError
-from qdlaws.fit import LawFits, fit
-from qdlaws.fleet import Comparison, Fleet, compare, fleet
-from qdlaws.forecast import Forecast, forecast
-from qdlaws.frontier import Frontier, frontier
-from qdlaws.goal import Goal
-from qdlaws.kinds import EntropyKind
-from qdlaws.law import Interval, Law
-from qdlaws.lawfit import LawFit
-from qdlaws.learn import learn_prior
-from qdlaws.prior import ForecastPrior
+from qdlaws.forecasting.backtest import Backtest, backtest
+from qdlaws.forecasting.column import clock
+from qdlaws.forecasting.forecast import Forecast, forecast
+from qdlaws.forecasting.learn_prior import learn_prior
+from qdlaws.forecasting.prior import ForecastPrior
+from qdlaws.kl_frontier.frontier import Frontier, frontier
+from qdlaws.laws.fit import LawFits, fit
+from qdlaws.laws.result import LawFit
 from qdlaws.readers import read
-from qdlaws.report import report
-from qdlaws.runlog import RunLog
-from qdlaws.runs import fit_many
+from qdlaws.reporting import report
 
 __all__ = [
     "Advice",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qdlaws import Goal
-from qdlaws.watch import watch
+from qdlaws.integrations.watch import watch
 
 DOC = (Path(__file__).parents[1] / "docs" / "steering.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", DOC, flags=re.S)

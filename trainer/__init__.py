@@ -2,6 +2,6 @@
 
 Importing this package imports nothing else; ask a module for what you need::
 
-    from trainer.recipes import RECIPES
-    from trainer.objective import credit, objective
+    from trainer.algorithms.recipes import RECIPES
+    from trainer.algorithms.objective import credit, objective
 """

@@ -1,6 +1,6 @@
 """``python -m trainer`` is ``qdtrain``."""
 
-from trainer.cli import main
+from trainer.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,7 @@ from typing import Literal
 __all__ = ["Knobs", "Plant"]
 
 Plant = Literal["tilt", "monotone", "folded", "unsettled"]
-"""How the settled policy answers a live knob; computed in :mod:`trainer.plant`.
+"""How the settled policy answers a live knob; computed in :mod:`trainer.analysis.plant`.
 
 ``tilt``: it is π_ref·exp(scale·R/β). ``monotone``: one state per knob value, reached from both
 ends, H falling as the knob is loosened. ``folded``: the state depends on where the run came from,

@@ -18,21 +18,21 @@ from typing import Any
 
 import torch
 
+from qdlaws.core.atomic_write import write_whole
 from qdlaws.errors import BadData
-from qdlaws.whole import write_whole
-from trainer import checkpoint
-from trainer.bench import Bench, Progress, RunFailed
+from trainer.algorithms.replay import Buckets, Memory
 from trainer.config import Config, at_step, load_config, to_toml
-from trainer.controllers import knob_columns
-from trainer.desk import Desk, Watcher, cut_files
-from trainer.distributed import World, join_world
-from trainer.evaluation import evaluate
-from trainer.pilot import Pilot, make_pilot
-from trainer.rehearsal import Buckets, Memory
-from trainer.rollout import collect
-from trainer.setup import make_bench, start, with_stage
+from trainer.control import knob_columns
+from trainer.distributed.world import World, join_world
+from trainer.training import checkpoint
+from trainer.training.context import Bench, Progress, RunFailed
+from trainer.training.evaluation import evaluate
+from trainer.training.rollout import collect
+from trainer.training.run_control import Pilot, make_pilot
+from trainer.training.run_writer import Desk, Watcher, cut_files
+from trainer.training.setup import make_bench, start, with_stage
+from trainer.training.update import make_optimizer, update
 from trainer.types import Knobs, ReplayPlan
-from trainer.update import make_optimizer, update
 
 __all__ = ["Outcome", "resume", "train"]
 

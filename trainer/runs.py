@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from qdlaws.core.atomic_write import write_whole
 from qdlaws.errors import BadData, QdlawsError
-from qdlaws.whole import write_whole
-from trainer import checkpoint
 from trainer.config import Config, load_config, to_toml, with_settings
 from trainer.loop import Outcome, resume, train
-from trainer.metrics import cut_back, read_rows
+from trainer.training import checkpoint
+from trainer.training.metrics import cut_back, read_rows
 from trainer.types import Knobs
 
 __all__ = ["Run", "branch", "grid", "prepare_branch", "sweep"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from trainer.objective import Recipe, credit, objective
+from trainer.algorithms.objective import Recipe, credit, objective
 from trainer.types import Knobs, Rollouts
 
 FEATURES, ACTIONS, RIGHT = 24, 40, 3

@@ -24,10 +24,10 @@ from contextual import (
     train,
 )
 
-from trainer.objective import Recipe
-from trainer.recipes import clip_cov, grpo, kl_cov
-from trainer.surrogate import clipped
-from trainer.weigh import mixed_groups
+from trainer.algorithms.objective import Recipe
+from trainer.algorithms.recipes import clip_cov, grpo, kl_cov
+from trainer.algorithms.surrogate import clipped
+from trainer.algorithms.weighting import mixed_groups
 
 COLUMNS = ("pass@1", "pass@16", "pass@64", "distinct@16", "entropy")
 

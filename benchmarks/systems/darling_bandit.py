@@ -19,7 +19,7 @@ from contextual import (
     train,
 )
 
-from trainer.recipes import darling, grpo, mara
+from trainer.algorithms.recipes import darling, grpo, mara
 
 PRINTED = {
     "base": (0.323, 0.920, 0.990, 1.63, 2.32),

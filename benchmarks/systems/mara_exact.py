@@ -11,12 +11,11 @@ import torch
 from contextual import Clock, options, print_directions, print_table
 from torch import Tensor
 
-from trainer.objective import Recipe, Term, credit, objective
-from trainer.plant import settle
-from trainer.recipes import mara, mara_forward, rloo
-from trainer.shaping import mara as raised
-from trainer.shaping import scaled
-from trainer.tasks.bandit import (
+from trainer.algorithms.objective import Recipe, Term, credit, objective
+from trainer.algorithms.recipes import mara, mara_forward, rloo
+from trainer.algorithms.shaping import mara as raised
+from trainer.algorithms.shaping import scaled
+from trainer.analysis.exact_bandit import (
     Bandit,
     decaying_bandit,
     entropy,
@@ -25,6 +24,7 @@ from trainer.tasks.bandit import (
     mara_optimum,
     tilt,
 )
+from trainer.analysis.plant import settle
 from trainer.types import Knobs, Rollouts
 
 BANDIT = decaying_bandit()

@@ -17,8 +17,8 @@ from contextual import (
     train,
 )
 
-from trainer.objective import Recipe
-from trainer.recipes import grpo, nsr, pass_at_k, psr, w_reinforce
+from trainer.algorithms.objective import Recipe
+from trainer.algorithms.recipes import grpo, nsr, pass_at_k, psr, w_reinforce
 
 PRINTED = {
     "base": (0.323, 0.920, 0.990, 1.63, 2.32),

@@ -85,7 +85,7 @@ def save_prior(folder: Path) -> Path:
     from torch.nn.functional import cross_entropy
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from trainer.tokenizer import character_tokenizer
+    from trainer.policy.tokenizer import character_tokenizer
 
     torch.manual_seed(0)
     tokenizer = character_tokenizer([LETTERS + ":"])

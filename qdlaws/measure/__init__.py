@@ -4,8 +4,6 @@ numpy in, numbers out: usable on anybody's samples. Every measure gives an :clas
 to import: rdkit is loaded when molecules are measured, torch for the learned partition alone.
 """
 
-from qdlaws.measure.bleu import self_bleu, self_bleu_scores
-from qdlaws.measure.classes import distinct_classes, distinct_k, partition, sample_diversity
 from qdlaws.measure.entropy import (
     convert_entropy,
     sequence_entropy,
@@ -15,7 +13,15 @@ from qdlaws.measure.entropy import (
     token_entropy_mean,
     token_nll,
 )
-from qdlaws.measure.equivalences import (
+from qdlaws.measure.equivalence.classes import (
+    distinct_classes,
+    distinct_k,
+    partition,
+    sample_diversity,
+)
+from qdlaws.measure.equivalence.learned import LearnedPartition, PartitionConfig, train_partition
+from qdlaws.measure.equivalence.pairs import PartitionReport
+from qdlaws.measure.equivalence.relations import (
     Equivalence,
     by_key,
     canonical,
@@ -28,9 +34,7 @@ from qdlaws.measure.equivalences import (
     word_overlap,
 )
 from qdlaws.measure.estimate import Estimate
-from qdlaws.measure.fingerprints import Fingerprints, Molecules, read_molecules
-from qdlaws.measure.learned import LearnedPartition, PartitionConfig, train_partition
-from qdlaws.measure.molecules import (
+from qdlaws.measure.molecule.diversity import (
     Scaffolds,
     circles,
     internal_diversity,
@@ -39,7 +43,8 @@ from qdlaws.measure.molecules import (
     unique_share,
     valid_share,
 )
-from qdlaws.measure.pairs import PartitionReport
+from qdlaws.measure.molecule.fingerprints import Fingerprints, Molecules, read_molecules
+from qdlaws.measure.molecule.tanimoto import isim, tanimoto_matrix, tanimoto_mean, tanimoto_sampled
 from qdlaws.measure.quality import (
     best_of_n,
     maj_at_k,
@@ -49,17 +54,17 @@ from qdlaws.measure.quality import (
     pass_curve,
 )
 from qdlaws.measure.record import samples
-from qdlaws.measure.spectral import vendi, vendi_features
-from qdlaws.measure.statistics import pairwise_mean, rarefied
-from qdlaws.measure.tanimoto import isim, tanimoto_matrix, tanimoto_mean, tanimoto_sampled
-from qdlaws.measure.texts import (
+from qdlaws.measure.standard_errors import pairwise_mean, rarefied
+from qdlaws.measure.text.diversity import (
     distinct_n,
     ead,
     edit_diversity,
     embedding_diversity,
     embedding_vendi,
 )
-from qdlaws.measure.tokens import Tokens, tokenise
+from qdlaws.measure.text.self_bleu import self_bleu, self_bleu_scores
+from qdlaws.measure.text.tokens import Tokens, tokenise
+from qdlaws.measure.vendi import vendi, vendi_features
 
 __all__ = [
     "Equivalence",

@@ -1,6 +1,6 @@
 """Entropy: exact per-token entropies from logits, and what the sampled tokens say about them.
 
-The meanings of "entropy" are those of :class:`qdlaws.kinds.EntropyKind`; a conversion between
+The meanings of "entropy" are those of :class:`qdlaws.core.kinds.EntropyKind`; a conversion between
 them that the numbers do not allow is refused.
 """
 
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.kinds import EntropyKind
 from qdlaws.errors import BadData
-from qdlaws.kinds import EntropyKind
 from qdlaws.measure.estimate import Estimate
-from qdlaws.measure.statistics import clustered_mean
+from qdlaws.measure.standard_errors import clustered_mean
 
 __all__ = [
     "convert_entropy",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.measure.estimate import Estimate
-from qdlaws.measure.statistics import ONE_UNIT, clustered_mean, codes, rarefied
+from qdlaws.measure.standard_errors import ONE_UNIT, clustered_mean, codes, rarefied
 
 __all__ = ["best_of_n", "maj_at_k", "mean_at_k", "mean_score", "pass_at_k", "pass_curve"]
 

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.errors import BadData
-from qdlaws.measure.classes import Same, distinct_classes
 from qdlaws.measure.entropy import sequence_nll, token_entropy_mean, token_nll
+from qdlaws.measure.equivalence.classes import Same, distinct_classes
 from qdlaws.measure.estimate import Estimate
-from qdlaws.measure.fingerprints import read_molecules
-from qdlaws.measure.molecules import (
+from qdlaws.measure.molecule.diversity import (
     circles,
     internal_diversity,
     scaffolds,
@@ -22,11 +21,11 @@ from qdlaws.measure.molecules import (
     unique_share,
     valid_share,
 )
+from qdlaws.measure.molecule.fingerprints import read_molecules
+from qdlaws.measure.molecule.tanimoto import tanimoto_matrix
 from qdlaws.measure.quality import mean_score, pass_at_k
-from qdlaws.measure.spectral import vendi
-from qdlaws.measure.statistics import clustered_mean, codes, mean_of_units
-from qdlaws.measure.tanimoto import tanimoto_matrix
-from qdlaws.measure.texts import (
+from qdlaws.measure.standard_errors import clustered_mean, codes, mean_of_units
+from qdlaws.measure.text.diversity import (
     Embed,
     distinct_n,
     edit_diversity,
@@ -34,6 +33,7 @@ from qdlaws.measure.texts import (
     embedding_diversity,
     embedding_vendi,
 )
+from qdlaws.measure.vendi import vendi
 
 __all__ = ["samples"]
 

@@ -7,15 +7,22 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from qdlaws.readers import console, parquet, sqlite, wandb_offline
-from qdlaws.readers.delimited import read_delimited
-from qdlaws.readers.jsondoc import read_json
-from qdlaws.readers.jsonl import read_jsonl
-from qdlaws.readers.jsontext import parse
-from qdlaws.readers.molecules import is_reinvent, is_saturn, read_reinvent, read_saturn
-from qdlaws.readers.source import Source
+from qdlaws.readers.byte_source import Source
+from qdlaws.readers.decoding.json_text import parse
+from qdlaws.readers.formats import console, parquet
+from qdlaws.readers.formats import trackers_sqlite as sqlite
+from qdlaws.readers.formats import wandb as wandb_offline
+from qdlaws.readers.formats.delimited import read_delimited
+from qdlaws.readers.formats.json_document import read_json
+from qdlaws.readers.formats.jsonl import read_jsonl
+from qdlaws.readers.formats.molecule_tables import (
+    is_reinvent,
+    is_saturn,
+    read_reinvent,
+    read_saturn,
+)
+from qdlaws.readers.formats.tensorboard import is_tensorboard, read_tensorboard
 from qdlaws.readers.table import Table
-from qdlaws.readers.tensorboard import is_tensorboard, read_tensorboard
 
 __all__ = ["FORMATS", "Options", "detect", "read_file"]
 

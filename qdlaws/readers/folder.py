@@ -8,12 +8,12 @@ from itertools import islice
 from pathlib import Path
 
 from qdlaws.errors import BadLog, QdlawsError
+from qdlaws.readers.byte_source import Source
 from qdlaws.readers.detect import Options, detect, read_file
-from qdlaws.readers.join import joined, one_run
-from qdlaws.readers.source import Source
-from qdlaws.readers.sqlite import only_run, read_mlflow_files
+from qdlaws.readers.formats.tensorboard import read_tensorboard
+from qdlaws.readers.formats.trackers_sqlite import only_run, read_mlflow_files
+from qdlaws.readers.merge_files import joined, one_run
 from qdlaws.readers.table import Table
-from qdlaws.readers.tensorboard import read_tensorboard
 
 __all__ = ["read_folder"]
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadLog
-from qdlaws.readers.choose import Choice, Series, choose, clocked
+from qdlaws.readers.byte_source import Source
+from qdlaws.readers.columns.choose import Choice, Series, choose, clocked
+from qdlaws.readers.columns.tool_names import NO_ENTROPY, dialect_of
 from qdlaws.readers.detect import FORMATS, Options, read_file
-from qdlaws.readers.dialects import NO_ENTROPY, dialect_of
 from qdlaws.readers.folder import read_folder
-from qdlaws.readers.join import joined
-from qdlaws.readers.source import Source
+from qdlaws.readers.merge_files import joined
 from qdlaws.readers.table import Table, steps_once
-from qdlaws.runlog import RunLog
 
 __all__ = ["read", "tools"]
 

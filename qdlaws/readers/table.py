@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from qdlaws.readers.numbers import Array
+from qdlaws.readers.decoding.number_text import Array
 
 __all__ = ["CLOCKS", "MAX_CELLS", "MAX_COLUMNS", "Columns", "Table", "latest", "steps_once"]
 

@@ -1,15 +1,16 @@
-"""The posterior of qdlaws.posterior written down a second time, dense and slow: the judge.
+"""The posterior of law_posterior written down a second time, dense and slow: the
+judge.
 
 y ~ N(p + q·g_κ(u), σ²·Σ(ℓ, ν)),   π(p, q, log σ) flat,   π(κ) ∝ J(κ) on ±reach
 ν = 1 (white) and ν = 0 (slow) as likely as ERROR_MODELS says, else ν = sin²(πv/2), v uniform
-π(log ℓ | ν) as in qdlaws.persistence, on the full range of log ℓ
+π(log ℓ | ν) as in qdlaws.inference.error_prior, on the full range of log ℓ
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from qdlaws.persistence import ERROR_MODELS, SLOW, reach, tilt
+from qdlaws.inference.error_prior import ERROR_MODELS, SLOW, reach, tilt
 
 
 class Model:

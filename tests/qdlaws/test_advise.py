@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from qdlaws import BadData, MissingColumn, RunLog
-from qdlaws.advise import Advice, Goal, advise
-from qdlaws.fit import fit
-from qdlaws.steer import steer
+from qdlaws.advice.advise import Advice, Goal, advise
+from qdlaws.control.steering import steer
+from qdlaws.laws.fit import fit
 
 N = 60
 
@@ -191,7 +191,7 @@ def test_steer_on_few_readings_only_tightens():
 def test_importing_advise_loads_nothing_heavy():
     heavy = "('torch', 'rdkit', 'matplotlib', 'lmfit', 'statsmodels', 'scipy.stats', 'joblib')"
     code = (
-        f"import sys, qdlaws.advise, qdlaws.fleet, qdlaws.frontier; "
+        f"import sys, qdlaws.advice.advise, qdlaws.comparison.fleet, qdlaws.kl_frontier.frontier; "
         f"print([m for m in {heavy} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

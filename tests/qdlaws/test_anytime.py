@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from qdlaws.anytime import gain_below, gain_bound, level_above, level_below
-from qdlaws.noise import simulate
+from qdlaws.inference.e_process import gain_below, gain_bound, level_above, level_below
+from qdlaws.inference.error_model import simulate
 
 STEP = 10.0 * np.arange(100)
 NOISES = {"white": (0.0, 1.0), "AR .8": (4.5, 0.0), "mixed": (8.0, 0.5)}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import qdlaws as qd
-from qdlaws.backtest import OURS, backtest
-from qdlaws.baselines import (
+from qdlaws.forecasting.backtest import OURS, backtest
+from qdlaws.forecasting.baselines import (
     BASELINES,
     curve_fit_law,
     damped_holt,

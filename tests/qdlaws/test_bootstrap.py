@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from qdlaws.bootstrap import bootstrap_refits, refit
+from qdlaws.core.law import Law, shape
 from qdlaws.errors import BadData
-from qdlaws.law import Law, shape
+from qdlaws.inference.bootstrap import bootstrap_refits, refit
 
 TIGHT = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from qdlaws import BadData, MissingColumn, NotEnoughData, RunLog
-from qdlaws.checkpoints import choose
-from qdlaws.goal import Goal
+from qdlaws.advice.checkpoints import choose
+from qdlaws.core.goal import Goal
 
 
 def run(seed: int, n: int = 30, noise: float = 0.25, **extra) -> tuple[RunLog, np.ndarray]:

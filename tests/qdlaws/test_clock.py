@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import qdlaws as qd
-from qdlaws.clock import clock, series
-from qdlaws.prior import DEFAULT_PRIOR
-from qdlaws.stacking import (
+from qdlaws.forecasting.column import clock, series
+from qdlaws.forecasting.prior import DEFAULT_PRIOR
+from qdlaws.forecasting.stacking import (
     mixture_cdf,
     mixture_quantiles,
     slots,
@@ -14,7 +14,7 @@ from qdlaws.stacking import (
     tail_mean,
     width_factor,
 )
-from qdlaws.trends import bank, filtered
+from qdlaws.forecasting.trend_bank import bank, filtered
 
 
 def covariance(tau: np.ndarray, slope: float, roam: float, memory: float) -> np.ndarray:

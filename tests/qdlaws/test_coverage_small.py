@@ -17,7 +17,7 @@ from cells import KAPPA, SIGMA, X_NOISE, Cell, N, design_cells, gather, measure
 from coverage_report import report, slack, wanted, widest
 from simulate import ERRORS, clock, covariance, cramer_rao, draw_errors, true_law
 
-from qdlaws.bootstrap import refit
+from qdlaws.inference.bootstrap import refit
 
 REPS = 40
 
@@ -95,5 +95,5 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_changed_statistic_starts_anew() -> None:
-    assert jobs.fingerprint("law") != jobs.fingerprint("law", "noise")
-    assert jobs.fingerprint("law") == jobs.fingerprint("law")
+    assert jobs.fingerprint("core.law") != jobs.fingerprint("core.law", "inference.error_model")
+    assert jobs.fingerprint("core.law") == jobs.fingerprint("core.law")

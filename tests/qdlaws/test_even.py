@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qdlaws import path
-from qdlaws.even import CHUNK, _bundled, even_grams, even_path, evenly_spaced
-from qdlaws.noise import grams
+from qdlaws.inference import latent_path as path
+from qdlaws.inference.error_model import grams
+from qdlaws.inference.spectral import CHUNK, _bundled, even_grams, even_path, evenly_spaced
 
 MODELS = [(0.4, 0.0), (0.4, 0.5), (3.0, 1e-6), (20.0, 0.3), (500.0, 0.0), (500.0, 0.99), (0.0, 1.0)]
 MEMORY, WHITE = np.array(MODELS).T

@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from qdlaws import BadData, NotEnoughData, RunLog, even, fit
+from qdlaws import BadData, NotEnoughData, RunLog, fit
+from qdlaws.comparison.coefficients import Run, fit_many, runs_of
+from qdlaws.comparison.fleet import _holm, _mixed, compare, fleet
 from qdlaws.errors import QdlawsError
-from qdlaws.fleet import _holm, _mixed, compare, fleet
-from qdlaws.path import _even_wobble
-from qdlaws.persistence import all_error_models
-from qdlaws.runs import Run, fit_many, runs_of
+from qdlaws.inference import spectral as even
+from qdlaws.inference.error_prior import all_error_models
+from qdlaws.inference.latent_path import _even_wobble
 
 
 def run(v=0.8, s=0.5, c=4.0, n=60, seed=0, **options) -> RunLog:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import qdlaws as qd
-from qdlaws.clock import clock
-from qdlaws.fit import fit
-from qdlaws.forecast import forecast
-from qdlaws.learn import ends, learn_prior
-from qdlaws.prior import DEFAULT_PRIOR, ForecastPrior
-from qdlaws.through import record
+from qdlaws.forecasting.column import clock
+from qdlaws.forecasting.forecast import forecast
+from qdlaws.forecasting.law_member import record
+from qdlaws.forecasting.learn_prior import ends, learn_prior
+from qdlaws.forecasting.prior import DEFAULT_PRIOR, ForecastPrior
+from qdlaws.laws.fit import fit
 
 
 def law_run(n=200, noise=0.02, seed=0):
@@ -264,7 +264,7 @@ def test_import_is_light():
     import sys
 
     code = (
-        "import sys, qdlaws.forecast, qdlaws.backtest\n"
+        "import sys, qdlaws.forecasting.forecast, qdlaws.forecasting.backtest\n"
         "heavy = {'statsmodels', 'lmfit', 'matplotlib', 'scipy.stats'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )

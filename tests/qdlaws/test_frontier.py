@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from qdlaws import RunLog
-from qdlaws.bestof import best_of_one
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.frontier import frontier
+from qdlaws.kl_frontier.best_of_n import best_of_one
+from qdlaws.kl_frontier.frontier import frontier
 
 rng = np.random.default_rng(7)
 P = rng.dirichlet(np.ones(60))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from simulated import ar1, collapse, law
 
-from qdlaws.instep import answered, in_step
-from qdlaws.posterior import Problem, law_posteriors
+from qdlaws.inference.law_posterior import Problem, law_posteriors
+from qdlaws.laws.in_step import answered, in_step
 
 
 def problems():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from qdlaws.law import (
+from qdlaws.core.law import (
     Interval,
     Law,
     Params,

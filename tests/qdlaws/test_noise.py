@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qdlaws.noise import cut_memory, grams, regimes_of, simulate, spike_weights, tridiagonal
+from qdlaws.inference.error_model import (
+    cut_memory,
+    grams,
+    regimes_of,
+    simulate,
+    spike_weights,
+    tridiagonal,
+)
 
 
 def covariance(step, memory, white, weight):

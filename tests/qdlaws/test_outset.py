@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qdlaws import BadData, frontier
-from qdlaws.outset import diversity_along, start_ratio
+from qdlaws.kl_frontier.warm_start import diversity_along, start_ratio
 
 
 @pytest.fixture(scope="module")

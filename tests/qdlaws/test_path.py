@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from simulated import collapse
 
-from qdlaws import path as module
-from qdlaws.path import latent_path
+from qdlaws.inference import latent_path as module
+from qdlaws.inference.latent_path import latent_path
 
 
 def prior_covariance(t, level, trend):

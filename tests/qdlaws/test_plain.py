@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qdlaws.plain import chance, plain
+from qdlaws.core.serialize import chance, plain
 
 
 def test_what_is_not_known_is_null():

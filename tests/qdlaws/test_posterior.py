@@ -9,11 +9,11 @@ from scipy.special import stdtr
 from scipy.stats import t as student
 from simulated import D_HIGH, D_LOW, ar1, collapse, law
 
-from qdlaws import posterior
-from qdlaws import problem as module
-from qdlaws.noise import grams
-from qdlaws.posterior import Problem, law_posterior, law_posteriors
-from qdlaws.regression import cells, curvature_norm, design
+from qdlaws.inference import law_posterior as posterior
+from qdlaws.inference import law_problem as module
+from qdlaws.inference.error_model import grams
+from qdlaws.inference.gls import cells, curvature_norm, design
+from qdlaws.inference.law_posterior import Problem, law_posterior, law_posteriors
 
 CASES = {
     "white": (25, 2.0, 0.05, 0.0, 0),
@@ -397,7 +397,7 @@ def test_covariates_take_their_part():
 @pytest.mark.parametrize("noise", [0.05, 0.1])
 def test_noise_in_x_does_not_flatten_the_slope(noise):
     """The mean slope within 2 % of the truth, where a plain fit is too flat."""
-    from qdlaws.path import latent_path
+    from qdlaws.inference.latent_path import latent_path
 
     ratio, plain = [], []
     for seed in range(60):

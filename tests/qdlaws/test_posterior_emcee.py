@@ -7,8 +7,8 @@ import pytest
 from dense import Model
 from simulated import D_HIGH, D_LOW, ar1, collapse, law
 
-from qdlaws.persistence import ERROR_MODELS
-from qdlaws.posterior import law_posterior
+from qdlaws.inference.error_prior import ERROR_MODELS
+from qdlaws.inference.law_posterior import law_posterior
 
 N = 25
 

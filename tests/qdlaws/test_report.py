@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from qdlaws import QdlawsError, RunLog, fit, read
-from qdlaws.goal import Goal
-from qdlaws.report import report
-from qdlaws.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Layer, chart, ticks
-from qdlaws.report.page import page
-from qdlaws.report.view import RunView, page_data, short_names, table_of
+from qdlaws.core.goal import Goal
+from qdlaws.reporting import report
+from qdlaws.reporting.charts import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Layer, chart, ticks
+from qdlaws.reporting.page import page
+from qdlaws.reporting.run_data import RunView, page_data, short_names, table_of
 
 RUNS = Path(__file__).parents[2] / "data" / "runs"
 VOID = {"meta", "link", "input", "br"}
@@ -304,7 +304,7 @@ def test_the_static_picture_puts_points_where_they_belong():
 
 def test_colours_have_the_contrast_that_readers_need():
     """WCAG 2 AA: 4.5 for text, 3 for marks, in both themes, on paper and on cards."""
-    style = files("qdlaws.report").joinpath("page.css").read_text(encoding="utf-8")
+    style = files("qdlaws.reporting").joinpath("page.css").read_text(encoding="utf-8")
     pairs = dict(re.findall(r"--([\w]+): light-dark\((#\w+, #\w+)\)", style))
     colours = {name: pair.split(", ") for name, pair in pairs.items()}
     text = ("ink", "soft", "link", "good", "bad", "warn", "turn")

@@ -11,7 +11,7 @@ import pytest
 from browser import Browser, browser, missing
 
 from qdlaws import RunLog
-from qdlaws.report import report
+from qdlaws.reporting import report
 
 RUNS = Path(__file__).parents[2] / "data" / "runs"
 EVIL = "<img src=x onerror='window.hacked=2'><script>window.hacked=1<!--"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qdlaws import Goal, report
-from qdlaws.runfiles import run_files
+from qdlaws.readers.run_folder import run_files
 
 FLOOR = 0.8
 
@@ -116,8 +116,8 @@ def test_the_diverse_set_is_farther_apart_than_the_best(tmp_path):
     from rdkit import Chem, DataStructs
     from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
-    from qdlaws.report.drawn import diverse
-    from qdlaws.runfiles import Drawn
+    from qdlaws.readers.run_folder import Drawn
+    from qdlaws.reporting.sections.samples import diverse
 
     alike = ["C" * n + "O" for n in range(3, 15)]
     apart = ["c1ccccc1C(=O)O", "C1CCNCC1", "FC(F)(F)C#N", "O=S(=O)(N)c1ccsc1"]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from qdlaws.rows import InForce
-from qdlaws.runaway import BACK, EASE, ceiling, steep
-from qdlaws.steer import Limits, steer_by_plant
+from qdlaws.control.collapse_guard import BACK, EASE, ceiling, steep
+from qdlaws.control.knobs import InForce
+from qdlaws.control.steering import Limits, steer_by_plant
 
 FLOOR, GAIN = 0.6, 0.065
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qdlaws import settling as module
-from qdlaws.rows import InForce
-from qdlaws.settling import scatter_of, settling
-from qdlaws.steer import Limits, steer, steer_by_plant
+from qdlaws.control import plant_filter as module
+from qdlaws.control.knobs import InForce
+from qdlaws.control.plant_filter import scatter_of, settling
+from qdlaws.control.steering import Limits, steer, steer_by_plant
 
 GAIN = 0.07
 

@@ -19,8 +19,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from qdlaws import BadData, Goal, read
-from qdlaws.integrations.trl import LawCallback
-from qdlaws.integrations.trl_traps import traps
+from qdlaws.integrations.trl.callback import LawCallback
+from qdlaws.integrations.trl.preflight import traps
 from qdlaws.measure import Estimate
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from qdlaws import truth as module
-from qdlaws.truth import truth
+from qdlaws.inference import true_values as module
+from qdlaws.inference.true_values import truth
 
 rng = np.random.default_rng(0)
 N = 20

@@ -36,7 +36,7 @@ def test_a_certificate_sees_intervals_that_are_too_narrow(fits) -> None:
     """Draws squeezed to a quarter of their width are found out."""
     from dataclasses import replace
 
-    from qdlaws.certificate import Certificate
+    from qdlaws.laws.certificate import Certificate
 
     certificate = fits.rd.certificate(runs=60)
     squeezed = Certificate(

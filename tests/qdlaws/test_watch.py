@@ -18,11 +18,11 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from qdlaws import BadData, QdlawsError, fit, read
-from qdlaws.advise import advise
-from qdlaws.cli_show import report_command, watch_command
-from qdlaws.goal import Goal
-from qdlaws.watch import watch
-from qdlaws.whole import write_whole
+from qdlaws.advice.advise import advise
+from qdlaws.cli.show import report_command, watch_command
+from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.goal import Goal
+from qdlaws.integrations.watch import watch
 
 RUN = Path(__file__).parents[2] / "data" / "runs" / "additive" / "metrics.jsonl"
 LINES = RUN.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -181,7 +181,7 @@ def test_the_command_watches_once_and_writes(tmp_path):
 
 
 def test_the_command_ends_quietly_when_interrupted(tmp_path):
-    code = "from qdlaws.cli_show import watch_command as w; import typer; typer.run(w)"
+    code = "from qdlaws.cli.show import watch_command as w; import typer; typer.run(w)"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(RUN), "--every", "1"],
         stdout=subprocess.PIPE,
@@ -208,7 +208,7 @@ def test_the_command_writes_a_report(tmp_path):
 
 def test_a_price_that_is_met_tells_nobody_to_stop(tmp_path, monkeypatch):
     """It rests on a posterior, not on a test that may be looked at after every step."""
-    module = importlib.import_module("qdlaws.decide")
+    module = importlib.import_module("qdlaws.advice.rules")
 
     log, stop = grown(tmp_path / "metrics.jsonl", 60), tmp_path / "STOP"
     met = ("stop", 0.99, ["the operating point is passed"])

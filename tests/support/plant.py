@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from qdlaws.runlog import RunLog
+from qdlaws.core.runlog import RunLog
 from trainer.knobs import Knobs
 
 __all__ = ["CLIFF", "QED", "Curves", "Plant", "Trace", "cliff", "fixed_end", "qed", "run"]

@@ -14,7 +14,7 @@ def save_model(folder: Path, dtype: torch.dtype = torch.float32, letters: str = 
     """A random Llama with a character tokenizer."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from trainer.tokenizer import character_tokenizer
+    from trainer.policy.tokenizer import character_tokenizer
 
     torch.manual_seed(0)
     tokenizer = character_tokenizer([letters])

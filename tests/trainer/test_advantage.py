@@ -4,8 +4,8 @@ import statistics
 import pytest
 import torch
 
-from trainer import advantage
-from trainer.grouping import divided, group_std, weighted_quantile
+from trainer.algorithms import advantage
+from trainer.algorithms.grouping import divided, group_std, weighted_quantile
 
 ONE = torch.zeros(8, dtype=torch.long)
 TWO = torch.tensor([0, 1, 0, 1, 0, 1, 0, 1])

@@ -11,7 +11,7 @@ from small_run import rows
 from trainer.config import load_config
 from trainer.loop import train
 from trainer.policy import encode_prompts, load_policy, score
-from trainer.priors import prior_path
+from trainer.policy.bundled_priors import prior_path
 from trainer.tasks import make_task
 
 KL = 0.5

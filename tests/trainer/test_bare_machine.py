@@ -41,7 +41,7 @@ def model(tmp_path_factory):
 RUN = """
 from pathlib import Path
 import trainer
-from trainer.cli import main
+from trainer.cli.app import main
 from trainer.config import Config, with_settings
 from trainer.loop import train
 from trainer.tasks import make_task

@@ -12,7 +12,8 @@ import pytest
 
 from qdlaws import BadData, Goal, MissingColumn, RunLog, read
 from tests.support.plant import CLIFF, QED, qed, run
-from trainer.controllers import (
+from trainer.algorithms.recipes import RECIPES, entropy_bonus, grpo, reinvent, rloo
+from trainer.control import (
     Decision,
     knob_columns,
     knobs_in,
@@ -26,7 +27,6 @@ from trainer.controllers import (
     stop_when_advised,
 )
 from trainer.knobs import Knobs
-from trainer.recipes import RECIPES, entropy_bonus, grpo, reinvent, rloo
 
 START = Knobs(kl=0.1, reward_scale=1.0)
 FLOOR = Goal(min_diversity=0.65)
@@ -57,7 +57,7 @@ def lines_of(log):
 
 
 def test_no_torch_is_loaded():
-    code = "import sys, trainer.controllers; sys.exit('torch' in sys.modules)"
+    code = "import sys, trainer.control; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_world import STATES, step, tables, token_logp, visits
 
-from trainer import divergence
+from trainer.algorithms import divergence
 
 POLICY, REFERENCE = tables()
 

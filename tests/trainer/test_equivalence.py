@@ -1,6 +1,12 @@
 import torch
 
-from trainer.equivalence import by_key, by_pairs, by_similarity, exact, short_texts_overlap
+from trainer.algorithms.equivalence import (
+    by_key,
+    by_pairs,
+    by_similarity,
+    exact,
+    short_texts_overlap,
+)
 
 GROUP = torch.tensor([0, 0, 0, 1])
 

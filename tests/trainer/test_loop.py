@@ -14,12 +14,12 @@ from small_run import config_of, largest_gap, rows, save_model, weights
 
 import qdlaws as qd
 from qdlaws.errors import BadData, QdlawsError
-from trainer import checkpoint
-from trainer.bench import RunFailed
+from trainer.algorithms.recipes import RECIPES
 from trainer.config import at_step, load_config
 from trainer.loop import resume, train
-from trainer.recipes import RECIPES
 from trainer.runs import branch, sweep
+from trainer.training import checkpoint
+from trainer.training.context import RunFailed
 
 ROOT = Path(__file__).parents[2]
 
@@ -330,7 +330,7 @@ def test_knobs_can_be_turned_from_outside(model, tmp_path):
 def test_without_a_kl_the_reference_is_not_asked_and_nothing_changes(
     recipe, model, tmp_path, monkeypatch
 ):
-    from trainer import rollout
+    from trainer.training import rollout
 
     config = config_of(model, f"recipe={recipe}", "kl=0")
     train(config, tmp_path / "lean")
@@ -342,7 +342,7 @@ def test_without_a_kl_the_reference_is_not_asked_and_nothing_changes(
 
 
 def test_recipes_that_regress_on_the_reference_ask_it_always():
-    from trainer.build import needs_reference, needs_reference_without_kl
+    from trainer.training.recipe_config import needs_reference, needs_reference_without_kl
 
     asks = {name for name, make in RECIPES.items() if needs_reference(make())}
     always = {name for name, make in RECIPES.items() if needs_reference_without_kl(make())}

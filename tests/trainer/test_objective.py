@@ -9,9 +9,10 @@ import torch
 from tiny_world import LENGTH, MASK, SEQUENCES, entropies, sampled, tables, token_logp
 
 from qdlaws.errors import BadData
-from trainer import advantage, surrogate, weigh
-from trainer.objective import Recipe, credit, objective
-from trainer.recipes import (
+from trainer.algorithms import advantage, surrogate
+from trainer.algorithms import weighting as weigh
+from trainer.algorithms.objective import Recipe, credit, objective
+from trainer.algorithms.recipes import (
     RECIPES,
     dph_forward,
     grpo,

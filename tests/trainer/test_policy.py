@@ -250,9 +250,9 @@ def test_a_folder_may_be_a_string(tmp_path, monkeypatch):
 def test_conversations_go_through_the_chat_template(tmp_path):
     from small_run import save_model
 
-    from trainer.bench import encoded
     from trainer.policy import load_policy
     from trainer.tasks.task import Prompt
+    from trainer.training.context import encoded
 
     policy = load_policy(save_model(tmp_path / "model", letters="abcdefg:\n"))
     turns = [{"role": "user", "content": "ab"}, {"role": "assistant", "content": "c"}]

@@ -5,7 +5,7 @@ from small_run import rows
 
 from trainer.config import load_config, presets
 from trainer.loop import train
-from trainer.priors import PRIORS, prior_path
+from trainer.policy.bundled_priors import PRIORS, prior_path
 
 SMALL = ["steps=2", "seed=1", "eval.every=2", "eval.samples=32", "eval.final=32", "train.threads=1"]
 

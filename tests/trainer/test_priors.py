@@ -8,10 +8,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from qdlaws.errors import BadData
 from trainer.policy import load_policy
-from trainer.pretrain.card import read_seen
-from trainer.pretrain.draw import draw
-from trainer.pretrain.measured import measure_answers, measure_molecules
-from trainer.priors import PRIORS, prior_path
+from trainer.policy.bundled_priors import PRIORS, prior_path
+from trainer.pretrain.evaluation import measure_answers, measure_molecules
+from trainer.pretrain.model_card import read_seen
+from trainer.pretrain.sample import draw
 from trainer.tasks import make_task
 
 MOLECULES = [name for name in PRIORS if name.startswith("molecules")]

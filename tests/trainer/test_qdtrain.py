@@ -9,7 +9,7 @@ import pytest
 from small_run import config_of, rows, save_model
 from typer.testing import CliRunner
 
-from trainer import cli
+from trainer.cli.app import app as cli
 from trainer.config import to_toml
 
 runner = CliRunner()

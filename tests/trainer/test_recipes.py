@@ -6,19 +6,19 @@ from functools import partial
 import pytest
 import torch
 
-from trainer import advantage, divergence, shaping, surrogate, weigh
-from trainer.objective import Recipe, Term
-from trainer.plant import (
-    KNOBS,
-    exact_gradient,
-    live_knobs,
-    read_plant,
-    settle,
-    steering_knob,
-    sweep,
+from trainer.algorithms import advantage, divergence, shaping, surrogate
+from trainer.algorithms import weighting as weigh
+from trainer.algorithms.objective import Recipe, Term
+from trainer.algorithms.recipes import (
+    RECIPES,
+    dph_alpha,
+    dph_js,
+    mara,
+    mara_forward,
+    reinforce,
+    rloo,
 )
-from trainer.recipes import RECIPES, dph_alpha, dph_js, mara, mara_forward, reinforce, rloo
-from trainer.tasks.bandit import (
+from trainer.analysis.exact_bandit import (
     Bandit,
     decaying_bandit,
     entropy,
@@ -28,6 +28,15 @@ from trainer.tasks.bandit import (
     random_bandit,
     tilt,
     total_variation,
+)
+from trainer.analysis.plant import (
+    KNOBS,
+    exact_gradient,
+    live_knobs,
+    read_plant,
+    settle,
+    steering_knob,
+    sweep,
 )
 from trainer.types import Knobs
 

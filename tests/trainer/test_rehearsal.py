@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qdlaws.errors import BadData
-from trainer.rehearsal import Buckets, Memory, StoredSamples, confirm, partition
+from trainer.algorithms.replay import Buckets, Memory, StoredSamples, confirm, partition
 from trainer.types import ReferencePlan, ReplayPlan
 
 

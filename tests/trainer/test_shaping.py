@@ -6,8 +6,8 @@ import torch
 from scipy.sparse.csgraph import connected_components
 from tiny_world import sampled
 
-from trainer import shaping
-from trainer.tasks.bandit import random_bandit
+from trainer.algorithms import shaping
+from trainer.analysis.exact_bandit import random_bandit
 from trainer.types import Knobs, Rollouts
 
 KNOBS = Knobs(kl=0.5, reward_scale=2.0)

@@ -6,11 +6,11 @@ import pytest
 from small_run import config_of, rows, save_model
 
 from qdlaws.errors import BadData
-from trainer.controllers import log_of, make_controller, replay
+from trainer.algorithms.recipes import RECIPES
+from trainer.control import log_of, make_controller, replay
 from trainer.knobs import Knobs
 from trainer.loop import resume, train
-from trainer.pilot import goal_of
-from trainer.recipes import RECIPES
+from trainer.training.run_control import goal_of
 
 STEERED = ["control=law_guided", "control.min_diversity=0.8", "steps=24", "kl=0.3", "lr=0.02"]
 

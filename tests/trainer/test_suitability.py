@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from trainer import cli
-from trainer.listing import as_dict
-from trainer.recipes import RECIPES, darling, grpo, mara, rloo
-from trainer.suitability import TASKS, refusal, steering_refusal, unsure
+from trainer.algorithms.recipes import RECIPES, darling, grpo, mara, rloo
+from trainer.algorithms.suitability import TASKS, refusal, steering_refusal, unsure
+from trainer.cli.app import app as cli
+from trainer.cli.recipe_table import as_dict
 from trainer.types import Knobs, Traits
 
 ONLY_BINARY = {"dph_forward", "dph_js", "dph_alpha", "psr", "nsr", "w_reinforce", "pass_at_k"}
@@ -94,7 +94,7 @@ def test_recipes_as_tables():
 def test_python_m_trainer_and_light_imports():
     code = """if True:
         import runpy, sys
-        import trainer, trainer.cli
+        import trainer, trainer.cli.app
         heavy = {"torch", "rdkit", "lmfit", "transformers", "matplotlib"} & set(sys.modules)
         assert not heavy, heavy
         sys.argv = ["trainer", "recipes", "--json"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainer.suitability import TASKS
+from trainer.algorithms.suitability import TASKS
 from trainer.tasks import make_task
 
 NAMES = ["molecules", "arithmetic", "sql", "stories", "bandit"]

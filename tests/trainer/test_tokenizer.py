@@ -3,8 +3,8 @@
 import pytest
 
 from qdlaws.errors import BadData
+from trainer.policy.tokenizer import SPECIAL, character_tokenizer, smiles_tokenizer, symbols
 from trainer.pretrain.smiles_corpus import bundled_smiles
-from trainer.tokenizer import SPECIAL, character_tokenizer, smiles_tokenizer, symbols
 
 ODD = ["C[C@@H](N)C(=O)O", "[13CH4]", "C%12CC%12", "C%(123)CC%(123)", "F/C=C\\Br", "ClC(Cl)Br"]
 

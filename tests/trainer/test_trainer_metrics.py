@@ -5,7 +5,14 @@ from small_run import config_of, rows, save_model
 
 from qdlaws.errors import BadData
 from trainer.loop import train
-from trainer.metrics import JsonLines, cut_back, describe, numbers_of, open_sinks, read_rows
+from trainer.training.metrics import (
+    JsonLines,
+    cut_back,
+    describe,
+    numbers_of,
+    open_sinks,
+    read_rows,
+)
 
 
 @pytest.fixture(scope="module")

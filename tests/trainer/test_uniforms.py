@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trainer.noise import splitmix, streams, uniforms
+from trainer.sampling.keyed_noise import splitmix, streams, uniforms
 
 
 def test_splitmix_gives_the_published_numbers():

@@ -3,7 +3,7 @@ import pytest
 import torch
 from tiny_world import sampled
 
-from trainer import weigh
+from trainer.algorithms import weighting as weigh
 from trainer.types import Rollouts, Step
 
 MASK = torch.tensor([[1, 1, 1], [1, 0, 0], [1, 1, 0]]).bool()

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.distributed.sharding import plain
 from trainer.policy.load import quiet
 from trainer.policy.model import Policy, has_adapters
-from trainer.sharding import plain
 
 __all__ = ["exported_weights", "merged_weights", "save_policy"]
 

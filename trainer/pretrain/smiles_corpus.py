@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qdlaws.errors import BadData, MissingColumn
-from trainer.tokenizer import symbols
+from trainer.policy.tokenizer import symbols
 
 __all__ = [
     "bundled_smiles",

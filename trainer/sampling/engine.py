@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from qdlaws.errors import BadData
-from trainer.noise import streams, uniforms
 from trainer.policy import Policy
 from trainer.policy.score import check_length, check_temperature
 from trainer.sampling.completions import Completions, completions
 from trainer.sampling.decoder import Decoder
+from trainer.sampling.keyed_noise import streams, uniforms
 
 __all__ = ["check_request", "sample"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.noise import splitmix, streams
 from trainer.policy import Policy, allowed_logits
 from trainer.sampling.completions import Completions, completions
 from trainer.sampling.engine import check_request
+from trainer.sampling.keyed_noise import splitmix, streams
 
 __all__ = ["sample_generate"]
 

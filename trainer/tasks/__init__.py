@@ -15,12 +15,12 @@ from trainer.tasks.task import Prompt, Scores, Task, find_object, nearest
 __all__ = ["TASKS", "Prompt", "Scores", "Task", "make_task", "task_options"]
 
 TASKS: dict[str, str] = {
-    "molecules": "trainer.tasks.molecules:make",
-    "arithmetic": "trainer.tasks.arithmetic:make",
-    "sql": "trainer.tasks.sql:make",
-    "stories": "trainer.tasks.stories:make",
-    "dataset": "trainer.tasks.dataset:make",
-    "bandit": "trainer.tasks.bandit_task:make",
+    "molecules": "trainer.tasks.molecules.task:make",
+    "arithmetic": "trainer.tasks.arithmetic.task:make",
+    "sql": "trainer.tasks.sql.task:make",
+    "stories": "trainer.tasks.stories.task:make",
+    "dataset": "trainer.tasks.dataset.task:make",
+    "bandit": "trainer.tasks.bandit:make",
 }
 """name → the function that makes the task from its options."""
 

@@ -1,166 +1,126 @@
-"""The exact bandit: categorical policies whose optima are known, for tests and for teaching.
+"""The exact bandit as a task for a language model: a prompt is a context, one token is an answer.
 
-One "completion" is one action. Every action is a row that stands for n·π(a) samples, so a batch
-is the exact population and its gradient the exact expectation: nothing is sampled.
+Contexts read "c0", "c1", … and actions "a0", "a1", …; a policy whose tokens these are, asked for
+completions of one token, is the categorical policy whose optima
+:mod:`trainer.analysis.exact_bandit` knows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from trainer.types import Rollouts
+from qdlaws.errors import BadData
+from trainer.analysis.exact_bandit import Bandit, decaying_bandit, random_bandit
+from trainer.tasks.task import Prompt, Scores, nearest
+from trainer.types import Traits
 
-__all__ = [
-    "Bandit",
-    "decaying_bandit",
-    "entropy",
-    "forward_optimum",
-    "mara_forward_optimum",
-    "mara_optimum",
-    "random_bandit",
-    "tilt",
-    "total_variation",
-]
+if TYPE_CHECKING:
+    from qdlaws.measure import Estimate
 
-POPULATION = 1e9  # samples that an exact batch stands for; n/(n − 1) is then 1 to the ninth digit
+__all__ = ["BanditTask", "make"]
+
+KINDS = ("random", "decaying")
 
 
-@dataclass(frozen=True)
-class Bandit:
-    """P prompts, A actions: their rewards, the reference, their lengths and meanings."""
+def make(
+    kind: str = "random",
+    *,
+    contexts: int = 8,
+    actions: int = 50,
+    levels: int | None = 2,
+    decay: float = 20.3,
+    seed: int = 0,
+) -> BanditTask:
+    """The task: ``random`` rewards (on ``levels`` steps, or any) or the two ``decaying`` blocks."""
+    if kind not in KINDS:
+        raise BadData(f"found kind {kind!r}{nearest(kind, KINDS)}; have {', '.join(KINDS)}")
+    if kind == "decaying":
+        return BanditTask(decaying_bandit(actions, decay))
+    if contexts < 1 or actions < 2 or (levels is not None and levels < 2):
+        raise BadData("a bandit needs a context, two actions and two levels at least")
+    return BanditTask(random_bandit(contexts, actions, levels=levels, seed=seed))
 
-    reward: Tensor  # (P, A) float64
-    ref_logits: Tensor  # (P, A)
-    length: Tensor  # (A,) tokens; the first is the choice, the rest follow from it
-    meaning: Tensor  # (A,) equal numbers mean the same
+
+class BanditTask:
+    """See :func:`make`; ``bandit`` is the exact one."""
+
+    name = "bandit"
+
+    def __init__(self, bandit: Bandit) -> None:
+        self.bandit = bandit
+        self._reward = bandit.reward.numpy()
+        self._meaning = bandit.meaning.tolist()
+        low, high = float(self._reward.min()), float(self._reward.max())
+        binary = bool(np.isin(self._reward, (0.0, 1.0)).all())
+        many = len(self._reward) > 1
+        self.traits = Traits(self.name, many, binary, min(low, 0.0), max(high, 0.0), True)
 
     @property
-    def reference(self) -> Tensor:
-        """π_ref, (P, A)."""
-        return self.ref_logits.softmax(-1)
+    def actions(self) -> list[str]:
+        """The tokens a policy needs, in the order of the bandit's actions."""
+        return [f"a{i}" for i in range(self._reward.shape[1])]
 
-    def population(
-        self, behaviour: Tensor, rehearse: bool = False, size: float = POPULATION
-    ) -> Rollouts:
-        """All actions of all prompts as one batch, drawn from the logits ``behaviour`` (P, A).
+    def prompts(self, split: str = "train") -> Sequence[Prompt]:
+        """One a context."""
+        if split not in ("train", "eval"):
+            raise BadData(f"bandit has no split {split!r}; have train, eval")
+        return [Prompt(i, f"c{i}") for i in range(len(self._reward))]
 
-        With ``rehearse`` the same actions follow as stored samples of the reference.
-        """
-        prompts, actions = self.reward.shape
-        logp, ref = behaviour.detach().log_softmax(-1), self.ref_logits.log_softmax(-1)
-        group = torch.arange(prompts).repeat_interleave(actions)
-        same = self.meaning.repeat(prompts)
-        batch = {
-            "score": self.reward.flatten(),
-            "group": group,
-            "mask": self._mask().repeat(prompts, 1),
-            "old_logp": self.spread(logp),
-            "ref_logp": self.spread(ref),
-            "count": size * logp.exp().flatten(),
+    def score(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Scores:
+        """The reward of each action in its context; 0 for what is no action."""
+        chosen = [self._action(text) for text in texts]
+        pairs = zip(prompts, chosen, strict=True)
+        score = [0.0 if a is None else float(self._reward[p.number, a]) for p, a in pairs]
+        return Scores(np.array(score, float), np.array([a is not None for a in chosen], bool))
+
+    def keys(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Hashable | None]:
+        """What each action means."""
+        chosen = (self._action(text) for text in texts)
+        return [None if a is None else self._meaning[a] for a in chosen]
+
+    def measure(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, Estimate]:
+        """The chance that two actions of one context mean different things, and the valid share."""
+        from qdlaws.measure import by_key, distinct_classes
+        from qdlaws.measure.standard_errors import clustered_mean, mean_of_units
+
+        groups: dict[int, list[str]] = {}
+        keys = self.keys(prompts, texts)
+        for prompt, key in zip(prompts, keys, strict=True):
+            if key is not None:
+                groups.setdefault(prompt.number, []).append(str(key))
+        same = by_key("meaning", str)
+        each = [
+            distinct_classes(own, same, reading="pairwise")
+            for own in groups.values()
+            if len(own) > 1
+        ]
+        known = np.array([key is not None for key in keys], bool)
+        return {
+            "diversity": each[0]
+            if len(each) == 1
+            else clustered_mean([e.value for e in each], kind="distinct_pairs_within_prompt"),
+            "valid_share": mean_of_units(known, kind="valid_share", share=True),
         }
-        if rehearse:
-            batch["stored"] = torch.arange(2 * len(group)) >= len(group)
-            same = same.repeat(2)
-            for name in ("score", "group", "mask", "old_logp", "ref_logp"):
-                batch[name] = torch.cat([batch[name], batch[name]])
-            batch["count"] = torch.cat([batch["count"], size * ref.exp().flatten()])
-        return Rollouts.of(
-            **batch, limit=int(self.length.max()), equivalent=same[:, None] == same[None, :]
-        )
 
-    def spread(self, per_action: Tensor, rehearse: bool = False) -> Tensor:
-        """(P, A) → (B, T): the value on the first token, zeros on those that follow from it."""
-        rows = per_action.reshape(-1, 1)
-        rows = torch.cat([rows, rows]) if rehearse else rows
-        return torch.nn.functional.pad(rows, (0, int(self.length.max()) - 1))
+    def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
+        """Draws of the reference: contexts in turn, actions by π_ref."""
+        rng = np.random.default_rng(seed)
+        reference = self.bandit.reference.numpy()
+        contexts, actions = reference.shape
+        pairs = []
+        for i in range(n):
+            action = rng.choice(actions, p=reference[i % contexts])
+            pairs.append((f"c{i % contexts}", f"a{action}"))
+        return pairs
 
-    def _mask(self) -> Tensor:
-        return torch.arange(int(self.length.max()))[None, :] < self.length[:, None]
+    def close(self) -> None:
+        """Nothing to give back."""
 
-
-def random_bandit(
-    prompts: int = 1, actions: int = 50, longest: int = 1, levels: int | None = None, seed: int = 0
-) -> Bandit:
-    """Rewards uniform on [0, 1] (or on ``levels`` equal steps), a log-normal reference."""
-    rng = torch.Generator().manual_seed(seed)
-    reward = torch.rand(prompts, actions, generator=rng, dtype=torch.float64)
-    if levels is not None:
-        reward = (reward * levels).floor() / (levels - 1)
-    return Bandit(
-        reward=reward,
-        ref_logits=torch.randn(prompts, actions, generator=rng, dtype=torch.float64),
-        length=torch.randint(1, longest + 1, (actions,), generator=rng),
-        meaning=torch.arange(actions),
-    )
-
-
-def decaying_bandit(actions: int = 100, decay: float = 20.3) -> Bandit:
-    """Two equal blocks of good actions, 5–29 and 70–94, under π_ref ∝ exp(−i/decay)."""
-    i = torch.arange(actions, dtype=torch.float64)
-    good = ((i >= 5) & (i < 30)) | ((i >= 70) & (i < 95))
-    return Bandit(
-        reward=good.to(torch.float64)[None],
-        ref_logits=(-i / decay)[None],
-        length=torch.ones(actions, dtype=torch.long),
-        meaning=torch.arange(actions),
-    )
-
-
-def tilt(bandit: Bandit, beta: float, scale: float = 1.0) -> Tensor:
-    """Optimum of E[s·R] − β·KL(π‖π_ref): π ∝ π_ref·exp(s·R/β), (P, A)."""
-    return (bandit.ref_logits + scale * bandit.reward / beta).softmax(-1)
-
-
-def forward_optimum(
-    reward: Tensor, reference: Tensor, beta: float, iterations: int = 200
-) -> Tensor:
-    """Optimum of E[R] − β·KL(π_ref‖π): β·π_ref/(Λ − R), Λ the root of Σ = 1, (P, A).
-
-    ``reference`` need not sum to one, as MARA's substituted one does not.
-    """
-    top = reward.amax(-1, keepdim=True)
-    at_top = torch.where(reward == top, reference, 0.0).amax(-1, keepdim=True)
-    low, high = top + beta * at_top, top + beta * reference.sum(-1, keepdim=True)
-    for _ in range(iterations):
-        middle = (low + high) / 2
-        heavy = (beta * reference / (middle - reward)).sum(-1, keepdim=True) > 1
-        low, high = torch.where(heavy, middle, low), torch.where(heavy, high, middle)
-    policy = beta * reference / (high - reward)
-    return policy / policy.sum(-1, keepdim=True)
-
-
-def mara_optimum(bandit: Bandit, beta: float, threshold: float) -> Tensor:
-    """Optimum of MARA under the reverse KL: flat on the good set, π_ref·exp(R/β) elsewhere."""
-    good = bandit.reward >= threshold
-    anchor, anchor_reward = _anchor(bandit, good)
-    logits = bandit.ref_logits.log_softmax(-1) + bandit.reward / beta
-    return torch.where(good, anchor + anchor_reward / beta, logits).softmax(-1)
-
-
-def mara_forward_optimum(bandit: Bandit, beta: float, threshold: float) -> Tensor:
-    """Optimum of MARA, Algorithm 2, under the forward KL."""
-    good = bandit.reward >= threshold
-    anchor, anchor_reward = _anchor(bandit, good)
-    reward = torch.where(good, anchor_reward, bandit.reward)
-    return forward_optimum(reward, torch.where(good, anchor.exp(), bandit.reference), beta)
-
-
-def entropy(policy: Tensor) -> Tensor:
-    """H = −Σ p log p of each prompt, (P,)."""
-    h: Tensor = torch.special.entr(policy)
-    return h.sum(-1)
-
-
-def total_variation(p: Tensor, q: Tensor) -> Tensor:
-    """½·Σ|p − q| of each prompt, (P,)."""
-    return (p - q).abs().sum(-1) / 2
-
-
-def _anchor(bandit: Bandit, good: Tensor) -> tuple[Tensor, Tensor]:
-    """log π_ref and reward of the likeliest good action of each prompt, (P, 1) each."""
-    logp = torch.where(good, bandit.ref_logits.log_softmax(-1), -torch.inf)
-    best, where = logp.max(-1, keepdim=True)
-    return best, bandit.reward.gather(-1, where)
+    def _action(self, text: str) -> int | None:
+        found = re.fullmatch(r"a(\d+)", text.strip())
+        number = int(found[1]) if found else -1
+        return number if 0 <= number < self._reward.shape[1] else None

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.measure import equivalences as eq
-from qdlaws.measure.classes import (
+from qdlaws.measure.equivalence import relations as eq
+from qdlaws.measure.equivalence.classes import (
     distinct_classes,
     distinct_k,
     partition,

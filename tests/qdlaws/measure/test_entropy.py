@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from qdlaws.core.kinds import EntropyKind
 from qdlaws.errors import BadData
-from qdlaws.kinds import EntropyKind
 from qdlaws.measure.entropy import (
     convert_entropy,
     sequence_entropy,

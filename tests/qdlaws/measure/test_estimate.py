@@ -8,7 +8,7 @@ import pytest
 
 from qdlaws.errors import QdlawsError
 from qdlaws.measure.estimate import Estimate
-from qdlaws.measure.statistics import clustered_mean, pairwise_mean, rarefied
+from qdlaws.measure.standard_errors import clustered_mean, pairwise_mean, rarefied
 
 
 def test_interval_is_students_t():

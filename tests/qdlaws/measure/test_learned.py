@@ -5,7 +5,7 @@ import pytest
 
 from qdlaws import measure
 from qdlaws.errors import BadData, BadLog, NotEnoughData
-from qdlaws.measure.pairs import (
+from qdlaws.measure.equivalence.pairs import (
     Vocabulary,
     best_threshold,
     calibration_error,

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from qdlaws.errors import BadData, QdlawsError
-from qdlaws.measure.fingerprints import Fingerprints, as_fingerprints, read_molecules
-from qdlaws.measure.molecules import (
+from qdlaws.measure.molecule.diversity import (
     circles,
     internal_diversity,
     reference_distance,
@@ -17,8 +16,9 @@ from qdlaws.measure.molecules import (
     unique_share,
     valid_share,
 )
-from qdlaws.measure.packing import far_apart
-from qdlaws.measure.tanimoto import isim, tanimoto_matrix, tanimoto_mean, tanimoto_sampled
+from qdlaws.measure.molecule.fingerprints import Fingerprints, as_fingerprints, read_molecules
+from qdlaws.measure.molecule.packing import far_apart
+from qdlaws.measure.molecule.tanimoto import isim, tanimoto_matrix, tanimoto_mean, tanimoto_sampled
 
 pytest.importorskip("rdkit")
 

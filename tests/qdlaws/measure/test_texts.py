@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from qdlaws.errors import BadData
-from qdlaws.measure import texts as module
-from qdlaws.measure.bleu import self_bleu, self_bleu_scores
-from qdlaws.measure.spectral import vendi
-from qdlaws.measure.texts import (
+from qdlaws.measure.text import diversity as module
+from qdlaws.measure.text.diversity import (
     distinct_n,
     ead,
     edit_diversity,
     embedding_diversity,
     embedding_vendi,
 )
-from qdlaws.measure.tokens import tokenise
+from qdlaws.measure.text.self_bleu import self_bleu, self_bleu_scores
+from qdlaws.measure.text.tokens import tokenise
+from qdlaws.measure.vendi import vendi
 
 TEXTS = ["the cat sat on the mat", "the cat sat", "a dog ran", "the cat sat on the mat", "no", ""]
 

@@ -8,8 +8,8 @@ import pytest
 
 from qdlaws import EntropyKind
 from qdlaws.readers import read
-from qdlaws.readers.choose import choose
-from qdlaws.readers.dialects import DIALECTS, dialect_of
+from qdlaws.readers.columns.choose import choose
+from qdlaws.readers.columns.tool_names import DIALECTS, dialect_of
 
 STEPS = np.arange(20.0)
 

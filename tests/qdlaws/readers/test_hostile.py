@@ -20,7 +20,7 @@ from make_fixtures import FIXTURES
 
 from qdlaws import BadLog, QdlawsError, RunLog
 from qdlaws.readers import read
-from qdlaws.readers.crc32c import masked_crc32c
+from qdlaws.readers.decoding.crc32c import masked_crc32c
 
 
 class Bomb:

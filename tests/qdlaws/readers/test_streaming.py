@@ -84,7 +84,8 @@ def test_gzip_reads_the_same(tmp_path: Path):
 
 PROGRESS = """
 import sys
-from qdlaws.readers import read, source
+from qdlaws.readers import read
+from qdlaws.readers import byte_source as source
 source.SHOW_PROGRESS = 1000
 read(sys.argv[1])
 """

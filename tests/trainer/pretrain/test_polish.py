@@ -4,11 +4,11 @@ import torch
 
 from trainer.policy import encode_prompts
 from trainer.policy.model import make_policy
+from trainer.policy.tokenizer import character_tokenizer
 from trainer.pretrain import PretrainOptions
 from trainer.pretrain.model import build_model
-from trainer.pretrain.polish import polish
+from trainer.pretrain.validity_rl import polish
 from trainer.sampling import sample
-from trainer.tokenizer import character_tokenizer
 
 LETTERS = "abcd"
 

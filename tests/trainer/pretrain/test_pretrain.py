@@ -10,15 +10,15 @@ import torch
 
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.measure import Estimate
+from trainer.policy.tokenizer import character_tokenizer
 from trainer.pretrain import PretrainOptions, pretrain
-from trainer.pretrain.card import read_seen
-from trainer.pretrain.data import corpus, text_rows
-from trainer.pretrain.fit import Row, Schedule, batch_loss, batches, fit, mean_loss
-from trainer.pretrain.measured import Seen, holds, measure_molecules, share
+from trainer.pretrain.datasets import corpus, text_rows
+from trainer.pretrain.display import Silent, line
+from trainer.pretrain.evaluation import Seen, holds, measure_molecules, share
+from trainer.pretrain.maximum_likelihood import Row, Schedule, batch_loss, batches, fit, mean_loss
 from trainer.pretrain.model import build_model
-from trainer.pretrain.show import Silent, line
+from trainer.pretrain.model_card import read_seen
 from trainer.pretrain.smiles_corpus import bundled_smiles
-from trainer.tokenizer import character_tokenizer
 
 
 class Notes(Silent):

@@ -6,7 +6,7 @@ import numpy as np
 
 from qdlaws.measure import mean_score
 from trainer.tasks import Prompt, Scores
-from trainer.tasks.figures import key_diversity, unique_keys
+from trainer.tasks.scoring.answer_metrics import key_diversity, unique_keys
 from trainer.types import Traits
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from qdlaws.errors import BadData
-from trainer.tasks import guacamol
-from trainer.tasks.chem_scores import OBJECTIVES, parse_formula
-from trainer.tasks.multi import read_objective
-from trainer.tasks.scorer import score_function
+from trainer.tasks.molecules import guacamol
+from trainer.tasks.molecules.composite import read_objective
+from trainer.tasks.molecules.objectives import OBJECTIVES, parse_formula
+from trainer.tasks.molecules.score_function import score_function
 
 pytest.importorskip("rdkit")
 

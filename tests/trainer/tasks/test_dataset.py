@@ -7,7 +7,8 @@ import example_rewards as example
 import pytest
 
 from qdlaws.errors import QdlawsError
-from trainer.tasks import make_task, tables
+from trainer.tasks import make_task
+from trainer.tasks.dataset.task import tables
 from trainer.tasks.task import Prompt
 
 ROWS = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qdlaws.errors import BadData
-from trainer.tasks.efficiency import calls_until, top_auc, yield_count
+from trainer.tasks.scoring.sample_efficiency import calls_until, top_auc, yield_count
 
 SCORES = [0.1, 0.9, math.nan, 0.8, 0.85, 0.2]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.tasks.expressions import DEPTH, canonical, operands, parse, render, value
+from trainer.tasks.arithmetic.expressions import DEPTH, canonical, operands, parse, render, value
 
 
 def trees(low=0):

@@ -8,7 +8,7 @@ import pytest
 
 from qdlaws.errors import BadData
 from qdlaws.measure import distinct_classes, edit_diversity, exact
-from trainer.tasks.figures import (
+from trainer.tasks.scoring.answer_metrics import (
     key_diversity,
     pass_figures,
     retention,

@@ -3,8 +3,8 @@
 import pytest
 
 from qdlaws.errors import BadData
-from trainer.rehearsal import Buckets
-from trainer.tasks.filters import bucket_keys
+from trainer.algorithms.replay import Buckets
+from trainer.tasks.molecules.scaffold_buckets import bucket_keys
 
 pytest.importorskip("rdkit")
 

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from qdlaws.errors import BadData, QdlawsError
-from trainer.tasks.chem_scores import Range
-from trainer.tasks.multi import mean_of, read_objective
-from trainer.tasks.scorer import columns, score_function
+from trainer.tasks.molecules.composite import mean_of, read_objective
+from trainer.tasks.molecules.objectives import Range
+from trainer.tasks.molecules.score_function import columns, score_function
 
 pytest.importorskip("rdkit")
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from qdlaws.errors import BadData, QdlawsError
-from trainer.tasks.oracle import Oracle
-from trainer.tasks.workers import Failure, Here, Workers
+from trainer.tasks.scoring.oracle import Oracle
+from trainer.tasks.scoring.worker_pool import Failure, Here, Workers
 
 sys.path.append(str(Path(__file__).parent))
 import score_makers
@@ -282,7 +282,7 @@ def test_a_worker_ends_with_its_parent(tmp_path):
         "import os, sys\n"
         f"sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path.cwd())!r}]\n"
         "import score_makers\n"
-        "from trainer.tasks.workers import Workers\n"
+        "from trainer.tasks.scoring.worker_pool import Workers\n"
         "pool = Workers(score_makers.make_length, 1)\n"
         "pool.ready()\n"
         "print(next(iter(pool._children.values())).process.pid, flush=True)\n"

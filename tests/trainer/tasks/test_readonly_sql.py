@@ -7,7 +7,7 @@ import time
 import pytest
 
 from qdlaws.errors import QdlawsError
-from trainer.tasks.readonly_sql import Limits, ReadOnlyDatabase, canonical_rows
+from trainer.tasks.sql.sandbox import Limits, ReadOnlyDatabase, canonical_rows
 
 SCRIPT = "create table t(id integer, name text, x real); create table u(a integer);"
 ROWS = {"t": [(i, f"n{i}", i / 2) for i in range(12)], "u": [(i,) for i in range(12)]}

@@ -7,8 +7,8 @@ import pytest
 import qdlaws as qd
 from qdlaws.errors import BadData
 from trainer.tasks import make_task
-from trainer.tasks.filters import bucket_keys
-from trainer.tasks.reinvent_csv import reinvent_csv
+from trainer.tasks.molecules.reinvent_csv import reinvent_csv
+from trainer.tasks.molecules.scaffold_buckets import bucket_keys
 from trainer.tasks.task import Scores
 
 pytest.importorskip("rdkit")

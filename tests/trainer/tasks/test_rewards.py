@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qdlaws.errors import QdlawsError
-from trainer.tasks.rewards import Rewards, weighted
+from trainer.tasks.scoring.user_rewards import Rewards, weighted
 
 
 def call(functions, completions, weights=None, columns=None, prompts=None):

@@ -6,10 +6,10 @@ import pytest
 
 from qdlaws.errors import QdlawsError
 from trainer.tasks import make_task
-from trainer.tasks.readonly_sql import Limits, ReadOnlyDatabase
-from trainer.tasks.sql import Sql
-from trainer.tasks.sql_questions import Database, Question
-from trainer.tasks.sql_text import normalised_query, query_in
+from trainer.tasks.sql.parsing import normalised_query, query_in
+from trainer.tasks.sql.questions import Database, Question
+from trainer.tasks.sql.sandbox import Limits, ReadOnlyDatabase
+from trainer.tasks.sql.task import Sql
 
 KEYWORDS = frozenset(
     {"select", "from", "where", "join", "on", "group", "by", "order", "desc", "limit"}

@@ -6,8 +6,8 @@ import pytest
 
 from qdlaws.errors import QdlawsError
 from trainer.tasks import make_task
-from trainer.tasks import story_grammar as grammar
-from trainer.tasks.story_reading import read
+from trainer.tasks.stories.reading import read
+from trainer.tasks.stories.task import grammar
 
 FOX = (
     "once a shy fox lived in the woods. it was very hungry. then a storm came. "

@@ -62,7 +62,7 @@ def test_scores_count_what_failed_and_what_was_capped():
 
 @pytest.mark.parametrize("name", ["molecules", "bandit"])
 def test_the_table_of_recipes_speaks_of_the_task_as_it_comes(name):
-    from trainer import suitability
+    from trainer.algorithms import suitability
 
     pytest.importorskip("rdkit")
     assert make_task(name).traits == suitability.TASKS[name]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from qdlaws.errors import BadData
-from trainer.tasks.transforms import BINARY, TRANSFORMS, transform
+from trainer.tasks.molecules.transforms import BINARY, TRANSFORMS, transform
 
 X = [-3, 0, 0.5, 1, 1.2, 2.5, 3.9, 4, 4.3, 7]
 REINVENT = [

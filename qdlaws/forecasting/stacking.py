@@ -1,0 +1,158 @@
+"""Stacking: what the members of a bank foretold of the past, and what that makes them worth.
+
+    log w_k = log π_k + Σ_h trust_h Σ_j recency^j · log p_k(y at stop_j | rows up to stop_j·e^-h)
+
+The rolling origins reach back geometrically, stop_j = now·0.8^j, because log step is the natural
+time; p_k is the predictive density of the mean of the last tenth of the rows up to stop_j (Yao,
+Vehtari, Simpson & Gelman 2018, but weighted by a prior that is learnt over runs). In-sample
+evidence has no part in it. Widths are corrected by the rolling misses (adaptive conformal
+inference, Gibbs & Candès 2021). Pure functions of arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from qdlaws.forecasting.trend_bank import Filtered
+
+__all__ = [
+    "HORIZONS",
+    "Slots",
+    "mixture_cdf",
+    "mixture_quantiles",
+    "scores",
+    "slots",
+    "stack",
+    "student_log_density",
+    "tail_mean",
+    "width_factor",
+]
+
+Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+
+HORIZONS = (0.2, 0.5, 1.0)
+"""How far ahead the rolling origins look, in e-folds of the step."""
+
+STOPS = 10
+RATIO = 0.8
+LEAST = 4
+"""Rows that an origin must have seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slots:
+    """Rolling origins: the last row seen, and what was to be foretold. NaN where there is none."""
+
+    row: Rows  # (H, J)
+    s: Array  # (H, J) the step foretold
+    observed: Array  # (H, J)
+    count: Array  # (H, J) the rows whose mean was observed
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        return np.isfinite(self.observed)
+
+
+def tail_mean(s: Array, y: Array, stop: float) -> tuple[float, float, int]:
+    """Mean step, mean value and number of the rows in the last tenth of (0, stop]."""
+    end = int(np.searchsorted(s, stop * (1 + 1e-9), side="right"))
+    start = min(int(np.searchsorted(s, 0.9 * stop, side="right")), end - 1)
+    return float(s[start:end].mean()), float(y[start:end].mean()), end - start
+
+
+def slots(s: Array, y: Array) -> Slots:
+    """The rolling origins of a series y at s."""
+    shape = (len(HORIZONS), STOPS)
+    row = np.zeros(shape, np.intp)
+    target, observed, count = np.ones(shape), np.full(shape, np.nan), np.ones(shape)
+    for j in range(STOPS):
+        stop = float(s[-1]) * RATIO**j
+        if stop < s[LEAST - 1]:
+            break
+        mean_s, mean_y, k = tail_mean(s, y, stop)
+        for h, horizon in enumerate(HORIZONS):
+            i = int(np.searchsorted(s, mean_s * np.exp(-horizon), side="right")) - 1
+            i = max(i, LEAST - 1)  # early in a run: as far back as there are rows
+            if s[i] < 0.9 * stop and s[i] < mean_s:
+                row[h, j], target[h, j], observed[h, j], count[h, j] = i, mean_s, mean_y, k
+    return Slots(row, target, observed, count)
+
+
+def student_log_density(x: Array, mean: Array, variance: Array, dof: Array) -> Array:
+    """log density of a Student t; what does not depend on mean and variance is left out."""
+    return np.asarray(
+        -0.5 * np.log(variance) - (dof + 1) / 2 * np.log1p((x - mean) ** 2 / (variance * dof))
+    )
+
+
+def scores(f: Filtered, at: Slots, floor: float) -> Array:
+    """log predictive densities (H, J, K), the best member of each slot at 0; 0 where no slot is.
+
+    ``floor`` is the variance below which nothing is told apart.
+    """
+    known = at.known
+    out = np.zeros((*known.shape, len(f.members)))
+    if not known.any():
+        return out
+    row = at.row[known]
+    mean, variance = f.ahead(row, at.s[known])
+    variance = variance + f.sigma2[row] / at.count[known][:, None] + floor
+    dof = np.maximum(f.dof[row], 1.0)[:, None]
+    logs = student_log_density(at.observed[known][:, None], mean, variance, dof)
+    out[known] = logs - logs.max(1, keepdims=True)
+    return out
+
+
+def stack(log_prior: Array, logs: Array, trust: Array, recency: float) -> Array:
+    """The weights (K,) of the members, from their log prior and their rolling scores (H, J, K)."""
+    fade = recency ** np.arange(logs.shape[1])
+    total = log_prior + np.einsum("h,j,hjk->k", trust, fade, logs)
+    weight = np.exp(total - total.max())
+    return np.asarray(weight / weight.sum())
+
+
+def mixture_cdf(mean: Array, variance: Array, weight: Array, x: Array) -> Array:
+    """P(≤ x) (T,) under the mixtures of normals with the given means and variances (T, K)."""
+    from scipy.special import ndtr
+
+    z = (x[:, None] - mean) / np.sqrt(np.maximum(variance, 1e-300))
+    return np.asarray(ndtr(z) @ weight)
+
+
+def mixture_quantiles(mean: Array, variance: Array, weight: Array, p: Array) -> Array:
+    """Quantiles (T, P) of the mixtures of normals with the given means and variances (T, K)."""
+    from scipy.special import ndtr
+
+    keep = weight > 1e-4 * weight.max()
+    mean, sd, weight = mean[:, keep], np.sqrt(variance[:, keep]), weight[keep] / weight[keep].sum()
+    p = np.asarray(p, float)
+    reach = 8 * sd.max(1) + 1e-300
+    shape = (len(mean), len(p))
+    low = np.broadcast_to((mean.min(1) - reach)[:, None], shape).copy()
+    high = np.broadcast_to((mean.max(1) + reach)[:, None], shape).copy()
+    for _ in range(32):
+        middle = (low + high) / 2
+        z = (middle[:, :, None] - mean[:, None, :]) / np.maximum(sd, 1e-300)[:, None, :]
+        below = (ndtr(z) @ weight) < p
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.asarray((low + high) / 2)
+
+
+def width_factor(
+    observed: Array, quantiles: Array, start: float, pace: float, miss: float
+) -> float:
+    """The factor on half-widths after the rolling origins, in the order of time.
+
+    ``quantiles`` (J, 3) low, mid, high. Each miss widens, each hit narrows, so that in the long run
+    the share ``miss`` is missed: log f ← log f + pace·(missed − miss).
+    """
+    log_factor = np.log(start)
+    for x, (low, mid, high) in zip(observed, quantiles, strict=True):
+        factor = np.exp(log_factor)
+        missed = not mid - factor * (mid - low) <= x <= mid + factor * (high - mid)
+        log_factor += pace * (float(missed) - miss)
+    return float(np.exp(log_factor))

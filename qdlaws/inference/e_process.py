@@ -1,0 +1,225 @@
+"""Statements that may be looked at after every step without raising their error rate: e-processes.
+
+An e-process E is, while its null hypothesis is true, at most 1 in the mean at *every* stopping
+time, so P(E ever reaches 1/α) ≤ α (Ville). Nulls here are one-sided and about the whole past:
+
+    gain:   the quality gained per step has been ≥ δ all along;   E large: now it is below
+    level:  diversity has been ≥ the floor all along;             E large: now it is below
+
+When the gain never rises again (the law flattens) a false statement at a step means that the null
+held all along up to it, so false stops happen with probability at most α however often one looks.
+
+For readings y = [1]·μ + x·θ + error, error ~ σ·(OU + nugget; :mod:`qdlaws.inference.error_model`):
+
+    E = Σ_models Σ_g w · m(y | θ − θ₀ ~ −|N(0, g²σ²)|)  /  max over models, θ ≥ θ₀ of m(y | θ)
+
+m is the density with μ and σ integrated out under the right Haar prior, which is what makes the
+ratio a martingale whatever μ and σ are (Lai 1976; Pérez-Ortiz et al. 2024), in closed form by t
+distributions. The maximum over error models below makes the statement hold whichever of them is
+true (universal inference; Wasserman, Ramdas & Balakrishnan 2020), so autocorrelated noise does not
+fool it. Because gains change, E is averaged over starting rows fixed in advance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from qdlaws.inference.error_model import grams
+
+__all__ = ["Evidence", "gain_below", "gain_bound", "level_above", "level_below"]
+
+Array = npt.NDArray[np.float64]
+Kind = Literal["gain", "level"]
+
+EQUAL = 12
+"""Starting rows with equal shares of the capital."""
+
+LEAST = 5
+"""Rows after which a starting row begins to count."""
+
+MEMORIES: dict[Kind, tuple[float, ...]] = {"gain": (1.0, 3.0, 8.0), "level": (1.0, 3.0)}
+"""Memories of the noise in rows. What lasts longer is no noise but the run's own course: a stretch
+of ten rows without gain is a stretch without gain."""
+WHITES = (0.0, 0.5)
+SCALES: dict[Kind, Array] = {
+    "gain": np.array([0.01, 0.05, 0.25]),  # σ per row
+    "level": np.array([0.3, 1.0, 3.0]),  # σ
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The e-value of a statement at this moment."""
+
+    log_e: float
+
+    @property
+    def p(self) -> float:
+        """A p-value that holds at every peek: min(1, 1/E)."""
+        return float(np.exp(-max(self.log_e, 0.0)))
+
+    @property
+    def confidence(self) -> float:
+        """1 − p."""
+        return 1 - self.p
+
+    def at_level(self, alpha: float = 0.05) -> bool:
+        """May the statement be made, at an error rate of ``alpha`` over all peeks together?"""
+        return bool(self.log_e >= -np.log(alpha))
+
+
+def gain_below(step: Array, y: Array, gain: float, se: Array | None = None) -> Evidence:
+    """Evidence that y now gains less than ``gain`` per step, against "at least that all along"."""
+    return Evidence(float(_log_e(_windows(step, y, se, "gain"), np.array([gain]))[0]))
+
+
+def level_below(step: Array, y: Array, floor: float, se: Array | None = None) -> Evidence:
+    """Evidence that y is below ``floor`` now, against "at or above it all along"."""
+    return Evidence(float(_log_e(_windows(step, y, se, "level"), np.array([floor]))[0]))
+
+
+def level_above(step: Array, y: Array, target: float, se: Array | None = None) -> Evidence:
+    """Evidence that y is above ``target`` now, against "at or below it all along"."""
+    return level_below(step, -np.asarray(y, float), -target, se)
+
+
+def gain_bound(step: Array, y: Array, level: float = 0.95, se: Array | None = None) -> float:
+    """An upper bound of the present gain per step that holds at all peeks together.
+
+    NaN where too few rows say anything.
+    """
+    windows = _windows(step, y, se, "gain")
+    if not windows:
+        return np.nan
+    scale = np.ptp(y) / np.ptp(step)
+    deltas = np.append(np.geomspace(1e4, 1e-4, 60), [0.0])
+    grid = np.concatenate([scale * deltas, -scale * deltas[-2::-1]])  # falling
+    evidence = _log_e(windows, grid) >= -np.log(1 - level)
+    if not evidence[0]:
+        return np.nan
+    # the nulls θ ≥ θ₀ are nested, so the bound is where the first of them is not rejected
+    first = int(np.argmin(evidence)) if not evidence.all() else len(grid)
+    high, low = grid[first - 1], grid[min(first, len(grid) - 1)]
+    for _ in range(4):
+        inner = np.linspace(high, low, 12)
+        kept = _log_e(windows, inner) >= -np.log(1 - level)
+        edge = int(np.argmin(kept)) if not kept.all() else len(inner) - 1
+        high, low = inner[max(edge - 1, 0)], inner[edge]
+    return float(high)
+
+
+# ---------------------------------------------------------------------- inside
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """The sums that all e-values of one starting row need, for M error models."""
+
+    share: float  # of the capital
+    dof: int
+    base: Array  # (M,) log density but for the residual sum of squares
+    a: Array  # x'Σ⁻¹x, [1] projected out for a gain
+    c: Array  # x'Σ⁻¹y
+    s: Array  # y'Σ⁻¹y
+    scales: Array  # (G,) g
+
+
+def _starts(n: int) -> list[int]:
+    """0, 8, 16, 24, 32, 48, 64, 96, …: fixed in advance, two an octave."""
+    starts, size = [0, 8], 16
+    while size < n:
+        starts += [size, size + size // 2]
+        size *= 2
+    return starts
+
+
+def _share(j: int) -> float:
+    """The capital of the j-th starting row: equal up to row 500, then falling; 1 in all."""
+    return 1 / (EQUAL + 1) if j < EQUAL else 2.0 ** -(j - EQUAL + 1) / (EQUAL + 1)
+
+
+def _models(kind: Kind) -> tuple[Array, Array]:
+    pairs = [(0.0, 1.0), *((m, v) for m in MEMORIES[kind] for v in WHITES)]
+    memory, white = np.array(pairs).T
+    return memory, white
+
+
+def _windows(step: Array, y: Array, se: Array | None, kind: Kind) -> list[_Window]:
+    step, y = np.asarray(step, float), np.asarray(y, float)
+    known = np.isfinite(y)
+    step, y = step[known], y[known]
+    n = len(y)
+    if n < LEAST:
+        return []
+    gap = step[1] - step[0]
+    t = (step - step[0]) / gap
+    weight = _weights(se, known)
+    memory, white = _models(kind)
+    out = []
+    for j, start in enumerate(_starts(n)):
+        if n - start < LEAST or not np.ptp(y[start:]) > 0:
+            continue
+        u = t[start:] - t[start]
+        level = y[start] if kind == "gain" else 0.0  # a gain has none: less is lost to rounding
+        columns = np.column_stack([np.ones(n - start), u, y[start:] - level])
+        g = grams(columns, u, memory, white, None if weight is None else weight[start:])
+        base, gram = -0.5 * g.logdet, g.gram
+        if kind == "gain":
+            ones = gram[:, 0, 0]
+            base = base - 0.5 * np.log(ones)
+            gram = gram - gram[:, :, :1] * gram[:, :1, :] / ones[:, None, None]
+            a, c, s = gram[:, 1, 1] / gap**-2, gram[:, 1, 2] * gap, gram[:, 2, 2]
+            scales = SCALES[kind] / gap
+        else:
+            a, c, s, scales = gram[:, 0, 0], gram[:, 0, 2], gram[:, 2, 2], SCALES[kind]
+        good = np.isfinite(base) & np.isfinite(s) & (s > 0)
+        if not good.any():
+            continue
+        dof = n - start - (kind == "gain")
+        out.append(_Window(_share(j), dof, base[good], a[good], c[good], s[good], scales))
+    return out
+
+
+def _weights(se: Array | None, known: npt.NDArray[np.bool_]) -> Array | None:
+    """Relative sampling variances, in units fixed by the first rows."""
+    if se is None:
+        return None
+    se = np.asarray(se, float)[known]
+    good = np.isfinite(se) & (se > 0)
+    if not good.any():
+        return None
+    unit = float(np.median(se[good][:LEAST]))
+    return np.asarray(np.where(good, se / unit, 1.0) ** 2)
+
+
+def _log_e(windows: list[_Window], null: Array) -> Array:
+    """log E for each θ₀ of ``null``; capital of starting rows yet to come counts 1."""
+    held = 1 - sum(w.share for w in windows)
+    parts = [np.full(len(null), np.log(held)), *(np.log(w.share) + _one(w, null) for w in windows)]
+    return np.asarray(np.logaddexp.reduce(parts, axis=0))
+
+
+def _one(w: _Window, null: Array) -> Array:
+    from scipy.special import stdtr
+
+    a, c, s, base = (v[:, None] for v in (w.a, w.c, w.s, w.base))  # (M, 1) against (K,)
+    tiny = 1e-12 * s
+    at = np.maximum(c / a, null)
+    rss = np.maximum(s - 2 * at * c + at**2 * a, tiny)
+    below = (base - w.dof / 2 * np.log(rss)).max(0)  # the best that the null can do
+    off, rest = c - null * a, s - 2 * null * c + null**2 * a
+    above = []
+    for g in w.scales:
+        precision = a + 1 / g**2
+        mean = off / precision
+        square = np.maximum(rest - off * mean, tiny)
+        tail = stdtr(w.dof, -mean / np.sqrt(square / w.dof / precision))
+        with np.errstate(divide="ignore"):
+            half = np.log(2 * tail)
+        above.append(base - 0.5 * np.log(1 + g**2 * a) - w.dof / 2 * np.log(square) + half)
+    mixed = np.logaddexp.reduce(np.logaddexp.reduce(np.array(above), axis=0), axis=0)
+    return np.asarray(mixed - np.log(len(w.scales) * len(w.a)) - below)

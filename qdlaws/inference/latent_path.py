@@ -1,0 +1,219 @@
+"""The latent path of a noisy x (diversity, entropy) in step.
+
+    x_i = s(t_i) + ε_i,  s = integrated Wiener process + Wiener process + line,   ε_i ~ N(0, τ²·w_i)
+
+(local linear trend; the smoothing spline is the special case without the Wiener part.) The second
+divided differences d = Qᵀx are free of the line and have a banded covariance
+
+    V = θ₂·R + θ₁·L + θ₀·QᵀWQ
+
+so likelihood and path cost O(n) at any spacing, and are the same whichever way time runs. The
+variances are integrated over a grid: the path is the average over it, never one choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from qdlaws.core.law import median
+from qdlaws.inference.spectral import KEPT, even_path, evenly_spaced
+
+__all__ = ["LatentPath", "latent_path"]
+
+Array = npt.NDArray[np.float64]
+
+DIRECTIONS = 12
+"""Smooth directions in which the path may be off: more than the usual path has freedoms."""
+
+
+@dataclass(frozen=True, eq=False)
+class LatentPath:
+    """The posterior of the path at the steps, and the noise of the measurements around it."""
+
+    mean: Array  # (n,)
+    noise: Array  # (n,) standard deviation of the measurement noise
+    wobble: Array  # (n, J) columns whose sum of squares is the posterior variance of the path
+    known: bool = False  # is the noise that of known standard errors?
+
+    def spread(self, rows: npt.NDArray[np.bool_]) -> LatentPath:
+        """The same path on a longer series, NaN on the rows where there is none."""
+        mean, noise = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+        wobble = np.zeros((len(rows), self.wobble.shape[1]))
+        mean[rows], noise[rows], wobble[rows] = self.mean, self.noise, self.wobble
+        return LatentPath(mean, noise, wobble, self.known)
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> LatentPath:
+        return LatentPath(self.mean[rows], self.noise[rows], self.wobble[rows], self.known)
+
+
+@dataclass(frozen=True, eq=False)
+class _Differences:
+    """The second divided differences Qᵀ: the columns of Q are (a, −a − b, b)."""
+
+    a: Array
+    b: Array
+
+    def of(self, columns: Array) -> Array:
+        """Qᵀ·columns."""
+        a, b = (v.reshape(-1, *[1] * (columns.ndim - 1)) for v in (self.a, self.b))
+        return np.asarray(a * columns[:-2] - (a + b) * columns[1:-1] + b * columns[2:])
+
+    def spread(self, values: Array) -> Array:
+        """Q·values."""
+        out = np.zeros(len(values) + 2)
+        out[:-2] += self.a * values
+        out[1:-1] -= (self.a + self.b) * values
+        out[2:] += self.b * values
+        return out
+
+
+def exact_path(x: Array) -> LatentPath:
+    """The path of an x that is measured without noise."""
+    return LatentPath(x, np.zeros(len(x)), np.zeros((len(x), 0)))
+
+
+def latent_path(
+    step: Array,
+    x: Array,
+    se: Array | None = None,
+    weight: Array | None = None,
+    regime: npt.NDArray[np.intp] | None = None,
+) -> LatentPath:
+    """The path of x in step; each ``regime`` (a number a row) has a path of its own.
+
+    With known standard errors ``se`` the noise is theirs; otherwise its size is told from the
+    roughness of x, and ``weight`` may give its relative variances.
+    """
+    n = len(x)
+    if regime is not None and len(np.unique(regime)) > 1:
+        pieces = []
+        for r in np.unique(regime):
+            rows = regime == r
+            cut = [None if v is None else v[rows] for v in (se, weight)]
+            pieces.append((rows, latent_path(step[rows], x[rows], *cut)))
+        return _joined(n, pieces)
+    if n < 5 or not np.ptp(x) > 0:
+        return exact_path(x)
+    scale = float(np.ptp(x))
+    gaps = np.diff(step)
+    gap = median(gaps)
+    t, h = (step - step[0]) / gap, gaps / gap
+    if se is not None:
+        w = np.maximum(se / scale, 1e-9) ** 2
+    else:
+        w = np.ones(n) if weight is None else weight
+    differences = _Differences(1 / h[:-1], 1 / h[1:])
+    d = differences.of(x / scale)
+    if not np.any(np.abs(d) > 1e-13):  # a straight line
+        return exact_path(x)
+    grid = _grid(n, d, w, known=se is not None)
+    even = np.ptp(w) == 0 and evenly_spaced(t)
+    if even:
+        square, logdet, solved = even_path(d, *grid, float(w[0]))
+    else:
+        square, logdet, solved = _evaluate(_bands(h, w), d, *grid)
+    with np.errstate(invalid="ignore"):
+        loglik = -0.5 * ((square if se is not None else len(d) * np.log(square)) + logdet)
+    loglik = np.where(np.isfinite(loglik), loglik, -np.inf)
+    weight = np.exp(loglik - loglik.max())
+    weight /= weight.sum()
+    tau2 = 1.0 if se is not None else float(weight @ np.nan_to_num(square)) / len(d)
+    mean = x - scale * w * differences.spread(solved(weight))
+    one, two = (float(v[np.argmax(weight)]) for v in grid)
+    if even and n <= KEPT and w[0] == 1:
+        wobble = _even_wobble(n, one, two)
+    else:
+        wobble = _wobble(h, w, one, two)
+    size = scale * np.sqrt(tau2)
+    return LatentPath(mean, size * np.sqrt(w), size * wobble, se is not None)
+
+
+def _joined(n: int, pieces: list[tuple[npt.NDArray[np.bool_], LatentPath]]) -> LatentPath:
+    mean, noise, blocks = np.zeros(n), np.zeros(n), []
+    for rows, path in pieces:
+        mean[rows], noise[rows] = path.mean, path.noise
+        block = np.zeros((n, path.wobble.shape[1]))
+        block[rows] = path.wobble
+        blocks.append(block)
+    return LatentPath(mean, noise, np.hstack(blocks), all(path.known for _, path in pieces))
+
+
+_Bands = tuple[Array, Array, Array]
+"""The covariance of the second divided differences by source, θ₁ θ₂ θ₀, each lower banded."""
+
+_Solved = Callable[[Array], Array]
+"""From weights of the pairs (θ₁, θ₂) to the average of V⁻¹d."""
+
+
+def _bands(h: Array, w: Array) -> _Bands:
+    m = len(h) - 1
+    a, b = 1 / h[:-1], 1 / h[1:]
+    level, trend, white = (np.zeros((3, m)) for _ in range(3))
+    level[0], level[1, :-1] = a + b, -b[:-1]
+    trend[0], trend[1, :-1] = (h[:-1] + h[1:]) / 3, h[1:-1] / 6
+    white[0] = a**2 * w[:-2] + (a + b) ** 2 * w[1:-1] + b**2 * w[2:]
+    white[1, :-1] = -b[:-1] * ((a + b)[:-1] * w[1:-2] + (a + b)[1:] * w[2:-1])
+    white[2, :-2] = b[:-2] * w[2:-2] * a[2:]
+    return level, trend, white
+
+
+def _grid(n: int, d: Array, w: Array, known: bool) -> tuple[Array, Array]:
+    """Pairs (θ₁, θ₂) per noise variance: windows from below one row to the whole run."""
+    if known:  # up to a process that explains all the roughness by itself
+        most = max(10 * float(np.var(d)), float(w.mean()))
+        return _pairs(np.geomspace(1e-6 * most, most, 7), np.geomspace(1e-10 * most, most, 10))
+    return _unknown_grid(n)
+
+
+@lru_cache(maxsize=64)
+def _unknown_grid(n: int) -> tuple[Array, Array]:
+    return _pairs(np.geomspace(0.1, n, 6) ** -2.0, np.geomspace(0.1, n / 2, 10) ** -4.0)
+
+
+def _pairs(levels: Array, trends: Array) -> tuple[Array, Array]:
+    level, trend = np.meshgrid(np.append(0.0, levels), trends, indexing="ij")
+    return level.ravel(), trend.ravel()
+
+
+def _evaluate(bands: _Bands, d: Array, level: Array, trend: Array) -> tuple[Array, Array, _Solved]:
+    """dᵀV⁻¹d and log|V| for every pair of the grid, and averages of V⁻¹d over them."""
+    from scipy.linalg.lapack import dpbsv
+
+    square, logdet = np.full(len(level), np.nan), np.full(len(level), np.nan)
+    solved = np.zeros((len(level), len(d)))
+    for i, (one, two) in enumerate(zip(level, trend, strict=True)):
+        factor, solution, bad = dpbsv(bands[2] + one * bands[0] + two * bands[1], d, lower=1)
+        if not bad:
+            square[i], logdet[i] = d @ solution, 2 * np.log(factor[0]).sum()
+            solved[i] = solution
+    return square, logdet, lambda weight: np.asarray(weight @ solved)
+
+
+@lru_cache(maxsize=256)
+def _even_wobble(n: int, one: float, two: float) -> Array:
+    """What evenly spaced rows of equal weight make of the next pair of variances is kept."""
+    return _wobble(np.ones(n - 1), np.ones(n), one, two)
+
+
+def _wobble(h: Array, w: Array, one: float, two: float) -> Array:
+    """Square root of the posterior covariance W − W Q V⁻¹ QᵀW of the path, on smooth directions."""
+    from scipy.linalg.lapack import dpbsv
+
+    n, t = len(w), np.append(0.0, np.cumsum(h))
+    basis, _ = np.linalg.qr(
+        np.polynomial.legendre.legvander(2 * t / t[-1] - 1, min(DIRECTIONS, n // 3) - 1)
+    )
+    scaled = w[:, None] * basis
+    moved = _Differences(1 / h[:-1], 1 / h[1:]).of(scaled)
+    level, trend, white = _bands(h, w)
+    _, solved, bad = dpbsv(white + one * level + two * trend, moved, lower=1)
+    if bad:
+        return np.zeros((n, 0))
+    covariance = basis.T @ scaled - moved.T @ solved
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    return np.asarray(basis @ (vectors * np.sqrt(np.maximum(values, 0.0))))

@@ -1,0 +1,18 @@
+"""LawCallback: qdlaws inside TRL's trainers. Importing this imports neither of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    LawCallback: Any
+
+__all__ = ["LawCallback"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "LawCallback":
+        from qdlaws.integrations.trl import callback
+
+        return callback.LawCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,285 @@
+"""LawCallback: measures, advises, stops or steers TRL's GRPOTrainer and RLOOTrainer.
+
+    callback = LawCallback(Goal(min_diversity=.6), mode="steer")
+    trainer = GRPOTrainer(…, args=GRPOConfig(beta=.05, use_bias_correction_kl=False, …))
+    callback.attach(trainer)
+    trainer.train()
+
+Every ``every`` steps their completions become one row of quality, diversity (duplicates kept),
+entropy and KL with the knobs that were in force, in ``<output_dir>/qdlaws/metrics.jsonl``, which
+all of ``qdlaws`` reads, and the advice one line of ``advice.jsonl`` beside it. Decisions are
+functions of these rows alone, so a resumed run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from qdlaws.advice.advise import Advice, advise
+from qdlaws.control.controller import Turn, check_steerable, turn
+from qdlaws.control.knobs import in_force, log_of
+from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.goal import Goal
+from qdlaws.core.runlog import RunLog
+from qdlaws.core.serialize import plain
+from qdlaws.errors import BadData
+from qdlaws.integrations.trl.batch import Window, batch_of
+from qdlaws.integrations.trl.preflight import traps
+
+if TYPE_CHECKING:
+    LawCallback: Any
+
+__all__ = ["LawCallback"]
+
+Measure = Callable[[Sequence[str], Sequence[str]], Any]
+REACH = (4.0, 5.0)
+"""How far below and above the u of the start it may turn."""
+say = logging.getLogger("qdlaws")
+
+
+class _LawCallback:
+    """Advice inside TRL, in three modes.
+
+    Parameters
+    ----------
+    goal : what is wanted; to steer it needs a floor or a price
+    mode : ``"advise"`` writes and logs, ``"stop"`` also ends the run when advised (an anytime-valid
+        statement, wrong in at most ``alpha`` of runs), ``"steer"`` turns ``beta`` or the reward
+        scale at every row
+    every : optimizer steps that make one row
+    diversity : ``"text"``, ``"molecules"``, or a function (completions, prompts) -> a number or a
+        ``qdlaws.measure.Estimate``
+    turn : what carries the ratio in ``"steer"``
+    gain : prior of −dD/du, the diversity that a unit of log(scale/beta) costs
+    may_stop : stop when advised while steering, too
+    """
+
+    def __init__(
+        self,
+        goal: Goal | None = None,
+        *,
+        mode: Literal["advise", "stop", "steer"] = "advise",
+        every: int = 10,
+        diversity: Literal["text", "molecules"] | Measure = "text",
+        turn: Literal["beta", "reward_scale"] = "beta",
+        gain: float | None = None,
+        may_stop: bool = False,
+        alpha: float = 0.05,
+    ) -> None:
+        self.goal = goal or Goal()
+        for name, value, known in (
+            ("mode", mode, ("advise", "stop", "steer")),
+            ("turn", turn, ("beta", "reward_scale")),
+        ):
+            if value not in known:
+                raise BadData(f"{name}={value!r}: one of {', '.join(known)} was needed")
+        if not (callable(diversity) or diversity in ("text", "molecules")):
+            raise BadData(f"diversity={diversity!r}: 'text', 'molecules' or a function was needed")
+        if not (isinstance(every, int) and every > 0):
+            raise BadData(f"every={every!r}: a number of steps above 0 was needed")
+        if mode == "steer":
+            check_steerable(self.goal, gain)
+        self.mode, self.every, self.diversity = mode, every, diversity
+        self.turn, self.gain, self.alpha = turn, gain, alpha
+        self.stops = mode == "stop" or may_stop
+        self.trainer: Any = None
+        self.advice: Advice | None = None
+        """The newest advice."""
+        self.rows: list[dict[str, Any]] = []
+        self._window = Window()
+
+    def attach(self, trainer: Any) -> Any:
+        """Adds itself to the trainer, which is returned; refuses at once what cannot work."""
+        self.trainer = trainer
+        self._meet_traps()
+        trainer.add_callback(self)
+        return trainer
+
+    # ------------------------------------------------------------------ events of transformers
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Refuses what cannot work; takes up the rows of a resumed run."""
+        if self.trainer is None:
+            raise BadData(
+                "LawCallback does not know its trainer: call callback.attach(trainer) instead of "
+                "passing it in callbacks=[…]"
+            )
+        self._meet_traps()
+        for words in traps(self.trainer, self.mode, self.turn).warnings:
+            say.warning("%s", words)
+        self.folder = Path(args.output_dir) / "qdlaws"
+        self._start = (float(self.trainer.beta), 1.0)
+        self._weights = self.trainer.reward_weights.clone()
+        self._scale, self._window = 1.0, Window()
+        self.rows = self._kept(state.global_step)
+        if self.rows and self.mode == "steer":  # the knobs of a resumed run follow from its rows
+            last = self.rows[-1]
+            self._set(float(last["kl_coef"]), float(last["reward_scale"]))
+            log = log_of(self.rows)
+            self._turn_by(self._decide(log, self._now()))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        """Measures the step; at the end of a row advises and acts."""
+        batch = batch_of(self.trainer, self._weights)
+        if batch is not None:
+            self._window.add(batch, self.diversity)
+        if state.global_step % self.every or self._window.empty:
+            return control
+        row = self._row(state.global_step)
+        self.rows.append(row)
+        self._write("metrics.jsonl", row)
+        self._log_to_tracker(row)
+        log = log_of(self.rows)
+        kept = self._checkpoints(args)
+        self.advice = advise(log, self.goal, checkpoints=kept, alpha=self.alpha)
+        made = self._decide(log, self._now()) if self.mode == "steer" else None
+        stop = bool(self._agreed(self.stops and self.advice.anytime))
+        if made is not None:
+            self._turn_by(made)
+        self._write("advice.jsonl", self._advice_line(made, stop))
+        if stop:
+            control.should_training_stop = control.should_save = True
+            why = self.advice.reasons[0] if self.advice.reasons else ""
+            say.warning("stopped at step %d: %s", state.global_step, why)
+        return control
+
+    # ------------------------------------------------------------------ inside
+
+    def _meet_traps(self) -> None:
+        found = traps(self.trainer, self.mode, self.turn).fatal
+        if found:
+            raise BadData(f"LawCallback(mode={self.mode!r}): " + "; and ".join(found))
+
+    def _row(self, step: int) -> dict[str, Any]:
+        beta, scale = self._now()
+        knobs = {"kl_coef": beta, "reward_scale": scale, "entropy_coef": self._bonus()}
+        row = {"step": step, "phase": "eval", **self._window.record(), **knobs}
+        self._window = Window()
+        values: dict[str, Any] = plain(row)
+        return values
+
+    def _bonus(self) -> float:
+        return float(getattr(self.trainer, "entropy_coef", 0.0) or 0.0)
+
+    def _now(self) -> tuple[float, float]:
+        return float(self.trainer.beta), self._scale
+
+    def _decide(self, log: RunLog, now: tuple[float, float]) -> Turn:
+        u0, u = (_ratio(beta, scale) for beta, scale in (self._start, now))
+        within = (u0 - REACH[0], u0 + REACH[1])
+        knobs = in_force(log, now=u)
+        return turn(log, self.goal, knobs, gain=self.gain, within=within)
+
+    def _turn_by(self, made: Turn) -> None:
+        du = float(self._agreed(made.du))
+        beta, scale = self._now()
+        if self.turn == "beta":
+            self._set(beta * math.exp(-du), scale)
+        else:
+            self._set(beta, scale * math.exp(du))
+
+    def _set(self, beta: float, scale: float) -> None:
+        if self.turn == "beta":
+            self.trainer.beta = beta
+        else:
+            self._scale = scale
+            self.trainer.reward_weights = self._weights * scale
+
+    def _advice_line(self, made: Turn | None, stop: bool) -> dict[str, Any]:
+        assert self.advice is not None
+        line: dict[str, Any] = {**self.advice.to_dict(), "mode": self.mode, "stopped": stop}
+        if made is not None:
+            beta, scale = self._now()
+            line["turn"] = {
+                "action": made.action,
+                "reasons": list(made.reasons),
+                "figures": plain(made.figures),
+                "knobs": {"kl_coef": beta, "reward_scale": scale},
+            }
+        return line
+
+    def _agreed(self, value: Any) -> Any:
+        """The value of the first process, so that all turn and stop alike."""
+        if getattr(self.trainer.accelerator, "num_processes", 1) == 1:
+            return value
+        from importlib import import_module
+
+        held = [value]
+        import_module("accelerate.utils").broadcast_object_list(held)
+        return held[0]
+
+    def _log_to_tracker(self, row: dict[str, Any]) -> None:
+        """Into the trainer's own log, where it has the list for it."""
+        metrics = getattr(self.trainer, "_metrics", None)
+        if not isinstance(metrics, dict) or "train" not in metrics:
+            return
+        for name in ("diversity", "unique_share", "kl_coef", "reward_scale"):
+            if row.get(name) is not None:
+                metrics["train"][f"qdlaws/{name}"].append(row[name])
+
+    # ------------------------------------------------------------------ files
+
+    @property
+    def _writes(self) -> bool:
+        return bool(getattr(self.trainer.accelerator, "is_main_process", True))
+
+    def _write(self, name: str, line: dict[str, Any]) -> None:
+        if self._writes:
+            with (self.folder / name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, allow_nan=False, ensure_ascii=False) + "\n")
+
+    def _kept(self, step: int) -> list[dict[str, Any]]:
+        """The rows up to the step that a run resumes from; both files are cut back to it."""
+        if self._writes:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        rows: list[dict[str, Any]] = []
+        for name in ("advice.jsonl", "metrics.jsonl"):
+            path = self.folder / name
+            text = path.read_text(encoding="utf-8") if path.exists() and step else ""
+            rows = [row for row in map(_parsed, text.splitlines()) if row and row["step"] <= step]
+            if self._writes:
+                lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+                write_whole(path, "".join(lines))
+        return rows
+
+    def _checkpoints(self, args: Any) -> list[float] | None:
+        """The steps whose checkpoints exist, that of now included; None where none is kept."""
+        names = (path.name for path in Path(args.output_dir).glob("checkpoint-*"))
+        steps = [float(n.split("-")[1]) for n in names if n.split("-")[1].isdigit()]
+        seen = [row["step"] for row in self.rows]
+        return sorted({*(s for s in steps if s in seen), float(seen[-1])}) if steps else None
+
+
+def _ratio(beta: float, scale: float) -> float:
+    return float(np.log(scale / beta)) if beta > 0 and scale > 0 else float("nan")
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """The row of a line; None for what a kill has left of one."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and "step" in row else None
+
+
+@cache
+def _made() -> Any:
+    """The class, made a TrainerCallback when it is asked for."""
+    from transformers import TrainerCallback
+
+    return type("LawCallback", (_LawCallback, TrainerCallback), {"__doc__": _LawCallback.__doc__})
+
+
+def __getattr__(name: str) -> Any:
+    if name == "LawCallback":
+        return _made()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,233 @@
+"""watch(path): follow a log that grows, and give advice anew whenever it has.
+
+Looking often does not spoil the advice: :func:`qdlaws.advice.advise.advise` rests its calls to
+stop on statements that hold at every peek (statistics of :mod:`qdlaws.inference.e_process`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.serialize import chance, plain
+from qdlaws.errors import BadData, QdlawsError
+from qdlaws.readers.run_folder import last_decision
+
+if TYPE_CHECKING:
+    from qdlaws.advice.advise import Advice
+    from qdlaws.core.goal import Goal
+    from qdlaws.core.runlog import RunLog
+
+__all__ = ["Update", "watch"]
+
+SHARE = 0.25
+"""The most of one core that reading and fitting may take: long logs are looked at less often."""
+
+MOST_FILES = 20_000
+"""Files of a folder that are looked at for changes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What was found at one look; ``advice`` is None while the log cannot be judged."""
+
+    source: str
+    step: float | None
+    n: int
+    advice: Advice | None
+    reason: str = ""
+    told: str = ""
+    """Whom it told to stop at this look, and how."""
+    decision: Mapping[str, Any] | None = None
+    """What the run's own controller decided last, where it writes that down (``advice.jsonl``)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The advice as ``qdlaws advise --json`` gives it, with the log's name and last step."""
+        out: dict[str, Any] = {} if self.advice is None else self.advice.to_dict()
+        rest: dict[str, Any] = {"source": self.source, "last_step": self.step, "n": self.n}
+        if self.reason:
+            rest["reason"] = self.reason
+        if self.told:
+            rest["told"] = self.told
+        if self.decision is not None:
+            rest["decision"] = dict(self.decision)
+        whole: dict[str, Any] = plain(out | rest)
+        return whole
+
+    def __str__(self) -> str:
+        where = "no steps yet" if self.step is None else f"step {self.step:g} ({self.n} rows)"
+        if self.advice is None:
+            return f"{where}: {self.reason}{self._decided()}"
+        said = self.advice
+        sure = "" if said.confidence is None else f" ({chance(said.confidence)} sure)"
+        why = f": {said.reasons[0]}" if said.reasons else ""
+        told = f" [{self.told}]" if self.told else ""
+        return f"{where}: {said.action}{sure}{why}{told}{self._decided()}"
+
+    def _decided(self) -> str:
+        """A line on the run's own decision: its step, action, knobs and first reason."""
+        made = self.decision
+        if made is None:
+            return ""
+        knobs, reasons = made.get("knobs"), made.get("reasons")
+        turned = knobs.items() if isinstance(knobs, Mapping) else ()
+        words = ", ".join(f"{k} {v:.3g}" for k, v in turned if isinstance(v, (int, float)) and v)
+        why = f": {reasons[0]}" if isinstance(reasons, list) and reasons else ""
+        now = f" ({words})" if words else ""
+        return f"\n  its controller at step {made['step']:g}: {made.get('action', '?')}{now}{why}"
+
+
+def watch(
+    path: str | PathLike[str],
+    goal: Goal | None = None,
+    *,
+    every: float = 10.0,
+    write: str | PathLike[str] | None = None,
+    stop_file: str | PathLike[str] | None = None,
+    signal_pid: int | None = None,
+    signal_name: Literal["USR1", "TERM"] = "USR1",
+    max_updates: int | None = None,
+    reader: Callable[[Path], RunLog] | None = None,
+) -> Iterator[Update]:
+    """An update whenever the log at ``path`` has changed; the first one at once.
+
+    Parameters
+    ----------
+    path : a log that may still grow, or not be there yet
+    goal : what is wanted of the run
+    every : seconds between looks; more where a look itself takes long
+    write : file that always holds the newest advice, replaced in one move
+    stop_file : file to create when the advice is to stop, for a trainer that looks for it
+    signal_pid : process to send a signal, once, when the advice is to stop by a statement that may
+        be looked at after every step; the update says so in ``told``
+    signal_name : ``"USR1"`` (REINVENT4 saves a checkpoint and ends) or ``"TERM"``
+    max_updates : end after so many updates
+    reader : how to read the path; :func:`qdlaws.read` by default
+    """
+    if not every > 0:
+        raise BadData(f"every is {every!r}, a number of seconds above 0 was needed")
+    path = Path(path)
+    if signal_name not in _SIGNALS:
+        raise BadData(f"signal_name is {signal_name!r}, one of {', '.join(_SIGNALS)} was needed")
+    process = None if signal_pid is None else _Process.find(signal_pid, signal_name)
+    return _updates(path, goal, every, write, stop_file, process, max_updates, reader)
+
+
+def _updates(
+    path: Path,
+    goal: Goal | None,
+    every: float,
+    write: str | PathLike[str] | None,
+    stop_file: str | PathLike[str] | None,
+    process: _Process | None,
+    max_updates: int | None,
+    reader: Callable[[Path], RunLog] | None,
+) -> Iterator[Update]:
+    seen: Any = None
+    stopped, count = False, 0
+    while max_updates is None or count < max_updates:
+        began = time.monotonic()
+        now = _looks(path)
+        if now != seen or not count:
+            seen, count = now, count + 1
+            update = _look(path, goal, reader)
+            if write is not None and update.advice is not None:
+                write_whole(write, json.dumps(update.to_dict(), ensure_ascii=False) + "\n")
+            if not stopped and update.advice is not None and update.advice.anytime:
+                stopped = True
+                if stop_file is not None:
+                    write_whole(stop_file, f"{update}\n")
+                if process is not None:
+                    update = replace(update, told=process.signal())
+            yield update
+            if count == max_updates:
+                return
+        spent = time.monotonic() - began
+        time.sleep(max(every - spent, spent * (1 / SHARE - 1), 0.01))
+
+
+def _look(path: Path, goal: Goal | None, reader: Callable[[Path], RunLog] | None) -> Update:
+    """Reads, fits and advises; what goes wrong is the reason of an update without advice."""
+    from qdlaws.advice.advise import advise
+    from qdlaws.readers import read
+
+    step, n, decision = None, 0, last_decision(path)
+    try:
+        log = (reader or read)(path)
+        step, n = float(log.step[-1]), len(log)
+        return Update(str(path), step, n, advise(log, goal), decision=decision)
+    except QdlawsError as error:
+        reason = " ".join(str(error).split())
+        return Update(str(path), step, n, None, reason, decision=decision)
+
+
+def _looks(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of every file of a log; empty while there is none."""
+    found = []
+    try:
+        if path.is_dir():
+            names = (os.path.join(top, f) for top, _, files in os.walk(path) for f in files)
+            paths = [Path(name) for name, _ in zip(names, range(MOST_FILES), strict=False)]
+        else:
+            paths = [path]
+        for name in paths:
+            stat = name.stat()
+            found.append((str(name), stat.st_size, stat.st_mtime_ns))
+    except OSError:  # a file that goes away between listing and looking counts as a change
+        found.append(("", len(found), 0))
+    return tuple(sorted(found))
+
+
+# ---------------------------------------------------------------------- acting on the outside
+
+_SIGNALS = ("USR1", "TERM")
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A process of the user's, told from a later one that has got the same number."""
+
+    pid: int
+    born: str
+    name: str
+
+    @classmethod
+    def find(cls, pid: int, name: str) -> _Process:
+        """The running process; an error where there is none, or none that may be signalled."""
+        if pid <= 1 or pid == os.getpid():
+            raise BadData(f"process {pid} cannot be the trainer; its process number was needed")
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            raise BadData(f"there is no process {pid}") from None
+        except PermissionError:
+            raise BadData(f"process {pid} is not yours to signal") from None
+        return cls(pid, _born(pid), name)
+
+    def signal(self) -> str:
+        """Sends the signal, unless the process has ended or another one has got its number."""
+        gone = f"process {self.pid} has already ended, no signal was sent"
+        if _born(self.pid) != self.born:
+            return gone
+        try:
+            os.kill(self.pid, getattr(signal, f"SIG{self.name}"))
+        except OSError:
+            return gone
+        return f"SIG{self.name} sent to process {self.pid}"
+
+
+def _born(pid: int) -> str:
+    """When the process was started, where the system tells (Linux); else empty."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]

@@ -1,0 +1,174 @@
+"""Do the three laws compose? If H = k·D + m, then c = c0·k and b = b0.
+
+The three laws share the noise of one run, so their errors are correlated and the differences are
+judged from joint draws: the correlation of the estimates follows from their generalised
+least-squares influence on the common residuals, and each coefficient keeps its own posterior (a
+Gaussian copula).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qdlaws.core.law import Interval, Law, interval, shape, unknown
+from qdlaws.core.serialize import plain
+from qdlaws.inference.error_model import grams
+from qdlaws.laws.result import LawFit
+
+__all__ = ["Composition", "compose"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Composition:
+    """c − c0·k and b − b0 with intervals; ``verdict`` is agrees, differs or cannot tell."""
+
+    c_difference: Interval
+    b_difference: Interval
+    verdict: str
+    reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        result: dict[str, Any] = plain(
+            {
+                "verdict": self.verdict,
+                "reasons": list(self.reasons),
+                "c_minus_c0k": self.c_difference,
+                "b_minus_b0": self.b_difference,
+            }
+        )
+        return result
+
+
+def compose(rd: LawFit, rh: LawFit, hd: LawFit) -> Composition:
+    """The composition check of three laws of one run."""
+    level = rd.level
+    weak = [law for law in (rd, rh, hd) if not law.supported or law.posterior is None]
+    if weak:
+        names = ", ".join(f"{law.y_name} on {law.x_name}" for law in weak)
+        return Composition(
+            unknown(level), unknown(level), "cannot tell", (f"unsupported: {names}",)
+        )
+    rows = np.intersect1d(np.intersect1d(rd.step, rh.step), hd.step)
+    if len(rows) < 5:
+        return Composition(
+            unknown(level), unknown(level), "cannot tell", (f"{len(rows)} common checkpoints",)
+        )
+    laws = [rd, rh, hd]
+    draws = _joint_draws(laws, rows)
+    d, h, line = draws
+    k = line.q / line.width
+    c_gap, b_gap = d.c - h.c * k, d.b - h.b
+    c_difference, b_difference = interval(c_gap, level), interval(b_gap, level)
+    size = max(abs(float(np.median(d.c))), abs(float(np.median(h.c * k))))
+    return _judge(c_difference, b_difference, size, rd.change)
+
+
+def _judge(c: Interval, b: Interval, size: float, change: Interval) -> Composition:
+    reasons = []
+    if c.low > 0 or c.high < 0:
+        reasons.append("the curvatures do not match through the line")
+    if b.low > 0 or b.high < 0:
+        reasons.append("the asymptotes do not match")
+    if reasons:
+        return Composition(c, b, "differs", tuple(reasons))
+    if c.high - c.low > 2 * size or b.high - b.low > 4 * abs(change.mid):
+        return Composition(c, b, "cannot tell", ("the differences are too uncertain to judge",))
+    return Composition(c, b, "agrees", ("c = c0·k and b = b0 within their errors",))
+
+
+def _joint_draws(laws: list[LawFit], rows: Array) -> list[Law]:
+    """Draws of the three laws with the correlation of their estimates."""
+    designs, models = zip(*(_linearised(law, rows) for law in laws), strict=True)
+    residuals = [law.residuals[np.isin(law.step, rows)] for law in laws]
+    moved = [
+        _moved(law, x, model, rows) for law, x, model in zip(laws, designs, models, strict=True)
+    ]
+    sizes = [x.shape[1] for x in designs]
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    covariance = np.zeros((edges[-1], edges[-1]))
+    for i in range(3):
+        for j in range(i, 3):
+            r = 1.0 if i == j else float(np.corrcoef(residuals[i], residuals[j])[0, 1])
+            block = r * _cross(designs[i], designs[j], models[i], models[j], rows)
+            if laws[i].x_name == laws[j].x_name:  # what the path may be off moves both alike
+                block = block + moved[i] @ moved[j].T
+            covariance[edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = block
+            covariance[edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = block.T
+    scale = np.sqrt(np.diag(covariance))
+    scale[scale == 0] = 1.0  # the data say nothing about it (κ where x has two values)
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    count = len(laws[0].draws.kappa)
+    normal = np.random.default_rng(7).standard_normal((count, edges[-1])) @ root.T
+    out = []
+    for law, start in zip(laws, edges, strict=False):
+        d = law.draws
+        p, q = (_ranked(v, normal[:, start + i]) for i, v in enumerate((d.p, d.q)))
+        kappa = d.kappa if law.kind == "hd" else _ranked(d.kappa, normal[:, start + 2])
+        out.append(Law(d.x_lo, d.x_hi, kappa, p, q))
+    return out
+
+
+def _linearised(law: LawFit, rows: Array) -> tuple[Array, tuple[float, float, float]]:
+    """Derivatives of the law by (p, q, κ) at its median, and its error model (σ, ℓ, ν)."""
+    keep = np.isin(law.step, rows)
+    u = (law.path.mean[keep] - law.draws.x_lo) / law.draws.width
+    kappa, q = float(np.median(law.draws.kappa)), float(np.median(law.draws.q))
+    columns = [np.ones_like(u), shape(kappa, u)]
+    if law.kind != "hd":
+        columns.append(q * (shape(kappa + 1e-3, u) - shape(kappa - 1e-3, u)) / 2e-3)
+    post = law.posterior
+    assert post is not None
+    slow = post.memory > 0
+    memory = float(np.median(post.memory[slow])) if slow.mean() > 0.5 else 0.0
+    return np.column_stack(columns), (law.sigma, memory, float(np.median(post.white)))
+
+
+def _moved(law: LawFit, design: Array, model: tuple[float, float, float], rows: Array) -> Array:
+    """How the estimate moves with each direction in which the path of x may be off: A·f'·wobble."""
+    keep = np.isin(law.step, rows)
+    x, d = law.path.mean[keep], law.draws
+    middle = Law(d.x_lo, d.x_hi, *(np.asarray(np.median(v)) for v in (d.kappa, d.p, d.q)))
+    effect = middle.slope(x)[:, None] * law.path.wobble[keep]
+    both = np.hstack([design, effect])
+    gram = grams(both, rows, np.array([model[1]]), np.array([model[2]])).gram[0]
+    k = design.shape[1]
+    return np.asarray(np.linalg.pinv(gram[:k, :k]) @ gram[:k, k:])
+
+
+def _cross(
+    left: Array,
+    right: Array,
+    model_left: tuple[float, float, float],
+    model_right: tuple[float, float, float],
+    step: Array,
+) -> Array:
+    """Covariance of two generalised least-squares estimates on the same errors.
+
+    A_l Σ A_rᵀ with A = (XᵀΣ⁻¹X)⁻¹XᵀΣ⁻¹; Σ is the mean of the two error models.
+    """
+    a, b = left.shape[1], right.shape[1]
+    both = np.hstack([left, right])
+    total = np.zeros((a, b))
+    grams_ = [
+        grams(both, step, np.array([m[1]]), np.array([m[2]])).gram[0]
+        for m in (model_left, model_right)
+    ]
+    inverse_left = np.linalg.pinv(grams_[0][:a, :a])
+    inverse_right = np.linalg.pinv(grams_[1][a:, a:])
+    for gram in grams_:
+        total += inverse_left @ gram[:a, a:] @ inverse_right / 2
+    return np.asarray(model_left[0] * model_right[0] * total)
+
+
+def _ranked(draws: Array, normal: Array) -> Array:
+    """The draws, put in the order of the normals: same distribution, their correlation."""
+    out = np.empty_like(draws)
+    out[np.argsort(normal)] = np.sort(draws)
+    return out

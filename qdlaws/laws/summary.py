@@ -1,0 +1,184 @@
+"""Fits in words and numbers: text for a terminal, a small table for a notebook."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qdlaws.core.law import Interval
+from qdlaws.laws.alternatives import CLEAR
+from qdlaws.laws.result import LawFit
+
+if TYPE_CHECKING:
+    from qdlaws.laws.fit import LawFits
+    from qdlaws.laws.user_model import UserFit
+
+__all__ = ["Summary", "fits_summary", "law_summary", "user_summary"]
+
+WIDTH = 88
+EQUATIONS = {
+    "rd": "R = b − a·exp(c·D)",
+    "rh": "R = b0 − a0·exp(c0·H)",
+    "hd": "H = slope·D + intercept",
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A heading, the verdict, rows of (what, value), and remarks; sections may follow."""
+
+    heading: str
+    verdict: str
+    rows: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...] = ()
+    sections: tuple[Summary, ...] = ()
+
+    def __str__(self) -> str:
+        label = max([15, *(len(name) for name, _ in self.rows)])
+        lines = [self.heading]
+        if self.verdict:
+            lines.append(f"  {'verdict':<{label}}  {self.verdict}")
+        lines += [f"  {name:<{label}}  {value}" for name, value in self.rows]
+        for remark in self.remarks:
+            lines += textwrap.wrap(remark, WIDTH, initial_indent="  · ", subsequent_indent="    ")
+        parts = ["\n".join(lines), *map(str, self.sections)]
+        return "\n\n".join(parts)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left;font-weight:normal;opacity:.7'>{escape(name)}</th>"
+            f"<td style='text-align:left'>{escape(value)}</td></tr>"
+            for name, value in self.rows
+        )
+        remarks = "".join(f"<li>{escape(remark)}</li>" for remark in self.remarks)
+        verdict = f" — {escape(self.verdict)}" if self.verdict else ""
+        html = f"<p style='margin:.6em 0 .2em'><b>{escape(self.heading)}</b>{verdict}</p>"
+        html += f"<table>{rows}</table>" if rows else ""
+        html += f"<ul style='margin:.2em 0'>{remarks}</ul>" if remarks else ""
+        return html + "".join(section._repr_html_() for section in self.sections)
+
+
+def show(value: Interval) -> str:
+    """``mid [low, high]`` with as many digits as the width deserves."""
+    if not value.known:
+        return "unknown"
+    width = value.high - value.low
+    if not width > 0:
+        return f"{value.mid:.6g}"
+    decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 9))
+    if max(abs(value.low), abs(value.high)) >= 1e6 or decimals > 5:
+        return f"{value.mid:.4g} [{value.low:.4g}, {value.high:.4g}]"
+    return f"{value.mid:.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
+
+
+def law_summary(law: LawFit, classical: bool = False) -> Summary:
+    """What one law says, and how far it can be believed.
+
+    ``classical`` adds lmfit's (for hd: the HAC line's) estimates and the residual diagnostics.
+    """
+    heading = f"{law.y_name} on {law.x_name}:  {EQUATIONS[law.kind]}"
+    if law.posterior is None:
+        return Summary(heading, law.verdict, (("checkpoints", str(law.n)),), law.reasons)
+    low, high = law.range
+    rows = [
+        ("checkpoints", f"{law.n}" + (f" ({law.dropped} dropped)" if law.dropped else "")),
+        (f"{law.x_name} range", f"{low:.4g} to {high:.4g}; {law.direction}"),
+        (f"{law.level:.0%} intervals", "mid [low, high]"),
+    ]
+    if law.kind == "hd":
+        rows += [(name, show(value)) for name, value in law.params.items()]
+    elif law.supported:
+        rows += [(name, show(value)) for name, value in law.params.items() if value.known]
+        rows.append(("change", f"{show(law.change)} in {law.y_name} from low to high {law.x_name}"))
+        price = show(law.exchange_rate(low))
+        rows.append(("price", f"{price} per unit of {law.x_name}, at its low end"))
+        rows.append(("ceiling", f"{show(law.ceiling())} at {law.x_name} = 0{_far(law)}"))
+    rows.append(
+        ("fit", f"R² {law.r2:.3f}, error {law.sigma:.2g}, correlation of errors {law.rho:.2f}")
+    )
+    remarks = list(law.reasons)
+    if law.kind != "hd" and law.supported:
+        remarks += _better(law)
+    if classical:
+        rows += _classical(law)
+    return Summary(heading, law.verdict, tuple(rows), tuple(remarks))
+
+
+def _far(law: LawFit) -> str:
+    ranges = law.extrapolation(0.0)
+    if ranges < 1:
+        return ""
+    return (
+        f" ({ranges:.1f} ranges beyond what was seen: mostly prior)"
+        if ranges > 2
+        else (f" ({ranges:.1f} ranges beyond what was seen)")
+    )
+
+
+def _better(law: LawFit) -> list[str]:
+    best = law.rivals[0]
+    if best.delta_bic > -CLEAR:
+        return []
+    return [f"a rival form fits clearly better: {best.form} (ΔBIC {best.delta_bic:.0f})"]
+
+
+def _classical(law: LawFit) -> list[tuple[str, str]]:
+    if law.kind == "hd":
+        rows = [(f"HAC {name}", show(value)) for name, value in law.hac().items()]
+    else:
+        result = law.to_lmfit()
+        rows = [
+            (
+                f"lmfit {name}",
+                f"{p.value:.4g} ± {np.nan if p.stderr is None else p.stderr:.2g} (1 se)",
+            )
+            for name, p in result.params.items()
+        ]
+    d = law.diagnostics()
+    tests = f"Ljung–Box p {d['ljung_box_p']:.2g}, Breusch–Pagan p {d['breusch_pagan_p']:.2g}"
+    return [*rows, ("residuals", f"{tests}, Durbin–Watson {d['durbin_watson']:.2f}")]
+
+
+def fits_summary(fits: LawFits, classical: bool = False) -> Summary:
+    """All laws of a run, and whether they compose."""
+    sections = [
+        law_summary(law, classical) if isinstance(law, LawFit) else law.summary()
+        for law in fits.laws()
+    ]
+    composition = fits.composition
+    if composition is not None:
+        sections.append(
+            Summary(
+                "composition:  H = k·D + m gives c = c0·k and b = b0",
+                composition.verdict,
+                (
+                    ("c − c0·k", show(composition.c_difference)),
+                    ("b − b0", show(composition.b_difference)),
+                ),
+                composition.reasons,
+            )
+        )
+    log = fits.log
+    rows: tuple[tuple[str, str], ...] = ()
+    if len(log):
+        span = f"{len(log)} checkpoints, steps {log.step[0]:g} to {log.step[-1]:g}"
+        rows = (("run", span),)
+    if len(fits.pieces) > 1:
+        rows += (("regimes", f"{len(fits.pieces)}, fitted one by one; this is the last"),)
+    heading = f"{log.tool} {log.source}".strip() or "run"
+    remarks = ("a law is an association over this run, not a cause",)
+    return Summary(heading, "", rows, (*log.notes, *remarks), tuple(sections))
+
+
+def user_summary(fit: UserFit) -> Summary:
+    """A user's own model: estimates and honest remarks."""
+    rows = [("points", str(fit.n)), (f"{fit.level:.0%} intervals", "mid [low, high]")]
+    rows += [(name, show(value)) for name, value in fit.params.items()]
+    heading = f"{fit.y_name} on {fit.x_name}:  {fit.result.model.name}"
+    return Summary(heading, fit.verdict, tuple(rows), fit.reasons)

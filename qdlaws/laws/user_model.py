@@ -1,0 +1,182 @@
+"""UserFit: a user's own lmfit Model in place of the laws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from qdlaws.core.law import Interval, Params, unknown
+from qdlaws.core.serialize import plain
+from qdlaws.errors import NotEnoughData
+from qdlaws.laws.classical import TIGHT, diagnostics
+
+if TYPE_CHECKING:
+    from lmfit import Model, Parameters
+    from lmfit.model import ModelResult
+    from matplotlib.axes import Axes
+
+    from qdlaws.laws.summary import Summary
+
+__all__ = ["UserFit", "user_fit"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class UserFit:
+    """A user's own lmfit Model fitted to one pair of columns.
+
+    ``result`` is lmfit's, untouched. ``params`` are its estimates with intervals widened by what
+    the autocorrelation of the residuals takes from the number of points.
+    """
+
+    kind: str
+    x_name: str
+    y_name: str
+    x: Array
+    y: Array
+    result: ModelResult
+    effective_n: float
+    level: float
+    verdict: str = "user model"
+
+    @property
+    def n(self) -> int:
+        return len(self.y)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        if self.effective_n > 0.9 * self.n:
+            return ("residuals look independent",)
+        return (
+            f"residuals are autocorrelated: {self.n} points tell as much as "
+            f"{self.effective_n:.0f} independent ones; intervals are widened by that",
+        )
+
+    @property
+    def params(self) -> Params:
+        from scipy.special import stdtrit
+
+        free = max(self.n - self.result.nvarys, 1)
+        t = float(stdtrit(free, (1 + self.level) / 2)) * np.sqrt(self.n / self.effective_n)
+        out = Params()
+        for name, p in self.result.params.items():
+            if p.stderr is None or not np.isfinite(p.stderr):
+                out[name] = unknown(self.level)
+            else:
+                half = t * p.stderr
+                out[name] = Interval(p.value - half, p.value, p.value + half, self.level)
+        return out
+
+    def predict(self, x: npt.ArrayLike, level: float | None = None) -> pd.DataFrame:
+        """The model at x with the delta-method band, widened like the parameters."""
+        level = self.level if level is None else level
+        at = np.atleast_1d(np.asarray(x, float))
+        name = self.result.model.independent_vars[0]
+        mid = self.result.eval(**{name: at})
+        sigma = np.broadcast_to(self.result.eval_uncertainty(sigma=level, **{name: at}), at.shape)
+        half = sigma * np.sqrt(self.n / self.effective_n)
+        return pd.DataFrame({"x": at, "low": mid - half, "mid": mid, "high": mid + half})
+
+    def to_lmfit(self) -> ModelResult:
+        return self.result
+
+    def diagnostics(self) -> dict[str, float]:
+        return diagnostics(self.y - self.result.best_fit, self.x)
+
+    def to_dict(self) -> dict[str, Any]:
+        out: dict[str, Any] = plain(
+            {
+                "verdict": self.verdict,
+                "model": self.result.model.name,
+                "n": self.n,
+                "params": dict(self.params),
+                "reasons": list(self.reasons),
+                "r2": float(1 - np.var(self.y - self.result.best_fit) / np.var(self.y)),
+            }
+        )
+        return out
+
+    def summary(self) -> Summary:
+        from qdlaws.laws.summary import user_summary
+
+        return user_summary(self)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        from qdlaws.laws.plots import plot_user
+
+        return plot_user(self, ax=ax)
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+def user_fit(
+    kind: str,
+    x_name: str,
+    y_name: str,
+    x: Array,
+    y: Array,
+    model: Model,
+    params: Any,
+    level: float,
+) -> UserFit:
+    """The user's model of y on x, fitted by lmfit."""
+    if len(y) <= len(model.param_names):
+        raise NotEnoughData(
+            f"{len(y)} points for the {len(model.param_names)} parameters of {model.name}"
+        )
+    start = model.make_params() if params is None else params
+    result = _fit_sharply(model, x, y, start)
+    residual = y - result.best_fit
+    r1 = float(residual[1:] @ residual[:-1] / (residual @ residual)) if residual.any() else 0.0
+    r1 = float(np.clip((r1 * len(y) + 1) / max(len(y) - 4, 1), 0.0, 0.97))  # Kendall's correction
+    effective = len(y) * (1 - r1) / (1 + r1) if r1 > 2 / np.sqrt(len(y)) else float(len(y))
+    return UserFit(kind, x_name, y_name, x, y, result, max(effective, 2.0), level)
+
+
+def _fit_sharply(model: Model, x: Array, y: Array, start: Parameters) -> ModelResult:
+    """lmfit's fit, then Gauss–Newton with central differences, then lmfit's statistics there.
+
+    Forward differences, which MINPACK takes by itself, cost half of the digits.
+    """
+    data = {model.independent_vars[0]: x}
+
+    def jacobian(params: Parameters) -> Array:
+        columns = []
+        for name in [n for n, p in params.items() if p.vary]:
+            value = params[name].value
+            h = 6e-6 * max(abs(value), 1e-6)
+            sides = []
+            for at in (value + h, value - h):
+                moved = params.copy()
+                moved[name].value = at
+                sides.append(model.eval(moved, **data))
+            columns.append((sides[0] - sides[1]) / (2 * h))
+        return np.column_stack(columns)
+
+    result = model.fit(y, start, **data, fit_kws=TIGHT)
+    params = result.params.copy()
+    names = [n for n, p in params.items() if p.vary]
+    best = float(np.sum((y - result.best_fit) ** 2))
+    for _ in range(20):
+        step, *_ = np.linalg.lstsq(jacobian(params), y - model.eval(params, **data), rcond=None)
+        moved = params.copy()
+        for name, change in zip(names, step, strict=True):
+            moved[name].value += change  # lmfit keeps it within its bounds
+        square = float(np.sum((y - model.eval(moved, **data)) ** 2))
+        if not square <= best * (1 + 1e-14):
+            break
+        params, best = moved, min(square, best)
+
+    def residual_jacobian(params: Parameters, *_: Any, **__: Any) -> Array:
+        return -jacobian(params)  # lmfit's residual is data − model
+
+    return model.fit(y, params, **data, fit_kws={**TIGHT, "Dfun": residual_jacobian})

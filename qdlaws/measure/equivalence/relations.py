@@ -1,0 +1,155 @@
+"""Who says the same thing: exact, canonical, same scaffold, similarity above a threshold.
+
+An :class:`Equivalence` is a value: a name, and either a key (texts with one key are the same) or a
+matrix of pairs. The learned one is in :mod:`qdlaws.measure.partition`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qdlaws.errors import BadData
+
+__all__ = [
+    "Equivalence",
+    "by_key",
+    "canonical",
+    "embedding_threshold",
+    "exact",
+    "normalised",
+    "same_scaffold",
+    "short_texts",
+    "tanimoto_threshold",
+    "word_overlap",
+]
+
+Flags = npt.NDArray[np.bool_]
+Matrix = Callable[[Sequence[str]], Flags]
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Whether two texts say the same; called on a pair, or on all pairs of a list at once."""
+
+    name: str
+    matrix: Matrix
+    key: Callable[[str], Hashable] | None = None
+
+    def __call__(self, a: str, b: str) -> bool:
+        return bool(self.matrix([a, b])[0, 1])
+
+
+def by_key(name: str, key: Callable[[str], Hashable]) -> Equivalence:
+    """Texts are the same where ``key`` gives the same; None is like nothing but itself."""
+
+    def matrix(texts: Sequence[str]) -> Flags:
+        from qdlaws.measure.standard_errors import codes
+
+        label = codes([key(text) for text in texts])
+        return np.asarray(label[:, None] == label[None])
+
+    return Equivalence(name, matrix, key)
+
+
+def exact() -> Equivalence:
+    """The same characters."""
+    return by_key("exact", lambda text: text)
+
+
+def normalised() -> Equivalence:
+    """The same words, whatever case, punctuation and spacing."""
+    import re
+
+    return by_key("normalised", lambda text: " ".join(re.findall(r"\w+", text.casefold())))
+
+
+def canonical() -> Equivalence:
+    """The same molecule: equal canonical SMILES; a string that is no molecule equals itself."""
+    return by_key("canonical", _molecule)
+
+
+def same_scaffold() -> Equivalence:
+    """The same Bemis–Murcko scaffold; ringless molecules share one, invalid strings do not."""
+    return by_key("same_scaffold", _scaffold)
+
+
+def tanimoto_threshold(similarity: float = 0.7) -> Equivalence:
+    """Tanimoto similarity (Morgan, radius 2, 2048 bits) of at least ``similarity``."""
+
+    def matrix(texts: Sequence[str]) -> Flags:
+        from qdlaws.measure.molecule.fingerprints import read_molecules
+        from qdlaws.measure.molecule.tanimoto import tanimoto_matrix
+
+        molecules = read_molecules(texts)
+        table = np.eye(len(texts), dtype=bool)
+        rows = np.flatnonzero(molecules.valid)
+        table[np.ix_(rows, rows)] = tanimoto_matrix(molecules) >= similarity
+        return table
+
+    return Equivalence(f"tanimoto>={similarity:g}", matrix)
+
+
+def embedding_threshold(
+    embed: Callable[[Sequence[str]], Any], similarity: float = 0.9
+) -> Equivalence:
+    """Cosine similarity of embeddings of at least ``similarity``."""
+
+    def matrix(texts: Sequence[str]) -> Flags:
+        from qdlaws.measure.text.diversity import embed_once
+
+        rows = embed_once(texts, embed)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not np.all(norms > 0):
+            raise BadData("an embedding of length 0 has no cosine similarity")
+        rows = rows / norms
+        return np.asarray(rows @ rows.T >= similarity)
+
+    return Equivalence(f"embedding>={similarity:g}", matrix)
+
+
+def word_overlap(share: float = 0.5) -> Equivalence:
+    """Words in common (as sets) over the longer text's words of at least ``share``."""
+
+    def matrix(texts: Sequence[str]) -> Flags:
+        bags = [set(text.split()) for text in texts]
+        table = np.eye(len(texts), dtype=bool)
+        for i, a in enumerate(bags):
+            for j in range(i):
+                longer = max(len(a), len(bags[j]))
+                table[i, j] = table[j, i] = bool(longer) and len(a & bags[j]) >= share * longer
+        return table
+
+    return Equivalence(f"word_overlap>={share:g}", matrix)
+
+
+def short_texts(same: Equivalence, words: int = 5, share: float = 0.5) -> Equivalence:
+    """``same``, but word overlap decides where both texts have few words (DARLING's shortcut)."""
+    overlap = word_overlap(share)
+
+    def matrix(texts: Sequence[str]) -> Flags:
+        short = np.array([len(text.split()) <= words for text in texts], bool)
+        return np.where(short[:, None] & short[None], overlap.matrix(texts), same.matrix(texts))
+
+    return Equivalence(f"{same.name}, short by overlap", matrix)
+
+
+# ---------------------------------------------------------------------- helpers
+
+
+def _molecule(text: str) -> Hashable:
+    from qdlaws.measure._parallel import fingerprint
+
+    found = fingerprint([text])[0]
+    return ("no molecule", text) if found is None else found[0]
+
+
+def _scaffold(text: str) -> Hashable:
+    from qdlaws.measure._parallel import scaffold
+
+    found = _molecule(text)
+    return scaffold([found])[0] if isinstance(found, str) else found

@@ -1,0 +1,91 @@
+"""One JSON object a line: our own metrics.jsonl, verl's file logger, prime-rl, ms-swift, any other.
+
+Streamed in bounded memory. A line that is no JSON is let go where a kill or a crash explains it,
+counted and named in the notes; a file with many of them is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from qdlaws.readers.byte_source import Source
+from qdlaws.readers.columns.tool_names import is_wanted
+from qdlaws.readers.decoding.json_text import flat, parse
+from qdlaws.readers.table import Columns, Table
+
+__all__ = ["read_jsonl", "tool_of"]
+
+MOST_BROKEN = 0.02  # share of lines that may be unreadable
+LOOKED_AT = 100  # rows that are asked for the tool and the kinds
+
+
+def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
+    """The table of a JSONL log; of a very long one only what a law could use, and ``keep``."""
+    columns, kinds, lines = Columns(lambda c: c in keep or is_wanted(c)), dict[str, str](), 0
+    broken: list[tuple[int, str]] = []
+    tool = "jsonl"
+    for line in source.lines():
+        if not line.text.strip():
+            continue
+        lines += 1
+        try:
+            row = parse(line.text)
+            if not isinstance(row, dict):
+                raise ValueError("no JSON object")
+            numbers = _numbers(row)
+        except ValueError as error:
+            broken.append((line.number, str(error)))
+            if len(broken) > 3 + MOST_BROKEN * lines:
+                what = f"{len(broken)} of {lines} lines are no JSON object; here: {broken[0][1]}"
+                raise source.bad(what, broken[0][0]) from error
+            continue
+        if lines <= LOOKED_AT:
+            tool = tool if tool != "jsonl" else tool_of(row)
+            kinds |= _kinds(row)
+        try:
+            columns.add(numbers)
+        except OverflowError as error:
+            raise source.bad(str(error), line.number) from error
+    if not len(columns) and broken:
+        raise source.bad(broken[0][1], broken[0][0])
+    if not len(columns):
+        raise source.bad("no JSON object in it" if lines else "the file is empty")
+    notes = list(columns.notes())
+    if broken:
+        where = ", ".join(str(n) for n, _ in broken)
+        notes.append(f"{source.name}: unreadable, left out: line {where}")
+    return Table(tool, columns.frame(), kinds=kinds, notes=tuple(notes))
+
+
+def tool_of(row: Mapping[str, Any]) -> str:
+    """Which tool writes rows of this shape; "jsonl" where none is known."""
+    if row.get("phase") in ("train", "eval") and "step" in row:
+        return "qdtrain"
+    if isinstance(row.get("data"), dict) and "step" in row:
+        return "verl"
+    if "global_step/max_steps" in row:
+        return "ms-swift"
+    return "jsonl"
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    """The named numbers of a row: wrappers taken off, evaluation values told apart."""
+    match tool_of(row):
+        case "verl":
+            return {**flat(row["data"]), **flat({"step": row["step"]})}
+        case "qdtrain" if row["phase"] == "eval":
+            return {k if k == "step" else f"eval/{k}": v for k, v in flat(row).items()}
+        case "ms-swift":
+            done, _, _ = str(row["global_step/max_steps"]).partition("/")
+            return flat({**row, "step": done})
+    return flat(row)
+
+
+def _kinds(row: dict[str, Any]) -> dict[str, str]:
+    """The kinds a row states: ``"kinds": {"entropy": …}`` or ``"entropy_kind": …``."""
+    prefix = "eval/" if row.get("phase") == "eval" else ""
+    stated = row.get("kinds")
+    kinds = dict(stated) if isinstance(stated, dict) else {}
+    kinds |= {k.removesuffix("_kind"): v for k, v in row.items() if k.endswith("_kind")}
+    return {f"{prefix}{k}": v for k, v in kinds.items() if isinstance(v, str)}

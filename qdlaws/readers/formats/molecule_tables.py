@@ -1,0 +1,205 @@
+"""Tables with one molecule a row: REINVENT4's CSV and Saturn's oracle history, summed up by step.
+
+Of each step: quality with the standard error of the batch mean, diversity from the SMILES, and
+where the table has likelihoods the sequence entropy (mean agent NLL) and KL to the prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+
+from qdlaws.core.kinds import EntropyKind
+from qdlaws.readers.byte_source import Source
+from qdlaws.readers.decoding.number_text import Array, numbers
+from qdlaws.readers.formats.delimited import Row, Rows
+from qdlaws.readers.formats.reinvent_score import ScoreRule, score_rule
+from qdlaws.readers.table import Table
+
+__all__ = ["is_reinvent", "is_saturn", "read_reinvent", "read_saturn"]
+
+LONGEST_SMILES = 1_000  # beyond this it is no molecule that anybody samples
+MOST_MOLECULES = 2_000  # of one step, for the diversity: its cost grows with the square
+WHOLE_BATCH = 0.5  # a last step with less than this share of a batch is still being written
+REINVENT = ("Agent", "Prior", "Target", "Score", "SMILES", "step")
+SATURN = ("oracle_calls", "smiles", "reward")
+
+
+def is_reinvent(header: list[str]) -> bool:
+    """Whether these are the columns of a REINVENT4 summary CSV."""
+    return set(REINVENT) <= set(header)
+
+
+def is_saturn(header: list[str]) -> bool:
+    """Whether these are the columns of a Saturn oracle history."""
+    return set(SATURN) <= set(header)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The molecules of one step: named columns of texts."""
+
+    step: float
+    fields: dict[str, list[str]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.fields.values())))
+
+    def numbers(self, name: str) -> Array:
+        """A column as numbers."""
+        return numbers(self.fields[name])
+
+
+def read_reinvent(source: Source) -> Table:
+    """The steps of a REINVENT4 CSV (staged learning, any generator)."""
+    rows = Rows(source)
+    rule = score_rule(rows)
+    sigmas: list[Array] = []
+    steps = [_reinvent_step(b, rule, sigmas) for b in _batches(rows, "step")]
+    frame, notes = _whole(source, steps)
+    kinds = {"entropy": str(EntropyKind.SEQUENCE_NLL), "diversity": "internal_diversity"}
+    kinds["quality"] = "mean_score"
+    filtered = frame.pop("filtered").sum()
+    if rule and filtered:
+        kinds["quality"] = "mean_score before the diversity filter"
+        notes.append(
+            f"the diversity filter had lowered {filtered:.0f} scores: quality is rebuilt from the "
+            f"components ({rule.words}); column Score keeps the filtered mean"
+        )
+    elif not rule:
+        notes.append("quality is Score as logged: after the diversity filter, if there was one")
+    return Table("reinvent4", frame, kinds, notes=(*rows.notes(), *notes, *_sigma_notes(sigmas)))
+
+
+def read_saturn(source: Source) -> Table:
+    """The batches of a Saturn oracle history; the step is the number of oracle calls."""
+    rows = Rows(source)
+    steps = []
+    for batch in _batches(rows, "oracle_calls"):
+        row = _mean_and_error("quality", batch.numbers("reward"))
+        row |= _diversity(batch.fields["smiles"])
+        if "penalized_reward" in rows.header:
+            row["penalized_reward"] = _mean(batch.numbers("penalized_reward"))
+        raw = (c for c in rows.header if c.endswith(("_reward", "_raw_values")))
+        row |= {c: _mean(batch.numbers(c)) for c in raw if c not in row}
+        steps.append({"step": batch.step, **row, "n_samples": float(len(batch))})
+    frame, notes = _whole(source, steps)
+    kinds = {"quality": "mean_reward", "diversity": "internal_diversity"}
+    notes.append(
+        "only molecules new to the oracle are in the table, so repeats do not count; "
+        "it holds no likelihoods, so the entropy is not known"
+    )
+    return Table("saturn", frame, kinds, notes=(*rows.notes(), *notes))
+
+
+# ---------------------------------------------------------------------- one step
+
+
+def _reinvent_step(batch: Batch, rule: ScoreRule | None, sigmas: list[Array]) -> dict[str, float]:
+    agent, prior = batch.numbers("Agent"), batch.numbers("Prior")
+    score, smiles = batch.numbers("Score"), batch.fields["SMILES"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sigmas.append(((batch.numbers("Target") + prior) / score)[score > 0.01])
+    before = rule.unfiltered(batch.numbers, score) if rule else score
+    states = (
+        batch.numbers("SMILES_state") if "SMILES_state" in batch.fields else np.ones(len(score))
+    )
+    valid = [s for s, state in zip(smiles, states, strict=True) if state != 0]  # 0 means invalid
+    row = _mean_and_error("quality", before) | _diversity(valid)
+    row |= _mean_and_error("entropy", agent) | _mean_and_error("kl", prior - agent)
+    row |= {"Score": _mean(score), "filtered": float(np.sum(before > score * 1.01 + 1e-6))}
+    row |= {"n_failed": float(np.isnan(score).sum()), "n_samples": float(len(score))}
+    row |= {
+        "valid_fraction": len(valid) / len(smiles),
+        "unique_fraction": len({*smiles}) / len(smiles),
+    }
+    components = [c.removesuffix(" (raw)") for c in batch.fields if c.endswith(" (raw)")]
+    row |= {c: _mean(batch.numbers(c)) for c in components if c in batch.fields and c not in row}
+    return {"step": batch.step, **row}
+
+
+def _mean(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
+
+
+def _mean_and_error(name: str, values: Array) -> dict[str, float]:
+    """Mean and its standard error s/√n over the known values."""
+    known = values[np.isfinite(values)]
+    error = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else np.nan
+    return {name: _mean(values), f"{name}_se": error}
+
+
+def _diversity(smiles: list[str]) -> dict[str, float]:
+    """Internal diversity of the batch with its standard error; nothing where rdkit is missing."""
+    smiles = [s for s in smiles if 0 < len(s) <= LONGEST_SMILES]
+    if len(smiles) > MOST_MOLECULES:
+        smiles = smiles[:: -(-len(smiles) // MOST_MOLECULES)]
+    if not _has_rdkit():
+        return {}
+    value, error = _internal_diversity(smiles) if len(smiles) > 1 else (np.nan, np.nan)
+    return {"diversity": value, "diversity_se": error}
+
+
+def _internal_diversity(smiles: list[str]) -> tuple[float, float]:
+    """1 − mean Tanimoto similarity over all pairs, and its standard error."""
+    from qdlaws.measure import internal_diversity
+
+    estimate = internal_diversity(smiles, unique=False)
+    return float(estimate.value), float(estimate.se)
+
+
+@cache
+def _has_rdkit() -> bool:
+    return find_spec("rdkit") is not None
+
+
+# ---------------------------------------------------------------------- all steps
+
+
+def _batches(rows: Rows, step: str) -> Iterator[Batch]:
+    """The rows that follow each other with one step; rows without a step are left out."""
+    at = rows.header.index(step)
+
+    def number_of(row: Row) -> float:
+        return float(numbers([row[1][at]])[0])
+
+    for value, group in groupby(rows, key=number_of):
+        if np.isfinite(value):
+            columns = zip(*(fields for _, fields in group), strict=True)
+            yield Batch(value, dict(zip(rows.header, map(list, columns), strict=True)))
+
+
+def _whole(source: Source, steps: list[dict[str, float]]) -> tuple[pd.DataFrame, list[str]]:
+    """The frame of the steps; a last one that is still being written is left out."""
+    if not steps:
+        raise source.bad("no rows with a step")
+    frame = pd.DataFrame(steps)
+    notes = [] if _has_rdkit() else ["diversity needs rdkit: pip install rdkit"]
+    size = frame["n_samples"]
+    if len(frame) > 3 and size.iloc[-1] < WHOLE_BATCH * size.iloc[-6:-1].min():
+        last = f"{frame['step'].iloc[-1]:g}"
+        notes.append(f"last step {last} left out: {size.iloc[-1]:.0f} rows only")
+        return frame.iloc[:-1], notes
+    return frame, notes
+
+
+def _sigma_notes(found: list[Array]) -> list[str]:
+    """What Target = −Prior + σ·Score says: σ, or that rows do not belong together."""
+    ratios = np.concatenate([r[np.isfinite(r)] for r in found] or [np.empty(0)])
+    if len(ratios) < 10:
+        return []
+    sigma = float(np.median(ratios))
+    off = float(np.mean(np.abs(ratios - sigma) > 0.05 * abs(sigma) + 0.1))
+    if off > 0.01:
+        return [
+            f"{off:.0%} of the rows do not satisfy Target = −Prior + σ·Score: rows with failed "
+            "scores may have shifted the likelihoods, or the reward strategy is not dap"
+        ]
+    return [f"σ = {sigma:.4g}, from Target = −Prior + σ·Score"]

@@ -1,0 +1,99 @@
+"""The score of REINVENT4 without its diversity filter, rebuilt from the components.
+
+The CSV's ``Score`` is written after the filter, which sets it to zero or scales it down for
+molecules seen too often: a mixture of quality and diversity. How the components were aggregated
+(weighted geometric or arithmetic mean) stands in no column, but it can be solved for on rows that
+the filter left alone, and it is believed only where it reproduces them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from qdlaws.readers.decoding.number_text import Array, numbers
+from qdlaws.readers.formats.delimited import Rows
+
+__all__ = ["ScoreRule", "score_rule"]
+
+LEARN_FROM = 5_000  # first rows: filters fill up later
+EXACT = 0.005  # relative error of a row that a rule reproduces (the CSV rounds)
+BELIEVED = 0.8  # share of the rows that must be reproduced
+FEWEST = 50
+
+
+@dataclass(frozen=True)
+class ScoreRule:
+    """Score = Π cᵢ^wᵢ (geometric) or Σ wᵢ·cᵢ (arithmetic) over the components.
+
+    ``constant`` holds the value of a component that never moved while the rule was learned, else
+    NaN: nothing is known about its weight, so rows where it has moved are not judged.
+    """
+
+    components: tuple[str, ...]
+    weights: Array
+    constant: Array
+    geometric: bool
+
+    @property
+    def words(self) -> str:
+        """The rule in words, for a note."""
+        parts = [f"{c} {w:.2f}" for c, w in zip(self.components, self.weights, strict=True)]
+        shown = ", ".join(parts[:4]) + (", …" if len(parts) > 4 else "")
+        return f"{'geometric' if self.geometric else 'arithmetic'} mean, weights {shown}"
+
+    def value(self, components: Array) -> Array:
+        """The score of rows of components (n, k); NaN where the rule does not say."""
+        moved = np.abs(components - self.constant) > 1e-6
+        usable = np.all(components > 0, axis=1) & ~moved.any(axis=1)
+        safe = np.where(usable[:, None], components, 1.0)
+        mean = np.exp(np.log(safe) @ self.weights) if self.geometric else safe @ self.weights
+        return np.where(usable, mean, np.nan)
+
+    def unfiltered(self, column: Callable[[str], Array], score: Array) -> Array:
+        """The scores with the filter taken back: what the components give where that is more."""
+        before = self.value(np.column_stack([column(c) for c in self.components]))
+        return np.where(before > score * (1 + 2 * EXACT) + 1e-6, before, score)
+
+
+def score_rule(rows: Rows) -> ScoreRule | None:
+    """The aggregation that reproduces most of the first scores; None where none does."""
+    raw = [c for c in rows.header if c.endswith(" (raw)")]
+    names = tuple(c.removesuffix(" (raw)") for c in raw if c.removesuffix(" (raw)") in rows.header)
+    if not names:
+        return None
+    first = [fields for _, fields in islice(Rows(rows.source), LEARN_FROM)]
+    table = {n: numbers([f[rows.header.index(n)] for f in first]) for n in (*names, "Score")}
+    score = table["Score"]
+    components = np.column_stack([table[n] for n in names])
+    usable = (score > 1e-3) & np.all(components > 1e-3, axis=1)  # below that rounding rules
+    if usable.sum() < FEWEST:
+        return None
+    score, components = score[usable], components[usable]
+    still = np.where(np.ptp(components, axis=0) < 1e-6, components[0], np.nan)
+    rules = (ScoreRule(names, _weights(score, components, g), still, g) for g in (True, False))
+    best = max(rules, key=lambda rule: _reproduced(rule, score, components).mean())
+    return best if _reproduced(best, score, components).mean() >= BELIEVED else None
+
+
+def _reproduced(rule: ScoreRule, score: Array, components: Array) -> npt.NDArray[np.bool_]:
+    return np.abs(rule.value(components) - score) <= EXACT * score + 1e-6
+
+
+def _weights(score: Array, components: Array, geometric: bool) -> Array:
+    """Non-negative weights by least squares; rows that the filter lowered are cast out."""
+    from scipy.optimize import nnls
+
+    x, y = (np.log(components), np.log(score)) if geometric else (components, score)
+    keep = np.ones(len(y), bool)
+    for _ in range(8):
+        weights = nnls(x[keep], y[keep])[0]
+        left = y - x @ weights
+        keep = np.abs(left) <= max(EXACT, 2.0 * float(np.median(np.abs(left))))
+        if keep.sum() < FEWEST / 2:
+            break
+    return np.asarray(weights, float)

@@ -1,0 +1,78 @@
+"""Several files of one run as one table, and the question whether they are of one run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+
+from qdlaws.errors import BadLog
+from qdlaws.readers.columns.choose import clocked
+from qdlaws.readers.table import CLOCKS, Table
+
+__all__ = ["joined", "one_run"]
+
+STAGED = {"reinvent4", "reinvent4-log"}
+
+
+def one_run(tables: Sequence[Table], paths: Sequence[Path]) -> bool:
+    """Whether files are stages, parts side by side, or pieces of one run one after the other."""
+    if len(tables) == 1:
+        return True
+    if len({t.tool for t in tables}) > 1:
+        return False
+    if tables[0].tool in STAGED:
+        return len({(p.parent, re.sub(r"\d+$", "", p.stem)) for p in paths}) == 1
+    if not _share_columns(tables):
+        return True
+    starts = {float(clocked(t.frame, None)[0]["step"].min()) for t in tables}
+    return len({p.parent for p in paths}) == 1 and len(starts) == len(tables)
+
+
+def joined(tables: Sequence[Table], paths: Sequence[Path]) -> Table:
+    """Several files of one run as one table.
+
+    Stages that count their steps anew (REINVENT4) are put one after the other, with a mark where
+    each begins; parts of the same steps (prime-rl's trainer and orchestrator) stand side by side;
+    pieces of a resumed run follow each other, the later one counting where they overlap.
+    """
+    first, names = tables[0], [p.name for p in paths]
+    if len(tables) == 1:
+        return first
+    if len({t.tool for t in tables}) > 1:
+        found = ", ".join(f"{n} ({t.tool})" for n, t in zip(names, tables, strict=True))
+        raise BadLog(f"files of different tools are not one run: {found}; name one")
+    marks: tuple[float, ...] = ()
+    if first.tool in STAGED:
+        frame, marks = _staged(tables)
+        note = f"{len(tables)} stages joined: {', '.join(names[:6])}"
+    else:
+        frame = pd.concat([clocked(t.frame, None)[0] for t in tables], ignore_index=True)
+        if not _share_columns(tables):  # side by side: no part has left the others behind
+            frame = frame.sort_values("step", kind="stable")
+        note = f"{len(tables)} files read as one run: {', '.join(names[:6])}"
+    kinds = {k: v for t in tables for k, v in t.kinds.items()}
+    texts = {k: v for t in tables for k, v in t.texts.items()}
+    notes = dict.fromkeys(n for t in tables for n in t.notes)
+    return Table(first.tool, frame, kinds, texts, marks, (note, *notes))
+
+
+def _staged(tables: Sequence[Table]) -> tuple[pd.DataFrame, tuple[float, ...]]:
+    """The stages one after the other, and the first step of each but the first."""
+    frames: list[pd.DataFrame] = []
+    marks: list[float] = []
+    offset = 0.0
+    for table in tables:
+        marks += [offset + 1] * bool(frames) + [offset + mark for mark in table.marks]
+        frames.append(table.frame.assign(step=table.frame["step"] + offset))
+        offset = float(frames[-1]["step"].max())
+    return pd.concat(frames, ignore_index=True), tuple(marks)
+
+
+def _share_columns(tables: Sequence[Table]) -> bool:
+    """Whether two of the tables measure the same thing."""
+    measured = [set(t.frame.columns) - CLOCKS for t in tables]
+    return any(a & b for a, b in combinations(measured, 2))

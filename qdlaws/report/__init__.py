@@ -1,5 +1,0 @@
-"""One self-contained HTML file that shows one or many runs: verdict first, then the evidence."""
-
-from qdlaws.report.write import report
-
-__all__ = ["report"]

@@ -1,0 +1,92 @@
+"""Small pieces of HTML; everything that comes from a log goes through ``escape`` here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+
+from qdlaws.laws.summary import Summary
+
+__all__ = ["Raw", "badge", "bullets", "facts", "number", "of_run", "p_value", "section", "table"]
+
+
+def section(title: str, body: str, name: str) -> str:
+    """A titled part of the page; nothing where there is nothing to say."""
+    if not body:
+        return ""
+    return f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2>{body}</section>'
+
+
+def badge(word: str) -> str:
+    """A verdict or an action, set apart."""
+    return f'<span class="badge {escape(word.split()[0])}">{escape(word)}</span>'
+
+
+def bullets(lines: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    caption: str = "",
+    numbers: int | None = None,
+) -> str:
+    """A table that scrolls by itself on a narrow screen; columns from ``numbers`` on are numbers.
+
+    Cells are escaped unless they are Raw.
+    """
+    first = len(head) if numbers is None else numbers
+    kinds = [' class="number"' if i >= first else "" for i in range(len(head))]
+    titles = "".join(
+        f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(head, kinds, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td{kind}>{_cell(c)}</td>" for c, kind in zip(row, kinds, strict=True))
+        + "</tr>"
+        for row in rows
+    )
+    above = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption or "table")}">'
+        f"<table>{above}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+class Raw(str):
+    """HTML of our own, not to be escaped again."""
+
+    __slots__ = ()
+
+
+def _cell(cell: str) -> str:
+    return cell if isinstance(cell, Raw) else escape(cell)
+
+
+def facts(summary: Summary) -> str:
+    """The rows and remarks of a summary."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+        for name, value in summary.rows
+    )
+    body = f'<table class="facts"><tbody>{rows}</tbody></table>' if rows else ""
+    return bullets(summary.remarks) + body
+
+
+def number(value: float, digits: int = 3) -> str:
+    """The number, or a dash where it is not known."""
+    return f"{value:.{digits}g}" if np.isfinite(value) else "–"
+
+
+def p_value(value: float) -> str:
+    """A p-value; how small a tiny one is means nothing."""
+    return "< 0.0001" if value < 1e-4 else number(value, 2)
+
+
+def of_run(run: int, body: str) -> str:
+    """A part that is only shown while its run is chosen."""
+    return f'<div data-of="{run}">{body}</div>'

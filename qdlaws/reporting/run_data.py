@@ -1,0 +1,160 @@
+"""What the report shows of a run, and the same as plain values for the script in the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qdlaws.core.runlog import COLUMNS, RunLog
+from qdlaws.core.serialize import plain
+from qdlaws.laws.fit import LAWS
+from qdlaws.laws.result import LawFit
+
+if TYPE_CHECKING:
+    from qdlaws.advice.advise import Advice
+    from qdlaws.forecasting.forecast import Forecast
+    from qdlaws.laws.fit import LawFits
+    from qdlaws.laws.user_model import UserFit
+
+__all__ = ["MOST_POINTS", "RunView", "curve_of", "page_data", "short_names", "table_of"]
+
+Array = npt.NDArray[np.float64]
+
+MOST_POINTS = 2000
+"""Longer runs are drawn thinned; the fits use every checkpoint."""
+
+ALL_POINTS = 20_000
+"""The points of all runs of a page together."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunView:
+    """One run as the report shows it."""
+
+    name: str
+    fits: LawFits
+    advice: Advice | None = None
+    forecast: Forecast | None = None
+    certificates: dict[str, str] = field(default_factory=dict)
+    troubles: dict[str, str] = field(default_factory=dict)
+    """Why there is no advice or no forecast."""
+
+    @property
+    def log(self) -> RunLog:
+        return self.fits.log
+
+    @property
+    def logs(self) -> tuple[RunLog, ...]:
+        """The logs of all regimes; the laws shown are those of the last."""
+        return tuple(piece.log for piece in self.fits.pieces) or (self.log,)
+
+    @property
+    def law_level(self) -> float:
+        """The level of the bands."""
+        return next((law.level for law in self.fits.laws()), 0.95)
+
+    def law(self, kind: str) -> LawFit | UserFit | None:
+        found: LawFit | UserFit | None = getattr(self.fits, kind)
+        return found
+
+
+def short_names(sources: Sequence[str]) -> list[str]:
+    """The shortest ends of the paths that tell all of them apart; a number where none do."""
+    parts = [Path(source).parts for source in sources]
+    for depth in range(1, max([len(p) for p in parts], default=0) + 1):
+        names = ["/".join(p[-depth:]) for p in parts]
+        if all(names) and len(set(names)) == len(names):
+            return names
+    return [f"{'/'.join(p[-1:]) or 'run'} ({i + 1})" for i, p in enumerate(parts)]
+
+
+def table_of(view: RunView, most: int = MOST_POINTS) -> dict[str, Array]:
+    """Step, measured columns and errors of all regimes, thinned evenly to about ``most`` rows."""
+    names = [c for c in COLUMNS if any(c in log.columns for log in view.logs)]
+    out = {"step": np.concatenate([log.step for log in view.logs])}
+    for name in names:
+        for column in (name, f"{name}_se"):
+            parts = [_or_nan(log, column) for log in view.logs]
+            if name == column or any(np.isfinite(part).any() for part in parts):
+                out[column] = np.concatenate(parts)
+    rows = _thin(len(out["step"]), most)
+    return {name: values[rows] for name, values in out.items()}
+
+
+def _or_nan(log: RunLog, column: str) -> Array:
+    values: Array | None = getattr(log, column)
+    return np.full(len(log), np.nan) if values is None else values
+
+
+def _thin(n: int, most: int) -> npt.NDArray[np.intp]:
+    """Row numbers, evenly spread, first and last included."""
+    if n <= most:
+        return np.arange(n)
+    return np.unique(np.linspace(0, n - 1, most).round().astype(np.intp))
+
+
+def curve_of(law: LawFit | UserFit, points: int = 60) -> dict[str, Array] | None:
+    """The law and its band over the x that was seen; None where nothing could be fitted."""
+    x = law.x
+    if isinstance(law, LawFit):
+        if law.posterior is None:
+            return None
+        x = law.path.mean
+    band = law.predict(np.linspace(float(np.min(x)), float(np.max(x)), points))
+    return {name: band[name].to_numpy(float) for name in ("x", "low", "mid", "high")}
+
+
+def page_data(views: Sequence[RunView]) -> str:
+    """The runs as JSON that may stand inside a script element, whatever the logs called things."""
+    most = int(np.clip(ALL_POINTS // max(len(views), 1), 100, MOST_POINTS))
+    whole = {"columns": list(COLUMNS), "pairs": LAWS, "runs": [_run(v, most) for v in views]}
+    text = json.dumps(_short(plain(whole)), allow_nan=False, separators=(",", ":"))
+    # ensure_ascii has dealt with U+2028; these three could end the element or start a comment.
+    for sign, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
+        text = text.replace(sign, code)
+    return text
+
+
+def _run(view: RunView, most: int) -> dict[str, Any]:
+    laws = {}
+    for kind in LAWS:
+        law = view.law(kind)
+        curve = None if law is None else curve_of(law)
+        if law is not None and curve is not None:
+            held = not isinstance(law, LawFit) or law.supported
+            laws[kind] = {"verdict": law.verdict, "held": held, **curve}
+    return {
+        "name": view.name,
+        "marks": [float(log.step[0]) for log in view.logs[1:]],
+        "data": table_of(view, most),
+        "laws": laws,
+        "forecast": None if view.forecast is None else _ahead(view.forecast),
+    }
+
+
+def _ahead(forecast: Forecast, points: int = 40) -> dict[str, dict[str, Array]]:
+    """The forecast of every column from now to the horizon."""
+    frame = forecast.at(np.linspace(forecast.step, forecast.step + forecast.horizon, points))
+    parts = {name: frame[frame["column"] == name] for name in forecast.columns}
+    names = ("step", "low", "mid", "high")
+    return {
+        column: {name: part[name].to_numpy(float) for name in names}
+        for column, part in parts.items()
+    }
+
+
+def _short(value: Any) -> Any:
+    """Six significant digits are more than a picture can show; steps keep all of theirs."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {k: v if k == "step" else _short(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_short(v) for v in value]
+    return value

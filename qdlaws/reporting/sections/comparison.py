@@ -1,0 +1,54 @@
+"""Several runs beside each other: do they follow one law?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qdlaws.comparison.coefficients import COEFFICIENTS, WORDS
+from qdlaws.comparison.fleet import Comparison, compare
+from qdlaws.errors import QdlawsError
+from qdlaws.reporting.html import bullets, number, p_value, section, table
+from qdlaws.reporting.run_data import RunView
+
+__all__ = ["compared", "comparison_section", "same_law"]
+
+
+def compared(views: Sequence[RunView]) -> Comparison | str:
+    """The comparison of the runs, or why there is none."""
+    try:
+        return compare([v.fits for v in views], names=[v.name for v in views])
+    except QdlawsError as error:
+        return " ".join(str(error).split())
+
+
+def comparison_section(found: Comparison | str) -> str:
+    """Coefficients beside each other, and whether they differ."""
+    body = bullets([found]) if isinstance(found, str) else _comparison(found)
+    return section("Comparison of runs", body, "comparison")
+
+
+def _comparison(found: Comparison) -> str:
+    x = found.runs[0].law.x_name
+    words = {name: WORDS[name].format(x=x) for name in COEFFICIENTS}
+    rows = []
+    for row in found.table.to_dict("records"):
+        pairs = [f"{number(row[k])} ± {number(row[f'{k}_sd'], 2)}" for k in COEFFICIENTS]
+        span = f"{number(row['x_low'])} to {number(row['x_high'])}"
+        rows.append([row["run"], row["verdict"], span, *pairs])
+    p_values = [p_value(found.p_values[k]) for k in COEFFICIENTS]
+    rows.append(["p, all the same", "", "", *p_values])
+    head = ("run", "verdict", f"range of {x}", *(words[k] for k in COEFFICIENTS))
+    told = f"quality on {x}, compared at {x} = {found.reference:.4g}"
+    left = [f"{name} is not compared: {why}" for name, why in found.left_out.items()]
+    return bullets([same_law(found), *left]) + table(head, rows, told)
+
+
+def same_law(found: Comparison) -> str:
+    """The comparison in a sentence."""
+    if found.shared is None:
+        return "None of the runs says enough to tell their laws apart."
+    if found.shared:
+        return "No difference between the laws of these runs is seen."
+    x = found.runs[0].law.x_name
+    differ = " and ".join(WORDS[name].format(x=x) for name in found.differs)
+    return f"The runs do not share one law: they differ in {differ}."

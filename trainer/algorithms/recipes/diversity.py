@@ -1,0 +1,140 @@
+"""Recipes that reward diversity or hold on to the reference: DARLING, MARA, DPH-RL."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from trainer.algorithms import advantage, divergence, shaping, surrogate
+from trainer.algorithms import weighting as weigh
+from trainer.algorithms.objective import Recipe, Term
+from trainer.types import Knobs, Plant, ReferencePlan
+
+__all__ = ["darling", "dph_alpha", "dph_forward", "dph_js", "mara", "mara_forward", "reverse_kl"]
+
+CLIPPED = partial(surrogate.clipped, low=0.2, high=0.2)
+CLIP_HIGHER = partial(surrogate.clipped, low=0.2, high=0.28)
+
+
+def darling(beta: float = 1e-3, floor: float = 0.1) -> Recipe:
+    """DARLING: reward × diversity of meanings, centred without std, token mean."""
+    return Recipe(
+        name="darling",
+        paper="Li et al. 2025, arXiv 2509.02534",
+        shape=(partial(shaping.darling, floor=floor), shaping.scaled),
+        advantage=advantage.centred,
+        policy=CLIPPED,
+        terms=(Term(divergence.forward, knob="kl"),),
+        reduce=weigh.token_mean,
+        knobs=Knobs(kl=beta),
+        live=frozenset({"kl", "reward_scale"}),
+        plant="monotone",
+        needs=frozenset({"equivalence", "nonnegative"}),
+    )
+
+
+def mara(beta: float = 0.03, threshold: float | None = 0.8, percentile: float = 90.0) -> Recipe:
+    """MARA, Algorithm 1, reverse KL: flat on the good set where the KL would follow π_ref.
+
+    ``threshold`` is τ, .80 as in the paper's molecules. Where the range of the reward is not known
+    pass None: τ is then the batch's ``percentile``, which moves with the policy, and with it the
+    state never quite rests (plant ``unsettled``).
+    """
+    raised = partial(shaping.mara, threshold=threshold, percentile=percentile)
+    return Recipe(
+        name="mara",
+        paper="arXiv 2510.20817, Algorithm 1",
+        shape=(shaping.scaled, raised, shaping.kl_in_reward),
+        advantage=advantage.leave_one_out,
+        policy=surrogate.score_function,
+        reduce=weigh.sequence_sum,
+        knobs=Knobs(kl=beta),
+        live=frozenset({"kl", "reward_scale"}),
+        plant="monotone",
+        needs=frozenset({"kl"}),
+        threshold=threshold,
+    )
+
+
+def mara_forward(
+    beta: float = 0.03, threshold: float | None = 0.8, percentile: float = 90.0
+) -> Recipe:
+    """MARA under the forward KL, which must be Algorithm 2: Algorithm 1 over-corrects there."""
+    moved = partial(shaping.mara_substituted, threshold=threshold, percentile=percentile)
+    kl = Term(partial(divergence.forward, level="sequence"), knob="kl", reduce=weigh.sequence_sum)
+    return Recipe(
+        name="mara_forward",
+        paper="arXiv 2510.20817, Algorithm 2",
+        shape=(shaping.scaled, moved),
+        advantage=advantage.leave_one_out,
+        policy=surrogate.score_function,
+        terms=(kl,),
+        reduce=weigh.sequence_sum,
+        knobs=Knobs(kl=beta),
+        live=frozenset({"kl", "reward_scale"}),
+        plant="monotone",
+        needs=frozenset({"kl"}),
+        threshold=threshold,
+    )
+
+
+def _dph(name: str, terms: tuple[Term, ...], eta: float, threshold: int, plant: Plant) -> Recipe:
+    """DPH-RL: no KL where the policy explores, η·D_f on stored samples where it was good."""
+    return Recipe(
+        name=name,
+        paper="arXiv 2509.07430",
+        shape=(shaping.scaled,),
+        advantage=advantage.group_standardised,
+        policy=CLIP_HIGHER,
+        terms=terms,
+        reduce=weigh.token_mean,
+        rehearse=ReferencePlan(threshold=threshold),
+        knobs=Knobs(kl=eta),
+        live=frozenset({"kl"}),
+        plant=plant,
+        needs=frozenset({"many_prompts", "binary"}),
+    )
+
+
+def dph_forward(eta: float = 0.02, threshold: int = 6) -> Recipe:
+    """DPH-F: the forward KL on rehearsed prompts."""
+    terms = (Term(divergence.forward_stored, knob="kl", rows="stored"),)
+    return _dph("dph_forward", terms, eta, threshold, "monotone")
+
+
+def dph_js(eta: float = 0.2, threshold: int = 6, definition: bool = False) -> Recipe:
+    """DPH-JS: the generator form (twice the JSD), or with ``definition`` its two halves.
+
+    By definition, KL(π‖M) is asked of the explored samples too, on a tenth of the micro-batches in
+    the paper's code: here always, at a tenth of the strength; that needs the reference online.
+    """
+    terms: tuple[Term, ...] = (Term(divergence.js_stored, knob="kl", rows="stored"),)
+    if definition:
+        terms = (
+            Term(divergence.js_reference_half, knob="kl", rows="stored"),
+            Term(divergence.js_policy_half, knob="kl", scale=0.1),
+        )
+    return _dph("dph_js", terms, eta, threshold, "folded")
+
+
+def dph_alpha(eta: float = 0.02, alpha: float = 0.2, threshold: int = 6) -> Recipe:
+    """DPH with the α-divergence: 1 is the forward KL, 0 the reverse one."""
+    loss = partial(divergence.alpha_stored, alpha=alpha)
+    # as an action is lost it is pulled back like u^−α; the group's std pushes it like u^−½
+    plant: Plant = "monotone" if alpha > 0.5 else "folded"
+    return _dph("dph_alpha", (Term(loss, knob="kl", rows="stored"),), eta, threshold, plant)
+
+
+def reverse_kl(beta: float = 0.02) -> Recipe:
+    """The baseline of DPH-RL: GRPO with a true reverse-KL gradient (k2) in the loss."""
+    return Recipe(
+        name="reverse_kl",
+        paper="the RKL baseline of arXiv 2509.07430",
+        shape=(shaping.scaled,),
+        advantage=advantage.group_standardised,
+        policy=CLIP_HIGHER,
+        terms=(Term(divergence.reverse, knob="kl"),),
+        reduce=weigh.token_mean,
+        knobs=Knobs(kl=beta),
+        live=frozenset({"kl"}),
+        plant="folded",
+    )

@@ -1,0 +1,119 @@
+"""The policy gradients: REINFORCE and REINVENT to GRPO, Dr.GRPO and DAPO."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from trainer.algorithms import advantage, divergence, shaping, surrogate
+from trainer.algorithms import weighting as weigh
+from trainer.algorithms.objective import Recipe, Term
+from trainer.types import Knobs, ReplayPlan
+
+__all__ = ["dapo", "dr_grpo", "entropy_bonus", "grpo", "reinforce", "reinvent", "rloo"]
+
+CLIPPED = partial(surrogate.clipped, low=0.2, high=0.2)
+CLIP_HIGHER = partial(surrogate.clipped, low=0.2, high=0.28)
+
+
+def reinforce() -> Recipe:
+    """REINFORCE with the KL of whole completions in the reward."""
+    return Recipe(
+        name="reinforce",
+        paper="Williams 1992; KL in the reward: Jaques et al. 2017, arXiv 1611.02796",
+        shape=(shaping.scaled, shaping.kl_in_reward),
+        advantage=advantage.raw,
+        policy=surrogate.score_function,
+        reduce=weigh.sequence_sum,
+        knobs=Knobs(kl=0.05),
+        live=frozenset({"kl", "reward_scale"}),
+        plant="tilt",
+    )
+
+
+def reinvent(sigma: float = 128.0, replay: bool = True, bucket: int = 25) -> Recipe:
+    """REINVENT: regression of log π to log π_ref + σ·score, replay, diversity filter; β = 1/σ."""
+    return Recipe(
+        name="reinvent",
+        paper="Olivecrona et al. 2017, arXiv 1704.07555; defaults of REINVENT 4 (Loeffler 2024)",
+        shape=(partial(shaping.diversity_filter, bucket=bucket), shaping.scaled),
+        advantage=advantage.raw,
+        policy=surrogate.augmented_likelihood,
+        reduce=weigh.sequence_sum,
+        rehearse=ReplayPlan() if replay else None,
+        knobs=Knobs(kl=1.0, reward_scale=sigma),
+        live=frozenset({"reward_scale"}),
+        plant="tilt",
+    )
+
+
+def rloo(beta: float = 0.05) -> Recipe:
+    """RLOO: REINFORCE with the mean of the other samples as baseline."""
+    return Recipe(
+        name="rloo",
+        paper="Ahmadian et al. 2024, arXiv 2402.14740",
+        shape=(shaping.scaled, shaping.kl_in_reward),
+        advantage=advantage.leave_one_out,
+        policy=surrogate.score_function,
+        reduce=weigh.sequence_sum,
+        knobs=Knobs(kl=beta),
+        live=frozenset({"kl", "reward_scale"}),
+        plant="tilt",
+    )
+
+
+def grpo(beta: float = 0.04) -> Recipe:
+    """GRPO: group-standardised advantages, PPO clip, k3 (the forward-KL gradient) in the loss."""
+    return Recipe(
+        name="grpo",
+        paper="Shao et al. 2024, arXiv 2402.03300",
+        shape=(shaping.scaled,),
+        advantage=advantage.group_standardised,
+        policy=CLIPPED,
+        terms=(Term(divergence.forward, knob="kl"),),
+        reduce=weigh.sequence_mean,
+        knobs=Knobs(kl=beta),
+        live=frozenset({"kl"}),
+        plant="monotone",
+    )
+
+
+def dr_grpo() -> Recipe:
+    """Dr.GRPO: neither the group's std nor the sample's length divides; no KL."""
+    return Recipe(
+        name="dr_grpo",
+        paper="Liu et al. 2025, arXiv 2503.20783",
+        shape=(shaping.scaled,),
+        advantage=advantage.centred,
+        policy=CLIPPED,
+        reduce=weigh.fixed_length,
+    )
+
+
+def dapo(cache: float = 0.2) -> Recipe:
+    """DAPO: clip-higher, dynamic sampling, token mean, overlong shaping; no KL."""
+    return Recipe(
+        name="dapo",
+        paper="Yu et al. 2025, arXiv 2503.14476",
+        shape=(shaping.scaled, partial(shaping.overlong, cache=cache)),
+        advantage=advantage.group_standardised,
+        policy=CLIP_HIGHER,
+        reduce=weigh.token_mean,
+        keep=(weigh.mixed_groups,),
+        live=frozenset({"reward_scale"}),
+    )
+
+
+def entropy_bonus(weight: float = 0.01) -> Recipe:
+    """REINFORCE with a bonus for the policy's entropy at every token; no reference."""
+    return Recipe(
+        name="entropy_bonus",
+        paper="Williams and Peng 1991; weight of Mnih et al. 2016, arXiv 1602.01783",
+        shape=(shaping.scaled,),
+        advantage=advantage.centred,
+        policy=surrogate.score_function,
+        terms=(Term(divergence.negative_entropy, knob="entropy", needs="entropy"),),
+        reduce=weigh.token_mean,
+        knobs=Knobs(entropy=weight),
+        live=frozenset({"entropy", "reward_scale"}),
+        plant="monotone",
+    )

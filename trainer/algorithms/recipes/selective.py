@@ -1,0 +1,107 @@
+"""Recipes that treat some tokens or samples apart: covariances, signs, the best of k."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from trainer.algorithms import advantage, divergence, shaping, surrogate
+from trainer.algorithms import weighting as weigh
+from trainer.algorithms.objective import Recipe, Term
+from trainer.types import Knobs
+
+__all__ = ["clip_cov", "kl_cov", "nsr", "pass_at_k", "psr", "w_reinforce"]
+
+CLIPPED = partial(surrogate.clipped, low=0.2, high=0.2)
+
+
+def clip_cov(
+    share: float = 2e-4, low: float = 1.0, high: float = 5.0, percentiles: bool = False
+) -> Recipe:
+    """Clip-Cov: GRPO that silences a few tokens of high covariance; no KL.
+
+    The published fractions and bounds are for a million tokens a batch: in small settings take
+    ``share`` = .01 and ``percentiles=True``.
+    """
+    pool = partial(weigh.covariance_band, share=share, low=low, high=high, percentiles=percentiles)
+    return Recipe(
+        name="clip_cov",
+        paper="Cui et al. 2025, arXiv 2505.22617",
+        shape=(shaping.scaled,),
+        advantage=advantage.group_standardised,
+        policy=partial(surrogate.clipped, low=1.0, high=1.0),
+        reduce=weigh.token_mean,
+        keep=(weigh.mixed_groups,),
+        silence=pool,
+    )
+
+
+def kl_cov(share: float = 2e-3, beta: float = 1.0) -> Recipe:
+    """KL-Cov: unclipped ratio, and a pull to π_old on the tokens of highest covariance.
+
+    The pull vanishes on policy: it acts from the second update on the same rollouts onwards.
+    """
+    top = partial(weigh.covariance_top, share=share)
+    return Recipe(
+        name="kl_cov",
+        paper="Cui et al. 2025, arXiv 2505.22617",
+        shape=(shaping.scaled,),
+        advantage=advantage.group_standardised,
+        policy=surrogate.importance,
+        terms=(Term(divergence.old_distance, knob="kl", only=top, needs="nothing"),),
+        reduce=weigh.token_mean,
+        keep=(weigh.mixed_groups,),
+        knobs=Knobs(kl=beta),
+        live=frozenset({"kl"}),
+    )
+
+
+def _signed(name: str, positive: float, negative: float) -> Recipe:
+    """±1 by correctness as the advantage: no baseline, no std, no KL."""
+    return Recipe(
+        name=name,
+        paper="Zhu et al. 2025, arXiv 2506.01347",
+        shape=(partial(shaping.signed, positive=positive, negative=negative), shaping.scaled),
+        advantage=advantage.raw,
+        policy=CLIPPED,
+        reduce=weigh.token_mean,
+        needs=frozenset({"binary"}),
+    )
+
+
+def psr(filtered: bool = False) -> Recipe:
+    """PSR: learns from correct samples alone.
+
+    The mean is over all samples, as in the paper's objective; ``filtered`` takes it over the
+    correct ones, as the released code does, and the step then grows as they become few.
+    """
+    recipe = _signed("psr", 1.0, 0.0)
+    return replace(recipe, keep=(weigh.only_correct,)) if filtered else recipe
+
+
+def nsr(filtered: bool = False) -> Recipe:
+    """NSR: learns from wrong samples alone, by pushing them down; ``filtered`` as in :func:`psr`.
+
+    Filtered, the step grows without bound as wrong samples become few: with a plain SGD that
+    undoes what the method is for.
+    """
+    recipe = _signed("nsr", 0.0, 1.0)
+    return replace(recipe, keep=(weigh.only_wrong,)) if filtered else recipe
+
+
+def w_reinforce(weight: float = 0.1) -> Recipe:
+    """W-REINFORCE: PSR at the weight λ, and NSR."""
+    return _signed("w_reinforce", weight, 1.0)
+
+
+def pass_at_k(k: int = 4) -> Recipe:
+    """Pass@k training with the analytic advantage."""
+    return Recipe(
+        name="pass_at_k",
+        paper="Chen et al. 2025, arXiv 2508.10751",
+        shape=(shaping.correct,),
+        advantage=partial(advantage.pass_at_k, k=k),
+        policy=CLIPPED,
+        reduce=weigh.token_mean,
+        needs=frozenset({"many_prompts", "binary"}),
+    )

@@ -1,0 +1,245 @@
+"""Rollouts → Rollouts with another reward: what is done to a score before it becomes an advantage.
+
+Every piece has the form ``piece(rollouts, knobs, …options)``. Thresholds read ``rollouts.score``,
+the raw score, so that no knob moves them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from trainer.algorithms.grouping import (
+    divided,
+    group_max,
+    group_mean,
+    group_size,
+    group_std,
+    weighted_quantile,
+)
+from trainer.types import Knobs, Rollouts
+
+__all__ = [
+    "batch_normalised",
+    "correct",
+    "darling",
+    "distinctness",
+    "diversity_filter",
+    "kl_in_reward",
+    "mara",
+    "mara_substituted",
+    "overlong",
+    "scaled",
+    "signed",
+]
+
+
+def scaled(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
+    """reward_scale · r."""
+    return rollouts.rewarded(knobs.reward_scale * rollouts.reward)
+
+
+def kl_in_reward(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
+    """r − kl·(log π(y) − log π_ref(y)) of whole completions; log π is the sampler's."""
+    old = torch.where(rollouts.mask, rollouts.old_logp, torch.zeros_like(rollouts.old_logp)).sum(1)
+    gap = _counted(old - rollouts.sequence_ref_logp(), rollouts)
+    return rollouts.rewarded(rollouts.reward - knobs.kl * gap)
+
+
+def batch_normalised(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
+    """r / std of the raw scores over the optimizer batch: one scalar for everything before it.
+
+    Put it last, after :func:`kl_in_reward`. The settled state stays the tilt, and since raw scores
+    still vary there, the step vanishes at it as it should. With the KL in the loss instead, only
+    the reward would be divided, by a spread that shrinks as the policy narrows: on one prompt that
+    folds. A batch of equal scores is left alone.
+    """
+    # a dropped row's score may be NaN, and NaN times its zero count is NaN
+    score = torch.nan_to_num(_counted(rollouts.score, rollouts))
+    spread = group_std(score, torch.zeros_like(rollouts.group), rollouts.count)
+    return rollouts.rewarded(torch.where(spread > 0, rollouts.reward / spread, rollouts.reward))
+
+
+def correct(rollouts: Rollouts, knobs: Knobs, threshold: float = 0.5) -> Rollouts:
+    """1 where the raw score is above ``threshold``, else 0."""
+    return rollouts.rewarded((rollouts.score > threshold).to(rollouts.reward))
+
+
+def signed(
+    rollouts: Rollouts,
+    knobs: Knobs,
+    positive: float = 1.0,
+    negative: float = 1.0,
+    threshold: float = 0.5,
+) -> Rollouts:
+    """+positive where the raw score is above ``threshold``, −negative elsewhere.
+
+    PSR (1, 0), NSR (0, 1), W-REINFORCE (λ, 1); arXiv 2506.01347.
+    """
+    right = (rollouts.score > threshold).to(rollouts.reward)
+    value = positive * right - negative * (1 - right)
+    return rollouts.rewarded(_counted(value, rollouts))
+
+
+def overlong(rollouts: Rollouts, knobs: Knobs, cache: float = 0.2) -> Rollouts:
+    """r minus DAPO's length penalty (arXiv 2503.14476): 0 up to (1 − cache)·limit, then down to −1.
+
+    The published cache is 4,096 of 20,480 tokens. Not scaled: so reward_scale is live here.
+    """
+    slack = cache * rollouts.limit
+    penalty = ((rollouts.limit - slack - rollouts.length) / slack).clamp(-1, 0)
+    cut = rollouts.truncated
+    if cut is not None:
+        penalty = torch.where(cut, -torch.ones_like(penalty), penalty)
+    return rollouts.rewarded(rollouts.reward + penalty.to(rollouts.reward))
+
+
+def diversity_filter(
+    rollouts: Rollouts, knobs: Knobs, bucket: int = 25, threshold: float = 0.4
+) -> Rollouts:
+    """0 where the sample's bucket (its scaffold, say) is full and the raw score would count.
+
+    REINVENT's filter; ``rollouts.seen`` is how many samples with at least ``threshold`` fell into
+    the bucket before, by :class:`trainer.algorithms.replay.Buckets`.
+    """
+    if rollouts.seen is None:
+        return rollouts
+    full = (rollouts.seen >= bucket) & (rollouts.score >= threshold)
+    return rollouts.rewarded(rollouts.reward.masked_fill(full, 0.0))
+
+
+# ── DARLING (arXiv 2509.02534) ────────────────────────────────────────────────────────────────
+
+
+def darling(
+    rollouts: Rollouts,
+    knobs: Knobs,
+    floor: float = 0.1,
+    closure: bool = True,
+    fusion: Literal["multiply", "add", "correct_only"] = "multiply",
+    quality: Literal["raw", "group_min", "sigmoid"] = "raw",
+    threshold: float = 0.5,
+) -> Rollouts:
+    """Reward fused with diversity, r·max(floor, Div); Div as in :func:`distinctness`.
+
+    ``add`` standardises both within the prompt and adds them; ``correct_only`` tells apart the
+    answers above ``threshold`` and gives the others the floor. A negative r is *punished* for its
+    diversity by the product: ``quality`` shifts it by the group's minimum, or squashes it.
+    """
+    if rollouts.equivalent is None:
+        raise ValueError("darling needs rollouts.equivalent: who says the same thing")
+    group, count = rollouts.group, rollouts.count
+    same = rollouts.equivalent
+    if fusion == "correct_only":
+        right = rollouts.score > threshold
+        count, same = count * right, same & right[:, None] & right[None, :]
+    diversity = distinctness(same, group, count, closure).clamp_min(floor)
+    if fusion == "correct_only":
+        diversity = torch.where(rollouts.score > threshold, diversity, floor)
+    r = _quality(rollouts, quality)
+    if fusion != "add":
+        return rollouts.rewarded(r * diversity)
+    both = _standardised(r, group, count) + _standardised(diversity, group, count)
+    return rollouts.rewarded(both)
+
+
+def distinctness(same: Tensor, group: Tensor, count: Tensor, closure: bool = True) -> Tensor:
+    """(n − s_i)/(n − 1): how much of the rest of its prompt says something else, (B,).
+
+    With ``closure`` s_i is the size of i's cluster (equivalence made transitive, as in the released
+    code); without, the number of samples equivalent to i, itself included: the mean of pairs of
+    the paper. They differ where the relation is not transitive. A lone sample counts as distinct.
+    """
+    same = same & (group[:, None] == group[None, :]) & (count > 0)[:, None] & (count > 0)[None, :]
+    if closure:
+        label = _components(same)
+        same = label[:, None] == label[None, :]
+    n, alike = group_size(group, count), same.to(count) @ count
+    return torch.where(n > 1, divided(n - alike, n - 1), torch.ones_like(n))
+
+
+def _components(same: Tensor) -> Tensor:
+    """A label for each row, equal where a chain of equivalent rows connects them, (B,)."""
+    size = len(same)
+    linked = same | same.T | torch.eye(size, dtype=torch.bool, device=same.device)
+    label = torch.arange(size, device=same.device)
+    while True:  # the smallest number in reach travels one link a round
+        smaller = torch.where(linked, label[None, :], size).amin(1)
+        if torch.equal(smaller, label):
+            return label
+        label = smaller
+
+
+def _quality(rollouts: Rollouts, how: str) -> Tensor:
+    r = rollouts.reward
+    if how == "sigmoid":
+        return torch.sigmoid(r)
+    if how == "group_min":
+        kept = torch.where(rollouts.count > 0, -r, -torch.inf)
+        return r + torch.nan_to_num(group_max(kept, rollouts.group), neginf=0.0)
+    return r
+
+
+def _standardised(x: Tensor, group: Tensor, count: Tensor, eps: float = 1e-6) -> Tensor:
+    return (x - group_mean(x, group, count)) / (group_std(x, group, count) + eps)
+
+
+# ── MARA (arXiv 2510.20817) ───────────────────────────────────────────────────────────────────
+
+
+def mara(
+    rollouts: Rollouts, knobs: Knobs, threshold: float | None = None, percentile: float = 90.0
+) -> Rollouts:
+    """Algorithm 1: r(z) + kl·(log π_ref(z) − log π_ref(y)) for every good sample y.
+
+    The anchor z is the good sample of the prompt that the reference likes best; good is a raw
+    score ≥ ``threshold``, or ≥ the batch's ``percentile`` where no threshold is given. Under the
+    reverse KL the optimum is then flat on the good set. No good sample, no change.
+    """
+    good, anchor_reward, anchor_ref = _anchor(rollouts, threshold, percentile)
+    lifted = anchor_reward + knobs.kl * (anchor_ref - rollouts.sequence_ref_logp())
+    return rollouts.rewarded(torch.where(good, lifted, rollouts.reward))
+
+
+def mara_substituted(
+    rollouts: Rollouts, knobs: Knobs, threshold: float | None = None, percentile: float = 90.0
+) -> Rollouts:
+    """Algorithm 2: good samples take the anchor's reward *and* its reference log-probability.
+
+    The form that is exact under the forward KL too, where Algorithm 1 over-corrects. The change of
+    log π_ref is spread over the tokens; use it with divergences at sequence level.
+    """
+    good, anchor_reward, anchor_ref = _anchor(rollouts, threshold, percentile)
+    shift = torch.where(good, anchor_ref - rollouts.sequence_ref_logp(), 0.0)
+    per_token = (shift / rollouts.length.clamp_min(1))[:, None] * rollouts.mask
+    assert rollouts.ref_logp is not None
+    return replace(
+        rollouts,
+        reward=torch.where(good, anchor_reward, rollouts.reward),
+        ref_logp=rollouts.ref_logp + per_token,
+    )
+
+
+def _anchor(
+    rollouts: Rollouts, threshold: float | None, percentile: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Who is good, and the reward and log π_ref of the anchor of each row's prompt, (B,) each."""
+    if threshold is None:
+        if not bool((rollouts.count > 0).any()):
+            threshold = torch.inf
+        else:
+            threshold = float(weighted_quantile(rollouts.score, percentile / 100, rollouts.count))
+    good = (rollouts.score >= threshold) & (rollouts.count > 0)
+    ref = torch.where(good, rollouts.sequence_ref_logp(), -torch.inf)
+    best = group_max(ref, rollouts.group)
+    # equally likely anchors: the better rewarded one
+    reward = torch.where(good & (ref == best), rollouts.reward, -torch.inf)
+    return good, group_max(reward, rollouts.group), best
+
+
+def _counted(x: Tensor, rollouts: Rollouts) -> Tensor:
+    """``x`` with zeros in the rows that stand for no sample."""
+    return torch.where(rollouts.count > 0, x, torch.zeros_like(x))

@@ -1,0 +1,246 @@
+"""The command ``qdtrain``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainer.cli.pretrain import pretrain
+
+if TYPE_CHECKING:
+    from trainer.loop import Outcome
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Fine-tune a language model by RL, made of pieces that compose.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may stand many times."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a bundled one.")],
+    out: Annotated[Path, typer.Option("--out", help="The run's folder.")],
+    settings: Settings = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train: everything that the run does lies in --out afterwards."""
+    from trainer.config import load_config
+    from trainer.loop import train
+
+    chosen = load_config(config, settings or [])
+    with _display(chosen.train.steps, quiet) as watcher:
+        outcome = train(chosen, out, watcher)
+    _tell(outcome)
+
+
+@app.command()
+def resume(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run that was cut short.")],
+    quiet: Quiet = False,
+) -> None:
+    """Go on from the newest checkpoint, to the numbers that an unbroken run gives."""
+    from trainer import loop
+    from trainer.config import load_config
+
+    steps = load_config(folder / "config.toml").train.steps if folder.is_dir() else 0
+    with _display(steps, quiet) as watcher:
+        outcome = loop.resume(folder, watcher)
+    _tell(outcome)
+
+
+@app.command()
+def branch(
+    folder: Annotated[Path, typer.Argument(help="The run to start from.")],
+    out: Annotated[Path, typer.Option("--out", help="The new run's folder.")],
+    at: Annotated[int | None, typer.Option("--at", help="Step of the checkpoint.")] = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+) -> None:
+    """What if: the run again from a checkpoint on, with other settings."""
+    from trainer.config import load_config
+    from trainer.loop import resume as go_on
+    from trainer.runs import prepare_branch
+
+    prepare_branch(folder, out, at, settings or [])
+    with _display(load_config(out / "config.toml").train.steps, quiet) as watcher:
+        outcome = go_on(out, watcher)
+    _tell(outcome)
+
+
+@app.command()
+def sweep(
+    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a bundled one.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the runs.")],
+    axis: Annotated[
+        list[str],
+        typer.Option(
+            "--axis", metavar="KEY=V1,V2,…", help="Values of a key; may stand many times."
+        ),
+    ],
+    settings: Settings = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", help="Runs at a time; all cores.")] = None,
+    pack: Annotated[
+        bool, typer.Option("--pack", help="Train them at once in one process: tiny ones on a GPU.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """A grid of runs, one core each; started again, it goes on where it was."""
+    from trainer.cli.display import print_sweep, sweep_row
+    from trainer.config import load_config
+    from trainer.runs import sweep as sweep_runs
+
+    axes = dict(_axis(text) for text in axis)
+    chosen = load_config(config, settings or [])
+
+    def tell(one: Any) -> None:
+        if not as_json:
+            typer.echo(f"{one.folder.name}: {one.error or 'done'}", err=True)
+
+    runs = sweep_runs(chosen, axes, out, jobs, tell, pack)
+    if as_json:
+        typer.echo(json.dumps([sweep_row(one) for one in runs], ensure_ascii=False))
+    else:
+        print_sweep(runs)
+    if all(one.error for one in runs):
+        raise SystemExit(1)
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint, a run's folder, or a model.")],
+    config: Annotated[
+        str | None, typer.Option("--config", help="Configuration; by default that of the run.")
+    ] = None,
+    samples: Annotated[int, typer.Option("--samples", help="Fresh completions.")] = 1000,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV of the completions.")] = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Quality, diversity, entropy, KL and pass@k of any checkpoint, on fresh samples."""
+    from trainer.cli.display import print_evaluation
+    from trainer.training.evaluate_checkpoint import judge
+
+    row = judge(checkpoint, config, samples, out, settings or [])
+    if as_json:
+        typer.echo(json.dumps(row, ensure_ascii=False))
+    else:
+        print_evaluation(row)
+
+
+@app.command()
+def plan(
+    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a bundled one.")],
+    samples: Annotated[int, typer.Option("--samples", help="Completions of the prior.")] = 2000,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Also as JSON, such as RUN/plan.json."),
+    ] = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Before the first step: what to expect at which KL strength, from the prior's samples."""
+    from trainer.cli.display import print_plan
+    from trainer.config import load_config
+    from trainer.distributed.world import World
+    from trainer.training.plan import make_plan, write_plan
+    from trainer.training.setup import make_bench
+
+    chosen = load_config(config, settings or [])
+    bench = make_bench(chosen, World())
+    try:
+        made = make_plan(bench, samples, chosen.control.min_diversity)
+    finally:
+        bench.task.close()
+    if out is not None:
+        write_plan(out, made)
+    if as_json:
+        typer.echo(json.dumps(made.to_dict(), ensure_ascii=False))
+    else:
+        print_plan(made)
+
+
+@app.command()
+def recipes(as_json: Json = False) -> None:
+    """List the recipes: what each is made of, its live knobs, its plant, and the tasks it fits."""
+    from trainer.algorithms.recipes import RECIPES
+    from trainer.cli.recipe_table import as_dict, print_tables
+
+    made = [make() for make in RECIPES.values()]
+    if as_json:
+        typer.echo(json.dumps([as_dict(recipe) for recipe in made], indent=1, ensure_ascii=False))
+    else:
+        print_tables(made)
+
+
+@app.command()
+def configs() -> None:
+    """List the bundled configurations."""
+    from trainer.config import presets
+    from trainer.config.settings import PRESETS
+
+    for name in presets():
+        first = (PRESETS / f"{name}.toml").read_text(encoding="utf-8").partition("\n")[0]
+        typer.echo(f"{name:<22}{first.lstrip('# ')}")
+
+
+app.command()(pretrain)
+
+
+def main() -> None:
+    """Entry point of ``qdtrain``: bad input ends in one line and status 2, a broken run in 1."""
+    from qdlaws.errors import QdlawsError
+
+    try:
+        app()
+    except QdlawsError as error:
+        typer.echo(f"qdtrain: {' '.join(str(error).split())}", err=True)
+        raise SystemExit(1 if type(error).__name__ == "RunFailed" else 2) from None
+
+
+def _axis(text: str) -> tuple[str, list[str]]:
+    from qdlaws.errors import BadData
+
+    key, equals, values = text.partition("=")
+    found = [value.strip() for value in values.split(",") if value.strip()]
+    if not equals or not found:
+        raise BadData(f"--axis {text!r}: key=value,value was needed, such as recipe.kl=0.01,0.1")
+    return key.strip(), found
+
+
+@contextmanager
+def _display(steps: int, quiet: bool) -> Iterator[Any]:
+    """A watcher that shows the run, or none."""
+    if quiet:
+        yield None
+        return
+    from trainer.cli.display import Display
+
+    with Display(steps, sys.stderr) as display:
+        yield display
+
+
+def _tell(outcome: Outcome) -> None:
+    """How it ended and what to do next."""
+    kept = "" if outcome.kept is None else f"; keep checkpoint step-{outcome.kept:06d}"
+    if outcome.ended == "interrupted":
+        typer.echo(f"interrupted after step {outcome.step}; qdtrain resume {outcome.folder}")
+        raise SystemExit(143)
+    how = "stopped as advised" if outcome.ended == "stopped" else "done"
+    typer.echo(f"{how} after step {outcome.step}{kept}; qdlaws report {outcome.folder}")

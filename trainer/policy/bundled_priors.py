@@ -1,0 +1,47 @@
+"""The bundled priors: small models to start from, found by name."""
+
+from __future__ import annotations
+
+import sysconfig
+from difflib import get_close_matches
+from pathlib import Path
+
+from qdlaws.errors import BadData
+
+__all__ = ["PRIORS", "prior_path"]
+
+PRIORS = (
+    "molecules-60k",
+    "molecules-250k",
+    "molecules-1m",
+    "arithmetic",
+    "sql",
+    "stories",
+    "bandit",
+)
+
+
+def prior_path(name: str) -> Path:
+    """The folder of a bundled prior: beside the packages in a checkout, else where a wheel puts it.
+
+    Raises
+    ------
+    BadData
+        for a name that is not in ``PRIORS``, with the nearest one, and for a prior not installed.
+    """
+    if name not in PRIORS:
+        near = get_close_matches(name, PRIORS, n=1, cutoff=0.5)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise BadData(f"no prior is called {name!r}{hint}; have {', '.join(PRIORS)}")
+    for folder in _places():
+        if (folder / name / "config.json").is_file():
+            return folder / name
+    where = " nor ".join(str(folder) for folder in _places())
+    raise BadData(
+        f"the prior {name} is not in {where}: make it by `qdtrain pretrain`, or reinstall"
+    )
+
+
+def _places() -> tuple[Path, Path]:
+    checkout = Path(__file__).resolve().parents[2] / "data" / "priors"
+    return checkout, Path(sysconfig.get_path("data")) / "share" / "qdlaws" / "priors"

@@ -1,0 +1,123 @@
+"""From a corpus to token rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from qdlaws.errors import BadData, NotEnoughData
+from trainer.policy.tokenizer import character_tokenizer, smiles_tokenizer
+from trainer.pretrain.maximum_likelihood import Row
+from trainer.pretrain.options import Pair, PretrainOptions
+from trainer.pretrain.recombine import randomised, recombined
+from trainer.pretrain.smiles_corpus import (
+    bundled_smiles,
+    clean_all,
+    held_out,
+    read_smiles,
+    without_rare,
+)
+from trainer.tasks.molecules.smiles import encoder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["Corpus", "corpus", "spelled", "text_rows"]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is trained on: (prompt, completion) pairs; molecules have the empty prompt.
+
+    ``real`` is the corpus as it came, ``made`` what augmentation added, ``out`` what is held out.
+    ``sizes`` says how many examples there were at every stage.
+    """
+
+    real: list[Pair]
+    made: list[Pair]
+    out: list[Pair]
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def tokenizer(self, molecules: bool) -> PreTrainedTokenizerFast:
+        """One with every symbol of the corpus."""
+        everything = [text for pair in (*self.real, *self.made, *self.out) for text in pair]
+        return (smiles_tokenizer if molecules else character_tokenizer)(everything)
+
+
+def corpus(options: PretrainOptions) -> Corpus:
+    """The corpus that the options ask for."""
+    found = _molecules(options) if options.molecules else _texts(options)
+    if not found.real:
+        raise NotEnoughData(f"nothing is left to train on of {found.sizes}")
+    return found
+
+
+def _molecules(options: PretrainOptions) -> Corpus:
+    raw = bundled_smiles() if options.smiles is None else read_smiles(options.smiles)
+    cleaned = clean_all(raw, longest=options.limit)
+    # a small corpus of the user's keeps the symbols that a large one would call rare
+    fewest = min(options.fewest, 1 + len(cleaned) // 500)
+    known = without_rare(cleaned, fewest)
+    real, out = held_out(known, options.held_out)
+    made = recombined(
+        real, round(options.recombine * len(real)), options.seed, longest=options.limit
+    )
+    met = set(made)  # a recombination can hit upon a molecule that was held out
+    out = [text for text in out if text not in met]
+    others = randomised(real, options.randomise, options.seed)
+    pairs, more, kept = (spelled(texts, options) for texts in (real, made + others, out))
+    sizes = {
+        "read": len(raw), "clean": len(cleaned), "real": len(real), "recombined": len(made),
+        "randomised": len(others), "held_out": len(out),
+    }  # fmt: skip
+    return Corpus(pairs, more, kept, sizes)
+
+
+def spelled(smiles: Sequence[str], options: PretrainOptions) -> list[Pair]:
+    return [("", text) for text in map(encoder(options.representation), smiles) if text]
+
+
+def _texts(options: PretrainOptions) -> Corpus:
+    pairs = list(options.texts) if options.texts is not None else _task_pairs(options)
+    fit = [pair for pair in pairs if len("".join(pair)) + 2 <= options.limit]
+    sides = held_out(["\0".join(pair) for pair in fit], options.held_out)
+    real, out = ([_pair(text) for text in side] for side in sides)
+    sizes = {"read": len(pairs), "real": len(real), "held_out": len(out)}
+    return Corpus(real, [], out, sizes)
+
+
+def _pair(text: str) -> Pair:
+    prompt, _, completion = text.partition("\0")
+    return prompt, completion
+
+
+def _task_pairs(options: PretrainOptions) -> list[Pair]:
+    from trainer.tasks import make_task
+
+    task: Any = make_task(str(options.task))
+    try:
+        pairs = task.corpus(options.examples, options.seed)
+    except (AttributeError, NotImplementedError):
+        raise BadData(
+            f"task {options.task} has no corpus; one with corpus(n, seed) is needed"
+        ) from None
+    finally:
+        task.close()
+    return [(str(prompt), str(completion)) for prompt, completion in pairs]
+
+
+def text_rows(
+    pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerFast, *, completion_only: bool = True
+) -> list[Row]:
+    """Token rows ``<bos> prompt completion <eos>``; pairs with an unknown symbol are left out."""
+    if not pairs:
+        return []
+    prompts = tokenizer([prompt for prompt, _ in pairs])["input_ids"]
+    answers = tokenizer([answer for _, answer in pairs], add_special_tokens=False)["input_ids"]
+    eos, unknown = tokenizer.eos_token_id, tokenizer.unk_token_id
+    rows = [
+        Row((*prompt, *answer, eos), first=len(prompt) if completion_only else 1)
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+    return [row for row in rows if unknown not in row.ids]

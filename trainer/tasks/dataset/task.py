@@ -1,0 +1,250 @@
+"""A task from one's own rows: a prompt column, rewards that are plain functions, any columns.
+
+    [task]
+    name = "dataset"
+    path = "questions.jsonl"            # or .csv, .parquet, .json; or hub = "owner/name"
+    rewards = ["my_rewards:correct", "my_rewards:short"]
+    weights = [1.0, 0.2]
+
+A prompt is text, or a list of messages ``{"role", "content"}``; messages stand in
+``Prompt.data["messages"]`` too, and ``Prompt.text`` is then the user's words. How a reward is
+called: :mod:`trainer.tasks.scoring.user_rewards`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qdlaws.errors import QdlawsError
+from trainer.tasks.dataset.tables import Numbered, hub_rows, read_prompts, read_rows
+from trainer.tasks.scoring.call_by_name import PerCompletion
+from trainer.tasks.scoring.user_rewards import Rewards
+from trainer.tasks.splits import check_share, place
+from trainer.tasks.task import Prompt, Scores, find_object
+
+if TYPE_CHECKING:
+    from qdlaws.measure import Estimate
+    from trainer.types import Traits
+
+__all__ = ["Dataset", "make"]
+
+
+def make(
+    path: str | None = None,
+    hub: str | None = None,
+    rewards: Sequence[str | Callable[..., Any]] = (),
+    weights: Sequence[float] | None = None,
+    prompt: str = "prompt",
+    completion: str = "completion",
+    equivalence: str | Callable[..., Any] = "normalised",
+    eval_share: float = 0.1,
+    eval_path: str | None = None,
+    hub_config: str | None = None,
+    hub_split: str = "train",
+    limit: int | None = None,
+    binary: bool | None = None,
+    lowest: float | None = None,
+    highest: float | None = None,
+) -> Dataset:
+    """The task of a file or of a data set of the hub.
+
+    ``prompt``, ``completion``: names of columns; a completion is needed only to pre-train.
+    ``equivalence``: "exact", "normalised" (case, punctuation and blanks aside) or
+    "package.module:function", the key of a completion. Rows whose prompt falls into the share
+    ``eval_share`` by its hash are held out, or those of ``eval_path`` are. ``binary``, ``lowest``
+    and ``highest`` say what the rewards give, for recipes that need to know; ``binary`` also asks
+    for pass@k.
+    """
+    if (path is None) == (hub is None):
+        raise QdlawsError("task dataset: one of path= and hub= was needed")
+    rows = read_rows(path, limit) if path else hub_rows(str(hub), hub_config, hub_split, limit)
+    return Dataset(
+        rows,
+        read_rows(eval_path, limit) if eval_path else None,
+        Rewards(rewards, weights),
+        source=str(path or hub),
+        prompt=prompt,
+        completion=completion,
+        equivalence=equivalence,
+        eval_share=eval_share,
+        bounds=(binary, lowest, highest),
+    )
+
+
+class Dataset:
+    """Prompts from rows, scored by the user's rewards."""
+
+    name = "dataset"
+
+    def __init__(
+        self,
+        rows: Sequence[Numbered],
+        eval_rows: Sequence[Numbered] | None,
+        rewards: Rewards,
+        *,
+        source: str = "rows",
+        prompt: str = "prompt",
+        completion: str = "completion",
+        equivalence: str | Callable[..., Any] = "normalised",
+        eval_share: float = 0.1,
+        bounds: tuple[bool | None, float | None, float | None] = (None, None, None),
+    ) -> None:
+        self.rewards, self._bounds, self._completion = rewards, bounds, completion
+        self._source = source
+        self._prompts = read_prompts(rows, prompt, source, 0)
+        # in the order of their first row: keyword arguments that every row can be asked for
+        self._columns = list(dict.fromkeys(c for p in self._prompts for c in _columns(p)))
+        rewards.check(self._columns)
+        self._key = _key_function(equivalence, self._columns)
+        self._key_failed = ""
+        if eval_rows is None:
+            self._train, self._eval = _split(self._prompts, check_share("eval_share", eval_share))
+        else:
+            self._train = self._prompts
+            self._eval = read_prompts(eval_rows, prompt, "eval_path", len(self._prompts))
+        self._last: tuple[list[tuple[int, str]], Scores] | None = None
+
+    @cached_property
+    def traits(self) -> Traits:
+        from trainer.types import Traits  # torch is loaded here, when a recipe asks
+
+        binary, lowest, highest = self._bounds
+        if binary:
+            lowest, highest = 0.0, 1.0
+        return Traits(self.name, len(self._train) > 1, binary, lowest, highest, True)
+
+    def prompts(self, split: str = "train") -> list[Prompt]:
+        """The rows to train on, or those held out ("eval"; all where none are)."""
+        if split not in ("train", "eval"):
+            raise QdlawsError(f"dataset has the splits train and eval, not {split!r}")
+        return self._train if split == "train" else self._eval
+
+    def score(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Scores:
+        """Σ weight · reward of each row, and the rewards in ``parts``; any text is valid."""
+        asked = [prompt.data.get("messages", prompt.text) for prompt in prompts]
+        columns = {c: [prompt.data.get(c) for prompt in prompts] for c in self._columns}
+        score, parts = self.rewards(asked, list(texts), columns)
+        scores = Scores(score, np.ones(len(texts), bool), parts)
+        self._last = (_rows(prompts, texts), scores)
+        return scores
+
+    def keys(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Hashable | None]:
+        """The key of each completion under the equivalence; None where the user's raises."""
+        return [self._one_key(p, text) for p, text in zip(prompts, texts, strict=True)]
+
+    def measure(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, Estimate]:
+        """Diversity by the equivalence and of wordings within a prompt; pass@k where binary."""
+        from trainer.tasks.scoring.answer_metrics import (
+            key_diversity,
+            pass_figures,
+            unique_keys,
+            wording_diversity,
+        )
+
+        numbers = [prompt.number for prompt in prompts]
+        keys = self.keys(prompts, texts)
+        found = {
+            "diversity": key_diversity(keys, numbers),
+            "unique_share": unique_keys(keys, numbers),
+            "diversity_wording": wording_diversity(texts, numbers),
+            "diversity_wording_unique": wording_diversity(texts, numbers, unique=True),
+        }
+        if self._bounds[0]:
+            found |= pass_figures(self._scored(prompts, texts).score, numbers)
+        return found
+
+    def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
+        """n pairs of rows to train on, drawn with replacement; needs a column of completions."""
+        pairs = [
+            (p.text, done)
+            for p in self._train
+            if isinstance(done := p.data.get(self._completion), str)
+        ]
+        if not pairs:
+            raise QdlawsError(
+                f"{self._source}: no text in a column {self._completion!r} to train a prior on"
+            )
+        return Random(f"dataset corpus {seed}").choices(pairs, k=n)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    # ------------------------------------------------------------------ helpers
+
+    def _scored(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Scores:
+        """The scores just given for these rows: a user's reward may be dear."""
+        if self._last is not None and self._last[0] == _rows(prompts, texts):
+            return self._last[1]
+        return self.score(prompts, texts)
+
+    def _one_key(self, prompt: Prompt, text: str) -> Hashable | None:
+        if not isinstance(self._key, PerCompletion):
+            return self._key(text)
+        try:
+            asked = prompt.data.get("messages", prompt.text)
+            columns = {c: prompt.data.get(c) for c in self._columns}
+            found: Hashable | None = self._key(asked, text, columns)
+            hash(found)
+        except Exception as error:  # a user's function may raise anything
+            if not self._key_failed:
+                self._key_failed = f"{type(error).__name__}: {error}"
+                warnings.warn(
+                    f"equivalence {self._key.name} failed: {self._key_failed}; such a completion "
+                    "has no key and is counted as dropped",
+                    stacklevel=2,
+                )
+            return None
+        return found
+
+
+# ---------------------------------------------------------------------- helpers
+
+
+def _rows(prompts: Sequence[Prompt], texts: Sequence[str]) -> list[tuple[int, str]]:
+    return [(prompt.number, text) for prompt, text in zip(prompts, texts, strict=True)]
+
+
+def _columns(prompt: Prompt) -> list[str]:
+    return [name for name in prompt.data if name != "messages"]
+
+
+def _split(prompts: list[Prompt], share: float) -> tuple[list[Prompt], list[Prompt]]:
+    """(train, eval): by the hash of the prompt, at least one different prompt in each."""
+    places = {prompt.text: place(prompt.text) for prompt in prompts}
+    if share == 0 or len(places) == 1:
+        return prompts, prompts
+    ranked = sorted(places, key=lambda text: (places[text], text))
+    held = {text for text in ranked if places[text] < share} or {ranked[0]}
+    if len(held) == len(ranked):
+        held.remove(ranked[-1])
+    return (
+        [p for p in prompts if p.text not in held],
+        [p for p in prompts if p.text in held],
+    )
+
+
+def _key_function(
+    equivalence: str | Callable[..., Any], columns: Sequence[str]
+) -> Callable[[str], Hashable] | PerCompletion:
+    if equivalence == "exact":
+        return str.strip
+    if equivalence == "normalised":
+        from qdlaws.measure import normalised
+
+        key = normalised().key
+        assert key is not None
+        return key
+    if isinstance(equivalence, str) and ":" not in equivalence:
+        raise QdlawsError(
+            f"equivalence={equivalence!r}: 'exact', 'normalised' or 'package.module:function'"
+        )
+    found = find_object(equivalence, "equivalence") if isinstance(equivalence, str) else equivalence
+    key_of = PerCompletion(found, str(getattr(found, "__name__", "equivalence")))
+    key_of.check(columns)
+    return key_of

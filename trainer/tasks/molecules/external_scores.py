@@ -1,0 +1,148 @@
+"""Scores from elsewhere: a function of the user's, or an oracle of TDC.
+
+A user's function gets SMILES and says numbers. It is called with the whole list, and returns one
+number each, unless the annotation of its first parameter is ``str`` (or ``batch = false`` says so):
+then it is called with one SMILES at a time. None and NaN mean that the score failed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from qdlaws.errors import BadData, QdlawsError
+from trainer.tasks.molecules.objectives import Range
+from trainer.tasks.task import find_object, nearest
+
+__all__ = ["TDC", "is_outside", "outside_options", "outside_score", "takes_list"]
+
+TDC = ("jnk3", "gsk3b", "drd2")
+"""Classifiers of activity that PyTDC downloads: probabilities."""
+
+Batch = Callable[[Sequence[str]], list[float]]
+
+
+def is_outside(name: str) -> bool:
+    """Whether the name is a user's function or an oracle of TDC."""
+    return ":" in name or name.lower() in TDC
+
+
+def outside_options(name: str, options: Mapping[str, Any]) -> Range:
+    """What the score can be, from its options ``low`` and ``high``; wrong options are refused."""
+    if name.lower() in TDC:
+        if options:
+            raise BadData(f"objective {name} has no options, found {', '.join(options)}")
+        return Range(0.0, 1.0)
+    allowed = ("batch", "low", "high")
+    for option in options:
+        if option not in allowed:
+            hint = f"{nearest(option, allowed)}; has {', '.join(allowed)}"
+            raise BadData(f"objective {name} has no option {option!r}{hint}")
+    low, high = options.get("low"), options.get("high")
+    return Range(None if low is None else float(low), None if high is None else float(high))
+
+
+def outside_score(name: str, options: Mapping[str, Any]) -> Batch:
+    """The function itself, as one of a list of SMILES."""
+    if name.lower() in TDC:
+        return _one_by_one(_tdc(name.lower()))
+    function = _function(name)
+    if not takes_list(name, options):
+        return _one_by_one(function)
+    said = "batch" in options or _annotation(function) is not inspect.Parameter.empty
+    return _whole(function, name, "" if said else HINT)
+
+
+def takes_list(name: str, options: Mapping[str, Any]) -> bool:
+    """Whether the function is called with a list: unless ``batch`` or its annotation says not."""
+    if name.lower() in TDC:
+        return False
+    function = _function(name)
+    return bool(options.get("batch", _annotation(function) not in (str, "str")))
+
+
+HINT = (
+    " (it was called with a list of SMILES: annotate its parameter as str, or set batch = false, "
+    "to be called with one at a time)"
+)
+
+
+def _annotation(function: Callable[..., Any]) -> Any:
+    """The annotation of the first parameter; ``Parameter.empty`` where there is none."""
+    try:
+        first = next(iter(inspect.signature(function).parameters.values()), None)
+    except (TypeError, ValueError):  # written in C, without a signature
+        first = None
+    return inspect.Parameter.empty if first is None else first.annotation
+
+
+def _function(name: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = find_object(name, "objective")
+    if not callable(function):
+        raise QdlawsError(f"objective {name}: found {type(function).__name__}, not a function")
+    return function
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _one_by_one(function: Callable[[str], Any]) -> Batch:
+    return lambda smiles: [_number(function(one)) for one in smiles]
+
+
+def _whole(function: Callable[[list[str]], Any], name: str, hint: str) -> Batch:
+    def score(smiles: Sequence[str]) -> list[float]:
+        try:
+            found = [_number(value) for value in function(list(smiles))]
+        except Exception as error:
+            kind = type(error).__name__
+            raise QdlawsError(f"{name} raised {kind}: {error}{hint}") from error
+        if len(found) != len(smiles):
+            raise BadData(f"{name} returned {len(found)} scores for {len(smiles)} SMILES{hint}")
+        return found
+
+    return score
+
+
+def _tdc(name: str) -> Callable[[str], Any]:
+    try:
+        _lend_six()
+        from tdc import Oracle  # type: ignore[import-not-found, unused-ignore]
+
+        oracle = Oracle(name=name)
+        if name == "drd2":
+            return _drd2()
+    except (Exception, SystemExit) as error:  # TDC leaves by sys.exit where a download fails
+        why = str(error) or type(error).__name__
+        raise QdlawsError(
+            f"objective {name} needs PyTDC (pip install PyTDC) and its model file, which PyTDC "
+            f"downloads into ./oracle: {why.splitlines()[0]}"
+        ) from error
+    return lambda smiles: oracle([smiles])[0]  # asked for one alone it turns every error into 0
+
+
+def _drd2() -> Callable[[str], Any]:
+    """TDC's classifier asked directly: its own last line is an error with numpy 2.4."""
+    from rdkit import Chem
+    from tdc.chem_utils.oracle.oracle import (  # type: ignore[import-not-found, unused-ignore]
+        fingerprints_from_mol,
+        load_drd2_model,
+    )
+
+    model = load_drd2_model()
+    of: Any = fingerprints_from_mol
+    return lambda smiles: model.predict_proba(of(Chem.MolFromSmiles(smiles)))[0, 1]
+
+
+def _lend_six() -> None:
+    """``rdkit.six``, which PyTDC 1.1.15 still imports one name from and rdkit no longer has."""
+    from importlib.util import find_spec
+
+    if "rdkit.six" not in sys.modules and find_spec("rdkit.six") is None:
+        six: Any = ModuleType("rdkit.six")
+        six.iteritems = lambda mapping: iter(mapping.items())
+        sys.modules["rdkit.six"] = six

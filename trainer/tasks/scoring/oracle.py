@@ -1,0 +1,236 @@
+"""Oracle: a score function with a memory, a budget of unique calls, and processes of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qdlaws.errors import BadData, QdlawsError
+from trainer.tasks.scoring.sample_efficiency import calls_until, top_auc, yield_count
+from trainer.tasks.scoring.worker_pool import Failure, Here, Pool, Row, ScoreFunction, Workers
+
+__all__ = ["Answers", "Oracle", "Pending"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the oracle said: a row for each item, NaN where it could not or was not asked."""
+
+    rows: Array  # (n, columns)
+    over_budget: npt.NDArray[np.bool_]  # (n,)
+    spent: bool
+    """No unseen item would be scored any more."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Answers that are being worked out; :meth:`result` waits for them."""
+
+    oracle: Oracle
+    keys: list[Hashable | None]
+    waiting: tuple[_Call, ...]
+
+    def done(self) -> bool:
+        """Whether :meth:`result` would not wait."""
+        return all(call.future.done() for call in self.waiting)
+
+    def result(self) -> Answers:
+        """The answers, in the order of the items."""
+        return self.oracle._collect(self)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Where the answer to a new item will be: the ``place``-th of a request."""
+
+    key: Hashable
+    future: Future[list[Row | Failure]]
+    place: int
+
+
+class Oracle:
+    """Asks a score function once about each unique key, never about more than ``budget`` of them.
+
+    ``make`` makes the function: a list of items → a row of numbers each (``columns`` names them,
+    the score first). With ``workers`` it is made again in that many processes, and is pickled to
+    get there; the results are the same to the bit. ``timeout`` (seconds an item) and survival of a
+    crash need at least one worker. ``together``: the function is faster on long lists.
+
+    An item that failed is remembered as NaN and not tried again: it has cost its call.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], ScoreFunction],
+        *,
+        columns: Sequence[str] = ("score",),
+        workers: int = 0,
+        timeout: float | None = None,
+        budget: int | None = None,
+        together: bool = False,
+    ) -> None:
+        _check(workers, timeout, budget)
+        self.columns = tuple(columns)
+        self.budget = budget
+        self.capped = self.asked = 0
+        self.failures: dict[str, int] = {}
+        self._known: dict[Hashable, Row | _Call] = {}  # in the order of the calls
+        self._proven = False  # a call has succeeded
+        self._pool: Pool = (
+            Workers(make, workers, timeout=timeout, together=together) if workers else Here(make)
+        )
+
+    def ready(self) -> None:
+        """Waits until the score can be asked; raises where a package or a file is missing."""
+        self._pool.ready()
+
+    # ------------------------------------------------------------------ asking
+
+    def submit(
+        self, items: Sequence[Any], keys: Sequence[Hashable | None] | None = None
+    ) -> Pending:
+        """Starts scoring and returns at once (with workers); an item whose key is None is skipped.
+
+        What is unseen and still in the budget is decided here, in the order of the items, so the
+        order in which workers finish changes nothing.
+        """
+        names: list[Hashable | None] = list(items if keys is None else keys)
+        if len(names) != len(items):
+            raise BadData(f"found {len(names)} keys for {len(items)} items")
+        new: dict[Hashable, Any] = {}
+        for key, item in zip(names, items, strict=True):
+            if key is None:
+                continue
+            self.asked += 1
+            if key not in self._known and key not in new:
+                if self.budget is not None and len(self._known) + len(new) >= self.budget:
+                    self.capped += 1
+                else:
+                    new[key] = item
+        future = self._pool.submit(list(new.values()))
+        for place, key in enumerate(new):
+            self._known[key] = _Call(key, future, place)
+        found = (self._known.get(key) for key in names if key is not None)
+        waiting = dict.fromkeys(call for call in found if isinstance(call, _Call))
+        return Pending(self, names, tuple(waiting))
+
+    def score(self, items: Sequence[Any], keys: Sequence[Hashable | None] | None = None) -> Answers:
+        """The answers at once."""
+        return self.submit(items, keys).result()
+
+    def _collect(self, pending: Pending) -> Answers:
+        failed = [answer for answer in map(self._settle, pending.waiting) if answer is not None]
+        if failed and not self._proven and all(answer.own for answer in failed):
+            raise QdlawsError(f"not one answer could be scored: {failed[0].reason}")
+        nothing = (math.nan,) * len(self.columns)
+        rows = [
+            self._known.get(key, nothing) if key is not None else nothing for key in pending.keys
+        ]
+        unknown = [key is not None and key not in self._known for key in pending.keys]
+        table = np.array(rows, dtype=float).reshape(len(rows), len(self.columns))
+        return Answers(table, np.array(unknown, bool), self.spent)
+
+    def _settle(self, call: _Call) -> Failure | None:
+        """Puts the answer of a call where its promise was, and says how it failed, if it did."""
+        answer = call.future.result()[call.place]
+        if self._known.get(call.key) is not call:
+            return None  # settled before
+        if isinstance(answer, Failure):
+            self._known[call.key] = (math.nan,) * len(self.columns)
+            self.failures[answer.reason] = self.failures.get(answer.reason, 0) + 1
+            return answer
+        if len(answer) != len(self.columns):
+            raise BadData(f"found {len(answer)} numbers in a row, needed {len(self.columns)}")
+        self._proven = True
+        self._known[call.key] = answer
+        return None
+
+    # ------------------------------------------------------------------ what it has cost
+
+    @property
+    def calls(self) -> int:
+        """Unique calls so far, failed ones and those under way included."""
+        return len(self._known)
+
+    @property
+    def spent(self) -> bool:
+        """Whether the budget is used up."""
+        return self.budget is not None and self.calls >= self.budget
+
+    def history(self) -> tuple[list[Hashable], Array]:
+        """The keys in the order of the calls, and their scores; waits for what is under way."""
+        self._wait()
+        rows = [row for row in self._known.values() if not isinstance(row, _Call)]
+        return list(self._known), np.array([row[0] for row in rows], float)
+
+    def report(self, threshold: float = 0.8, n: int = 100, k: int = 10) -> dict[str, float | None]:
+        """Calls, Yield, OB-n and top-k AUC, which is over the budget, or the calls without one."""
+        scores = self.history()[1].tolist()
+        over = self.budget or max(len(scores), 1)
+        return {
+            "oracle_calls": self.calls,
+            "oracle_cached": self.asked - self.calls - self.capped,
+            "oracle_capped": self.capped,
+            "oracle_failed": sum(self.failures.values()),
+            f"yield@{threshold:g}": yield_count(scores, threshold),
+            f"ob{n}@{threshold:g}": calls_until(scores, threshold, n),
+            f"top{k}_auc": _known(top_auc(scores, over, k)),
+        }
+
+    # ------------------------------------------------------------------ resuming
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed run needs, as lists and numbers; waits for what is under way."""
+        self._wait()
+        return {
+            "columns": list(self.columns),
+            "keys": list(self._known),
+            "rows": [list(row) for row in self._known.values() if not isinstance(row, _Call)],
+            "capped": self.capped,
+            "asked": self.asked,
+            "failures": dict(self.failures),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Takes up where :meth:`state_dict` was taken; the budget stays the one given here."""
+        if tuple(state["columns"]) != self.columns:
+            raise BadData(
+                f"the saved oracle gave {', '.join(state['columns'])}; this one gives "
+                f"{', '.join(self.columns)}: the objective has changed"
+            )
+        rows = (tuple(row) for row in state["rows"])
+        self._known = dict(zip(state["keys"], rows, strict=True))
+        self._proven = any(not math.isnan(row[0]) for row in state["rows"])
+        self.capped, self.asked = int(state["capped"]), int(state["asked"])
+        self.failures = dict(state["failures"])
+
+    def close(self) -> None:
+        """Ends the worker processes."""
+        self._pool.close()
+
+    def _wait(self) -> None:
+        for call in [call for call in self._known.values() if isinstance(call, _Call)]:
+            self._settle(call)
+
+
+def _known(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _check(workers: int, timeout: float | None, budget: int | None) -> None:
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
+        raise BadData(f"found workers={workers!r}: 0 (in this process) or more was needed")
+    if timeout is not None and not timeout > 0:
+        raise BadData(f"found timeout={timeout!r}: seconds above 0 were needed, or none")
+    if timeout is not None and workers == 0:
+        raise BadData("a timeout needs workers = 1 or more: no process can stop its own score")
+    if budget is not None and (isinstance(budget, bool) or budget < 1):
+        raise BadData(f"found budget={budget!r}: at least 1 call was needed, or none")

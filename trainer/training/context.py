@@ -1,0 +1,199 @@
+"""What a step works with and what it carries on; drawing and scoring completions in batches.
+
+Everything random is keyed by (seed, phase, step, place in the stream, sample): a run is a function
+of its configuration, whatever the batching and the number of processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qdlaws.errors import BadData, QdlawsError
+from trainer.algorithms.objective import Recipe
+from trainer.algorithms.replay import Buckets, Memory, StoredSamples
+from trainer.config import Config
+from trainer.distributed.sharding import whole
+from trainer.distributed.world import World
+from trainer.policy import Policy, encode_messages, encode_prompts, score
+from trainer.sampling import Completions, Sampler
+from trainer.tasks.task import Prompt, Task
+from trainer.types import Knobs
+
+__all__ = [
+    "Bench",
+    "Phase",
+    "Progress",
+    "RunFailed",
+    "draw",
+    "encoded",
+    "log_probs",
+    "micro_batches",
+    "one_number",
+]
+
+
+class RunFailed(QdlawsError, RuntimeError):
+    """A run that cannot go on; its last checkpoint is usable."""
+
+
+class Phase:
+    """What a random number is for."""
+
+    TRAIN, EVAL, PRESAMPLE, CONFIRM, REFERENCE, FINAL = range(1, 7)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """All that a run carries from step to step, beside weights and optimizer."""
+
+    step: int = 0
+    cursor: int = 0
+    """Prompts taken from the stream so far."""
+    samples: int = 0
+    """Completions drawn for training so far."""
+    knobs: Knobs = field(default_factory=Knobs)
+    memory: Memory | None = None
+    buckets: Buckets = field(default_factory=Buckets)
+    kept: int | None = None
+    """Step of the checkpoint that the last advice names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What a step works with: set up once, changed by stages only."""
+
+    config: Config
+    world: World
+    policy: Policy
+    reference: Policy
+    task: Task
+    recipe: Recipe
+    sampler: Sampler
+    prompts: Sequence[Prompt]
+    stored: StoredSamples | None = None
+    wants_reference: bool = True
+    wants_reference_without_kl: bool = True
+    wants_entropy: bool = False
+    wants_keys: bool = False
+    wants_buckets: bool = False
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else's sampler draws: what it says of its tokens is checked."""
+        return self.config.train.sampler not in ("engine", "generate")
+
+
+# ---------------------------------------------------------------------- drawing
+
+
+def draw(
+    bench: Bench, prompts: Sequence[Prompt], keys: Sequence[tuple[int, ...]], temperature: float
+) -> tuple[Completions, list[list[int]], list[str]]:
+    """Completions of these prompts by the policy, their prompts' tokens, and their texts."""
+    ids = encoded(bench.policy, prompts)
+    with whole(bench.policy.model):
+        drawn = bench.sampler(
+            bench.policy, ids, keys, limit=bench.config.train.limit, temperature=temperature
+        )
+    if bench.foreign:
+        drawn = _completed(bench, drawn, ids, temperature)
+    return drawn, ids, drawn.texts(bench.policy) if len(ids) else []
+
+
+def _completed(
+    bench: Bench, drawn: Completions, ids: list[list[int]], temperature: float
+) -> Completions:
+    """Another sampler's completions; entropies that it did not know (NaN) are the policy's."""
+    if len(drawn) != len(ids) or drawn.mask.shape[1] > bench.config.train.limit:
+        raise BadData(
+            f"train.sampler {bench.config.train.sampler} was asked for {len(ids)} completions of "
+            f"at most {bench.config.train.limit} tokens and gave {tuple(drawn.tokens.shape)}"
+        )
+    unknown = bool(torch.isnan(drawn.entropy[drawn.mask]).any())
+    if not any(bench.world.gather([unknown])):
+        return drawn
+    _, entropy = _scored(bench, bench.policy, ids, drawn.tokens, drawn.mask, temperature, True)
+    return replace(drawn, entropy=entropy)
+
+
+def encoded(policy: Policy, prompts: Sequence[Prompt]) -> list[list[int]]:
+    """Token ids of each row; a prompt that stands many times is encoded once."""
+    table: dict[int, list[int]] = {}
+    for prompt in prompts:
+        if id(prompt) in table:
+            continue
+        messages = prompt.data.get("messages")
+        if messages is None:
+            table[id(prompt)] = encode_prompts(policy, [prompt.text])[0]
+        else:
+            table[id(prompt)] = encode_messages(policy, messages)
+    return [table[id(prompt)] for prompt in prompts]
+
+
+def log_probs(
+    bench: Bench,
+    policy: Policy,
+    ids: Sequence[Sequence[int]],
+    tokens: Tensor,
+    mask: Tensor,
+    temperature: float,
+) -> Tensor:
+    """log π of the tokens without gradient, (B, T), in micro-batches."""
+    return _scored(bench, policy, ids, tokens, mask, temperature)[0]
+
+
+def _scored(
+    bench: Bench,
+    policy: Policy,
+    ids: Sequence[Sequence[int]],
+    tokens: Tensor,
+    mask: Tensor,
+    temperature: float,
+    entropy: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """log π of the tokens and, where asked for, the entropy at each, (B, T) both."""
+    out = torch.zeros(2, *mask.shape, dtype=torch.float64, device=mask.device)
+    with whole(policy.model), torch.inference_mode():
+        for rows in micro_batches(mask.sum(1), [len(i) for i in ids], bench.config):
+            width = int(mask[rows].sum(1).max())
+            got = score(
+                policy,
+                [ids[i] for i in rows.tolist()],
+                tokens[rows, :width],
+                mask[rows, :width],
+                temperature=temperature,
+                entropy=entropy,
+            )
+            out[0, rows, :width] = got.logp.double()
+            if got.entropy is not None:
+                out[1, rows, :width] = got.entropy.double()
+    return out[0].clone(), out[1].clone()
+
+
+def micro_batches(lengths: Tensor, prompt_lengths: Sequence[int], config: Config) -> list[Tensor]:
+    """Rows that go through the model together: alike in length, within the bounds asked for."""
+    if not len(lengths):
+        return []
+    train = config.train
+    total = lengths.cpu() + torch.tensor(prompt_lengths)
+    order = torch.argsort(total, stable=True)
+    parts: list[Tensor] = []
+    begin = 0
+    for end in range(1, len(order) + 1):
+        rows = end - begin + 1
+        full = end < len(order) and int(total[order[end]]) * rows > train.micro_tokens
+        many = train.micro_rows is not None and rows > train.micro_rows
+        if end == len(order) or full or many:
+            parts.append(order[begin:end])
+            begin = end
+    return parts
+
+
+def one_number(*path: int) -> int:
+    """One seed of several numbers."""
+    return int(np.random.SeedSequence(path).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,178 @@
+"""Before the first step: what to expect at which KL strength, from samples of the prior alone.
+
+With η = reward_scale/kl and weights w ∝ exp(ηR) over n reference samples, the policy that the run
+would settle in (plant ``tilt``) has
+
+    R = Σ wR,   KL = log n + Σ w log w,   D = Σ_{i≠j} w_i w_j d_ij / (1 − Σ w²),
+    H = (−Σ w log π_ref − KL) / Σ w·length
+
+(the entropy of a completion is the sum of the entropies along it, so H is its mean per token).
+Where fewer than 20 effective samples are left all is NaN: a first guess, not a map.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.serialize import plain
+from qdlaws.errors import BadData
+from qdlaws.kl_frontier.frontier import Frontier, frontier
+from qdlaws.kl_frontier.warm_start import diversity_along, start_ratio
+from trainer.training.context import Bench, Phase
+from trainer.training.evaluation import evaluate
+
+__all__ = ["Plan", "make_plan", "write_plan"]
+
+Array = npt.NDArray[np.float64]
+LEAST = 50
+"""Fewer samples than this say nothing of any policy but the reference."""
+MARGIN = 2.0
+"""Standard errors of an evaluation by which a start lies above the floor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What the reference's samples say.
+
+    Attributes
+    ----------
+    table : a row a strength: ``kl_coef, ratio, quality, diversity, entropy, kl``, their ``_se``
+    frontier : the same samples as :class:`qdlaws.kl_frontier.frontier.Frontier`
+    start_kl : the strength to begin with for the goal; NaN where the samples do not reach it
+    gain : −dD/du there, u = log(reward_scale/kl)
+    noise : standard error of D at one evaluation of the configured size
+    notes : what to know before believing it
+    """
+
+    table: pd.DataFrame
+    frontier: Frontier
+    start_kl: float
+    gain: float
+    noise: float
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON."""
+        return {
+            "start_kl": plain(self.start_kl),
+            "gain": plain(self.gain),
+            "noise": plain(self.noise),
+            "notes": list(self.notes),
+            "table": plain(self.table.to_dict("records")),
+            "best_of": plain(self.frontier.best_of.to_dict("records")),
+        }
+
+
+def make_plan(bench: Bench, samples: int = 2000, min_diversity: float | None = None) -> Plan:
+    """The plan of a configuration from ``samples`` completions of its reference."""
+    if samples < LEAST:
+        raise BadData(f"a plan from {samples} samples; at least {LEAST} are needed")
+    asker = replace(bench, policy=bench.reference)
+    found = evaluate(asker, 0, samples, phase=Phase.REFERENCE)
+    assert found.scores is not None
+    groups = _groups(np.array([row["prompt"] for row in found.table]))
+    lengths = np.array([row["tokens"] for row in found.table], float)[groups]
+    front = frontier(found.scores.score[groups], np.asarray(found.ref_logp)[groups])
+    whole = _distances(bench, found)
+    distances = [whole[np.ix_(rows, rows)] for rows in groups]
+    scale = bench.recipe.knobs.reward_scale
+    rows = [_expect(eta, scale, front, distances, lengths) for eta in front.table["eta"]]
+    table = pd.DataFrame(rows)
+    noise = float(found.row["diversity_se"] or np.nan)
+    noise *= float(np.sqrt(samples / bench.config.eval.samples))
+    outset = None
+    if min_diversity is not None:
+        outset = start_ratio(front, min_diversity, distances, margin=MARGIN * noise)
+    notes = _notes(bench, table) + ((outset.reason,) if outset else ())
+    start_kl = scale / outset.ratio if outset else float("nan")
+    gain = outset.gain if outset else float("nan")
+    return Plan(table, front, start_kl, gain, noise, notes)
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """The plan as JSON; beside a run's metrics, as ``plan.json``, the report draws the frontier."""
+    write_whole(path, json.dumps(plan.to_dict(), ensure_ascii=False) + "\n")
+
+
+def _groups(prompts: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Row numbers by prompt, (P, n): the same number of samples of each."""
+    names, index = np.unique(prompts, return_inverse=True)
+    rows = [np.flatnonzero(index == g) for g in range(len(names))]
+    least = min(len(r) for r in rows)
+    return np.array([r[:least] for r in rows])
+
+
+def _distances(bench: Bench, found: Any) -> Array:
+    """(n, n) distances of completions: the task's own, else 1 where meanings differ."""
+    prompts = bench.task.prompts(bench.config.eval.split)
+    by_text = {q.text: q for q in prompts}
+    asked = [by_text[row["prompt"]] for row in found.table]
+    if hasattr(bench.task, "distances"):
+        given: Array = np.array(bench.task.distances(asked, found.texts), float)
+        return given
+    keys = bench.task.keys(asked, found.texts)
+    number: dict[Any, int] = {}
+    label = np.array([-1 if k is None else number.setdefault(k, len(number)) for k in keys])
+    apart: Array = (label[:, None] != label[None, :]).astype(float)
+    apart[label < 0] = apart[:, label < 0] = np.nan  # what means nothing is at no distance
+    return apart
+
+
+def _expect(
+    eta: float, scale: float, front: Frontier, distances: list[Array], lengths: Array
+) -> dict[str, float]:
+    """One row of the table."""
+    row = front.at(float(eta))
+    known = bool(np.isfinite(row["quality"]))
+    w = front.weights(float(eta)) if known else np.full(lengths.shape, np.nan)
+    diversity = float(diversity_along(front, distances, [eta])[0]) if known else np.nan
+    error = _diversity_error(w, distances, diversity) if np.isfinite(diversity) else np.nan
+    length = float((w * lengths).sum(1).mean())
+    return {
+        "kl_coef": scale / eta if eta > 0 else np.inf,
+        "ratio": float(eta),
+        "quality": row["quality"],
+        "quality_se": row["quality_se"],
+        "diversity": diversity,
+        "diversity_se": error,
+        "entropy": row["entropy"] / length,
+        "entropy_se": row["entropy_se"] / length,
+        "kl": row["kl"],
+        "kl_se": row["kl_se"],
+        "effective_samples": row["ess"],
+    }
+
+
+def _diversity_error(w: Array, distances: list[Array], value: float) -> float:
+    """Standard error of D: influence ψ = 2w(Σ_j w_j d_ij − D), prompts as independent parts."""
+    total = 0.0
+    for weights, d in zip(w, distances, strict=True):
+        usable = np.isfinite(np.diag(d)) & (weights > 0)
+        share = weights[usable] / weights[usable].sum()
+        each = d[np.ix_(usable, usable)] @ share
+        total += float(((2 * share * (each - value)) ** 2).sum())
+    return float(np.sqrt(total)) / len(distances)
+
+
+def _notes(bench: Bench, table: pd.DataFrame) -> tuple[str, ...]:
+    recipe, notes = bench.recipe, []
+    if recipe.plant != "tilt":
+        word = recipe.plant or "moved by no knob"
+        notes.append(
+            f"{recipe.name} does not settle in the tilted reference (plant: {word}): the table is "
+            "what the best policy of each KL would show, a first guess for this recipe"
+        )
+    known = table[table["quality"].notna()]
+    notes.append(
+        f"the samples reach a KL of {known['kl'].iloc[-1]:.2g} nats and a D of "
+        f"{known['diversity'].iloc[-1]:.3g}; what lies beyond only a run can show"
+    )
+    return tuple(notes)

@@ -1,0 +1,141 @@
+"""What is seen again: REINVENT's best so far, and DPH's stored samples of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.algorithms.replay import Memory
+from trainer.policy import Policy, encode_prompts
+from trainer.tasks.task import Prompt
+from trainer.training.context import Bench, Progress, encoded, log_probs, one_number
+from trainer.types import ReplayPlan
+
+__all__ = ["Rows", "rehearsed", "replay", "replayed", "shared_log_probs"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Completions with what was scored, before the reference is asked."""
+
+    tokens: Tensor
+    mask: Tensor
+    ids: list[list[int]]
+    logp: Tensor
+    ref: Tensor | None  # NaN in rows where it is not known
+    scores: Any
+    group: Tensor
+    stored: Tensor  # (B,) bool: drawn from the reference before the run
+
+    @staticmethod
+    def cat(blocks: list[Rows], pad: int) -> Rows:
+        """One under the other, filled up to the widest."""
+        if len(blocks) == 1:
+            return blocks[0]
+        width = max(b.mask.shape[1] for b in blocks)
+
+        def wide(x: Tensor, value: float) -> Tensor:
+            return torch.nn.functional.pad(x, (0, width - x.shape[1]), value=value)
+
+        refs = [b.logp * torch.nan if b.ref is None else b.ref for b in blocks]
+        return Rows(
+            torch.cat([wide(b.tokens, pad) for b in blocks]),
+            torch.cat([wide(b.mask, False) for b in blocks]),
+            [i for b in blocks for i in b.ids],
+            torch.cat([wide(b.logp, 0.0) for b in blocks]),
+            torch.cat([wide(r, torch.nan) for r in refs]),
+            np.concatenate([b.scores for b in blocks]),
+            torch.cat([b.group for b in blocks]),
+            torch.cat([b.stored for b in blocks]),
+        )
+
+
+def replay(
+    bench: Bench,
+    at: Progress,
+    prompts: list[Prompt],
+    texts: list[str],
+    keys: Sequence[Any] | None,
+    scores: Any,
+) -> tuple[Memory | None, list[Any]]:
+    """The memory after this batch, and what is drawn from the memory before it."""
+    if at.memory is None or not isinstance(bench.recipe.rehearse, ReplayPlan):
+        return None, []
+    rng = torch.Generator().manual_seed(one_number(bench.config.train.seed, at.step, 21))
+    best = dict(zip(at.memory.keys, at.memory.scores, strict=True))
+    drawn = [(entry, best[entry]) for entry in at.memory.draw(rng)]
+    assert keys is not None
+    known = {entry[1] for entry in at.memory.keys if isinstance(entry, tuple)}
+    entries, values = [], []
+    for prompt, text, key, value in zip(prompts, texts, keys, scores, strict=True):
+        if key is None or str(key) in known:
+            continue
+        known.add(str(key))
+        entries.append((prompt.text, str(key), text))
+        values.append(float(value))
+    return at.memory.remember(entries, values), drawn
+
+
+def replayed(bench: Bench, drawn: list[Any], group: int) -> Rows:
+    """Remembered completions as ordinary rows: scored then, log-probabilities of now."""
+    policy = bench.policy
+    texts = [entry[2] for entry, _ in drawn]
+    rows = [
+        [*policy.tokenizer(text, add_special_tokens=False)["input_ids"], policy.eos]
+        for text in texts
+    ]
+    tokens, mask = _padded(rows, policy)
+    ids = encode_prompts(policy, [entry[0] for entry, _ in drawn])
+    logp = shared_log_probs(bench, policy, ids, tokens, mask)
+    scores = np.array([value for _, value in drawn])
+    groups, no = torch.full((len(rows),), group), torch.zeros(len(rows), dtype=torch.bool)
+    return Rows(tokens, mask, ids, logp, None, scores, groups, no)
+
+
+def rehearsed(bench: Bench, at: Progress, group: int) -> Rows:
+    """Stored samples of the reference, with the log-probabilities that they had."""
+    assert bench.stored is not None
+    plan = bench.recipe.rehearse
+    rows = bench.stored.at(at.step, getattr(plan, "per_step", 256), bench.config.train.seed)
+    by_number = {prompt.number: prompt for prompt in bench.task.prompts("train")}
+    ids = encoded(bench.policy, [by_number[int(n)] for n in rows.prompt.tolist()])
+    device = bench.policy.device
+    mask = rows.mask.to(device)
+    ref = rows.ref_logp.double().to(device)
+    blank = torch.full((len(rows),), torch.nan, dtype=torch.float64)
+    return Rows(
+        rows.tokens.to(device),
+        mask,
+        ids,
+        torch.where(mask, ref, 0.0),
+        ref,
+        blank.numpy(),
+        torch.arange(group, group + len(rows)),
+        torch.ones(len(rows), dtype=torch.bool),
+    )
+
+
+def _padded(rows: list[list[int]], policy: Policy) -> tuple[Tensor, Tensor]:
+    width = max(len(row) for row in rows)
+    tokens = torch.full((len(rows), width), policy.pad, dtype=torch.long)
+    mask = torch.zeros(len(rows), width, dtype=torch.bool)
+    for i, row in enumerate(rows):
+        tokens[i, : len(row)] = torch.tensor(row)
+        mask[i, : len(row)] = True
+    return tokens.to(policy.device), mask.to(policy.device)
+
+
+def shared_log_probs(
+    bench: Bench, policy: Policy, ids: list[list[int]], tokens: Tensor, mask: Tensor
+) -> Tensor:
+    """log π of rows that all processes have, each working on its share."""
+    share = bench.world.mine(len(ids))
+    mine = slice(share.start, share.stop)
+    temperature = bench.config.train.temperature
+    own = log_probs(bench, policy, ids[mine], tokens[mine], mask[mine], temperature)
+    return bench.world.gather_rows(own)

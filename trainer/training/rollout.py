@@ -1,0 +1,316 @@
+"""One optimizer batch: prompts taken from the stream, completions drawn, scored, made Rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.algorithms import equivalence
+from trainer.algorithms.replay import Buckets, Memory
+from trainer.algorithms.weighting import mixed_groups
+from trainer.distributed.world import World
+from trainer.sampling import Completions
+from trainer.tasks.task import Prompt, Scores
+from trainer.training.context import Bench, Phase, Progress, RunFailed, draw, log_probs
+from trainer.training.replay_rows import Rows, rehearsed, replay, replayed, shared_log_probs
+from trainer.types import Rollouts
+
+__all__ = ["Batch", "collect"]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Rollouts with the tokens that they are of; rows are those of all processes."""
+
+    rollouts: Rollouts
+    tokens: Tensor  # (B, T)
+    ids: list[list[int]]  # the prompts' tokens
+    facts: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class _Round:
+    """What one round of drawing gave, rows of all processes."""
+
+    prompts: list[Prompt]
+    places: Tensor  # (B,) in the stream of prompts
+    drawn: Completions
+    ids: list[list[int]]
+    texts: list[str]
+    scores: Scores
+    ref: Tensor | None  # (B, T)
+
+    def rows(self, index: Tensor) -> _Round:
+        """Some of them."""
+        at = index.tolist()
+        there = index.to(self.drawn.mask.device)
+        return _Round(
+            [self.prompts[i] for i in at],
+            self.places[index],
+            self.drawn.rows(there),
+            [self.ids[i] for i in at],
+            [self.texts[i] for i in at],
+            _rows_of(self.scores, at),
+            None if self.ref is None else self.ref[there],
+        )
+
+
+def collect(bench: Bench, at: Progress) -> tuple[Batch, Progress]:
+    """The batch of the next step and the progress after it.
+
+    Where the recipe drops groups that teach nothing (dynamic sampling of DAPO), fresh prompts are
+    drawn in their place, for a bounded number of rounds.
+    """
+    config = bench.config.train
+    picky = mixed_groups in bench.recipe.keep
+    rounds: list[_Round] = []
+    cursor, missing = at.cursor, config.prompts
+    while missing > 0 and len(rounds) < (config.redraws if picky else 1):
+        rounds.append(_round(bench, at, cursor, missing))
+        cursor += missing
+        missing -= _count_mixed(rounds[-1]) if picky else missing
+    drawn = sum(len(r.texts) for r in rounds)
+    if len(rounds) > 1:
+        rounds = [r.rows(_mixed_rows(r)) for r in rounds]
+    made, memory, buckets = _batch(bench, at, rounds)
+    samples = at.samples + drawn
+    return made, replace(at, cursor=cursor, samples=samples, memory=memory, buckets=buckets)
+
+
+def _round(bench: Bench, at: Progress, cursor: int, count: int) -> _Round:
+    """Each process draws and scores its share of the next prompts; all see the whole."""
+    world, train = bench.world, bench.config.train
+    places = range(cursor, cursor + count)
+    prompts = [q for q in _stream(bench, places) for _ in range(train.samples)]
+    share = world.mine(count)
+    own = prompts[share.start * train.samples : share.stop * train.samples]
+    keys = [
+        (train.seed, Phase.TRAIN, at.step, place, sample)
+        for place in places[share.start : share.stop]
+        for sample in range(train.samples)
+    ]
+    drawn, ids, texts = draw(bench, own, keys, train.temperature)
+    scores, ref = _score_and_refer(bench, own, texts, drawn, ids, at.knobs.kl)
+    whole = Completions(
+        world.gather_rows(drawn.tokens, bench.policy.pad),
+        world.gather_rows(drawn.mask),
+        world.gather_rows(drawn.logp),
+        world.gather_rows(drawn.entropy),
+        world.gather_rows(drawn.truncated),
+    )
+    return _Round(
+        prompts,
+        torch.tensor([place for place in places for _ in range(train.samples)]),
+        whole,
+        world.gather(ids),
+        world.gather(texts),
+        _gather_scores(world, scores),
+        None if ref is None else world.gather_rows(ref),
+    )
+
+
+def _stream(bench: Bench, places: range) -> list[Prompt]:
+    """The prompts at these places of an endless stream: every turn all of them, shuffled anew."""
+    n = len(bench.prompts)
+    order: dict[int, Any] = {}
+    rows = []
+    for place in places:
+        turn, at = divmod(place, n)
+        if turn not in order:
+            rng = np.random.default_rng([bench.config.train.seed, 11, turn])
+            order[turn] = rng.permutation(n)
+        rows.append(bench.prompts[int(order[turn][at])])
+    return rows
+
+
+def _score_and_refer(
+    bench: Bench,
+    prompts: list[Prompt],
+    texts: list[str],
+    drawn: Completions,
+    ids: list[list[int]],
+    kl: float,
+) -> tuple[Scores, Tensor | None]:
+    """Scores by the task while the reference reads the same completions.
+
+    At kl = 0 nobody reads what most recipes would ask of the reference: the policy's own
+    log-probabilities stand in for it then, and a forward pass is saved.
+    """
+
+    def refer() -> Tensor | None:
+        if not bench.wants_reference:
+            return None
+        if not _asks_reference(bench, kl):
+            return drawn.logp.double()
+        temperature = bench.config.train.temperature
+        return log_probs(bench, bench.reference, ids, drawn.tokens, drawn.mask, temperature)
+
+    if bench.world.size > 1 and getattr(bench.task, "central", False):
+        return _central_scores(bench, prompts, texts), refer()  # in step with the other processes
+    with ThreadPoolExecutor(1) as pool:
+        scores = pool.submit(bench.task.score, prompts, texts)
+        ref = refer()
+        return scores.result(), ref
+
+
+def _asks_reference(bench: Bench, kl: float) -> bool:
+    return bench.wants_reference and (kl != 0 or bench.wants_reference_without_kl)
+
+
+def _central_scores(bench: Bench, prompts: list[Prompt], texts: list[str]) -> Scores:
+    """The leading process asks the oracle that counts its calls, for all."""
+    world = bench.world
+    counts = world.gather([len(texts)])
+    every_prompt, every_text = world.gather(prompts), world.gather(texts)
+    whole = world.broadcast(bench.task.score(every_prompt, every_text) if world.leads else None)
+    assert whole is not None
+    begin = sum(counts[: world.rank])
+    return _rows_of(whole, list(range(begin, begin + len(texts))))
+
+
+def _rows_of(scores: Scores, rows: list[int]) -> Scores:
+    over = None if scores.over_budget is None else scores.over_budget[rows]
+    parts = {name: values[rows] for name, values in scores.parts.items()}
+    return Scores(scores.score[rows], scores.valid[rows], parts, over, scores.spent)
+
+
+def _gather_scores(world: World, scores: Scores) -> Scores:
+    every = [s for s in world.gather([scores]) if len(s)]
+    if len(every) <= 1:
+        return every[0] if every else scores
+    names = list(every[0].parts)
+    over = [s.over_budget for s in every if s.over_budget is not None]
+    return Scores(
+        np.concatenate([s.score for s in every]),
+        np.concatenate([s.valid for s in every]),
+        {name: np.concatenate([s.parts[name] for s in every]) for name in names},
+        np.concatenate(over) if len(over) == len(every) else None,
+        any(s.spent for s in every),
+    )
+
+
+def _mixed_rows(part: _Round) -> Tensor:
+    """Numbers of the rows whose group's scores are not all equal."""
+    blank = torch.ones(len(part.texts), 1, dtype=torch.bool)
+    rollouts = Rollouts.of(torch.tensor(part.scores.score), part.places, blank, blank.double())
+    return mixed_groups(rollouts).nonzero().squeeze(1)
+
+
+def _count_mixed(part: _Round) -> int:
+    return len(torch.unique(part.places[_mixed_rows(part)]))
+
+
+# ---------------------------------------------------------------------- Rollouts of what was drawn
+
+
+def _batch(
+    bench: Bench, at: Progress, rounds: list[_Round]
+) -> tuple[Batch, Memory | None, Buckets]:
+    """Rollouts of everything drawn, with what is replayed or rehearsed behind it."""
+    drawn = Completions.cat([r.drawn for r in rounds])
+    ids = [i for r in rounds for i in r.ids]
+    texts = [t for r in rounds for t in r.texts]
+    prompts = [q for r in rounds for q in r.prompts]
+    scores = np.concatenate([r.scores.score for r in rounds])
+    device, n = drawn.mask.device, len(texts)
+    group = torch.unique(torch.cat([r.places for r in rounds]), return_inverse=True)[1]
+    facts = _facts(rounds, drawn, group)
+    if not np.isfinite(scores).any():
+        spent = any(r.scores.spent for r in rounds)
+        why = "the oracle's budget is spent" if spent else "scoring failed on all of them"
+        raise RunFailed(f"step {at.step + 1}: none of {n} completions has a score: {why}")
+    wants_keys = bench.wants_keys or at.memory is not None
+    keys = bench.task.keys(prompts, texts) if wants_keys else None
+    seen, buckets = None, at.buckets
+    if bench.wants_buckets:
+        of = getattr(bench.task, "buckets", bench.task.keys)(prompts, texts)
+        seen, buckets = at.buckets.seen(of), at.buckets.add(of, scores.tolist())
+    ref = _wide([r.ref for r in rounds], drawn.mask.shape[1])
+    no = torch.zeros(n, dtype=torch.bool)
+    blocks = [Rows(drawn.tokens, drawn.mask, ids, drawn.logp.double(), ref, scores, group, no)]
+    memory, remembered = replay(bench, at, prompts, texts, keys, scores)
+    if remembered:
+        blocks.append(replayed(bench, remembered, int(group.max()) + 1))
+    if bench.stored is not None and len(bench.stored):
+        blocks.append(rehearsed(bench, at, int(group.max()) + 2))
+    whole = Rows.cat(blocks, bench.policy.pad)
+    extra = len(whole.ids) - n
+    truncated = torch.cat([drawn.truncated.cpu(), torch.zeros(extra, dtype=torch.bool)])
+    count = torch.ones(len(whole.ids), dtype=torch.float64)
+    if bench.config.train.mask_truncated:
+        count[truncated] = 0
+    same = None
+    if keys is not None and bench.wants_keys:
+        same = torch.eye(len(whole.ids), dtype=torch.bool)
+        same[:n, :n] = equivalence.by_key(keys, group)
+    if seen is not None:
+        seen = torch.cat([seen, seen.new_zeros(extra)])
+    ref_logp = _reference(bench, whole)
+    rollouts = Rollouts.of(
+        torch.as_tensor(whole.scores).to(device),
+        whole.group.to(device),
+        whole.mask,
+        whole.logp,
+        ref_logp,
+        count=count.to(device),
+        stored=whole.stored.to(device),
+        limit=bench.config.train.limit,
+        equivalent=None if same is None else same.to(device),
+        seen=None if seen is None else seen.to(device),
+        truncated=truncated.to(device),
+    )
+    if ref is not None and _asks_reference(bench, at.knobs.kl):
+        gap = torch.where(drawn.mask, drawn.logp.double() - ref, 0.0).sum(1)
+        facts["train_kl"] = float(gap.mean())
+    return Batch(rollouts, whole.tokens, whole.ids, facts), memory, buckets
+
+
+def _wide(parts: Sequence[Tensor | None], width: int) -> Tensor | None:
+    """Reference log-probabilities of several rounds, filled up to the widest."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    return torch.cat([torch.nn.functional.pad(p, (0, width - p.shape[1])) for p in known])
+
+
+def _reference(bench: Bench, rows: Rows) -> Tensor | None:
+    """log π_ref: of stored samples as it was stored, of replayed ones asked for now."""
+    if not bench.wants_reference or rows.ref is None:
+        return rows.ref
+    unknown = (torch.isnan(rows.ref) & rows.mask).any(1)
+    if not bool(unknown.any()):
+        return rows.ref
+    at = unknown.nonzero().squeeze(1)
+    ids = [rows.ids[i] for i in at.tolist()]
+    asked = shared_log_probs(bench, bench.reference, ids, rows.tokens[at], rows.mask[at])
+    return rows.ref.index_copy(0, at, asked)
+
+
+def _facts(rounds: list[_Round], drawn: Completions, group: Tensor) -> dict[str, float]:
+    """What the log says of the rollouts."""
+    scores = np.concatenate([r.scores.score for r in rounds])
+    valid = np.concatenate([r.scores.valid for r in rounds])
+    facts = {
+        "reward": _mean(scores),
+        "valid_share": float(valid.mean()),
+        "failed": int((~np.isfinite(scores)).sum()),
+        "truncated": float(drawn.truncated.double().mean()),
+        "length": float(drawn.mask.sum(1).double().mean()),
+        "train_entropy": float(drawn.entropy[drawn.mask].double().mean()),
+        "mixed_share": sum(map(_count_mixed, rounds)) / (int(group.max()) + 1),
+        "rollouts": len(scores),
+    }
+    for name in rounds[0].scores.parts:
+        facts[f"reward/{name}"] = _mean(np.concatenate([r.scores.parts[name] for r in rounds]))
+    return facts
+
+
+def _mean(values: Any) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")

@@ -1,0 +1,103 @@
+"""The files of a run: metrics, advice, samples, sinks, the summary. Only one process writes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from qdlaws.core.atomic_write import write_whole
+from trainer.config import Config, to_toml
+from trainer.distributed.world import World
+from trainer.training.context import Bench, Progress
+from trainer.training.evaluation import Evaluation, write_table
+from trainer.training.metrics import JsonLines, Sink, cut_back, numbers_of, open_sinks
+
+__all__ = ["Desk", "Watcher", "cut_files"]
+
+Watcher = Callable[[dict[str, Any]], None]
+FILES = ("metrics.jsonl", "advice.jsonl")
+
+
+class Desk:
+    """The files of a run; on all processes but the leading one it keeps quiet."""
+
+    def __init__(self, folder: Path, config: Config, world: World, watcher: Watcher | None) -> None:
+        self.folder, self.world, self.config = folder, world, config
+        self.watcher = watcher
+        self.files: dict[str, JsonLines] = {}
+        self.sinks: list[Sink] = []
+        self.began = time.monotonic()
+        if world.leads:
+            self.files = {name: JsonLines(folder / name) for name in FILES}
+            flat = {"config": to_toml(config)}
+            self.sinks = open_sinks(config.log.sinks, folder, config.log.project, flat)
+
+    def log(self, row: dict[str, Any]) -> None:
+        """One line of metrics, to every sink."""
+        if not self.world.leads:
+            return
+        row = {**row, "seconds": round(time.monotonic() - self.began, 3)}
+        self.files["metrics.jsonl"].write(row)
+        for sink in self.sinks:
+            sink.log(numbers_of(row), int(row["step"]))
+        if self.watcher is not None:
+            self.watcher(row)
+
+    def advise(self, row: dict[str, Any]) -> None:
+        """One line of advice."""
+        if self.world.leads:
+            self.files["advice.jsonl"].write(row)
+
+    def keep(self, bench: Bench, found: Evaluation, step: int) -> None:
+        """The completions of an evaluation."""
+        if not (self.world.leads and self.config.eval.keep):
+            return
+        path = self.folder / "samples" / f"step-{step:06d}.csv"
+        write_table(path, found.table)
+        if hasattr(bench.task, "write_samples"):
+            bench.task.write_samples(self.folder / "samples", step, found)
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every file that grows."""
+        growing = [p for p in (self.folder / "samples").glob("*.csv") if p.name[:5] != "step-"]
+        return {name: file.size() for name, file in self.files.items()} | {
+            f"samples/{path.name}": path.stat().st_size for path in growing
+        }
+
+    def finish(self, progress: Progress, ended: str, config: Config) -> None:
+        """What became of the run, in one small file."""
+        if not self.world.leads or ended == "interrupted":
+            return
+        saved = 1 - progress.step / config.train.steps
+        summary = {
+            "step": progress.step,
+            "ended": ended,
+            "checkpoint": progress.kept,
+            "samples_seen": progress.samples,
+            "compute_saved": round(saved, 4),
+            "knobs": asdict(progress.knobs),
+        }
+        write_whole(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+
+    def close(self) -> None:
+        for file in self.files.values():
+            file.close()
+        for sink in self.sinks:
+            sink.close()
+
+
+def cut_files(folder: Path, step: int, sizes: dict[str, int]) -> None:
+    """Every file as it was at the checkpoint: appended lines cut off, newer tables removed."""
+    for name, size in sizes.items():
+        cut_back(folder / name, size)
+    for table in (folder / "samples").glob("*.csv"):
+        if table.name.startswith("step-"):
+            newer = int(table.stem.removeprefix("step-")) > step
+        else:
+            newer = f"samples/{table.name}" not in sizes
+        if newer:
+            table.unlink()

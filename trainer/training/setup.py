@@ -1,0 +1,229 @@
+"""From a configuration to a bench: policy, reference, task, recipe, what fits and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from qdlaws.errors import BadData
+from trainer.algorithms.replay import Memory, StoredSamples, confirm, partition
+from trainer.algorithms.shaping import diversity_filter
+from trainer.algorithms.suitability import refusal
+from trainer.config import Config
+from trainer.distributed.sharding import shard
+from trainer.distributed.world import World
+from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
+from trainer.policy.bundled_priors import PRIORS, prior_path
+from trainer.policy.model import has_adapters
+from trainer.sampling import Sampler, sample, sample_generate
+from trainer.tasks import make_task
+from trainer.tasks.task import Prompt, find_object, nearest
+from trainer.training.context import Bench, Phase, Progress, RunFailed, draw, log_probs
+from trainer.training.recipe_config import build, needs_reference, needs_reference_without_kl
+from trainer.types import ReferencePlan, ReplayPlan
+
+__all__ = ["load_models", "make_bench", "start", "with_stage"]
+
+
+def load_models(config: Config) -> tuple[Policy, Policy]:
+    """The policy to train and its frozen reference."""
+    given = config.policy
+    lora = LoraOptions(rank=given.lora_rank, alpha=given.lora_alpha) if given.lora_rank else None
+    options: dict[str, Any] = {
+        "device": None if given.device == "auto" else given.device,
+        "dtype": given.dtype,
+        "trust_remote_code": given.trust_remote_code,
+    }
+    policy = load_policy(
+        _source(given.model),
+        lora=lora,
+        gradient_checkpointing=given.gradient_checkpointing,
+        **options,
+    )
+    if given.reference is None:
+        return policy, frozen_reference(policy)
+    reference = frozen_reference(load_policy(_source(given.reference), **options))
+    if reference.allowed.shape != policy.allowed.shape:
+        raise BadData(
+            f"the reference {given.reference} has {reference.allowed.shape[0]} tokens, "
+            f"the policy {policy.allowed.shape[0]}: they must share a vocabulary"
+        )
+    return policy, reference
+
+
+def _spread_models(config: Config, world: World) -> tuple[Policy, Policy]:
+    """Both, each process keeping a part of either; they are read on the CPU first."""
+    asked = config.policy.device
+    device = "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
+    given = load_models(replace(config, policy=replace(config.policy, device="cpu")))
+    for model in {id(p.model): p.model for p in given}.values():  # one, where it has adapters
+        shard(model.get_base_model() if has_adapters(model) else model, world, device)
+    policy, reference = (replace(p, allowed=p.allowed.to(device)) for p in given)
+    return policy, reference
+
+
+def _source(name: str) -> str | Path:
+    return prior_path(name) if name in PRIORS else name
+
+
+def make_bench(config: Config, world: World, folder: Path | None = None) -> Bench:
+    """All that a step works with; refused in one line where recipe and task do not fit."""
+    if config.train.threads is not None:
+        torch.set_num_threads(config.train.threads)
+    spread = config.policy.shard and world.size > 1
+    policy, reference = _spread_models(config, world) if spread else load_models(config)
+    task = make_task(config.task.name, **config.task.options)
+    bench = Bench(config, world, policy, reference, task, _recipe(config), _sampler(config), ())
+    bench = _fitted(bench)
+    if isinstance(bench.recipe.rehearse, ReferencePlan):
+        return _with_rehearsal(bench, bench.recipe.rehearse, folder)
+    return bench
+
+
+def with_stage(bench: Bench, config: Config) -> Bench:
+    """The bench under another stage's configuration; weights and reference stay."""
+    if config == bench.config:
+        return bench
+    task = bench.task
+    if config.task != bench.config.task:
+        task.close()
+        task = make_task(config.task.name, **config.task.options)
+    changed = replace(
+        bench, config=config, task=task, recipe=_recipe(config), sampler=_sampler(config)
+    )
+    fitted = _fitted(changed)
+    return fitted if bench.stored is None else replace(fitted, prompts=bench.prompts)
+
+
+def start(bench: Bench) -> Progress:
+    """Where a run begins."""
+    plan = bench.recipe.rehearse
+    memory = Memory(plan) if isinstance(plan, ReplayPlan) else None
+    return Progress(knobs=bench.recipe.knobs, memory=memory)
+
+
+def _recipe(config: Config) -> Any:
+    given = config.recipe
+    return build(
+        given.name,
+        given.options,
+        kl=given.kl,
+        reward_scale=given.reward_scale,
+        entropy=given.entropy,
+        normalise=given.normalise,
+    )
+
+
+SAMPLERS: dict[str, Sampler] = {"engine": sample, "generate": sample_generate}
+
+
+def _sampler(config: Config) -> Sampler:
+    name = config.train.sampler
+    if name not in SAMPLERS and ":" not in name:
+        raise BadData(
+            f"train.sampler = {name!r}{nearest(name, SAMPLERS)}: {', '.join(SAMPLERS)} or "
+            "'package.module:function' was needed"
+        )
+    if config.train.graphs:
+        if name != "engine":
+            raise BadData(f"train.graphs is of the engine, and train.sampler is {name}")
+        return partial(sample, graphs=True)
+    return SAMPLERS.get(name) or find_object(name, "sampler")
+
+
+def _fitted(bench: Bench) -> Bench:
+    """The bench with its prompts and what its recipe wants to know; refused where it cannot run."""
+    recipe, task = bench.recipe, bench.task
+    reason = refusal(recipe, task.traits, recipe.knobs)
+    if reason is not None:
+        raise BadData(reason)
+    prompts = _some(task.prompts("train"), f"task {task.name} has no prompt in its split 'train'")
+    _some(
+        task.prompts(bench.config.eval.split),
+        f"task {task.name} has no prompt in its split {bench.config.eval.split!r}",
+    )
+    filters = any(getattr(p, "func", p) is diversity_filter for p in recipe.shape)
+    return replace(
+        bench,
+        prompts=prompts,
+        wants_reference=needs_reference(recipe),
+        wants_reference_without_kl=needs_reference_without_kl(recipe),
+        wants_entropy=any(term.needs == "entropy" for term in recipe.terms),
+        wants_keys="equivalence" in recipe.needs,
+        wants_buckets=filters,
+    )
+
+
+def _some(prompts: Sequence[Prompt], otherwise: str) -> Sequence[Prompt]:
+    if not len(prompts):
+        raise BadData(otherwise)
+    return prompts
+
+
+# ---------------------------------------------------------------------- DPH: before the first step
+
+
+def _with_rehearsal(bench: Bench, plan: ReferencePlan, folder: Path | None) -> Bench:
+    """Pre-sampling: near-perfect prompts are rehearsed, the others explored (arXiv 2509.07430)."""
+    path = None if folder is None else folder / "rehearsal.safetensors"
+    if path is not None and path.exists():
+        kept = load_file(path)
+        stored = StoredSamples(kept["prompt"], kept["tokens"], kept["mask"], kept["ref_logp"])
+        explored = set(kept["explored"].tolist())
+    else:
+        stored, explored, line = _presample(bench, plan)
+        if bench.world.leads and path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tensors = {**vars(stored), "explored": torch.tensor(sorted(explored))}
+            save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, path)
+            (path.parent / "rehearsal.txt").write_text(line + "\n", encoding="utf-8")
+        bench.world.wait()
+    if not explored:
+        raise RunFailed("every prompt is near-perfect already: there is nothing to explore")
+    prompts = [q for q in bench.prompts if q.number in explored]
+    return replace(bench, prompts=prompts, stored=stored)
+
+
+def _presample(bench: Bench, plan: ReferencePlan) -> tuple[StoredSamples, set[int], str]:
+    """Attempts at every prompt by the reference; one more, confirmed, sample of the solved ones."""
+    train = bench.config.train
+    asker = replace(bench, policy=bench.reference)
+    prompts = list(bench.prompts)
+    rows = [q for q in prompts for _ in range(plan.attempts)]
+    scores = _scores_of(asker, rows, Phase.PRESAMPLE)[0].view(len(prompts), plan.attempts)
+    parts = partition(scores, plan)
+    solved = [prompts[i] for i in parts.near_perfect.tolist()]
+    explored = {prompts[i].number for i in parts.exploration.tolist()}
+    if not solved:
+        raise BadData(
+            f"{bench.recipe.name} rehearses prompts that the policy solves in {plan.threshold} of "
+            f"{plan.attempts} attempts, but of {len(prompts)} there is none; lower threshold="
+        )
+    values, tokens, mask, ids = _scores_of(asker, solved, Phase.CONFIRM)
+    ref = log_probs(bench, bench.reference, ids, tokens, mask, train.temperature)
+    numbers = torch.tensor([q.number for q in solved])
+    stored = confirm(StoredSamples(numbers, tokens.cpu(), mask.cpu(), ref.cpu()), values)
+    line = f"{parts.summary()}; {len(stored)} samples of them were right again and are kept"
+    return stored, explored, line
+
+
+def _scores_of(bench: Bench, rows: list[Prompt], phase: int) -> tuple[Any, Any, Any, Any]:
+    """Scores of one completion a row, with its tokens; each process draws its share."""
+    world, train = bench.world, bench.config.train
+    share = world.mine(len(rows))
+    own = rows[share.start : share.stop]
+    keys = [(train.seed, phase, 0, q.number, share.start + i) for i, q in enumerate(own)]
+    drawn, ids, texts = draw(bench, own, keys, train.temperature)
+    scores = bench.task.score(own, texts).score.tolist()
+    return (
+        torch.tensor(world.gather(scores), dtype=torch.float64),
+        world.gather_rows(drawn.tokens, bench.policy.pad),
+        world.gather_rows(drawn.mask),
+        world.gather(ids),
+    )
