@@ -3,7 +3,7 @@
     python benchmarks/control_plant.py [--quick] [--seeds 20]
 
 A run is a first-order lag of 80 steps behind settled curves through the measured rows of a molecular prior on
-QED (tests/support/plant.py); an evaluation every 10 steps, 600 steps, floor .65, started where the
+QED (tests.helpers.plant.py); an evaluation every 10 steps, 600 steps, floor .65, started where the
 settled diversity is .75. Readings have a standard deviation of .01 and state an error of .004. The printed law is told
 the lag (h = 2τ/T); ``law_guided`` finds it out.
 ``share`` is quality gained at the end over quality to be gained at the floor (mean over seeds),
@@ -28,7 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from qdlaws import Goal, RunLog
-from tests.support.plant import CLIFF, QED, Plant, Trace, qed, run
+from tests.helpers.plant import CLIFF, QED, Plant, Trace, qed, run
 from trainer.control import make_controller
 from trainer.control.knob_dial import make_dial
 from trainer.knobs import Knobs

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from simulated import D_HIGH, D_LOW, ar1, collapse, law
 
 import qdlaws as qd
+from tests.helpers.simulated import D_HIGH, D_LOW, ar1, collapse, law
 
 
 def run(n: int = 40, seed: int = 0, **changes: object) -> pd.DataFrame:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from simulated import ar1, collapse
 
 import qdlaws as qd
+from tests.helpers.simulated import ar1, collapse
 
 SIZES = (5, 6, 9, 15, 40, 120)
 

@@ -6,8 +6,8 @@ computed exactly from what the prior says of every action; what is no action sco
 
 import pytest
 import torch
-from small_run import rows
 
+from tests.helpers.small_run import rows
 from trainer.config import load_config
 from trainer.loop import train
 from trainer.policy import encode_prompts, load_policy, score

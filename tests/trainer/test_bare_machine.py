@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_run import save_model
+
+from tests.helpers.small_run import save_model
 
 ROOT = Path(__file__).parents[2]
 MISSING = ("rdkit", "lmfit", "statsmodels", "matplotlib")

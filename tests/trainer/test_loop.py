@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_run import config_of, largest_gap, rows, save_model, weights
 
 import qdlaws as qd
 from qdlaws.errors import BadData, QdlawsError
+from tests.helpers.small_run import config_of, largest_gap, rows, save_model, weights
 from trainer.algorithms.recipes import RECIPES
 from trainer.config import at_step, load_config
 from trainer.loop import resume, train
@@ -109,7 +109,7 @@ def _start(model, folder, *settings):
     from trainer.config import to_toml
 
     path.write_text(to_toml(config_of(model)))
-    here = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "trainer", "run", str(path), "--out", str(folder), "--quiet"]
     return subprocess.Popen([*command, *config], env=here, stderr=subprocess.PIPE, text=True)
 

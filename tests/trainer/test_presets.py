@@ -1,8 +1,8 @@
 """The bundled configurations run from the bundled priors."""
 
 import pytest
-from small_run import rows
 
+from tests.helpers.small_run import rows
 from trainer.config import load_config, presets
 from trainer.loop import train
 from trainer.policy.bundled_priors import PRIORS, prior_path

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from make_fixtures import FIXTURES
 
 from qdlaws import BadLog, QdlawsError, RunLog
 from qdlaws.readers import read
 from qdlaws.readers.decoding.crc32c import masked_crc32c
+from tests.helpers.make_fixtures import FIXTURES
 
 
 class Bomb:

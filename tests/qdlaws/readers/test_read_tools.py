@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_fixtures import FIXTURES, SERIES
 
 from qdlaws import BadLog, EntropyKind, MissingColumn
 from qdlaws.readers import read, tools
+from tests.helpers.make_fixtures import FIXTURES, SERIES
 
 STEP, REWARD, ENTROPY = (np.array(column, float) for column in zip(*SERIES, strict=True))
 

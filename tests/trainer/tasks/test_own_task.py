@@ -14,7 +14,7 @@ def _found(monkeypatch, request):
 
 
 def test_a_task_of_ones_own():
-    task = make_task("example_rewards:Vowels", letters=4)
+    task = make_task("tests.helpers.example_rewards:Vowels", letters=4)
     prompt = task.prompts()[0]
     found = task.score([prompt] * 4, ["aeio", "abab", "ab", "a1aa"])
     assert found.score.tolist() == [1, 0.5, 0, 0]
@@ -26,7 +26,7 @@ def test_a_task_of_ones_own():
     assert figures["vowels"].value == pytest.approx((1 + 1 + 0.5 + 0.25 + 0.25 + 0) / 6)
     assert len(task.corpus(5, 0)) == 5
     with pytest.raises(QdlawsError, match="did you mean 'letters'"):
-        make_task("example_rewards:Vowels", leters=4)
+        make_task("tests.helpers.example_rewards:Vowels", leters=4)
 
 
 def test_a_reward_of_ones_own(tmp_path):
@@ -36,7 +36,7 @@ def test_a_reward_of_ones_own(tmp_path):
     task = make_task(
         "dataset",
         path=str(path),
-        rewards=["example_rewards:correct", "example_rewards:short"],
+        rewards=["tests.helpers.example_rewards:correct", "tests.helpers.example_rewards:short"],
         weights=[1.0, 0.1],
         binary=False,
     )
@@ -48,6 +48,6 @@ def test_a_reward_of_ones_own(tmp_path):
 
 
 def test_unknown_names_end_in_one_line():
-    for spec in ("example_rewards:Nothing", "no_such_module:f", "nothing"):
+    for spec in ("tests.helpers.example_rewards:Nothing", "no_such_module:f", "nothing"):
         with pytest.raises(QdlawsError):
             make_task(spec)

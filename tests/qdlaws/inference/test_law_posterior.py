@@ -1,0 +1,427 @@
+"""The posterior by algebra and quadrature against direct integration of the same model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import stdtr
+from scipy.stats import t as student
+
+from qdlaws.inference import law_posterior as posterior
+from qdlaws.inference import law_problem as module
+from qdlaws.inference.error_model import grams
+from qdlaws.inference.gls import cells, curvature_norm, design
+from qdlaws.inference.law_posterior import Problem, law_posterior, law_posteriors
+from tests.helpers.dense import Model
+from tests.helpers.simulated import D_HIGH, D_LOW, ar1, collapse, law
+
+CASES = {
+    "white": (25, 2.0, 0.05, 0.0, 0),
+    "persistent": (25, 2.0, 0.05, 0.8, 1),
+    "straight": (30, 0.0, 0.05, 0.4, 2),
+    "convex": (20, -3.0, 0.04, 0.5, 3),
+}
+
+
+def data(n, kappa, sigma, rho, seed):
+    rng = np.random.default_rng(seed)
+    d = collapse(n)
+    return np.arange(float(n)), d, law(kappa).value(d) + sigma * ar1(rng, n, rho)
+
+
+class Integral:
+    """Weights of a fine grid over (κ, error models) and the bivariate t of (p, q) on each node."""
+
+    def __init__(self, model: Model, kappas: np.ndarray, rows: int = 40, cols: int = 16):
+        logl, nu, logprior = model.error_nodes(rows, cols)
+        self.model, self.kappas, n = model, kappas, model.n
+        half = np.linalg.cholesky(model.sigma(logl, nu))
+        logdet = 2 * np.log(np.diagonal(half, axis1=1, axis2=2)).sum(1)
+        g = model.g(kappas)
+        stacked = np.vstack([np.ones(n), model.y, g]).T
+        white = np.linalg.solve(half, np.broadcast_to(stacked, (len(half), *stacked.shape)))
+        one, y, g = white[:, :, 0], white[:, :, 1], white[:, :, 2:]
+        oo, oy, yy = (one**2).sum(1), (one * y).sum(1), (y**2).sum(1)
+        og, gy = (np.einsum("mn,mnk->mk", v, g) for v in (one, y))
+        gg = (g**2).sum(1)
+        self.det = oo[:, None] * gg - og**2
+        self.q = (oo[:, None] * gy - og * oy[:, None]) / self.det
+        self.p = (gg * oy[:, None] - og * gy) / self.det
+        self.s = yy[:, None] - self.p * oy[:, None] - self.q * gy
+        self.pp, self.pq, self.qq = gg / self.det, -og / self.det, oo[:, None] / self.det
+        dk = np.gradient(kappas)
+        self.j = np.array([model.j(k) for k in kappas])
+        logw = (
+            -0.5 * logdet[:, None]
+            - 0.5 * np.log(self.det)
+            - (n - 2) / 2 * np.log(self.s)
+            + np.log(self.j)
+            + np.log(dk)
+            + logprior[:, None]
+        )
+        self.w = np.exp(logw - logw.max())
+        self.w /= self.w.sum()
+
+    def cdf_value(self, x: float, value: float) -> float:
+        """P(R(x) < value)."""
+        m = self.model
+        u = (x - m.x_lo) / (m.x_hi - m.x_lo)
+        g = np.expm1(self.kappas * u) / np.expm1(self.kappas)
+        mean = self.p + self.q * g
+        variance = self.s / (m.n - 2) * (self.pp + 2 * g * self.pq + g**2 * self.qq)
+        return float((self.w * stdtr(m.n - 2, (value - mean) / np.sqrt(variance))).sum())
+
+    def cdf_kappa(self, value: float) -> float:
+        along = self.w.sum(0)
+        nodes = (self.kappas[1:] + self.kappas[:-1]) / 2
+        return float(np.interp(value, nodes, np.cumsum(along)[:-1]))
+
+    def p_falls(self) -> float:
+        """With κ ~ t₃(0, 3) in place of J."""
+        w = self.w / self.j * student.pdf(self.kappas / 3, 3)
+        variance = self.s / (self.model.n - 2) * self.qq
+        falls = stdtr(self.model.n - 2, -self.q / np.sqrt(variance))
+        return float((w * falls).sum() / w.sum())
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_posterior_is_the_direct_integral(case):
+    step, x, y = data(*case)
+    post = law_posterior(step, x, y)
+    low, high = post.law.kappa.min() - 1, post.law.kappa.max() + 1
+    judge = Integral(Model(step, x, y), np.linspace(max(low, -12), min(high, 12), 240))
+    assert post.p_falls == pytest.approx(judge.p_falls(), abs=1e-3)
+    assert post.p_concave == pytest.approx(1 - judge.cdf_kappa(0.0), abs=0.01)
+    levels = np.array([0.025, 0.25, 0.5, 0.75, 0.975])
+    for at in (D_LOW, (D_LOW + D_HIGH) / 2, D_HIGH, 0.0):
+        quantiles = np.quantile(post.law.value(at), levels)
+        reached = [judge.cdf_value(at, v) for v in quantiles]
+        # the library's grid of some 50 error models against 681 here
+        np.testing.assert_allclose(reached, levels, atol=0.02)
+    reached = [judge.cdf_kappa(v) for v in np.quantile(post.law.kappa, levels)]
+    np.testing.assert_allclose(reached, levels, atol=0.02)
+
+
+def far_out(ranges: float, kappa: float = -2.0):
+    """A run whose first row lies ranges of x beyond the others, on the same law."""
+    step, x, _ = data(60, kappa, 0.05, 0.5, 4)
+    x[0] += ranges * np.ptp(x)
+    return step, x, law(kappa).value(x) + 0.05 * ar1(np.random.default_rng(4), 60, 0.5)
+
+
+@pytest.mark.parametrize("ranges", [0.8, 2.5, 6.0])
+def test_a_row_far_out_is_one_of_the_rows(ranges):
+    """Where polynomials of a wide range carry the shapes, against the direct integral again."""
+    step, x, y = far_out(ranges)
+    post = law_posterior(step, x, y)
+    judge = Integral(Model(step, x, y), np.linspace(*np.quantile(post.law.kappa, [0, 1]), 240))
+    levels = np.array([0.025, 0.25, 0.5, 0.75, 0.975])
+    reached = [judge.cdf_kappa(v) for v in np.quantile(post.law.kappa, levels)]
+    np.testing.assert_allclose(reached, levels, atol=0.02)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("ranges", [20.0, 300.0, 1e6])
+def test_a_row_beyond_all_bounds_overflows_nothing_and_harms_no_other_run(ranges):
+    good = Problem(*data(60, 2.0, 0.05, 0.5, 5))
+    (alone,) = law_posteriors([good])
+    doubt = np.linspace(-0.05, 0.05, 60)[:, None]
+    bad = [Problem(*far_out(ranges)), Problem(*far_out(ranges), wobble=doubt)]
+    beside, *others = law_posteriors([good, *bad])
+    np.testing.assert_allclose(beside.law.kappa, alone.law.kappa, atol=1e-9)
+    for post in others:
+        assert np.all(np.isfinite([post.law.kappa, post.law.p, post.law.q, post.sigma]))
+        # the far row at the asymptote of a convex law tells how far it is: the law is well known
+        values = post.law.value(np.array([D_LOW, D_HIGH]))
+        off = values.mean(0) - law(-2.0).value(np.array([D_LOW, D_HIGH]))
+        assert np.abs(off).max() < 0.15
+        assert post.p_concave < 0.05
+
+
+def test_the_straight_law_is_a_t_distribution_under_white_errors():
+    """Dense limit: n large, white errors, κ = 0 must give the textbook interval of a line."""
+    from scipy.stats import linregress
+
+    rng = np.random.default_rng(0)
+    x = collapse(300)
+    y = 2 - x + 0.1 * rng.standard_normal(300)
+    post = law_posterior(np.arange(300.0), x, y, straight=True)
+    book = linregress(x, y)
+    slope = post.law.q / post.law.width
+    low, high = np.quantile(slope, [0.025, 0.975])
+    half = student.ppf(0.975, 298) * book.stderr
+    # the error model is not told that the errors are white: a few per cent wider
+    assert np.median(slope) == pytest.approx(book.slope, abs=0.1 * book.stderr)
+    assert (high - low) / (2 * half) == pytest.approx(1.05, abs=0.1)
+
+
+# ------------------------------------------------------------------ the pieces
+
+
+@pytest.fixture
+def problem():
+    rng = np.random.default_rng(5)
+    step = np.cumsum(rng.uniform(0.5, 2, 40))
+    u = rng.uniform(-0.1, 1.1, 40)
+    return step, u, 1 - u**2 + 0.1 * rng.standard_normal(40), rng.uniform(0.5, 2, 40)
+
+
+def dense_sigma(step, memory, white, weight):
+    gap = np.abs(step[:, None] - step[None, :])
+    return (1 - white) * np.exp(-gap / memory) + white * np.diag(weight)
+
+
+def generalised(X, y, sigma):
+    inverse = np.linalg.inv(sigma)
+    gram = X.T @ inverse @ X
+    beta = np.linalg.solve(gram, X.T @ inverse @ y)
+    r = y - X @ beta
+    return beta, r @ inverse @ r, np.linalg.inv(gram), gram
+
+
+def exact_shape(kappa, u):
+    return u if kappa == 0 else np.expm1(kappa * u) / np.expm1(kappa)
+
+
+@pytest.mark.parametrize("kappa", [-10.0, -1.0, 0.0, 0.3, 5.0])
+@pytest.mark.parametrize(("memory", "white"), [(1.0, 0.0), (5.0, 0.4), (30.0, 0.9)])
+def test_cells_are_generalised_least_squares(problem, kappa, memory, white):
+    step, u, y, weight = problem
+    d = design(u, y, np.array([kappa]))
+    got = cells(d, step, np.array([memory]), np.array([white]), weight)
+    X = np.column_stack([np.ones(40), exact_shape(kappa, u)])
+    beta, rss, cov, gram = generalised(X, y, dense_sigma(step, memory, white, weight))
+    np.testing.assert_allclose([got.p[0, 0], got.q[0, 0]], beta, rtol=1e-6)
+    assert got.rss[0, 0] == pytest.approx(rss, rel=1e-6)
+    found = [v[0, 0] for v in (got.pp, got.pq, got.qq)]
+    np.testing.assert_allclose(found, [cov[0, 0], cov[0, 1], cov[1, 1]], rtol=1e-6)
+    assert got.det[0, 0] == pytest.approx(np.linalg.det(gram), rel=1e-6)
+
+
+def test_free_covariates_are_just_more_columns(problem):
+    step, u, y, weight = problem
+    extra = np.random.default_rng(0).standard_normal((40, 2))
+    d = design(u, y, np.array([2.0]), 1e-9, extra, np.zeros(2))
+    got = cells(d, step, np.array([5.0]), np.array([0.4]), weight)
+    X = np.column_stack([np.ones(40), exact_shape(2.0, u), extra])
+    beta, rss, cov, _ = generalised(X, y, dense_sigma(step, 5.0, 0.4, weight))
+    np.testing.assert_allclose([got.p[0, 0], got.q[0, 0]], beta[:2], rtol=1e-6)
+    assert got.rss[0, 0] == pytest.approx(rss, rel=1e-6)
+    found = [v[0, 0] for v in (got.pp, got.pq, got.qq)]
+    np.testing.assert_allclose(found, [cov[0, 0], cov[0, 1], cov[1, 1]], rtol=1e-6)
+
+
+def test_directions_of_the_path_are_errors_of_their_own(problem):
+    """A column of prior precision 1 adds N·Nᵀ/σ² to Σ, σ² = S/(n − 2) at the fit itself."""
+    step, u, y, _ = problem
+    wobble = 0.3 * np.random.default_rng(0).standard_normal((40, 3))
+    d = design(u, y, np.array([2.0]), 1e-9, wobble, np.ones(3))
+    got = cells(d, step, np.array([5.0]), np.array([0.4]))
+    X = np.column_stack([np.ones(40), exact_shape(2.0, u)])
+    sigma = dense_sigma(step, 5.0, 0.4, np.ones(40))
+    total, base = sigma, np.linalg.slogdet(sigma)[1]
+    for _ in range(20):  # the scale is where it no longer moves
+        beta, rss, cov, _ = generalised(X, y, total)
+        before = total
+        total = sigma + wobble @ wobble.T / (rss / 38)
+    assert np.abs(total - before).max() < 1e-9 * np.abs(total).max()
+    # σ² is found to a ten-thousandth: the move after the last is below a tenth of SETTLED
+    np.testing.assert_allclose([got.p[0, 0], got.q[0, 0]], beta, rtol=1e-4)
+    assert got.rss[0, 0] == pytest.approx(rss, rel=1e-3)
+    found = [v[0, 0] for v in (got.pp, got.pq, got.qq)]
+    np.testing.assert_allclose(found, [cov[0, 0], cov[0, 1], cov[1, 1]], rtol=1e-3)
+    assert got.logdet[0] == pytest.approx(np.linalg.slogdet(total)[1], abs=1e-3)
+    assert got.logdet[0] > base
+
+
+def test_directions_that_hardly_matter_are_left_out_with_and_without_a_look():
+    """The bound that spares the first look never leaves out what the look would keep."""
+    step, x, y = data(*CASES["persistent"])
+    direction = np.linspace(-1, 1, len(x))[:, None]
+    looked, spared = [], []
+    for size in np.geomspace(1e-9, 1e-1, 17):
+        problem = Problem(step, x, y, wobble=size * direction)
+        looked.append(module._effects([problem])[0] is not None)
+        spared.append(not module._matters(problem))
+        assert (module.nuisances([problem])[0][0] is not None) is looked[-1]
+    assert (looked[0], looked[-1]) == (False, True)
+    assert (spared[0], spared[-1]) == (True, False)
+
+
+def test_the_mean_law_is_the_mean_of_the_draws(monkeypatch):
+    """The sum over the grid against 2¹⁶ draws of it, to 2/√2¹⁶ of the posterior deviation."""
+    monkeypatch.setattr(posterior, "DRAWS", 2**16)
+    for case in CASES.values():
+        step, x, y = data(*case)
+        for straight in (False, True):
+            post = law_posterior(step, x, y, straight=straight)
+            values = post.law.value(x)
+            off = np.abs(post.curve - values.mean(0)) / values.std(0)
+            assert off.max() < 2**-7
+
+
+def test_prior_of_the_curvature_is_the_projected_derivative():
+    step, x, y = data(*CASES["white"])
+    model = Model(step, x, y)
+    kappa = np.array([-11.0, -2.0, -0.1, 0.1, 3.0, 11.0])
+    got = curvature_norm(design(model.u, y, kappa))
+    np.testing.assert_allclose(got, [model.j(k) for k in kappa], rtol=1e-4)
+
+
+def test_draws_have_the_moments_of_their_mixture():
+    """2,048 low-discrepancy draws: mean and spread of the law to about 1 % of a deviation."""
+    step, x, y = data(*CASES["persistent"])
+    post = law_posterior(step, x, y)
+    assert np.mean(post.law.kappa > 0) == pytest.approx(post.p_concave, abs=0.002)
+    assert np.mean(np.abs(post.law.kappa) < 1) == pytest.approx(post.p_straight, abs=0.002)
+    assert len(post.law.kappa) == len(post.sigma) == len(post.memory) == len(post.white)
+
+
+def test_every_so_many_th_draw_is_a_fair_part_of_them():
+    """A forecast takes every 32nd: the mean of 64 fair ones is within three eighths of an s.d."""
+    step, x, y = data(60, 2.0, 0.05, 0.8, 6)
+    post = law_posterior(step, x, y)
+    for draws in (post.law.kappa, post.law.p, post.sigma, post.memory, post.white):
+        assert abs(draws[::32].mean() - draws.mean()) < 3 / 8 * draws.std()
+
+
+def test_it_is_deterministic():
+    step, x, y = data(*CASES["persistent"])
+    one, two = law_posterior(step, x, y), law_posterior(step, x, y)
+    assert np.array_equal(one.law.kappa, two.law.kappa)
+    assert np.array_equal(one.law.p, two.law.p)
+
+
+@pytest.mark.parametrize("kappa", [-2.0, 0.0, 3.0])
+def test_small_white_noise_gives_what_lmfit_finds_from_the_truth(kappa):
+    import lmfit
+
+    rng = np.random.default_rng(8)
+    x = collapse(200)
+    true = law(kappa)
+    sigma = 1e-3
+    y = true.value(x) + sigma * rng.standard_normal(200)
+    post = law_posterior(np.arange(200.0), x, y)
+
+    def shape_law(x, kappa, p, q):
+        return p + q * exact_shape(kappa, (x - D_LOW) / (D_HIGH - D_LOW))
+
+    model = lmfit.Model(shape_law)
+    found = model.fit(y, x=x, kappa=kappa or 1e-3, p=1.0, q=-1.0)
+    for at in (D_LOW, 0.6, D_HIGH):
+        error = float(found.eval_uncertainty(x=np.array([at]))[0])
+        theirs = float(found.eval(x=np.array([at]))[0])
+        assert np.median(post.law.value(at)) == pytest.approx(theirs, abs=0.2 * error)
+    kappa_hat = found.params["kappa"]
+    c = kappa_hat.value / (D_HIGH - D_LOW)
+    error = kappa_hat.stderr / (D_HIGH - D_LOW)
+    assert np.median(post.law.c) == pytest.approx(c, abs=0.2 * error)
+    # lmfit is told that the errors are white, the posterior is not
+    assert error < np.std(post.law.c) < 2 * error
+
+
+@pytest.mark.parametrize("sigma", [1e-2, 1e-4, 1e-6])
+def test_precision_is_not_limited_by_the_grid(sigma):
+    """Intervals shrink with the noise, and still hold the truth (40 runs, nominal 95 %)."""
+    held, width = 0, []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        x = collapse(60)
+        post = law_posterior(np.arange(60.0), x, law(2.0).value(x) + sigma * ar1(rng, 60, 0.3))
+        low, high = np.quantile(post.law.value(0.6), [0.025, 0.975])
+        held += low < float(law(2.0).value(0.6)) < high
+        width.append(high - low)
+    assert held >= 35
+    assert 0.5 * sigma < np.median(width) < 3 * sigma
+
+
+def test_a_missing_step_is_not_a_shock():
+    """Dropping rows changes the intervals smoothly: the errors live in step, not in row number."""
+    step, x, y = data(120, 2.0, 0.05, 0.7, 0)
+    at = np.linspace(D_LOW, D_HIGH, 5)
+    full = np.quantile(law_posterior(step, x, y).law.value(at), [0.025, 0.5, 0.975], axis=0)
+    width = full[2] - full[0]
+    keep = np.ones(120, bool)
+    keep[[30, 31, 70]] = False
+    some = law_posterior(step[keep], x[keep], y[keep])
+    less = np.quantile(some.law.value(at), [0.025, 0.5, 0.975], axis=0)
+    assert np.all(np.abs(less - full) < 0.25 * width)
+
+
+def test_a_far_gap_does_not_carry_the_errors_over():
+    """With exact OU errors, Σ of the thinned run is the thinned Σ of the run."""
+    rng = np.random.default_rng(2)
+    step = np.arange(60.0)
+    keep = np.sort(rng.choice(60, 25, replace=False))
+    columns = rng.standard_normal((60, 2))
+    sigma = dense_sigma(step, 4.0, 0.3, np.ones(60))[np.ix_(keep, keep)]
+    got = grams(columns[keep], step[keep], np.array([4.0]), np.array([0.3])).gram[0]
+    want = columns[keep].T @ np.linalg.solve(sigma, columns[keep])
+    np.testing.assert_allclose(got, want, rtol=1e-10)
+
+
+def test_known_sizes_of_errors_are_weights():
+    """Half the rows ten times as noisy: told so, the law is as good as from the other half."""
+    rng = np.random.default_rng(0)
+    x = collapse(120)
+    loud = rng.permutation(np.repeat([False, True], 60))
+    y = law(2.0).value(x) + np.where(loud, 0.3, 0.03) * rng.standard_normal(120)
+    variance = np.where(loud, 100.0, 1.0)
+    step = np.arange(120.0)
+
+    def width(post):
+        return np.diff(np.quantile(post.law.value(0.6), [0.025, 0.975]))[0]
+
+    told = width(law_posterior(step, x, y, weight=variance / variance.mean()))
+    untold = width(law_posterior(step, x, y))
+    quiet = width(law_posterior(step[~loud], x[~loud], y[~loud]))
+    assert told < 0.4 * untold
+    assert told == pytest.approx(quiet, rel=0.25)
+
+
+def test_covariates_take_their_part():
+    """A knob that shifts quality in steps hides the law until it is given as a covariate."""
+    rng = np.random.default_rng(0)
+    x = collapse(100)
+    knob = np.repeat([0.0, 1.0, 0.0, 1.0], 25)
+    y = law(2.0).value(x) + 0.5 * knob + 0.03 * rng.standard_normal(100)
+    step = np.arange(100.0)
+    with_it = law_posterior(step, x, y, covariates=knob[:, None])
+    middle = (D_LOW + D_HIGH) / 2
+    slope = np.quantile(with_it.law.slope(middle), [0.025, 0.975])
+    assert slope[0] < float(law(2.0).slope(middle)) < slope[1]
+    assert np.median(with_it.sigma) < 0.05
+    assert np.median(law_posterior(step, x, y).sigma) > 0.1
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.1])
+def test_noise_in_x_does_not_flatten_the_slope(noise):
+    """The mean slope within 2 % of the truth, where a plain fit is too flat."""
+    from qdlaws.inference.latent_path import latent_path
+
+    ratio, plain = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        d = collapse(100)
+        y = 2 - d + 0.02 * ar1(rng, 100, 0.5)
+        x = d + noise * np.ptp(d) * rng.standard_normal(100)
+        path = latent_path(np.arange(100.0), x)
+        post = law_posterior(
+            np.arange(100.0), path.mean, y, wobble=path.wobble, straight=True, effort=0.7
+        )
+        ratio.append(-np.median(post.law.q) / post.law.width)
+        plain.append(-np.polyfit(x, y, 1)[0])
+    error = np.std(ratio) / np.sqrt(len(ratio))
+    assert np.mean(ratio) == pytest.approx(1.0, abs=0.02 + 2 * error)
+    assert np.mean(plain) < np.mean(ratio) - 0.01
+
+
+def test_more_wobble_never_makes_the_slope_surer():
+    step, x, y = data(80, 0.0, 0.02, 0.3, 0)
+    z = np.linspace(-1, 1, 80)
+    widths = []
+    for size in (0.0, 0.02, 0.05):
+        wobble = size * np.column_stack([z, z**2])
+        post = law_posterior(step, x, y, wobble=wobble, straight=True)
+        widths.append(np.diff(np.quantile(post.law.q, [0.025, 0.975]))[0])
+    assert widths[0] < widths[1] < widths[2]

@@ -1,0 +1,262 @@
+"""Following a log that grows: when it is read again, what is written, who is told to stop."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from qdlaws import BadData, QdlawsError, fit, read
+from qdlaws.advice.advise import advise
+from qdlaws.cli.show import report_command, watch_command
+from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.goal import Goal
+from qdlaws.integrations.watch import watch
+
+RUN = Path(__file__).parents[3] / "data" / "runs" / "additive" / "metrics.jsonl"
+LINES = RUN.read_text(encoding="utf-8").splitlines(keepends=True)
+FLOOR = Goal(min_diversity=0.5)
+
+app = Typer()
+app.command("watch")(watch_command)
+app.command("report")(report_command)
+
+
+def grown(path: Path, lines: int) -> Path:
+    """The log as it was after so many evaluations."""
+    path.write_text("".join(LINES[:lines]), encoding="utf-8")
+    return path
+
+
+def test_an_update_is_the_advice_on_the_log_as_it_is(tmp_path):
+    log = grown(tmp_path / "metrics.jsonl", 60)
+    (update,) = watch(log, FLOOR, max_updates=1)
+    advice = advise(fit(read(log)), FLOOR)
+    assert (update.step, update.n) == (295, 60)
+    assert update.advice.to_dict() == advice.to_dict()
+    values = update.to_dict()
+    assert values["action"] == advice.action
+    assert values["last_step"] == 295
+    assert values["source"] == str(log)
+    json.dumps(values, allow_nan=False)
+    assert str(update).startswith(f"step 295 (60 rows): {advice.action}")
+
+
+def test_it_looks_again_only_when_the_log_has_changed(tmp_path):
+    log, reads = grown(tmp_path / "metrics.jsonl", 30), []
+
+    def reader(path):
+        reads.append(time.monotonic())
+        return read(path)
+
+    updates = watch(log, every=0.02, max_updates=2, reader=reader)
+    assert next(updates).n == 30
+    later = threading.Timer(0.6, grown, (log, 40))
+    later.start()
+    began = time.monotonic()
+    assert next(updates).n == 40
+    assert time.monotonic() - began > 0.3
+    assert len(reads) == 2
+    with pytest.raises(StopIteration):
+        next(updates)
+
+
+def test_a_log_that_is_not_there_yet_or_too_short_is_waited_for(tmp_path):
+    log = tmp_path / "metrics.jsonl"
+    updates = watch(log, every=0.01, max_updates=3)
+    first = next(updates)
+    assert first.advice is None
+    assert "no such file" in first.reason
+    assert first.to_dict()["last_step"] is None
+    grown(log, 2)
+    second = next(updates)
+    assert second.advice is None or second.advice.action == "wait"
+    grown(log, 40)
+    assert next(updates).advice is not None
+
+
+def test_a_folder_is_followed_and_a_half_written_line_does_no_harm(tmp_path):
+    grown(tmp_path / "metrics.jsonl", 30)
+    updates = watch(tmp_path, every=0.01, max_updates=2)
+    assert next(updates).n == 30
+    with (tmp_path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(LINES[30] + LINES[31][:40])
+    assert next(updates).n == 31
+
+
+def test_the_advice_file_is_whole_at_every_moment(tmp_path):
+    log, out = grown(tmp_path / "metrics.jsonl", 20), tmp_path / "advice.json"
+    done, seen = threading.Event(), []
+
+    def reader():
+        while not done.is_set():
+            try:
+                seen.append(json.loads(out.read_text(encoding="utf-8"))["last_step"])
+            except FileNotFoundError:
+                continue
+
+    other = threading.Thread(target=reader)
+    other.start()
+    try:
+        for k, update in enumerate(watch(log, FLOOR, every=0.01, write=out, max_updates=5)):
+            assert json.loads(out.read_text(encoding="utf-8")) == update.to_dict()
+            grown(log, 25 + 5 * k)
+    finally:
+        done.set()
+        other.join()
+    assert seen
+    assert all(a <= b for a, b in pairwise(seen))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["advice.json", "metrics.jsonl"]
+
+
+def test_writing_fails_in_one_line_and_leaves_the_old_file(tmp_path):
+    write_whole(tmp_path / "a", "old")
+    with pytest.raises(QdlawsError, match="cannot write"):
+        write_whole(tmp_path / "none" / "a", "new")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(QdlawsError, match="cannot write"):
+        write_whole(tmp_path / "folder", "new")
+    assert (tmp_path / "a").read_text() == "old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "folder"]
+
+
+@pytest.fixture
+def trainer():
+    """A process that ends with status 7 on SIGUSR1."""
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: sys.exit(7))\n"
+        "print('ready', flush=True)\ntime.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_advice_to_stop_touches_the_file_and_signals_the_process(tmp_path, trainer):
+    log, stop = grown(tmp_path / "metrics.jsonl", 15), tmp_path / "STOP"
+    updates = watch(log, FLOOR, every=0.01, stop_file=stop, signal_pid=trainer.pid, max_updates=3)
+    assert next(updates).advice.action != "stop"
+    assert not stop.exists()
+    assert trainer.poll() is None
+    grown(log, 90)
+    assert next(updates).advice.action == "stop"
+    assert "below the floor" in stop.read_text(encoding="utf-8")
+    assert trainer.wait(60) == 7
+    grown(log, 95)  # the process is gone: nothing is signalled, nothing fails
+    assert next(updates).advice.action == "stop"
+
+
+def test_only_a_living_process_of_ones_own_can_be_named(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for pid, why in ((gone.pid, "no process"), (1, "cannot be"), (os.getpid(), "cannot be")):
+        with pytest.raises(BadData, match=why):
+            watch(RUN, signal_pid=pid)
+    with pytest.raises(BadData, match="seconds"):
+        watch(RUN, every=0)
+
+
+def test_the_command_watches_once_and_writes(tmp_path):
+    out = tmp_path / "advice.json"
+    done = CliRunner().invoke(
+        app, ["watch", str(RUN), "--once", "--json", "--min-diversity", "0.5", "--write", str(out)]
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == json.loads(out.read_text(encoding="utf-8"))
+    assert json.loads(done.stdout)["action"] == "stop"
+
+
+def test_the_command_ends_quietly_when_interrupted(tmp_path):
+    code = "from qdlaws.cli.show import watch_command as w; import typer; typer.run(w)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(RUN), "--every", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a test run that was started in the background hands SIGINT down as ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout.readline().startswith("step 500 (101 rows): ")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    assert process.stderr.read() == ""
+
+
+def test_the_command_writes_a_report(tmp_path):
+    out = tmp_path / "report.html"
+    done = CliRunner().invoke(
+        app, ["report", str(RUN), "--out", str(out), "--no-certificates", "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {"report": str(out)}
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_price_that_is_met_tells_nobody_to_stop(tmp_path, monkeypatch):
+    """It rests on a posterior, not on a test that may be looked at after every step."""
+    module = importlib.import_module("qdlaws.advice.rules")
+
+    log, stop = grown(tmp_path / "metrics.jsonl", 60), tmp_path / "STOP"
+    met = ("stop", 0.99, ["the operating point is passed"])
+    monkeypatch.setattr(module, "_price_met", lambda *given: met)
+    (update,) = watch(log, Goal(), stop_file=stop, max_updates=1)
+    assert update.advice.action == "stop"
+    assert not update.advice.anytime
+    assert not stop.exists()
+
+
+def test_the_update_says_whom_it_told(tmp_path):
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
+        "print('ready', flush=True)\ntime.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        log = grown(tmp_path / "metrics.jsonl", len(LINES))
+        (update,) = watch(log, FLOOR, signal_pid=process.pid, signal_name="TERM", max_updates=1)
+        assert update.advice.anytime
+        assert process.wait(60) == 5
+        assert str(update).endswith(f"[SIGTERM sent to process {process.pid}]")
+        assert update.to_dict()["told"] == f"SIGTERM sent to process {process.pid}"
+    finally:
+        process.kill()
+        process.wait()
+    with pytest.raises(BadData, match="USR1, TERM"):
+        watch(log, FLOOR, signal_pid=os.getppid(), signal_name="KILL")
+
+
+def test_what_the_runs_own_controller_decided_is_shown(tmp_path):
+    evals = [
+        {"step": k, "phase": "eval", "quality": 0.5 + k / 100, "diversity": 0.9 - k / 200}
+        for k in range(12)
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in evals))
+    (tmp_path / "config.toml").write_text("")
+    knobs = {"kl": 0.05, "reward_scale": 1.2, "entropy": 0.0}
+    lines = [
+        {"step": k, "action": "loosen", "knobs": knobs, "reasons": [f"why {k}"]} for k in (10, 11)
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "advice.jsonl").write_text(text + '{"step": 12, "acti')  # being written
+    update = next(watch(tmp_path, every=0.01, max_updates=1))
+    shown = str(update).splitlines()[1]
+    assert shown == "  its controller at step 11: loosen (kl 0.05, reward_scale 1.2): why 11"
+    assert update.to_dict()["decision"]["step"] == 11
+    (tmp_path / "advice.jsonl").write_text('{"step": 3}\n')
+    assert "at step 3: ?" in str(next(watch(tmp_path, every=0.01, max_updates=1)))

@@ -1,0 +1,67 @@
+"""Fits in step ask together and are answered as each alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qdlaws.inference.law_posterior import Problem, law_posteriors
+from qdlaws.laws.in_step import answered, in_step
+from tests.helpers.simulated import ar1, collapse, law
+
+
+def problems():
+    """Of every sort: plain, with a doubtful path, straight, coarse, weighted, unevenly spaced."""
+    rng = np.random.default_rng(3)
+    found = []
+    for i, kappa in enumerate((2.0, -2.0, 0.0, 4.0, 1.0, 0.5)):
+        x = collapse(40)
+        y = law(kappa).value(x) + (0.02 + 0.1 * (i == 2)) * ar1(rng, 40, 0.5)
+        found.append(Problem(np.arange(40.0), x, y))
+    step, x, y = found[0].step, found[0].x, found[0].y
+    doubt = np.ptp(x) * 0.03 * np.linspace(-1, 1, 40)[:, None] ** np.arange(3)
+    found += [
+        Problem(step, x, y, wobble=doubt),
+        Problem(step, x, found[1].y, wobble=doubt[:, :2]),
+        Problem(step, x, y, straight=True),
+        Problem(step, x, y, effort=0.6),
+        Problem(step, x, y, weight=rng.uniform(0.5, 1.5, 40)),
+        Problem(np.cumsum(rng.uniform(0.5, 2, 40)), x, y),
+    ]
+    return found
+
+
+def test_a_stack_answers_as_each_alone():
+    """To the accuracy of the polynomials, 1e-9, of which a stack shares the number."""
+    asked = problems()
+    for problem, one in zip(asked, law_posteriors(asked), strict=True):
+        (alone,) = law_posteriors([problem])
+        for feature in ("p_falls", "p_concave", "p_straight", "p_curved", "p_steplike"):
+            together, by_itself = getattr(one, feature), getattr(alone, feature)
+            assert together == pytest.approx(by_itself, abs=1e-6, nan_ok=True)
+        ends = np.array([x.law.value([0.5, 1.0]) for x in (one, alone)])
+        np.testing.assert_allclose(ends[0], ends[1], atol=1e-4 * ends[1].std())
+
+
+def test_fits_that_ask_at_different_times_get_their_own_answers():
+    asked = problems()[:3]
+
+    def once(i):
+        (post,) = yield [asked[i]]
+        return post.p_concave
+
+    def twice(i):
+        posts = yield [asked[i], asked[0]]
+        (again,) = yield [asked[i]]
+        assert again.p_concave == pytest.approx(posts[0].p_concave, abs=1e-9)
+        return posts[1].p_concave
+
+    def never(i):
+        return i
+        yield
+
+    alone = [post.p_concave for post in law_posteriors(asked)]
+    got = answered(in_step([once(0), twice(1), never(7), once(2)]))
+    assert got[2] == 7
+    assert [got[0], got[1], got[3]] == pytest.approx([alone[0], alone[0], alone[2]], abs=1e-6)
+    assert answered(in_step([])) == []

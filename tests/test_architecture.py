@@ -1,0 +1,102 @@
+"""The rule of imports: which sub-package may import which, and no circles anywhere.
+
+Lazy imports, TYPE_CHECKING and ``__init__`` files count like any other.
+"""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.helpers.import_graph import circles, imports, modules, room
+
+ANYTHING = "*"
+
+QDLAWS = {
+    "errors": "",
+    "core": "errors",
+    "inference kl_frontier measure": "core errors",
+    "laws": "inference core errors",
+    "readers": "measure core errors",
+    "forecasting control": "laws inference core errors",
+    "comparison": "laws core errors",
+    "advice": "control forecasting laws inference core errors",
+    "reporting": "advice comparison control forecasting laws readers core errors",
+    "integrations": "reporting advice comparison control forecasting laws readers measure core"
+    " errors",
+    "cli __init__ __main__": ANYTHING,
+}
+
+TRAINER = {
+    "config distributed knobs": "",
+    "types control": "knobs",
+    "policy": "distributed",
+    "sampling": "policy distributed",
+    "algorithms": "types knobs",
+    "analysis": "algorithms types knobs",
+    "tasks": "analysis types",
+    "pretrain": "algorithms policy sampling tasks types",
+    "training": "algorithms analysis config control distributed knobs policy sampling tasks types",
+    "loop": "training algorithms config control distributed types",
+    "runs": "loop training config types",
+    "cli __init__ __main__": ANYTHING,
+}
+
+
+def broken(package: str, rules: dict[str, str]) -> list[str]:
+    """The imports of a package that its rules do not allow, in words."""
+    allowed = {
+        name: set(targets.split()) | {name}
+        for names, targets in rules.items()
+        for name in names.split()
+    }
+    wrong = []
+    for module, targets in imports(package).items():
+        if room(module) not in allowed:
+            wrong.append(f"{module} is in no rule")
+            continue
+        may = allowed[room(module)]
+        wrong += [
+            f"{module}:{line} imports {target}"
+            for target, line in targets.items()
+            if ANYTHING not in may and room(target) not in may
+        ]
+    return wrong
+
+
+def test_the_library_keeps_its_rule_of_imports():
+    assert broken("qdlaws", QDLAWS) == []
+
+
+def test_the_trainer_keeps_its_rule_of_imports():
+    assert broken("trainer", TRAINER) == []
+
+
+@pytest.mark.parametrize("package", ["qdlaws", "trainer"])
+def test_no_module_imports_itself_through_others(package):
+    assert circles(imports(package)) == []
+
+
+@pytest.mark.parametrize("package", ["qdlaws", "trainer"])
+def test_no_sub_package_imports_itself_through_others(package):
+    rooms: dict[str, dict[str, int]] = {}
+    for module, targets in imports(package).items():
+        inside = rooms.setdefault(room(module), {})
+        inside |= {room(t): line for t, line in targets.items() if room(t) != room(module)}
+    assert circles(rooms) == []
+
+
+def test_the_library_never_imports_the_trainer():
+    for name, path in modules("qdlaws").items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(n.split(".")[0] == "trainer" for n in names), f"{name} imports {names}"
+
+
+def test_a_forbidden_import_and_a_circle_are_seen():
+    assert broken("qdlaws", {**QDLAWS, "laws": "core"}) != []
+    assert circles({"a": {"b": 1}, "b": {"c": 1}, "c": {"a": 1}, "d": {"a": 1}}) == [
+        ["a", "b", "c"]
+    ]

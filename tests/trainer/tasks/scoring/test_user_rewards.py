@@ -1,0 +1,135 @@
+import math
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+
+from qdlaws.errors import QdlawsError
+from tests.helpers import example_rewards as example
+from trainer.tasks.scoring.user_rewards import Rewards, weighted
+
+
+def call(functions, completions, weights=None, columns=None, prompts=None):
+    rewards = Rewards(functions, weights)
+    prompts = ["p"] * len(completions) if prompts is None else prompts
+    return rewards, *rewards(prompts, completions, columns or {})
+
+
+def test_sum_of_weights_times_rewards():
+    _, score, parts = call(
+        [example.correct, example.short], ["7", "abc"], [2, -1], {"answer": ["7", "8"]}
+    )
+    assert parts["correct"].tolist() == [1, 0]
+    assert parts["short"].tolist() == [0.5, 0.25]
+    assert score.tolist() == [2 - 0.5, -0.25]
+
+
+def test_one_failed_reward_fails_the_sum_of_its_row_only():
+    with pytest.warns(UserWarning, match=r"touchy failed.*it went boom"):
+        rewards, score, parts = call([example.touchy, example.short], ["boom", "fine"])
+    assert np.isnan(score).tolist() == [True, False]
+    assert np.isnan(parts["touchy"]).tolist() == [True, False]
+    assert parts["short"][0] == 1 / 5
+    assert rewards.failures == {"touchy": 1, "short": 0}
+    assert rewards.messages == {"touchy": "RuntimeError: it went boom"}
+
+
+def test_failures_are_counted_and_warned_about_once():
+    rewards = Rewards([example.touchy])
+    with pytest.warns(UserWarning, match="touchy") as seen:
+        rewards(["p"] * 3, ["boom", "word", "boom"], {})
+    assert len(seen) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rewards(["p"] * 3, ["nan", "inf", "fine"], {})
+    assert rewards.failures == {"touchy": 5}
+    assert rewards.messages["touchy"] == "RuntimeError: it went boom"
+
+
+@pytest.mark.parametrize("text", ["boom", "word", "nan", "inf"])
+def test_what_is_no_finite_number_is_nan(text):
+    with pytest.warns(UserWarning, match="touchy"):
+        _, score, _ = call([example.touchy], [text])
+    assert math.isnan(score[0])
+
+
+def test_none_does_not_apply():
+    columns = {"answer": ["a", "b"], "topic": ["skip", "x"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rewards, score, parts = call([example.keyed, example.short], ["a", "b"], None, columns)
+        assert score.tolist() == [0.5, 1.5]
+        assert math.isnan(parts["keyed"][0])
+        _, alone, _ = call([example.keyed], ["a", "b"], None, columns)
+        assert math.isnan(alone[0])
+        assert alone[1] == 1
+    assert rewards.failures == {"keyed": 0, "short": 0}
+
+
+def test_a_batch_that_raises_is_asked_row_by_row():
+    with pytest.warns(UserWarning, match="boom in the batch"):
+        rewards, score, _ = call([example.touchy_batch], ["ab", "boom", "abcd"])
+    assert score[0] == 2
+    assert math.isnan(score[1])
+    assert score[2] == 4
+    assert rewards.failures == {"touchy_batch": 1}
+
+
+def test_a_batch_of_another_length_is_refused():
+    with pytest.raises(QdlawsError, match="too_few gave 1 numbers for 2"):
+        call([example.too_few], ["a", "b"])
+
+
+def test_a_column_that_is_not_there_is_named():
+    with pytest.raises(QdlawsError, match="asks for missing_column; there are prompt, answer"):
+        Rewards([example.needs_more]).check(["answer"])
+    Rewards([example.correct, example.keyed, example.short]).check(["answer", "topic"])
+
+
+def test_messages_are_passed_as_messages():
+    asked = [[{"role": "user", "content": "echo"}]] * 2
+    _, score, _ = call([example.chat], ["echo", "no"], prompts=asked)
+    assert score.tolist() == [1, 0]
+
+
+def test_numbers_of_any_kind_and_functions_of_any_kind():
+    class Callable:
+        def __call__(self, completion, prompt):
+            return np.float32(len(prompt))
+
+    def flag(text, *, strict=False, **kwargs):
+        return bool(text) and not strict
+
+    functions = [Callable(), flag, partial(example.correct, answer="b"), flag]
+    rewards, score, parts = call(functions, ["a", "b"], None, {"answer": ["a", "a"]})
+    assert list(parts) == ["Callable", "flag", "partial", "flag_2"]
+    assert parts["Callable"].tolist() == [1, 1]
+    assert parts["flag"].tolist() == [1, 1]
+    assert score.dtype == np.float64
+    assert rewards.failures["flag"] == 0
+
+
+def test_weighted():
+    parts = {"a": np.array([1.0, np.nan]), "b": np.array([2.0, 2.0])}
+    total = weighted(parts, {"a": 1.0, "b": 0.5}, 2)
+    assert total[0] == 2
+    assert math.isnan(total[1])
+
+
+@pytest.mark.parametrize(
+    ("functions", "weights", "said"),
+    [
+        ([], None, "a list of"),
+        ("m:f", None, "a list of"),
+        ([example.short], [1, 2], "2 weights for 1 rewards"),
+        ([example.short], [math.nan], "finite"),
+        ([3], None, "not a function"),
+        ([lambda: 1], None, "no parameter"),
+        (["no_such_module:f"], None, "no_such_module"),
+        (["math"], None, "package.module:name"),
+    ],
+)
+def test_refusals(functions, weights, said):
+    with pytest.raises(QdlawsError, match=said):
+        Rewards(functions, weights)

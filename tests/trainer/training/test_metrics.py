@@ -1,0 +1,64 @@
+"""Every logged name is documented; files survive kills."""
+
+import pytest
+
+from qdlaws.errors import BadData
+from tests.helpers.small_run import config_of, rows, save_model
+from trainer.loop import train
+from trainer.training.metrics import (
+    JsonLines,
+    cut_back,
+    describe,
+    numbers_of,
+    open_sinks,
+    read_rows,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    model = save_model(tmp_path_factory.mktemp("model"))
+    out = tmp_path_factory.mktemp("runs") / "run"
+    train(config_of(model, "steps=2", "recipe=grpo", "task.binary=true"), out)
+    return out
+
+
+def test_every_logged_name_has_a_definition(folder):
+    ignored = ("_kind", "_m")
+    names = {n for row in rows(folder) for n in row if not n.endswith(ignored)}
+    assert [n for n in sorted(names) if not describe(n)] == []
+
+
+def test_lines_are_there_after_a_kill_and_can_be_cut_back(tmp_path):
+    file = JsonLines(tmp_path / "a.jsonl")
+    file.write({"step": 1, "x": float("nan")})
+    size = file.size()
+    file.write({"step": 2})
+    file._file.write(b'{"step": 3, "ph')
+    file._file.flush()
+    assert [r["step"] for r in read_rows(tmp_path / "a.jsonl")] == [1, 2]
+    assert read_rows(tmp_path / "a.jsonl")[0]["x"] is None
+    file.close()
+    cut_back(tmp_path / "a.jsonl", size)
+    assert [r["step"] for r in read_rows(tmp_path / "a.jsonl")] == [1]
+    with pytest.raises(BadData, match="has 23 bytes"):
+        cut_back(tmp_path / "a.jsonl", 1000)
+
+
+def test_sinks_are_named_and_numbers_prefixed(tmp_path):
+    with pytest.raises(BadData, match="unknown sink 'wandbb'"):
+        open_sinks(("wandbb",), tmp_path, "p", {})
+    row = {"step": 3, "phase": "eval", "quality": 0.5, "quality_kind": "mean", "kl": None}
+    assert numbers_of(row) == {"eval/quality": 0.5}
+
+
+def test_tensorboard_holds_the_same_numbers(tmp_path):
+    pytest.importorskip("tensorboard")
+    import qdlaws as qd
+
+    model = save_model(tmp_path / "model")
+    out = tmp_path / "run"
+    train(config_of(model, "steps=4", "eval.every=1", 'log.sinks=["tensorboard"]'), out)
+    told = qd.read(out / "tensorboard", series="eval")
+    ours = qd.read(out)
+    assert told.quality == pytest.approx(ours.quality, abs=1e-6)
