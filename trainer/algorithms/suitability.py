@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from trainer.algorithms.objective import Recipe
-from trainer.control import refusal as steering_refusal
 from trainer.types import Knobs, Traits
 
-__all__ = ["TASKS", "refusal", "steering_refusal", "unsure"]
+__all__ = ["TASKS", "refusal", "unsure"]
 
 TASKS: dict[str, Traits] = {
     traits.name: traits

@@ -7,9 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from trainer.algorithms.recipes import RECIPES, darling, grpo, mara, rloo
-from trainer.algorithms.suitability import TASKS, refusal, steering_refusal, unsure
+from trainer.algorithms.suitability import TASKS, refusal, unsure
 from trainer.cli.app import app as cli
 from trainer.cli.recipe_table import as_dict
+from trainer.control import refusal as steering_refusal
 from trainer.types import Knobs, Traits
 
 ONLY_BINARY = {"dph_forward", "dph_js", "dph_alpha", "psr", "nsr", "w_reinforce", "pass_at_k"}
