@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from trainer.algorithms.recipes import RECIPES, darling, grpo, mara, rloo
 from trainer.algorithms.suitability import TASKS, refusal, unsure
-from trainer.cli.app import app as cli
+from trainer.cli.app import app
 from trainer.cli.recipe_table import as_dict
 from trainer.control import refusal as steering_refusal
 from trainer.types import Knobs, Traits
@@ -70,7 +70,7 @@ def test_a_controller_is_refused_with_the_remedy():
 
 
 def test_recipes_as_json():
-    done = CliRunner().invoke(cli.app, ["recipes", "--json"])
+    done = CliRunner().invoke(app, ["recipes", "--json"])
     rows = json.loads(done.stdout)
     assert [row["name"] for row in rows] == list(RECIPES)
     keys = {"name", "paper", "shape", "advantage", "policy", "terms", "reduce", "keep", "rehearse"}
@@ -86,7 +86,7 @@ def test_recipes_as_json():
 
 
 def test_recipes_as_tables():
-    done = CliRunner().invoke(cli.app, ["recipes"])
+    done = CliRunner().invoke(app, ["recipes"])
     assert done.exit_code == 0
     for word in (*RECIPES, *TASKS, "group_standardised", "arXiv 2402.03300", "plant: folded"):
         assert word in done.stdout

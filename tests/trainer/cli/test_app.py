@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.helpers.small_run import config_of, rows, save_model
-from trainer.cli.app import app as cli
+from trainer.cli.app import app
 from trainer.config import to_toml
 
 runner = CliRunner()
@@ -26,7 +26,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(config, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    done = runner.invoke(cli.app, ["run", str(config), "--out", str(out)])
+    done = runner.invoke(app, ["run", str(config), "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert "done after step 6" in done.stdout
     return out
@@ -39,9 +39,7 @@ def test_evaluate_a_run_a_checkpoint_and_a_model(run, config):
         (run / "checkpoints/step-000002", []),
         (model, ["--config", str(config)]),
     ):
-        done = runner.invoke(
-            cli.app, ["evaluate", str(source), "--samples", "40", "--json", *extra]
-        )
+        done = runner.invoke(app, ["evaluate", str(source), "--samples", "40", "--json", *extra])
         assert done.exit_code == 0, done.output
         row = json.loads(done.stdout)
         assert row["n_samples"] == 40
@@ -50,25 +48,25 @@ def test_evaluate_a_run_a_checkpoint_and_a_model(run, config):
 
 
 def test_plan_says_what_to_expect(config):
-    done = runner.invoke(cli.app, ["plan", str(config), "--samples", "400", "--json"])
+    done = runner.invoke(app, ["plan", str(config), "--samples", "400", "--json"])
     assert done.exit_code == 0, done.output
     plan = json.loads(done.stdout)
     quality = [r["quality"] for r in plan["table"] if r["quality"] is not None]
     assert quality == sorted(quality)
     kls = [r["kl"] for r in plan["table"] if r["kl"] is not None]
     assert kls[0] == pytest.approx(0, abs=1e-9)
-    shown = runner.invoke(cli.app, ["plan", str(config), "--samples", "400"])
+    shown = runner.invoke(app, ["plan", str(config), "--samples", "400"])
     assert "prior" in shown.stdout
 
 
 def test_branch_and_resume(run, tmp_path):
     out = tmp_path / "branch"
     done = runner.invoke(
-        cli.app, ["branch", str(run), "--at", "4", "--out", str(out), "--set", "steps=8"]
+        app, ["branch", str(run), "--at", "4", "--out", str(out), "--set", "steps=8"]
     )
     assert done.exit_code == 0, done.output
     assert rows(out)[-1]["step"] == 8
-    again = runner.invoke(cli.app, ["resume", str(out), "--quiet"])
+    again = runner.invoke(app, ["resume", str(out), "--quiet"])
     assert again.exit_code == 0
     assert rows(out)[-1]["step"] == 8
 
@@ -76,7 +74,7 @@ def test_branch_and_resume(run, tmp_path):
 def test_sweep_prints_the_ends(config, tmp_path):
     pytest.importorskip("joblib")
     words = ["sweep", str(config), "--out", str(tmp_path), "--axis", "recipe.kl=.1,1", "--json"]
-    done = runner.invoke(cli.app, [*words, "--set", "steps=2", "--jobs", "1"])
+    done = runner.invoke(app, [*words, "--set", "steps=2", "--jobs", "1"])
     assert done.exit_code == 0, done.output
     ends = json.loads(done.stdout[done.stdout.index("[{") :])
     assert [end["settings"] for end in ends] == [["recipe.kl=.1"], ["recipe.kl=1"]]
