@@ -16,13 +16,13 @@ import pandas as pd
 
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
+from qdlaws.core.summary import Summary
 from qdlaws.errors import NotEnoughData, QdlawsError
 from qdlaws.forecasting.baselines import BASELINES, LAWS
 from qdlaws.forecasting.column import NOMINAL
 from qdlaws.forecasting.forecast import Forecast, forecast
 from qdlaws.forecasting.prior import ForecastPrior
 from qdlaws.laws.fit import LawFits, fit
-from qdlaws.laws.summary import Summary
 
 __all__ = ["Backtest", "backtest"]
 

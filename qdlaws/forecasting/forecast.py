@@ -20,12 +20,12 @@ import pandas as pd
 from qdlaws.core.law import Interval
 from qdlaws.core.runlog import COLUMNS, RunLog
 from qdlaws.core.serialize import plain
+from qdlaws.core.summary import Summary
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.forecasting.column import NOMINAL, Clock, Crossing, clock
 from qdlaws.forecasting.law_member import QualityClock, with_law
 from qdlaws.forecasting.prior import DEFAULT_PRIOR, ForecastPrior
 from qdlaws.laws.fit import LawFits
-from qdlaws.laws.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from lmfit import Model
     from matplotlib.figure import Figure
 
+    from qdlaws.core.summary import Summary
     from qdlaws.laws.composition import Composition
-    from qdlaws.laws.summary import Summary
     from qdlaws.laws.user_model import UserFit
 
 __all__ = ["LAWS", "LawFits", "fit", "fitting"]

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from lmfit.model import ModelResult
     from matplotlib.axes import Axes
 
+    from qdlaws.core.summary import Summary
     from qdlaws.laws.alternatives import Rival
     from qdlaws.laws.certificate import Certificate
-    from qdlaws.laws.summary import Summary
 
 __all__ = ["LawFit"]
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
-from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qdlaws.core.law import Interval
+from qdlaws.core.summary import Summary, show
 from qdlaws.laws.alternatives import CLEAR
 from qdlaws.laws.result import LawFit
 
@@ -17,64 +14,13 @@ if TYPE_CHECKING:
     from qdlaws.laws.fit import LawFits
     from qdlaws.laws.user_model import UserFit
 
-__all__ = ["Summary", "fits_summary", "law_summary", "user_summary"]
+__all__ = ["fits_summary", "law_summary", "user_summary"]
 
-WIDTH = 88
 EQUATIONS = {
     "rd": "R = b − a·exp(c·D)",
     "rh": "R = b0 − a0·exp(c0·H)",
     "hd": "H = slope·D + intercept",
 }
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A heading, the verdict, rows of (what, value), and remarks; sections may follow."""
-
-    heading: str
-    verdict: str
-    rows: tuple[tuple[str, str], ...]
-    remarks: tuple[str, ...] = ()
-    sections: tuple[Summary, ...] = ()
-
-    def __str__(self) -> str:
-        label = max([15, *(len(name) for name, _ in self.rows)])
-        lines = [self.heading]
-        if self.verdict:
-            lines.append(f"  {'verdict':<{label}}  {self.verdict}")
-        lines += [f"  {name:<{label}}  {value}" for name, value in self.rows]
-        for remark in self.remarks:
-            lines += textwrap.wrap(remark, WIDTH, initial_indent="  · ", subsequent_indent="    ")
-        parts = ["\n".join(lines), *map(str, self.sections)]
-        return "\n\n".join(parts)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left;font-weight:normal;opacity:.7'>{escape(name)}</th>"
-            f"<td style='text-align:left'>{escape(value)}</td></tr>"
-            for name, value in self.rows
-        )
-        remarks = "".join(f"<li>{escape(remark)}</li>" for remark in self.remarks)
-        verdict = f" — {escape(self.verdict)}" if self.verdict else ""
-        html = f"<p style='margin:.6em 0 .2em'><b>{escape(self.heading)}</b>{verdict}</p>"
-        html += f"<table>{rows}</table>" if rows else ""
-        html += f"<ul style='margin:.2em 0'>{remarks}</ul>" if remarks else ""
-        return html + "".join(section._repr_html_() for section in self.sections)
-
-
-def show(value: Interval) -> str:
-    """``mid [low, high]`` with as many digits as the width deserves."""
-    if not value.known:
-        return "unknown"
-    width = value.high - value.low
-    if not width > 0:
-        return f"{value.mid:.6g}"
-    decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 9))
-    if max(abs(value.low), abs(value.high)) >= 1e6 or decimals > 5:
-        return f"{value.mid:.4g} [{value.low:.4g}, {value.high:.4g}]"
-    return f"{value.mid:.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
 
 
 def law_summary(law: LawFit, classical: bool = False) -> Summary:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmfit.model import ModelResult
     from matplotlib.axes import Axes
 
-    from qdlaws.laws.summary import Summary
+    from qdlaws.core.summary import Summary
 
 __all__ = ["UserFit", "user_fit"]
 

@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from qdlaws.laws.summary import Summary
+from qdlaws.core.summary import Summary
 
 __all__ = ["Raw", "badge", "bullets", "facts", "number", "of_run", "p_value", "section", "table"]
 

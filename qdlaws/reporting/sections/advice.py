@@ -9,8 +9,8 @@ import numpy as np
 
 from qdlaws.advice.advise import Advice
 from qdlaws.core.goal import Goal
+from qdlaws.core.summary import Summary, show
 from qdlaws.forecasting.forecast import Forecast
-from qdlaws.laws.summary import Summary, show
 from qdlaws.reporting.html import Raw, badge, bullets, facts, of_run, section, table
 from qdlaws.reporting.run_data import RunView
 
