@@ -27,6 +27,7 @@ TOPICS = {
     "qdlaws/reporting/test_report_browser.py": "the page in a real browser",
     "trainer/test_bandit_run.py": "a run on the bandit settles at the tilt",
     "trainer/test_bare_machine.py": "training needs no rdkit, lmfit or matplotlib",
+    "trainer/test_public_names.py": "the names of `import trainer`, and its import is light",
     "trainer/test_presets.py": "every bundled configuration runs",
     "trainer/control/test_controllers.py": "controllers in closed loop, replayed and refused",
     "trainer/distributed/test_processes.py": "one process and several give the same run",
