@@ -13,7 +13,15 @@ import numpy.typing as npt
 
 from qdlaws.errors import BadData, QdlawsError
 from trainer.tasks.scoring.sample_efficiency import calls_until, top_auc, yield_count
-from trainer.tasks.scoring.worker_pool import Failure, Here, Pool, Row, ScoreFunction, Workers
+from trainer.tasks.scoring.worker_pool import (
+    Answer,
+    Failure,
+    Pool,
+    Row,
+    SameProcess,
+    ScoreFunction,
+    Workers,
+)
 
 __all__ = ["Answers", "Oracle", "Pending"]
 
@@ -49,11 +57,10 @@ class Pending:
 
 @dataclass(frozen=True)
 class _Call:
-    """Where the answer to a new item will be: the ``place``-th of a request."""
+    """A key whose answer is being worked out."""
 
     key: Hashable
-    future: Future[list[Row | Failure]]
-    place: int
+    future: Future[Answer]
 
 
 class Oracle:
@@ -85,7 +92,9 @@ class Oracle:
         self._known: dict[Hashable, Row | _Call] = {}  # in the order of the calls
         self._proven = False  # a call has succeeded
         self._pool: Pool = (
-            Workers(make, workers, timeout=timeout, together=together) if workers else Here(make)
+            Workers(make, workers, timeout=timeout, together=together)
+            if workers
+            else SameProcess(make)
         )
 
     def ready(self) -> None:
@@ -115,9 +124,8 @@ class Oracle:
                     self.capped += 1
                 else:
                     new[key] = item
-        future = self._pool.submit(list(new.values()))
-        for place, key in enumerate(new):
-            self._known[key] = _Call(key, future, place)
+        for key, future in zip(new, self._pool.submit(list(new.values())), strict=True):
+            self._known[key] = _Call(key, future)
         found = (self._known.get(key) for key in names if key is not None)
         waiting = dict.fromkeys(call for call in found if isinstance(call, _Call))
         return Pending(self, names, tuple(waiting))
@@ -128,7 +136,7 @@ class Oracle:
 
     def _collect(self, pending: Pending) -> Answers:
         failed = [answer for answer in map(self._settle, pending.waiting) if answer is not None]
-        if failed and not self._proven and all(answer.own for answer in failed):
+        if failed and not self._proven and all(failure.raised for failure in failed):
             raise QdlawsError(f"not one answer could be scored: {failed[0].reason}")
         nothing = (math.nan,) * len(self.columns)
         rows = [
@@ -140,7 +148,7 @@ class Oracle:
 
     def _settle(self, call: _Call) -> Failure | None:
         """Puts the answer of a call where its promise was, and says how it failed, if it did."""
-        answer = call.future.result()[call.place]
+        answer = call.future.result()
         if self._known.get(call.key) is not call:
             return None  # settled before
         if isinstance(answer, Failure):

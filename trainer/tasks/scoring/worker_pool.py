@@ -1,6 +1,11 @@
 """Worker processes that score: a time limit for each item, and a worker that dies harms no other.
 
-The same requests can be answered in this process (:class:`Here`), to the same bits.
+The same requests can be answered in this process (:class:`SameProcess`), to the same bits.
+
+Why no library: ``pebble.ProcessPool`` loses the item of a worker that dies before its
+acknowledgement has been read, for ever where there is no time limit; while the parent was busy,
+as it is in training, that happened to 3 of 500 crashes (pebble 5.2.3). ``concurrent.futures`` and
+loky break the whole pool when one worker dies.
 """
 
 from __future__ import annotations
@@ -10,48 +15,50 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
 from queue import SimpleQueue
-from socket import socketpair
 from typing import Any, Protocol
 
 from qdlaws.errors import QdlawsError
-from trainer.tasks.scoring import _worker as _scoring_worker
+from trainer.tasks.scoring import _worker
 
-__all__ = ["Failure", "Here", "Pool", "Row", "ScoreFunction", "Workers"]
+__all__ = ["Answer", "Failure", "Pool", "Row", "SameProcess", "ScoreFunction", "Workers"]
 
 Row = tuple[float, ...]
 ScoreFunction = Callable[[Sequence[Any]], Sequence[Row]]
 PIECES = 4
 """A worker's share of a request comes in so many pieces, so that a quick one can take more."""
+LOOK_FOR_LATE = 0.05  # seconds
+CLOSED = "the scoring processes were closed"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an item has no score; ``own`` where the score function itself raised."""
+    """Why an item has no score."""
 
     reason: str
-    own: bool = True
+    raised: bool = True
+    """The score function itself raised; False: its process died or was out of time."""
 
 
 Answer = Row | Failure
 
 
 class Pool(Protocol):
-    """Whatever answers a request with a row or a failure for each item."""
+    """Whatever scores items: a future of a row or a failure for each of them."""
 
     def ready(self) -> None: ...
 
-    def submit(self, items: Sequence[Any]) -> Future[list[Answer]]: ...
+    def submit(self, items: Sequence[Any]) -> list[Future[Answer]]: ...
 
     def close(self) -> None: ...
 
 
-class Here:
+class SameProcess:
     """Scores in this process; a call that raises is repeated item by item to find the culprit."""
 
     def __init__(self, make: Callable[[], ScoreFunction]) -> None:
@@ -60,20 +67,21 @@ class Here:
     def ready(self) -> None:
         """Nothing to wait for."""
 
-    def submit(self, items: Sequence[Any]) -> Future[list[Answer]]:
-        """A future that is done."""
-        done: Future[list[Answer]] = Future()
-        done.set_result(self._answers(list(items)))
-        return done
+    def submit(self, items: Sequence[Any]) -> list[Future[Answer]]:
+        """Futures that are done."""
+        futures = _futures(len(items))
+        for future, answer in zip(futures, self._answers(list(items)), strict=True):
+            future.set_result(answer)
+        return futures
 
     def _answers(self, items: list[Any]) -> list[Answer]:
         if not items:
             return []
-        kind, found = _scoring_worker.answer(self._score, items)
+        kind, content = _worker.answer(self._score, items)
         if kind == "rows":
-            return _rows(found, items)
+            return _checked(content, items)
         if len(items) == 1:
-            return [Failure(found)]
+            return [Failure(content)]
         return [self._answers([item])[0] for item in items]
 
     def close(self) -> None:
@@ -81,11 +89,11 @@ class Here:
 
 
 class Workers:
-    """``number`` processes, each made by ``make`` (which is pickled) and served by a thread.
+    """Scores in ``number`` processes, each of which makes its own score function.
 
     With ``together`` the score function gets lists as long as possible, because it is faster so;
     else one item at a time. ``timeout`` is in seconds for one item: a worker that exceeds it, or
-    dies, is replaced and that item alone fails.
+    dies, is replaced, and only the item that it was scoring fails.
     """
 
     def __init__(
@@ -102,37 +110,34 @@ class Workers:
         self._closing = threading.Event()
         self._children: dict[int, _Child] = {}
         self._threads: list[threading.Thread] = []
-        self._first: Future[None] = Future()
+        self._first: Future[None] = Future()  # the first process to be ready, or why none is
 
     def ready(self) -> None:
         """Waits until a worker can score; raises where the score cannot be made."""
         self._start()
         self._first.result()
 
-    def submit(self, items: Sequence[Any]) -> Future[list[Answer]]:
-        """A future of the answers, in the order of the items."""
+    def submit(self, items: Sequence[Any]) -> list[Future[Answer]]:
+        """Futures of the answers, in the order of the items."""
         if self._closing.is_set():
-            raise QdlawsError("the scoring processes were closed")
+            raise QdlawsError(CLOSED)
         self._start()
-        request = _Request(list(items))
-        share = -(-len(items) // self._number) if items else 1
+        futures = _futures(len(items))
+        share = -(-len(items) // self._number)
         whole = self._together or self._number == 1
-        size = share if whole else max(1, share // PIECES)
-        starts = range(0, len(items), size)
-        request.open_pieces = len(starts)
-        for start in starts:
-            self._queue.put(_Piece(request, start, request.items[start : start + size]))
-        if not items:
-            request.future.set_result([])
-        return request.future
+        size = max(1, share if whole else share // PIECES)
+        for start in range(0, len(items), size):
+            part = slice(start, start + size)
+            self._queue.put(_Piece(list(items[part]), futures[part]))
+        return futures
 
     def close(self) -> None:
-        """Ends the processes; requests that are not answered yet end in an error."""
+        """Ends the processes; items without an answer end in an error."""
         self._closing.set()
         for _ in self._threads:
             self._queue.put(None)
         for child in list(self._children.values()):
-            child.process.kill()  # its own thread cuts the line: a descriptor is closed once
+            child.process.kill()  # the thread that serves it closes its pipes
         for thread in self._threads:
             thread.join(timeout=5)
         self._threads = []
@@ -143,172 +148,168 @@ class Workers:
             thread = threading.Thread(target=self._serve, args=(number,), daemon=True)
             self._threads.append(thread)
             thread.start()
+            if self._timeout is not None and number == 0:
+                threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        """Kills the processes that are out of time."""
+        while not self._closing.wait(LOOK_FOR_LATE):
+            for child in list(self._children.values()):
+                child.kill_if_late()
 
     def _serve(self, number: int) -> None:
-        try:
+        """The thread of one worker process: it takes pieces from the queue until close()."""
+        with suppress(QdlawsError):
             self._child(number)
-        except QdlawsError as error:
-            self._said_first(error)
-        else:
-            self._said_first(None)
         while (piece := self._queue.get()) is not None:
-            if piece.request.future.done():
-                continue  # another piece of it has failed
             try:
-                answers = self._answers(number, piece.items)
+                for future, answer in zip(
+                    piece.futures, self._answers(number, piece.items), strict=True
+                ):
+                    future.set_result(answer)
             except Exception as error:
                 self._drop(number)  # it may still be answering
-                piece.request.fail(error)
-            else:
-                piece.request.put(piece.start, answers)
+                for future in piece.futures:
+                    if not future.done():
+                        future.set_exception(error)
         self._drop(number)
 
-    def _drop(self, number: int) -> None:
-        if number in self._children:
-            self._children.pop(number).kill()
-
-    def _said_first(self, error: QdlawsError | None) -> None:
-        with suppress(InvalidStateError):  # another was faster
-            if error is None:
-                self._first.set_result(None)
-            else:
-                self._first.set_exception(error)
-
-    def _answers(self, number: int, items: list[Any]) -> list[Answer]:
+    def _answers(self, number: int, items: list[Any]) -> Iterator[Answer]:
         """Rows or failures of the items; goes on behind an item that ended its worker."""
-        answers: list[Answer] = []
-        together = self._together
-        while len(answers) < len(items):
-            rest = items[len(answers) :]
+        rest, together = items, self._together
+        while rest:
             try:
                 child = self._child(number)
-                child.ask(rest, together)
-                if together:
-                    answers += self._hear(child, rest)
-                else:
-                    for item in rest:
-                        answers += self._hear(child, [item])
+                child.send((rest, together))
+                for part in [rest] if together else [[item] for item in rest]:
+                    kind, content = child.receive(self._timeout and self._timeout * len(part))
+                    if kind == "rows":
+                        answers = _checked(content, part)
+                    else:  # of a list that failed as a whole, find the item that did it
+                        answers = [Failure(content)] if len(part) == 1 else []
+                    yield from answers
+                    rest = rest[len(answers) :]
             except _Ended as ended:
                 self._drop(number)
                 if self._closing.is_set():
-                    raise QdlawsError("the scoring processes were closed") from None
+                    raise QdlawsError(CLOSED) from None
                 if not together or len(rest) == 1:
-                    answers.append(Failure(str(ended), own=False))
-            together = False  # where a list failed as a whole, find the item that did it
-        return answers
-
-    def _hear(self, child: _Child, items: list[Any]) -> list[Answer]:
-        """The child's answer to the items; nothing where it raised on a list of them."""
-        kind, found = child.hear(None if self._timeout is None else self._timeout * len(items))
-        if kind == "rows":
-            return _rows(found, items)
-        return [Failure(found)] if len(items) == 1 else []
+                    yield Failure(str(ended), raised=False)
+                    rest = rest[1:]
+            together = False
 
     def _child(self, number: int) -> _Child:
+        """The running process of this number; a new one where there is none."""
+        if self._first.done():
+            self._first.result()  # raises what kept the first one from starting
         if number not in self._children:
-            child = self._children[number] = _Child.start(self._make)
-            if self._closing.is_set():  # looked at after the child is known to close()
+            child = self._children[number] = _Child(self._make)
+            if self._closing.is_set():  # looked at after close() can see the child
                 child.process.kill()
             try:
-                kind, words = child.hear(None)
+                kind, words = child.receive(None)
             except _Ended as ended:
                 kind, words = "broken", f"a scoring process could not start: {ended}"
+            with suppress(InvalidStateError):  # another was faster
+                if kind == "ready":
+                    self._first.set_result(None)
+                else:
+                    self._first.set_exception(QdlawsError(words))
             if kind == "broken":
                 self._drop(number)
-                closed = self._closing.is_set()
-                raise QdlawsError("the scoring processes were closed" if closed else words)
+                raise QdlawsError(CLOSED if self._closing.is_set() else words)
         return self._children[number]
 
+    def _drop(self, number: int) -> None:
+        if number in self._children:
+            self._children.pop(number).end()
 
-# ---------------------------------------------------------------------- one request, one process
 
-
-@dataclass
-class _Request:
-    """Items that were asked about together, and what is known of them."""
-
-    items: list[Any]
-    open_pieces: int = 0
-    future: Future[list[Answer]] = field(default_factory=Future)
-    answers: dict[int, Answer] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def put(self, start: int, answers: list[Answer]) -> None:
-        with self.lock:
-            self.answers.update(enumerate(answers, start))
-            self.open_pieces -= 1
-            if self.open_pieces == 0 and not self.future.done():
-                self.future.set_result([self.answers[i] for i in range(len(self.items))])
-
-    def fail(self, error: Exception) -> None:
-        with self.lock:
-            if not self.future.done():
-                self.future.set_exception(error)
+# ---------------------------------------------------------------------- one process
 
 
 @dataclass(frozen=True)
 class _Piece:
-    request: _Request
-    start: int
+    """Items for one worker, and the futures of their answers."""
+
     items: list[Any]
+    futures: list[Future[Answer]]
 
 
 class _Ended(Exception):
     """A worker died or was out of time."""
 
 
-@dataclass(frozen=True)
 class _Child:
-    """A process and the line to it."""
+    """A scoring process and the pipes to it; pickles go both ways."""
 
-    process: subprocess.Popen[bytes]
-    line: Connection[Any, Any]
-
-    @classmethod
-    def start(cls, make: bytes) -> _Child:
-        ours, theirs = socketpair()
+    def __init__(self, make: bytes) -> None:
+        self._lock = threading.Lock()
+        self._deadline: float | None = None
+        self._late = False
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         path = os.pathsep.join(filter(None, [*sys.path, os.getcwd()]))
-        process = subprocess.Popen(
-            [sys.executable, "-P", _scoring_worker.__file__, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=2,  # what a score prints must not end up in a command's output
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", _worker.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env={**os.environ, **threads, "PYTHONPATH": path},
         )
-        theirs.close()
-        line: Connection[Any, Any] = Connection(ours.detach())
-        line.send_bytes(make)
-        return cls(process, line)
+        with suppress(_Ended):  # receive() says how it ended
+            self.send(make)
 
-    def ask(self, items: list[Any], together: bool) -> None:
+    def send(self, message: Any) -> None:
+        assert self.process.stdin is not None
         try:
-            self.line.send((items, together))
+            pickle.dump(message, self.process.stdin)
+            self.process.stdin.flush()
         except OSError:
-            raise _Ended(self._last_words()) from None
+            raise _Ended(self._status()) from None
 
-    def hear(self, limit: float | None) -> tuple[str, Any]:
-        try:
-            if limit is not None and not self.line.poll(limit):
-                raise _Ended(f"took longer than {limit:g} s")
-            answer: tuple[str, Any] = self.line.recv()
-        except (EOFError, OSError):
-            raise _Ended(self._last_words()) from None
-        return answer
+    def receive(self, limit: float | None) -> tuple[str, Any]:
+        """The next message; raises where none has come after ``limit`` seconds."""
+        assert self.process.stdout is not None
+        message: tuple[str, Any] | None = None
+        with self._lock:
+            self._deadline = None if limit is None else time.monotonic() + limit
+        # A process that ends, perhaps in the middle of a message, leaves none.
+        with suppress(EOFError, OSError, pickle.UnpicklingError):
+            message = pickle.load(self.process.stdout)
+        with self._lock:
+            self._deadline = None
+        if self._late:
+            raise _Ended(f"took longer than {limit:g} s")
+        if message is None:
+            raise _Ended(self._status())
+        return message
 
-    def _last_words(self) -> str:
-        return f"its scoring process ended with status {self.process.wait()}"
+    def kill_if_late(self) -> None:
+        with self._lock:
+            if self._deadline is not None and time.monotonic() > self._deadline:
+                self._late = True
+                self.process.kill()
 
-    def kill(self) -> None:
+    def end(self) -> None:
         self.process.kill()
         self.process.wait()
-        self.line.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with suppress(OSError):  # a message that could not be sent any more
+                pipe.close()
+
+    def _status(self) -> str:
+        return f"its scoring process ended with status {self.process.wait()}"
 
 
-def _rows(found: Sequence[Row], items: list[Any]) -> list[Answer]:
-    if len(found) != len(items):
-        return [Failure(f"{len(found)} scores came back for {len(items)} items")] * len(items)
-    return list(found)
+def _futures(number: int) -> list[Future[Answer]]:
+    return [Future() for _ in range(number)]
+
+
+def _checked(rows: Sequence[Row], items: list[Any]) -> list[Answer]:
+    """The rows, or failures where there is not one for each item."""
+    if len(rows) != len(items):
+        return [Failure(f"{len(rows)} scores came back for {len(items)} items")] * len(items)
+    return list(rows)
 
 
 def _pickled(make: Callable[[], ScoreFunction]) -> bytes:

@@ -14,7 +14,7 @@ import pytest
 from qdlaws.errors import BadData, QdlawsError
 from tests.helpers import score_makers
 from trainer.tasks.scoring.oracle import Oracle
-from trainer.tasks.scoring.worker_pool import Failure, Here, Workers
+from trainer.tasks.scoring.worker_pool import Failure, SameProcess, Workers
 
 COLUMNS = ("score", "inverse")
 
@@ -267,7 +267,7 @@ def test_closing_ends_the_processes_and_what_waits_for_them():
     waiting = pool.submit(["hang"])
     threading.Timer(0.2, pool.close).start()
     with pytest.raises(QdlawsError, match="closed"):
-        waiting.result(timeout=20)
+        waiting[0].result(timeout=20)
     assert child.process.wait(timeout=20) != 0
     with pytest.raises(QdlawsError, match="closed"):
         pool.submit(["a"])
@@ -304,7 +304,7 @@ def runs(pid):
 
 
 def test_in_this_process_the_same_answers():
-    answers = Here(score_makers.make_length).submit(["a", "raise", "cc"]).result()
-    assert answers[0] == (1.0, 1.0)
-    assert answers[1] == Failure("ValueError: cannot read raise")
-    assert Here(score_makers.make_length).submit([]).result() == []
+    answers = SameProcess(score_makers.make_length).submit(["a", "raise", "cc"])
+    assert answers[0].result() == (1.0, 1.0)
+    assert answers[1].result() == Failure("ValueError: cannot read raise")
+    assert SameProcess(score_makers.make_length).submit([]) == []
