@@ -1,6 +1,6 @@
 """``python -m qdlaws`` is the command ``qdlaws``."""
 
-from qdlaws.cli.app import main
+from qdlaws.cli import main
 
 if __name__ == "__main__":
     main()

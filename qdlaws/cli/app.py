@@ -1,297 +1,263 @@
-"""The command line: ``qdlaws fit LOG`` and its companions.
+"""The commands: ``qdlaws fit LOG`` and its companions.
 
-Every command takes one or more logs, prints something a person likes to read, and with --json
-prints one JSON object and nothing else on stdout. Bad input is one line on stderr and exit status
-2.
+Every command takes one or more logs and prints something that a person likes to read; with --json
+it prints one JSON object and nothing else on stdout. Bad input is one line on stderr and exit
+status 2.
 """
 
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Literal, NoReturn
 
 import typer
+from typer import Option
 
-from qdlaws.cli.options import (
-    Budget,
-    Diversity,
-    Entropy,
-    Horizon,
-    Json,
-    Level,
-    Logs,
-    MinDiversity,
-    MinEntropy,
-    MinGain,
-    Price,
-    Quality,
-    Series,
-    Step,
-    TargetQuality,
-    goal_of,
-    print_json,
-    reader_of,
-)
-from qdlaws.cli.show import report_command, watch_command
+import qdlaws as qd
+from qdlaws.cli import options as opt
+from qdlaws.cli.checked_fits import checked
+from qdlaws.cli.options import with_options
+from qdlaws.cli.output import answers, json_line, print_answers, save_plots
 from qdlaws.errors import QdlawsError
-
-if TYPE_CHECKING:
-    from qdlaws.core.runlog import RunLog
-    from qdlaws.laws.fit import LawFits
+from qdlaws.integrations.watch import watch
+from qdlaws.reporting.build import RunLeftOut
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    name="qdlaws",
-    help="The laws of quality, diversity and entropy along an RL fine-tuning run.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 def main() -> None:
-    """The entry point: errors of ours become one line and exit status 2."""
+    """Runs the command of the command line; bad input ends in one line and exit status 2."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except QdlawsError as error:
-        print(f"qdlaws: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:  # the reader of our output has left, e.g. `| head`
+        _refuse(str(error))
+    except typer.TyperException as error:
+        _refuse(f"{error.format_message()} (--help shows the options)")
+    except BrokenPipeError:  # the reader of the output has left, e.g. `| head`
         sys.stderr.close()
         sys.exit(0)
 
 
-@app.callback()
-def _callback() -> None:
-    """Read the log of any trainer, fit the three laws, say plainly when a law does not hold."""
+def _refuse(words: str) -> NoReturn:
+    print(f"qdlaws: {' '.join(words.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _qdlaws(context: typer.Context) -> None:
+    """The laws of quality, diversity and entropy along an RL fine-tuning run.
+
+    Quality R (the reward), diversity D and entropy H are read from the log of
+    any trainer. Three laws are fitted to the checkpoints of a run:
+
+    \b
+      quality on diversity   R = b − a·exp(c·D)
+      quality on entropy     R = b0 − a0·exp(c0·H)
+      entropy on diversity   H = slope·D + intercept
+
+    Where the data do not support a law, the verdict says so.
+    """
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
 
 
 @app.command("fit")
+@with_options(read=opt.reader)
 def fit_command(
-    logs: Logs,
-    json_: Json = False,
-    level: Level = 0.95,
-    quality: Quality = None,
-    diversity: Diversity = None,
-    entropy: Entropy = None,
-    step: Step = None,
-    series: Series = "auto",
-    plot: Annotated[Path | None, typer.Option(help="Write the pictures to this file.")] = None,
-    price: Price = None,
-    regimes: Annotated[str, typer.Option(help="separate, shared or ignore marks.")] = "separate",
+    logs: opt.Logs,
+    *,
+    plot: opt.Plot = None,
+    price: Annotated[
+        float | None,
+        Option(help="Quality that a unit of diversity is worth: shows the best point."),
+    ] = None,
+    level: opt.Level = 0.95,
+    regimes: Annotated[
+        Literal["separate", "shared", "ignore"],
+        Option(help="How to fit the stages of a run that its marks divide."),
+    ] = "separate",
     classical: Annotated[
-        bool, typer.Option(help="Set lmfit, the HAC line and residual tests beside ours.")
+        bool, Option(help="Set lmfit, the HAC line and residual tests beside ours.")
     ] = False,
     certificate: Annotated[
-        bool, typer.Option(help="Check the intervals on runs simulated from each fit.")
+        bool, Option(help="Check the intervals on runs simulated from each fit.")
     ] = True,
+    as_json: opt.Json = False,
+    read: opt.Reader,
 ) -> None:
-    """Fit R on D, R on H and H on D; print verdicts, intervals and their certificate.
+    """Fit the three laws of each run: verdicts, numbers, intervals.
 
     Example: qdlaws fit runs/grpo-3 --plot laws.png
     """
-    read = reader_of(quality, diversity, entropy, step, series)
-    results = []
-    for path in logs:
-        fits = _fit(read(path), level=level, regimes=regimes)
-        results.append((fits, _certificates(fits) if certificate else {}))
-    if plot is not None:
-        _save_plots([fits for fits, _ in results], plot, price=price)
-    if json_:
-        print_json([_fit_json(fits, certificates) for fits, certificates in results])
-        return
-    for fits, certificates in results:
-        print(fits.summary(classical))
-        if certificates:
-            print("\ncertificate (simulated from each fit)")
-            for name, text in certificates.items():
-                print(f"  {name:<20} {text}")
-        print()
-    if plot is not None:
-        print(f"pictures: {plot}")
-
-
-def _fit_json(fits: LawFits, certificates: dict[str, Any]) -> dict[str, Any]:
-    out = fits.to_dict()
-    for kind, law in out["laws"].items():
-        if law is not None:
-            found = getattr(fits, kind)
-            name = f"{found.y_name} on {found.x_name}"
-            law["certificate"] = certificates[name].to_dict() if name in certificates else None
-    return out
-
-
-def _certificates(fits: LawFits) -> dict[str, Any]:
-    from qdlaws.laws.result import LawFit
-
-    return {
-        f"{law.y_name} on {law.x_name}": law.certificate()
-        for law in fits.laws()
-        if isinstance(law, LawFit) and law.supported
-    }
-
-
-def _fit(log: RunLog, **options: Any) -> LawFits:
-    from qdlaws.laws.fit import fit
-
-    return fit(log, **options)
-
-
-def _save_plots(results: list[Any], path: Path, **options: Any) -> None:
-    """One picture a run; several runs get numbered files."""
-    _agg()
-    for i, result in enumerate(results):
-        name = path if len(results) == 1 else path.with_stem(f"{path.stem}-{i + 1}")
-        _save(result.plot(**options), name)
-
-
-def _agg() -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-
-
-def _save(figure: Any, path: Path) -> None:
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise QdlawsError(f"cannot write {path}: {error}") from None
+    qd.Goal(price=price)  # refuses a price that makes no sense
+    fits = answers(logs, lambda path: qd.fit(read(path), level=level, regimes=regimes))
+    results = [checked(f, certificate, classical=classical, price=price) for f in fits]
+    save_plots(fits, plot, price=price)
+    print_answers(logs, results, as_json)
 
 
 @app.command("forecast")
+@with_options(read=opt.reader)
 def forecast_command(
-    logs: Logs,
-    horizon: Horizon = None,
-    json_: Json = False,
-    level: Level = 0.8,
-    quality: Quality = None,
-    diversity: Diversity = None,
-    entropy: Entropy = None,
-    step: Step = None,
-    series: Series = "auto",
-    plot: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
+    logs: opt.Logs,
+    *,
+    horizon: opt.Horizon = None,
+    plot: opt.Plot = None,
+    level: opt.Level = 0.8,
+    as_json: opt.Json = False,
+    read: opt.Reader,
 ) -> None:
     """Where quality, diversity and entropy will be, with intervals.
 
     Example: qdlaws forecast runs/grpo-3 --horizon 500
     """
-    from qdlaws.forecasting.forecast import forecast
 
-    read, results = reader_of(quality, diversity, entropy, step, series), []
-    for path in logs:
+    def forecast(path: Path) -> qd.Forecast:
         log = read(path)
-        ahead = horizon if horizon is not None else max((log.step[-1] - log.step[0]) / 2, 1.0)
-        results.append(forecast(_fit_or_log(log), ahead, level=level))
-    if plot is not None:
-        _save_plots(results, plot)
-    if json_:
-        print_json([result.to_dict() for result in results])
-        return
-    print("\n\n".join(str(result) for result in results))
+        steps = max((log.step[-1] - log.step[0]) / 2, 1.0) if horizon is None else horizon
+        return qd.forecast(_laws_or_log(log), steps, level=level)
+
+    results = answers(logs, forecast)
+    save_plots(results, plot)
+    print_answers(logs, results, as_json)
+
+
+def _laws_or_log(log: qd.RunLog) -> qd.LawFits | qd.RunLog:
+    """The fitted laws, or the log itself where no law can be fitted (one column, few points)."""
+    try:
+        return qd.fit(log)
+    except (qd.MissingColumn, qd.NotEnoughData):
+        return log
 
 
 @app.command("advise")
+@with_options(read=opt.reader, goal=opt.goal)
 def advise_command(
-    logs: Logs,
-    json_: Json = False,
-    quality: Quality = None,
-    diversity: Diversity = None,
-    entropy: Entropy = None,
-    step: Step = None,
-    series: Series = "auto",
-    min_diversity: MinDiversity = None,
-    min_entropy: MinEntropy = None,
-    price: Price = None,
-    target_quality: TargetQuality = None,
-    min_gain_per_step: MinGain = None,
-    budget_steps: Budget = None,
+    logs: opt.Logs, *, as_json: opt.Json = False, read: opt.Reader, goal: qd.Goal
 ) -> None:
-    """Stop, go on, wait, tighten or loosen; which checkpoint to keep; and why.
+    """What to do now, which checkpoint to keep, and why.
+
+    The advice is to continue, to stop, to wait (the log says too little), to
+    tighten (hold the policy closer to its reference) or to loosen.
 
     Example: qdlaws advise runs/grpo-3 --min-diversity 0.7
     """
-    from qdlaws.advice.advise import advise
-
-    goal = goal_of(
-        min_diversity, min_entropy, price, target_quality, min_gain_per_step, budget_steps
-    )
-    read = reader_of(quality, diversity, entropy, step, series)
-    results = [advise(_fit_or_log(read(path)), goal) for path in logs]
-    if json_:
-        print_json([result.to_dict() for result in results])
-        return
-    for path, result in zip(logs, results, strict=True):
-        print(f"{path}\n{result}" if len(logs) > 1 else result)
+    print_answers(logs, answers(logs, lambda path: qd.advise(read(path), goal)), as_json)
 
 
 @app.command("compare")
+@with_options(read=opt.reader)
 def compare_command(
-    logs: Logs,
-    json_: Json = False,
-    quality: Quality = None,
-    diversity: Diversity = None,
-    entropy: Entropy = None,
-    step: Step = None,
-    series: Series = "auto",
-    plot: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
+    logs: opt.Logs, *, plot: opt.Plot = None, as_json: opt.Json = False, read: opt.Reader
 ) -> None:
-    """Do these runs share one law? Which coefficient differs?
+    """Whether several runs follow one law, and in what they differ.
 
     Example: qdlaws compare runs/*
     """
-    from qdlaws.comparison.fleet import compare
-
-    read = reader_of(quality, diversity, entropy, step, series)
-    found = compare([read(path) for path in logs], names=[str(path) for path in logs])
-    if plot is not None:
-        _agg()
-        _save(found.plot().figure, plot)
-    if json_:
-        print_json([found.to_dict()])
-        return
-    print(found.summary())
+    if len(logs) < 2:
+        raise QdlawsError(f"one log was given, {logs[0]}; a comparison needs two or more")
+    result = qd.compare(answers(logs, read), names=[str(path) for path in logs])
+    save_plots([result], plot)
+    print_answers(logs[:1], [result], as_json)
 
 
 @app.command("backtest")
+@with_options(read=opt.reader)
 def backtest_command(
-    logs: Logs,
-    column: Annotated[str, typer.Option(help="quality, diversity or entropy.")] = "quality",
-    json_: Json = False,
-    level: Level = 0.8,
-    quality: Quality = None,
-    diversity: Diversity = None,
-    entropy: Entropy = None,
-    step: Step = None,
-    series: Series = "auto",
+    logs: opt.Logs,
+    *,
+    column: Annotated[
+        Literal["quality", "diversity", "entropy"], Option(help="What to forecast.")
+    ] = "quality",
+    level: opt.Level = 0.8,
+    as_json: opt.Json = False,
+    read: opt.Reader,
 ) -> None:
-    """What the forecasts would have been earlier in the run, judged by what came.
+    """How good the forecasts would have been earlier in the run.
 
     Example: qdlaws backtest runs/grpo-3
     """
-    from qdlaws.forecasting.backtest import backtest
-
-    read = reader_of(quality, diversity, entropy, step, series)
-    results = [backtest(read(path), column, level=level) for path in logs]
-    if json_:
-        print_json([result.to_dict() for result in results])
-        return
-    print("\n\n".join(str(result) for result in results))
+    results = answers(logs, lambda path: qd.backtest(read(path), column, level=level))
+    print_answers(logs, results, as_json)
 
 
-app.command("report")(report_command)
-app.command("watch")(watch_command)
+@app.command("report")
+@with_options(read=opt.reader, goal=opt.goal)
+def report_command(
+    logs: opt.Logs,
+    *,
+    out: Annotated[Path, Option("--out", "-o", help="The file to write.")] = Path("report.html"),
+    horizon: opt.Horizon = None,
+    level: opt.Level = 0.95,
+    certificates: Annotated[
+        bool | None, Option(help="Check the intervals by simulation; by default for up to 4 runs.")
+    ] = None,
+    as_json: opt.Json = False,
+    read: opt.Reader,
+    goal: qd.Goal,
+) -> None:
+    """Write one self-contained HTML page about one or many runs.
+
+    Example: qdlaws report runs/* --out report.html --min-diversity 0.7
+    """
+    with warnings.catch_warnings(record=True) as notices:
+        warnings.simplefilter("always", RunLeftOut)
+        written = qd.report(
+            logs, out, goal, horizon=horizon, level=level, certificates=certificates, reader=read
+        )
+    for notice in notices:
+        print(f"qdlaws: {notice.message}", file=sys.stderr)
+    print(json_line({"report": str(written)}) if as_json else written)
 
 
-def _fit_or_log(log: RunLog) -> LawFits | RunLog:
-    """The fitted laws, or the log itself where no law can be tried (one column, few points)."""
-    from qdlaws.errors import MissingColumn, NotEnoughData
+@app.command("watch")
+@with_options(read=opt.reader, goal=opt.goal)
+def watch_command(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="A log that may still grow.")],
+    *,
+    write: Annotated[
+        Path | None, Option(help="Keep the newest advice in this file (JSON).")
+    ] = None,
+    every: Annotated[float, Option(help="Seconds between looks.")] = 10.0,
+    once: Annotated[bool, Option("--once", help="Look once and end.")] = False,
+    stop_file: Annotated[
+        Path | None, Option(help="Create this file when the advice is to stop.")
+    ] = None,
+    signal: Annotated[
+        int | None, Option(help="Process to send a signal when the advice is to stop.")
+    ] = None,
+    signal_name: Annotated[Literal["USR1", "TERM"], Option(help="The signal to send.")] = "USR1",
+    as_json: opt.Json = False,
+    read: opt.Reader,
+    goal: qd.Goal,
+) -> None:
+    """Follow a growing log: a line of advice whenever it has grown.
 
+    Example: qdlaws watch runs/grpo-3 --write advice.json --min-diversity 0.7
+    """
+    updates = watch(
+        log,
+        goal,
+        every=every,
+        write=write,
+        stop_file=stop_file,
+        signal_pid=signal,
+        signal_name=signal_name,
+        max_updates=1 if once else None,
+        reader=read,
+    )
     try:
-        return _fit(log)
-    except (MissingColumn, NotEnoughData):
-        return log
+        for update in updates:
+            if once and update.step is None:  # it cannot be read; without --once it may come yet
+                raise QdlawsError(update.reason)
+            print(json_line(update.to_dict()) if as_json else update, flush=True)
+    except KeyboardInterrupt:  # the way to end it
+        raise typer.Exit(0) from None
 
 
 if __name__ == "__main__":

@@ -1,80 +1,97 @@
-"""What the commands share: their options, and how a log and a goal come from them."""
+"""The options that several commands share, each declared once.
+
+A command takes the reader of logs, or the goal, as one parameter; :func:`with_options` puts the
+options that it is made from on the command line.
+"""
 
 from __future__ import annotations
 
-import json
-from functools import partial
+import inspect
+from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
-import typer
+from typer import Argument, Option
 
-if TYPE_CHECKING:
-    from qdlaws.core.goal import Goal
+from qdlaws import Goal, RunLog, read
 
-__all__ = ["goal_of", "print_json", "reader_of"]
+__all__ = ["Horizon", "Json", "Level", "Logs", "Plot", "Reader", "goal", "reader", "with_options"]
+
+Command = TypeVar("Command", bound=Callable[..., None])
+Reader = Callable[[Path], RunLog]
+"""Reads the log at a path, with the columns that the command line names."""
+
+Word = str | None
+Number = float | None
 
 Logs = Annotated[
-    list[Path], typer.Argument(metavar="LOG...", help="File or folder of any supported tool.")
+    list[Path],
+    Argument(metavar="LOG...", help="The runs: for each a file or folder of any supported tool."),
 ]
-Log = Annotated[Path, typer.Argument(metavar="LOG", help="A log that may still grow.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-Level = Annotated[float, typer.Option(help="Level of the intervals.")]
-Horizon = Annotated[
-    float | None, typer.Option(help="Steps to forecast; by default half of those run.")
+Json = Annotated[bool, Option("--json", help="Print JSON and nothing else.")]
+Level = Annotated[float, Option(help="Level of the intervals.")]
+Horizon = Annotated[Number, Option(help="Steps to forecast; by default half of those run.")]
+Plot = Annotated[
+    Path | None, Option(help="Write the picture to this file; those of several runs are numbered.")
 ]
 
-Quality = Annotated[str | None, typer.Option(help="Column to take for quality.")]
-Diversity = Annotated[str | None, typer.Option(help="Column to take for diversity.")]
-Entropy = Annotated[str | None, typer.Option(help="Column to take for entropy.")]
-Step = Annotated[str | None, typer.Option(help="Column to take for the step.")]
-Series = Annotated[str, typer.Option(help="auto, train or eval.")]
 
-MinDiversity = Annotated[float | None, typer.Option(help="Goal: diversity to keep.")]
-MinEntropy = Annotated[float | None, typer.Option(help="Goal: entropy to keep.")]
-Price = Annotated[
-    float | None, typer.Option(help="Goal: what a unit of diversity is worth in quality.")
-]
-TargetQuality = Annotated[float | None, typer.Option(help="Goal: quality that is enough.")]
-MinGain = Annotated[
-    float | None, typer.Option("--min-gain-per-step", help="Goal: stop below this gain.")
-]
-Budget = Annotated[float | None, typer.Option("--budget-steps", help="Goal: last step to run.")]
-
-
-def reader_of(
-    quality: str | None, diversity: str | None, entropy: str | None, step: str | None, series: str
-) -> Any:
-    """``read`` with the columns that were named on the command line."""
-    from qdlaws.readers import read
-
-    columns = {"quality": quality, "diversity": diversity, "entropy": entropy, "step": step}
-    named = {name: column for name, column in columns.items() if column is not None}
-    return partial(read, series=series, **named)  # type: ignore[arg-type]
-
-
-def goal_of(
-    min_diversity: float | None,
-    min_entropy: float | None,
-    price: float | None,
-    target_quality: float | None,
-    min_gain_per_step: float | None,
-    budget_steps: float | None,
-) -> Goal:
-    """The goal of the options that were given."""
-    from qdlaws.core.goal import Goal
-
-    return Goal(
-        min_diversity=min_diversity,
-        min_entropy=min_entropy,
-        price=price,
-        target_quality=target_quality,
-        min_gain_per_step=min_gain_per_step,
-        budget_steps=budget_steps,
+def reader(
+    quality: Annotated[Word, Option(help="Column to take for quality.")] = None,
+    diversity: Annotated[Word, Option(help="Column to take for diversity.")] = None,
+    entropy: Annotated[Word, Option(help="Column to take for entropy.")] = None,
+    step: Annotated[Word, Option(help="Column to take for the step.")] = None,
+    series: Annotated[
+        Literal["auto", "train", "eval"], Option(help="Which rows of the log to take.")
+    ] = "auto",
+) -> Reader:
+    """The reader of logs that takes the named columns."""
+    return partial(
+        read, quality=quality, diversity=diversity, entropy=entropy, step=step, series=series
     )
 
 
-def print_json(results: list[dict[str, Any]]) -> None:
-    """One object: the result itself for one log, ``{"runs": [...]}`` for several."""
-    whole = results[0] if len(results) == 1 else {"runs": results}
-    print(json.dumps(whole, allow_nan=False, ensure_ascii=False))
+def goal(
+    min_diversity: Annotated[Number, Option(help="Goal: diversity to keep.")] = None,
+    min_entropy: Annotated[Number, Option(help="Goal: entropy to keep.")] = None,
+    price: Annotated[
+        Number, Option(help="Goal: what a unit of diversity is worth in quality.")
+    ] = None,
+    target_quality: Annotated[Number, Option(help="Goal: quality that is enough.")] = None,
+    min_gain_per_step: Annotated[Number, Option(help="Goal: stop below this gain.")] = None,
+    budget_steps: Annotated[Number, Option(help="Goal: last step to run.")] = None,
+) -> Goal:
+    """The goal of the run."""
+    return Goal(min_diversity, min_entropy, price, min_gain_per_step, target_quality, budget_steps)
+
+
+def with_options(**makers: Callable[..., Any]) -> Callable[[Command], Command]:
+    """A decorator: each named parameter of a command is made from the options of its maker.
+
+    ``@with_options(read=reader)`` puts the parameters of :func:`reader` in the place of the
+    command's parameter ``read``, and calls the command with what :func:`reader` returns for them.
+    """
+    options = {name: inspect.signature(make, eval_str=True) for name, make in makers.items()}
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        parameters = [
+            option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, parameter in signature.parameters.items()
+            for option in (options[name].parameters.values() if name in options else [parameter])
+        ]
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            for name, make in makers.items():
+                given = {option: values.pop(option) for option in options[name].parameters}
+                values[name] = make(**given)
+            command(**values)
+
+        # Typer reads the options of a command from these two.
+        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {option.name: option.annotation for option in parameters}
+        return run  # type: ignore[return-value]
+
+    return decorate

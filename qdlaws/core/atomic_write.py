@@ -11,13 +11,13 @@ from qdlaws.errors import QdlawsError
 __all__ = ["write_whole"]
 
 
-def write_whole(path: str | PathLike[str], text: str) -> None:
+def write_whole(path: str | PathLike[str], content: str | bytes) -> None:
     """Writes the file under another name and renames it: readers see the old or the new one."""
     path = Path(path)
     other = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with other.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with other.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(other, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -18,7 +19,7 @@ from qdlaws.readers import read
 from qdlaws.reporting.page import page
 from qdlaws.reporting.run_data import RunView, short_names
 
-__all__ = ["MOST_RUNS", "report"]
+__all__ = ["MOST_RUNS", "RunLeftOut", "report"]
 
 Source = RunLog | LawFits | str | PathLike  # type: ignore[type-arg]
 
@@ -27,6 +28,10 @@ MOST_RUNS = 40
 
 CERTIFIED = 4
 """Up to so many runs get certificates without being asked for: they take a second a law."""
+
+
+class RunLeftOut(UserWarning):
+    """A run that the report leaves out, with the reason."""
 
 
 def report(
@@ -60,6 +65,8 @@ def report(
     if not several:
         raise BadData("a report needs at least one run")
     fits, left_out = _fit_all(several, level, reader)
+    for source, reason in left_out:
+        warnings.warn(RunLeftOut(f"{source} is left out: {reason}"), stacklevel=2)
     if len(fits) == 1 and goal is not None:
         goal.check(fits[0].log)
     names = short_names([f.log.source for f in fits])

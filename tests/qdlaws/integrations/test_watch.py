@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,12 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from typer import Typer
-from typer.testing import CliRunner
 
 from qdlaws import BadData, QdlawsError, fit, read
 from qdlaws.advice.advise import advise
-from qdlaws.cli.show import report_command, watch_command
 from qdlaws.core.atomic_write import write_whole
 from qdlaws.core.goal import Goal
 from qdlaws.integrations.watch import watch
@@ -27,10 +23,6 @@ from qdlaws.integrations.watch import watch
 RUN = Path(__file__).parents[3] / "data" / "runs" / "additive" / "metrics.jsonl"
 LINES = RUN.read_text(encoding="utf-8").splitlines(keepends=True)
 FLOOR = Goal(min_diversity=0.5)
-
-app = Typer()
-app.command("watch")(watch_command)
-app.command("report")(report_command)
 
 
 def grown(path: Path, lines: int) -> Path:
@@ -168,42 +160,6 @@ def test_only_a_living_process_of_ones_own_can_be_named(tmp_path):
             watch(RUN, signal_pid=pid)
     with pytest.raises(BadData, match="seconds"):
         watch(RUN, every=0)
-
-
-def test_the_command_watches_once_and_writes(tmp_path):
-    out = tmp_path / "advice.json"
-    done = CliRunner().invoke(
-        app, ["watch", str(RUN), "--once", "--json", "--min-diversity", "0.5", "--write", str(out)]
-    )
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == json.loads(out.read_text(encoding="utf-8"))
-    assert json.loads(done.stdout)["action"] == "stop"
-
-
-def test_the_command_ends_quietly_when_interrupted(tmp_path):
-    code = "from qdlaws.cli.show import watch_command as w; import typer; typer.run(w)"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(RUN), "--every", "1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # a test run that was started in the background hands SIGINT down as ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stdout.readline().startswith("step 500 (101 rows): ")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
-    assert process.stderr.read() == ""
-
-
-def test_the_command_writes_a_report(tmp_path):
-    out = tmp_path / "report.html"
-    done = CliRunner().invoke(
-        app, ["report", str(RUN), "--out", str(out), "--no-certificates", "--json"]
-    )
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == {"report": str(out)}
-    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_a_price_that_is_met_tells_nobody_to_stop(tmp_path, monkeypatch):

@@ -1,21 +1,12 @@
-"""The other views of a fit: certificate, rivals, classical, summary, picture, command line."""
+"""The other views of a fit: certificate, rivals, classical, summary, picture."""
 
 from __future__ import annotations
-
-import json
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import qdlaws as qd
 from tests.helpers.simulated import log
-
-ROOT = Path(__file__).parents[3]
-EXAMPLE = ROOT / "data" / "runs" / "additive"
 
 
 @pytest.fixture(scope="module")
@@ -113,61 +104,3 @@ def test_pictures_show_data_law_band_and_operating_point(fits) -> None:
 class _Empty:
     def get_texts(self) -> list:
         return []
-
-
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "qdlaws", *words],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-
-
-def test_fit_prints_the_laws_as_one_json_object() -> None:
-    done = command("fit", str(EXAMPLE), "--json")
-    assert done.returncode == 0, done.stderr
-    out = json.loads(done.stdout)
-    assert set(out) >= {"source", "tool", "n", "columns", "laws", "composition"}
-    rd = out["laws"]["rd"]
-    assert rd["verdict"] == "concave"
-    assert set(rd["params"]) == {"a", "b", "c"}
-    assert set(rd["params"]["c"]) == {"low", "mid", "high", "level"}
-    assert rd["certificate"]["nominal"] == 0.95
-    assert {"slope", "intercept"} <= set(out["laws"]["hd"])
-
-
-def test_advise_prints_the_documented_object() -> None:
-    done = command("advise", str(EXAMPLE), "--min-diversity", "0.5", "--json")
-    out = json.loads(done.stdout)
-    assert set(out) == {
-        "action",
-        "checkpoint",
-        "step",
-        "entropy_target",
-        "diversity_target",
-        "kl_factor",
-        "reward_scale_factor",
-        "confidence",
-        "reasons",
-    }
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("fit", "nowhere"),
-        ("fit", str(EXAMPLE), "--quality", "reward"),
-        ("fit", str(EXAMPLE), "--level", "95"),
-        ("advise", str(EXAMPLE), "--price", "-1"),
-        ("forecast", str(EXAMPLE), "--horizon", "-5"),
-        ("compare", str(EXAMPLE)),
-        ("backtest", str(EXAMPLE), "--column", "reward"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_status_2(words: tuple[str, ...]) -> None:
-    done = command(*words)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert re.fullmatch(r"qdlaws: .+\n", done.stderr), done.stderr
