@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Summary
+from qdlaws.core.types import Array
 from qdlaws.errors import NotEnoughData, QdlawsError
 from qdlaws.forecasting.baselines import BASELINES, LAWS
 from qdlaws.forecasting.column import NOMINAL
@@ -26,7 +26,6 @@ from qdlaws.laws.fit import LawFits, fit
 
 __all__ = ["Backtest", "backtest"]
 
-Array = npt.NDArray[np.float64]
 
 OURS = "qdlaws"
 ORIGINS = (0.15, 0.2, 0.25, 0.33, 0.42, 0.5, 0.6, 0.7, 0.8)

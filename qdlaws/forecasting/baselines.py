@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
+
+from qdlaws.core.types import Array
 
 __all__ = ["BASELINES", "curve_fit_law", "damped_holt", "last_line", "two_parameter_law"]
-
-Array = npt.NDArray[np.float64]
 
 
 def last_line(s: Array, y: Array, target: float) -> float:

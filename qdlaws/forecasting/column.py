@@ -17,6 +17,7 @@ import pandas as pd
 
 from qdlaws.core.law import Interval
 from qdlaws.core.runlog import RunLog
+from qdlaws.core.types import Array
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.forecasting.prior import DEFAULT_PRIOR, ForecastPrior
 from qdlaws.forecasting.stacking import (
@@ -34,7 +35,6 @@ from qdlaws.inference.error_model import spike_weights
 
 __all__ = ["Clock", "Crossing", "clock", "series"]
 
-Array = npt.NDArray[np.float64]
 
 LEAST = 5
 """Readings that a clock needs."""

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Forecast", "forecast"]
 
-Array = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Forecast:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.law import Law
+from qdlaws.core.types import Array
 from qdlaws.forecasting.column import Clock
 from qdlaws.forecasting.stacking import Slots, mixture_quantiles, slots, student_log_density
 from qdlaws.inference.law_posterior import LawPosterior, law_posterior
@@ -23,7 +23,6 @@ from qdlaws.laws.result import LawFit
 
 __all__ = ["QualityClock", "record", "with_law"]
 
-Array = npt.NDArray[np.float64]
 
 NODES = (np.arange(8) + 0.5) / 8
 LAWS = 64

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.runlog import RunLog
+from qdlaws.core.types import Array, Rows
 from qdlaws.errors import NotEnoughData
 from qdlaws.forecasting.column import clock
 from qdlaws.forecasting.prior import DEFAULT_PRIOR, SETTINGS, ForecastPrior
@@ -21,7 +21,6 @@ from qdlaws.forecasting.stacking import mixture_quantiles, stack, student_log_de
 
 __all__ = ["Ends", "ends", "learn_prior"]
 
-Array = npt.NDArray[np.float64]
 
 STRENGTH = 10.0
 """Runs that the starting prior is worth."""
@@ -36,7 +35,7 @@ class Ends:
     dof: Array  # (C,)
     rolling: Array  # (C, H, J, K)
     observed: Array  # (C,)
-    run: npt.NDArray[np.intp]  # (C,) which run a cut is of
+    run: Rows  # (C,) which run a cut is of
 
     @property
     def density(self) -> Array:
@@ -189,9 +188,7 @@ def _maximise(data: Ends, start: ForecastPrior, strength: float) -> tuple[float,
     return float(fitted.fun), learnt
 
 
-def _unpack(
-    theta: Array, index: list[npt.NDArray[np.intp]], h: int
-) -> tuple[list[Array], Array, float]:
+def _unpack(theta: Array, index: list[Rows], h: int) -> tuple[list[Array], Array, float]:
     tables, at = [], 0
     for i in index:
         size = int(i.max()) + 1

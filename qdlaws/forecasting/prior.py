@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qdlaws.core.types import Array
 from qdlaws.errors import BadData
 from qdlaws.forecasting.trend_bank import Bank, bank
 
 __all__ = ["DEFAULT_PRIOR", "SETTINGS", "ForecastPrior"]
 
-Array = npt.NDArray[np.float64]
 
 SETTINGS = ("slope", "roam", "memory", "power")
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from qdlaws.core.types import Array, Flags, Rows
 from qdlaws.forecasting.trend_bank import Filtered
 
 __all__ = [
@@ -31,8 +31,6 @@ __all__ = [
     "width_factor",
 ]
 
-Array = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 
 HORIZONS = (0.2, 0.5, 1.0)
 """How far ahead the rolling origins look, in e-folds of the step."""
@@ -53,7 +51,7 @@ class Slots:
     count: Array  # (H, J) the rows whose mean was observed
 
     @property
-    def known(self) -> npt.NDArray[np.bool_]:
+    def known(self) -> Flags:
         return np.isfinite(self.observed)
 
 

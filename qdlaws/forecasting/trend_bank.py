@@ -22,12 +22,11 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
+
+from qdlaws.core.types import Array, Rows
 
 __all__ = ["Bank", "Filtered", "bank", "filtered"]
 
-Array = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 
 STEADY = 2.0
 """The slope up to which a typical trend is also expected to go on."""

@@ -26,13 +26,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from qdlaws.core.types import Array, Flags
 from qdlaws.inference.error_model import grams
 
 __all__ = ["Evidence", "gain_below", "gain_bound", "level_above", "level_below"]
 
-Array = npt.NDArray[np.float64]
 Kind = Literal["gain", "level"]
 
 EQUAL = 12
@@ -184,7 +183,7 @@ def _windows(step: Array, y: Array, se: Array | None, kind: Kind) -> list[_Windo
     return out
 
 
-def _weights(se: Array | None, known: npt.NDArray[np.bool_]) -> Array | None:
+def _weights(se: Array | None, known: Flags) -> Array | None:
     """Relative sampling variances, in units fixed by the first rows."""
     if se is None:
         return None

@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.law import median
+from qdlaws.core.types import Array, Rows
 from qdlaws.inference.spectral import even_grams, evenly_spaced
 
 __all__ = [
@@ -29,8 +29,6 @@ __all__ = [
     "spike_weights",
     "tridiagonal",
 ]
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def simulate(
     return np.asarray(np.sqrt(1 - white)[:, None] * slow + np.sqrt(white)[:, None] * sampling)
 
 
-def regimes_of(step: Array, marks: tuple[float, ...]) -> npt.NDArray[np.intp]:
+def regimes_of(step: Array, marks: tuple[float, ...]) -> Rows:
     """For each row the number of the regime it belongs to; a mark starts a new one."""
     return np.searchsorted(np.asarray(marks, float), step, side="right")
 

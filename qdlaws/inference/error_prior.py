@@ -17,6 +17,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Array, Rows
+
 __all__ = [
     "Box",
     "ErrorModels",
@@ -27,7 +29,6 @@ __all__ = [
     "tilt",
 ]
 
-Array = npt.NDArray[np.float64]
 
 ERROR_MODELS = {"white": 0.3, "slow": 0.2, "both": 0.5}
 SLOW = 1.0
@@ -46,7 +47,7 @@ class ErrorModels:
     logl: Array  # (..., L)
     v: Array
 
-    def of(self, rows: npt.NDArray[np.intp]) -> ErrorModels:
+    def of(self, rows: Rows) -> ErrorModels:
         """Those of some runs of a stack that each have a box of their own."""
         return ErrorModels(*(getattr(self, f.name)[rows] for f in fields(self)))
 
@@ -116,7 +117,7 @@ def all_error_models(n: int, length: float, effort: float) -> ErrorModels:
 
 
 @lru_cache(maxsize=16)
-def _lattice(rows: int, cols: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Array]:
+def _lattice(rows: int, cols: int) -> tuple[Rows, Rows, Array]:
     """Row and column of every node with a slow part, and its share of a cell of log ℓ."""
     row, col = (i.ravel() for i in np.meshgrid(np.arange(rows), np.arange(-1, cols), indexing="ij"))
     return row, col, np.where((row == 0) | (row == rows - 1), 0.5, 1.0)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.law import shape, shape_bend
+from qdlaws.core.types import Array, Flags, Rows
 from qdlaws.inference.error_model import Grams, grams
 
 __all__ = [
@@ -29,8 +29,6 @@ __all__ = [
     "polynomials",
 ]
 
-Array = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 
 ROOM = 300_000
 """Numbers that the inner products of the runs worked on at once may take, to stay in the cache."""
@@ -309,7 +307,7 @@ def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
     return Grams(reduced, logdet)
 
 
-def _project(g: Grams, free: npt.NDArray[np.bool_]) -> Grams:
+def _project(g: Grams, free: Flags) -> Grams:
     """The inner products with the free columns projected out; log|Σ| with log|FᵀΣ⁻¹F|."""
     rows = g.gram[..., free, :]
     ff, cross = rows[..., free], rows[..., ~free]

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.law import median
+from qdlaws.core.types import Array, Flags, Rows
 from qdlaws.inference.spectral import KEPT, even_path, evenly_spaced
 
 __all__ = ["LatentPath", "latent_path"]
 
-Array = npt.NDArray[np.float64]
 
 DIRECTIONS = 12
 """Smooth directions in which the path may be off: more than the usual path has freedoms."""
@@ -40,14 +39,14 @@ class LatentPath:
     wobble: Array  # (n, J) columns whose sum of squares is the posterior variance of the path
     known: bool = False  # is the noise that of known standard errors?
 
-    def spread(self, rows: npt.NDArray[np.bool_]) -> LatentPath:
+    def spread(self, rows: Flags) -> LatentPath:
         """The same path on a longer series, NaN on the rows where there is none."""
         mean, noise = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         wobble = np.zeros((len(rows), self.wobble.shape[1]))
         mean[rows], noise[rows], wobble[rows] = self.mean, self.noise, self.wobble
         return LatentPath(mean, noise, wobble, self.known)
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> LatentPath:
+    def take(self, rows: Flags) -> LatentPath:
         return LatentPath(self.mean[rows], self.noise[rows], self.wobble[rows], self.known)
 
 
@@ -82,7 +81,7 @@ def latent_path(
     x: Array,
     se: Array | None = None,
     weight: Array | None = None,
-    regime: npt.NDArray[np.intp] | None = None,
+    regime: Rows | None = None,
 ) -> LatentPath:
     """The path of x in step; each ``regime`` (a number a row) has a path of its own.
 
@@ -133,7 +132,7 @@ def latent_path(
     return LatentPath(mean, size * np.sqrt(w), size * wobble, se is not None)
 
 
-def _joined(n: int, pieces: list[tuple[npt.NDArray[np.bool_], LatentPath]]) -> LatentPath:
+def _joined(n: int, pieces: list[tuple[Flags, LatentPath]]) -> LatentPath:
     mean, noise, blocks = np.zeros(n), np.zeros(n), []
     for rows, path in pieces:
         mean[rows], noise[rows] = path.mean, path.noise

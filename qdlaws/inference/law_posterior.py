@@ -26,16 +26,15 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.law import Law
+from qdlaws.core.types import Array
 from qdlaws.inference.gls import allowed
 from qdlaws.inference.law_problem import Nuisance, Problem, nuisances, padded
 from qdlaws.inference.quadrature import KAPPA_REACH, Look, Stack, refined
 
 __all__ = ["LawPosterior", "Problem", "law_posterior", "law_posteriors"]
 
-Array = npt.NDArray[np.float64]
 
 DRAWS = 2048
 STACK = 64

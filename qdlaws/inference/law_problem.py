@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.law import median, quantiles, shape_slope
+from qdlaws.core.types import Array
 from qdlaws.inference.gls import allowed, cells, curvature_norm, design, polynomials
 from qdlaws.inference.spectral import KEPT, evenly_spaced
 
 __all__ = ["Nuisance", "Problem", "nuisances", "padded"]
 
-Array = npt.NDArray[np.float64]
 
 Nuisance = tuple[Array | None, Array | None]
 """Columns (n, k) and their prior precisions (k,); None where there are none."""

@@ -10,16 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from qdlaws.core.types import Array, Flags, Rows
 from qdlaws.inference.error_prior import ErrorModels, all_error_models, error_models, full_range
 from qdlaws.inference.gls import Cells, Design, allowed, cells, curvature_norm, design
 
 __all__ = ["KAPPA_REACH", "Look", "Stack", "refined"]
 
-Array = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
-Flags = npt.NDArray[np.bool_]
 
 KAPPA_REACH = (12.0, 48.0)
 

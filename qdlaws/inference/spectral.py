@@ -24,13 +24,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
+
+from qdlaws.core.types import Array, Rows
 
 __all__ = ["KEPT", "even_grams", "even_path", "evenly_spaced"]
 
-Array = npt.NDArray[np.float64]
-
-Rows = npt.NDArray[np.intp]
 
 CHUNK = 4096
 """Frequencies taken at once, so that memory does not grow with the run."""

@@ -17,11 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from qdlaws.core.types import Array
 
 __all__ = ["Truth", "truth"]
 
-Array = npt.NDArray[np.float64]
 
 DRAWS = 1024
 LONG = 200

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from qdlaws.core.types import Array
 
 __all__ = ["best_of", "best_of_one"]
-
-Array = npt.NDArray[np.float64]
 
 
 def best_of(rewards: Array, n: int, least: float) -> dict[str, float]:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.core.serialize import plain
+from qdlaws.core.types import Array, Flags
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.kl_frontier.best_of_n import best_of
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Frontier", "frontier"]
 
-Array = npt.NDArray[np.float64]
 
 LEAST_ESS = 20.0
 """Effective samples, 1/Σw², that a mean must rest on; fewer and the estimate is NaN.
@@ -273,7 +273,7 @@ def _row(rewards: Array, surprise: Array | None, eta: float) -> dict[str, float]
     return row
 
 
-def _mean_se(values: Array, influence: Array, known: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _mean_se(values: Array, influence: Array, known: Flags) -> tuple[float, float]:
     """The mean over prompts; its error over prompts, or within the one prompt there is."""
     if len(values) > 1:
         return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Array
 from qdlaws.errors import BadData
 from qdlaws.kl_frontier.frontier import Frontier
 
 __all__ = ["Start", "diversity_along", "start_ratio"]
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
