@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from forecast_runs import LIKE_PUBLISHED, PUBLISHED, simulate  # noqa: E402
 
 import qdlaws as qd  # noqa: E402
-from qdlaws.forecasting.backtest import foretell  # noqa: E402
+from qdlaws.forecasting.backtest import forecast_by_every_method  # noqa: E402
 from qdlaws.forecasting.baselines import LAWS  # noqa: E402
 from qdlaws.laws.fit import fit  # noqa: E402
 
@@ -51,7 +51,7 @@ def judge(job: tuple[str, str, qd.RunLog]) -> list[dict]:
         prefix = log.take(slice(0, int(n * fraction)))
         if len(prefix) < 5 or not sd > 0:
             continue
-        said = foretell(prefix, "quality", log.step[tail], LEVEL)
+        said = forecast_by_every_method(prefix, "quality", log.step[tail], LEVEL)
         low, high = said.pop("low"), said.pop("high")
         inside = low <= end <= high
         said["qdlaws"] = said.pop("mid")

@@ -1,45 +1,57 @@
 """backtest(log) -> Backtest: would the forecasts of this run have been right so far?
 
-Rolling origin: the run is cut at several steps, every cut is forecast with what was known then, and
-compared with what came, beside what people use instead (:mod:`qdlaws.forecasting.baselines`).
+Rolling origin: the run is cut at several steps, each part is forecast from its own readings alone,
+and the forecasts are compared with the readings that followed, beside simple forecasts
+(:mod:`qdlaws.forecasting.baselines`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
-from qdlaws.core.summary import Summary
+from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
 from qdlaws.errors import NotEnoughData, QdlawsError
-from qdlaws.forecasting.baselines import BASELINES, LAWS
+from qdlaws.forecasting.baselines import BASELINES, EXPLAINED, LAWS
 from qdlaws.forecasting.column import NOMINAL
 from qdlaws.forecasting.forecast import Forecast, forecast
 from qdlaws.forecasting.prior import ForecastPrior
 from qdlaws.laws.fit import LawFits, fit
 
-__all__ = ["Backtest", "backtest"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
+__all__ = ["Backtest", "backtest", "forecast_by_every_method"]
 
 OURS = "qdlaws"
+
 ORIGINS = (0.15, 0.2, 0.25, 0.33, 0.42, 0.5, 0.6, 0.7, 0.8)
-LEAST_ORIGINS = 4
+"""Where the run is cut, as shares of its readings."""
+
+MIN_ORIGINS = 4
+"""Cuts from which a verdict is given."""
+
 ROUGH = 0.75
-"""Typical error, in standard deviations of the run, that the run's mean would have as well."""
+"""Typical error, in standard deviations of the run, from which a forecast is as poor as the mean of
+the run."""
 
 TOLERANCE = 0.03
 """Standard deviations by which a forecast may be worse than the last value and still be trusted."""
 
+SHORTFALL = 0.25
+"""How far the share inside the intervals may fall below their level."""
 
-@dataclass(frozen=True, eq=False)
-class Backtest:
-    """What was foretold at earlier steps of one run, and what came.
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Backtest(Result):
+    """Forecasts made from earlier steps of one run, and the readings that followed.
 
     Attributes
     ----------
@@ -57,8 +69,8 @@ class Backtest:
     def errors(self) -> pd.DataFrame:
         """|forecast − observed| / sd of every method."""
         methods = [c for c in self.table.columns if c not in _FIXED]
-        found = pd.DataFrame({OURS: self.table["mid"]} | {m: self.table[m] for m in methods})
-        return found.sub(self.table["observed"], axis=0).abs() / self.sd
+        values = pd.DataFrame({OURS: self.table["mid"]} | {m: self.table[m] for m in methods})
+        return values.sub(self.table["observed"], axis=0).abs() / self.sd
 
     @property
     def median_errors(self) -> pd.Series[float]:
@@ -73,39 +85,46 @@ class Backtest:
 
     @property
     def trusted(self) -> bool | None:
-        """Can the forecasts of this run be trusted? None where it is too short to tell."""
-        if self.table["origin"].nunique() < LEAST_ORIGINS:
+        """Can the forecasts of this run be trusted? None where it is too short for a verdict."""
+        if self.table["origin"].nunique() < MIN_ORIGINS:
             return None
         ours, last = self.median_errors[OURS], self.median_errors["last value"]
         good = ours <= min(last + TOLERANCE, ROUGH)
-        return bool(good and self.coverage >= self.level - 0.25)
+        return bool(good and self.coverage >= self.level - SHORTFALL)
 
     @property
     def verdict(self) -> str:
         """One line: can they be trusted, and why."""
         n = len(self.table)
         if self.trusted is None:
-            return f"cannot tell: {n} earlier forecasts are too few"
+            return f"no verdict: {n} earlier forecasts are too few"
         ours, last = self.median_errors[OURS], self.median_errors["last value"]
         inside = round(self.coverage * n)
         numbers = (
-            f"typical error {ours:.2g} standard deviations ({last:.2g} by the last value), "
-            f"{inside} of {n} inside the {self.level:.0%} interval"
+            f"typical error {ours:.2g} standard deviations of the run "
+            f"({last:.2g} for the last value), "
+            f"{inside} of {n} later readings inside the {self.level:.0%} interval"
         )
         if self.trusted:
             return f"trust the forecasts of this run: {numbers}"
         if ours > last + TOLERANCE:
-            return f"do not trust the forecasts of this run, the last value did better: {numbers}"
-        if ours > ROUGH:
-            return f"do not trust the forecasts of this run, they err by what it varies: {numbers}"
-        return f"do not trust the intervals of this run's forecasts, only their middle: {numbers}"
+            why = "the last value does better"
+        elif ours > ROUGH:
+            why = "the mean of the run does as well"
+        else:
+            return f"do not trust the intervals of these forecasts, only their middle: {numbers}"
+        return f"do not trust the forecasts of this run, {why}: {numbers}"
 
     def summary(self) -> Summary:
         """The verdict, and the errors of every method."""
-        rows = tuple((str(name), f"{error:.3g}") for name, error in self.median_errors.items())
+        names = {OURS: "this forecast", **EXPLAINED}
+        rows = tuple(
+            (names.get(str(name), str(name)), f"{error:.3g}")
+            for name, error in self.median_errors.items()
+        )
         failed = self.errors.isna().sum()
         remarks = tuple(
-            f"{name}: no forecast at {count} of {len(self.table)} targets"
+            f"{names.get(str(name), str(name))}: no forecast for {count} of {len(self.table)}"
             for name, count in failed.items()
             if count
         )
@@ -113,7 +132,7 @@ class Backtest:
         return Summary(heading, self.verdict, rows, remarks)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; what is not known is None."""
+        """Plain values; an unknown one is None."""
         result: dict[str, Any] = plain(
             {
                 "column": self.column,
@@ -128,11 +147,24 @@ class Backtest:
         )
         return result
 
-    def __repr__(self) -> str:
-        return str(self.summary())
+    def to_frame(self) -> pd.DataFrame:
+        """One row an origin and target, as in ``table``."""
+        return self.table.copy()
 
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Every forecast with its interval at its target, and the mean reading there."""
+        import matplotlib.pyplot as plt
+
+        ax = ax or plt.subplots(layout="constrained")[1]
+        t = self.table.sort_values("target")
+        sides = t["mid"] - t["low"], t["high"] - t["mid"]
+        label = f"forecast, {self.level:.0%} interval"
+        ax.errorbar(t["target"], t["mid"], sides, fmt="o", ms=4, lw=1, color="C0", label=label)
+        ax.plot(t["target"], t["observed"], "x", color="black", label="observed")
+        ax.plot(t["target"], t["last value"], ".", color="0.6", label="last value")
+        ax.set(xlabel="step", ylabel=self.column)
+        ax.legend(fontsize=7, frameon=False)
+        return ax
 
 
 _FIXED = ("origin", "target", "observed", "low", "mid", "high")
@@ -147,32 +179,32 @@ def backtest(
     laws: bool = True,
     origins: tuple[float, ...] = ORIGINS,
 ) -> Backtest:
-    """The forecasts that this run would have had at earlier steps, judged by what came.
+    """The forecasts that this run would have had at earlier steps, scored by the later readings.
 
-    From every origin two targets are foretold: twice the step, and the end of the run; what is
-    compared is the mean of the last tenth of the readings up to there.
+    From every origin two targets are forecast: twice the step, and the end of the run; the mean of
+    the last tenth of the readings up to there is compared.
 
     Parameters
     ----------
     log : RunLog
-    column : the column foretold
+    column : the column to forecast
     level : level of the intervals
-    prior : what earlier runs teach
+    prior : learnt from earlier runs by :func:`qdlaws.learn_prior`
     laws : fit the laws at every origin too, so that they can enter the pool
     origins : where the run is cut, as shares of its readings
     """
-    known = log.take(np.isfinite(log.column(column)))
-    y = known.column(column)
-    n = len(known)
+    read = log.take(np.isfinite(log.column(column)))
+    y = read.column(column)
+    n = len(read)
     if n < 10:
         raise NotEnoughData(f"{n} readings of {column}; a backtest needs 10 or more")
     if not np.ptp(y) > 0:
-        raise NotEnoughData(f"{column} never moves from {y[0]:.4g}: there is nothing to foretell")
+        raise NotEnoughData(f"{column} never moves from {y[0]:.4g}: there is nothing to forecast")
     rows = []
     for cut in sorted({int(n * share) for share in origins}):
         if cut < 5 or n - cut < max(n // 10, 1):
             continue
-        rows += list(_from_origin(known, column, cut, level, prior, laws))
+        rows += list(_from_origin(read, column, cut, level, prior, laws))
     if not rows:
         raise NotEnoughData(f"no origin with 5 readings behind and a tenth ahead in {n} readings")
     return Backtest(column, pd.DataFrame(rows), float(y.std()), level)
@@ -191,11 +223,11 @@ def _from_origin(
             "origin": float(prefix.step[-1]),
             "target": float(log.step[tail].mean()),
             "observed": float(y[tail].mean()),
-            **foretell(prefix, column, log.step[tail], level, prior, laws),
+            **forecast_by_every_method(prefix, column, log.step[tail], level, prior, laws),
         }
 
 
-def foretell(
+def forecast_by_every_method(
     prefix: RunLog,
     column: str,
     steps: Array,
@@ -203,23 +235,23 @@ def foretell(
     prior: ForecastPrior | None = None,
     laws: bool = True,
 ) -> dict[str, float]:
-    """The mean reading at some later steps, by our forecast and by every baseline."""
+    """The mean reading at some later steps: our forecast (low, mid, high) and every baseline's."""
     target = float(steps.mean())
     fc = _forecast(prefix, column, target, level, prior, laws)
-    c = fc.clocks[column]
+    c = fc.by_column[column]
     row = c.at([max(target, c.step)], level, readings=len(steps)).iloc[0]
     y = prefix.column(column)
-    seen = np.isfinite(y)
-    s = prefix.step - prefix.step[seen][0]
-    out = {name: float(row[name]) for name in ("low", "mid", "high")}
-    later_s = target - prefix.step[seen][0]
-    out |= {name: f(s[seen], y[seen], later_s) for name, f in BASELINES.items()}
-    if column == "quality" and "entropy" in fc.clocks:
-        x = fc.clocks["entropy"]
+    finite = np.isfinite(y)
+    s = prefix.step - prefix.step[finite][0]
+    values = {name: float(row[name]) for name in ("low", "mid", "high")}
+    target_s = target - prefix.step[finite][0]
+    values |= {name: f(s[finite], y[finite], target_s) for name, f in BASELINES.items()}
+    if column == "quality" and "entropy" in fc.by_column:
+        x = fc.by_column["entropy"]
         later = float(x.at([max(target, x.step)])["mid"].iloc[0])
         entropy = prefix.column("entropy")
-        out |= {name: f(entropy, y, later) for name, f in LAWS.items()}
-    return out
+        values |= {name: f(entropy, y, later) for name, f in LAWS.items()}
+    return values
 
 
 def _forecast(

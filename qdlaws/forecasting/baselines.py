@@ -1,7 +1,7 @@
-"""What people use instead of a forecast: functions of a prefix, one number out, NaN where it fails.
+"""Simple forecasts to compare with: from the first readings one number, NaN where they fail.
 
-``s`` are steps since the start, ``y`` the readings, ``target`` the step foretold; laws also get the
-entropy of the prefix and a guess of the entropy at the target.
+``s`` are steps since the start, ``y`` the readings, ``target`` the step to forecast; laws instead
+get the entropies of these readings and a forecast of the entropy at the target.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ import numpy as np
 
 from qdlaws.core.types import Array
 
-__all__ = ["BASELINES", "curve_fit_law", "damped_holt", "last_line", "two_parameter_law"]
+__all__ = [
+    "BASELINES",
+    "EXPLAINED",
+    "LAWS",
+    "curve_fit_law",
+    "damped_holt",
+    "last_line",
+    "two_parameter_law",
+]
 
 
 def last_line(s: Array, y: Array, target: float) -> float:
@@ -34,7 +42,7 @@ def damped_holt(s: Array, y: Array, target: float) -> float:
     if not np.ptp(y) > 0:
         return float(y[-1])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of convergence: the last iterate is what people use
+        warnings.simplefilter("ignore")  # about convergence: the last iterate is used anyway
         model = ExponentialSmoothing(
             y, trend="add", damped_trend=True, initialization_method="estimated"
         )
@@ -43,20 +51,20 @@ def damped_holt(s: Array, y: Array, target: float) -> float:
 
 def two_parameter_law(entropy: Array, y: Array, target: float) -> float:
     """R = b − a·exp(H) (Cui et al. 2025, the entropy mechanism) at a given entropy."""
-    known = np.isfinite(entropy) & np.isfinite(y)
-    x = np.exp(entropy[known] - entropy[known].max()) if known.any() else np.zeros(0)
+    finite = np.isfinite(entropy) & np.isfinite(y)
+    x = np.exp(entropy[finite] - entropy[finite].max()) if finite.any() else np.zeros(0)
     if len(x) < 3 or not np.ptp(x) > 0:
         return np.nan
-    slope, level = np.polyfit(x, y[known], 1)
-    return float(level + slope * np.exp(target - entropy[known].max()))
+    slope, level = np.polyfit(x, y[finite], 1)
+    return float(level + slope * np.exp(target - entropy[finite].max()))
 
 
 def curve_fit_law(entropy: Array, y: Array, target: float) -> float:
     """R = b − a·exp(c·H) by scipy's curve_fit from the start a = range, c = ±1/range."""
     from scipy.optimize import OptimizeWarning, curve_fit
 
-    known = np.isfinite(entropy) & np.isfinite(y)
-    h, r = entropy[known], y[known]
+    finite = np.isfinite(entropy) & np.isfinite(y)
+    h, r = entropy[finite], y[finite]
     if len(r) < 5 or not np.ptp(h) > 0:
         return np.nan
     import warnings
@@ -83,10 +91,20 @@ BASELINES: dict[str, Callable[[Array, Array, float], float]] = {
     "damped Holt": damped_holt,
     "last + sd/2": lambda s, y, target: float(y[-1] + y.std() / 2),
 }
-"""The baselines that know only the series itself."""
+"""The baselines that use only the series itself."""
 
 LAWS: dict[str, Callable[[Array, Array, float], float]] = {
     "b − a·exp(H)": two_parameter_law,
     "curve_fit law": curve_fit_law,
 }
-"""The baselines that go through the entropy: (entropy, y, entropy at the target)."""
+"""The baselines that use a law of the entropy: (entropy, y, entropy at the target)."""
+
+EXPLAINED = {
+    "last value": "the last value",
+    "line through the last window": "a line through the last quarter of the readings",
+    "damped Holt": "damped Holt (exponential smoothing with a fading trend)",
+    "last + sd/2": "the last value + half a standard deviation",
+    "b − a·exp(H)": "the two-parameter law b − a·exp(entropy)",
+    "curve_fit law": "the law b − a·exp(c·entropy), fitted by scipy's curve_fit",
+}
+"""The baselines in words."""

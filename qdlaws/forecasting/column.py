@@ -1,7 +1,7 @@
-"""clock(log, column) -> Clock: one measured column against step, now and later.
+"""clock(log, column) -> ColumnForecast: one measured column against the step, now and later.
 
-Without it a law says how far, never when. Natural time is log step; the shape of the path is not
-assumed but stacked from a bank of damped trends (:mod:`qdlaws.forecasting.trend_bank`,
+A law says how far a run can go, never when. Time runs in log step; the shape of the path is not
+assumed: it is stacked from a bank of damped trends (:mod:`qdlaws.forecasting.trend_bank`,
 :mod:`qdlaws.forecasting.stacking`).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,33 +17,41 @@ import pandas as pd
 
 from qdlaws.core.law import Interval
 from qdlaws.core.runlog import RunLog
+from qdlaws.core.serialize import plain
+from qdlaws.core.summary import Result, Summary, show
 from qdlaws.core.types import Array
-from qdlaws.errors import BadData, NotEnoughData
+from qdlaws.errors import BadData
+from qdlaws.forecasting.plots import FAN_LEVELS, Fan, plot_fan
 from qdlaws.forecasting.prior import DEFAULT_PRIOR, ForecastPrior
+from qdlaws.forecasting.series import Series, series
 from qdlaws.forecasting.stacking import (
     HORIZONS,
-    Slots,
+    RollingOrigins,
+    log_scores,
     mixture_cdf,
     mixture_quantiles,
-    scores,
-    slots,
-    stack,
+    rolling_origins,
+    stacking_weights,
     width_factor,
 )
-from qdlaws.forecasting.trend_bank import Filtered, filtered
-from qdlaws.inference.error_model import spike_weights
+from qdlaws.forecasting.trend_bank import FilteredTrends, filter_trends
 
-__all__ = ["Clock", "Crossing", "clock", "series"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-
-LEAST = 5
-"""Readings that a clock needs."""
-
-MOST = 96
-"""Rows that are filtered; longer series are averaged in blocks of equal numbers of rows."""
+__all__ = ["NOMINAL", "ColumnForecast", "Crossing", "clock"]
 
 NOMINAL = 0.8
 """The level at which widths are corrected by the rolling errors."""
+
+FAR = 1.5
+"""E-folds of the step beyond which a forecast is far beyond the data: 4.5 times the run so far."""
+
+STEADY = 0.1
+"""A change below this share of the noise of a reading is called staying."""
+
+WIDENED = 1.15
+"""Factor on the usual width from which the reader is told."""
 
 
 class Crossing(NamedTuple):
@@ -69,55 +77,15 @@ class Crossing(NamedTuple):
         return f"step {self.mid:.0f} [{self.low:.0f}, {self.high:.0f}], {chance}"
 
 
-@dataclass(frozen=True, eq=False)
-class Series:
-    """A column as the filter wants it: rows averaged in blocks, s counted from the start."""
-
-    s: Array  # (n,)
-    y: Array
-    noise: Array  # relative variances of the rows
-    block: int  # readings in one row
-    origin: float  # step = origin + s
-    last: float  # the last step read
-
-
-def series(log: RunLog, column: str, most: int = MOST) -> Series:
-    """The finite readings of a column; the errors of a log's own samples weigh them."""
-    values = log.column(column)
-    known = np.isfinite(values)
-    if known.sum() < LEAST:
-        raise NotEnoughData(
-            f"{int(known.sum())} readings of {column}; a forecast needs {LEAST} or more"
-        )
-    step, y = log.step[known], values[known]
-    origin = float(step[0] - np.median(np.diff(step)))
-    noise, _ = spike_weights(y)
-    se = getattr(log, f"{column}_se")
-    if se is not None and np.isfinite(se[known]).any():
-        size = np.where(np.isfinite(se[known]), se[known], np.nanmedian(se[known])) ** 2
-        typical = float(np.median(size))
-        if typical > 0:
-            noise = noise * np.clip(size / typical, 0.1, 10.0)
-    block = -(-len(y) // most)
-    if block == 1:
-        return Series(step - origin, y, noise, 1, origin, float(step[-1]))
-    first = np.arange(len(y) % block, len(y), block)  # the odd rows go to the earliest block
-    first = np.append(0, first) if first[0] else first
-    precision = np.add.reduceat(1 / noise, first)
-    mean_s = np.add.reduceat((step - origin) / noise, first) / precision
-    mean_y = np.add.reduceat(y / noise, first) / precision
-    return Series(mean_s, mean_y, block / precision, block, origin, float(step[-1]))
-
-
-@dataclass(frozen=True, eq=False)
-class Clock:
-    """One column against step: its present level and what it may do next."""
+@dataclass(frozen=True, eq=False, repr=False)
+class ColumnForecast(Result):
+    """The forecast of one column: its present level and what it may do next."""
 
     column: str
     data: Series
-    filtered: Filtered
+    filtered: FilteredTrends
     rolling: Array  # (H, J, K) log predictive densities at the rolling origins
-    weight: Array  # (K,) of the members, by stacking
+    weight: Array  # (K,) of the trends in the bank, by stacking
     width: float  # factor on half-widths, from the rolling errors
     floor: float  # the column cannot fall below
     level: float
@@ -133,16 +101,31 @@ class Clock:
         """The present step."""
         return self.data.last
 
+    @property
+    def horizon(self) -> float:
+        """Half as many steps as the run has taken: how far tables and pictures look ahead."""
+        return max((self.step - self.data.origin) / 2, 1.0)
+
     @cached_property
     def now(self) -> Interval:
         """The present level, filtered."""
-        row = self.at([self.step]).iloc[0]
-        return Interval(float(row["low"]), float(row["mid"]), float(row["high"]), self.level)
+        return self.interval(self.step)
 
     @cached_property
     def trend(self) -> float:
-        """Present trend: change per e-fold of the step, averaged over the members."""
-        return float(self.weight @ self.filtered.trend[-1])
+        """Present trend: change per e-fold of the step, averaged over the bank."""
+        return float(self.trend_weight @ self.filtered.trend[-1])
+
+    @property
+    def trend_weight(self) -> Array:
+        """The weights (K,) of the trends of the bank among themselves."""
+        return self.weight
+
+    def interval(self, step: float, level: float | None = None) -> Interval:
+        """The level of the column at one step."""
+        level = self.level if level is None else level
+        row = self.at([step], level).iloc[0]
+        return Interval(float(row["low"]), float(row["mid"]), float(row["high"]), level)
 
     def at(
         self, step: npt.ArrayLike, level: float | None = None, readings: float = np.inf
@@ -151,15 +134,15 @@ class Clock:
 
         ``readings`` adds the noise of a mean of so many readings (1: of a single new one).
         """
-        at = _future(step, self.step)
+        steps = _future(step, self.step)
         level = self.level if level is None else level
-        low, mid, high = self.quantiles(at, _tails(level), readings).T
+        low, mid, high = self.quantiles(steps, _tails(level), readings).T
         return pd.DataFrame(
-            {"column": self.column, "step": at, "low": low, "mid": mid, "high": high}
+            {"column": self.column, "step": steps, "low": low, "mid": mid, "high": high}
         )
 
-    def members(self, step: Array, readings: float = np.inf) -> tuple[Array, Array]:
-        """Mean and variance (T, K) of every member at future steps."""
+    def member_forecasts(self, step: Array, readings: float = np.inf) -> tuple[Array, Array]:
+        """Mean and variance (T, K) of every trend of the bank at future steps."""
         s = np.maximum(step - self.data.origin, self.data.s[-1])
         last = np.full(len(s), len(self.data.s) - 1)
         mean, variance = self.filtered.ahead(last, s)
@@ -167,10 +150,10 @@ class Clock:
 
     def quantiles(self, step: Array, p: Array, readings: float = np.inf) -> Array:
         """Quantiles (T, P); p must hold the median where widths are to be corrected."""
-        if not self.moves:  # what has never moved says nothing of how it might
+        if not self.moves:  # a column that has never moved does not show how it might
             flat = np.where(np.isclose(p, 0.5), self.data.y[0], np.nan)
             return np.tile(flat, (len(step), 1))
-        mean, variance = self.members(step, readings)
+        mean, variance = self.member_forecasts(step, readings)
         q = mixture_quantiles(mean, variance, self.weight, np.append(p, 0.5))
         mid = q[:, -1:]
         return np.maximum(mid + self.width * (q[:, :-1] - mid), self.floor)
@@ -187,7 +170,7 @@ class Clock:
         )
         # On paths that keep to their own quantile, the share that has got there by a step is the
         # largest probability so far of being there.
-        mean, variance = self.members(steps)
+        mean, variance = self.member_forecasts(steps)
         mid = mixture_quantiles(mean, variance, self.weight, np.array([0.5]))[:, 0]
         corrected = mid + (max(value, self.floor) - mid) / self.width
         below = mixture_cdf(mean, variance, self.weight, corrected)
@@ -199,6 +182,71 @@ class Clock:
         low, middle, high = (first(float(p)) for p in _tails(level))
         return Crossing(low, middle, high, level, float(reached[-1]))
 
+    def reasons(self, horizon: float) -> list[str]:
+        """What the forecast rests on, in words."""
+        if not self.moves:
+            value = f"{self.column} has always been {self.data.y[0]:.4g}"
+            return [f"{value}: how it may change cannot be told"]
+        last = self.step + horizon
+        noise = float(np.sqrt(self.trend_weight @ self.filtered.sigma2[-1]))
+        later = float(self.quantiles(np.array([last]), np.array([0.5]))[0, 0])
+        change = later - self.now.mid
+        steady = abs(change) < STEADY * noise
+        course = "stays near" if steady else "rises from" if change > 0 else "falls from"
+        words = [
+            f"{self.column} {course} {self.now.mid:.4g}: "
+            f"expected change until step {last:g}: {change:+.2g}"
+        ]
+        ahead = float(np.log1p(horizon / (self.step - self.data.origin)))
+        if ahead > FAR:
+            words.append(
+                f"step {last:g} is {np.exp(ahead):.1f} times the steps run so far: "
+                f"far beyond the data, do not rely on the forecast of {self.column}"
+            )
+        if self.width > WIDENED * self.prior.width:
+            factor = f"{self.width / self.prior.width:.1f}"
+            words.append(
+                f"intervals of {self.column} are {factor} times as wide as usual: "
+                "earlier forecasts of this run missed too often"
+            )
+        return words
+
+    def fan(self, horizon: float | None = None) -> Fan:
+        """The readings and the forecast at several levels, as :func:`plot_fan` draws them."""
+        steps = self.step + np.linspace(0, self.horizon if horizon is None else horizon, 60)
+        bands = [self.at(steps, level).assign(level=level) for level in FAN_LEVELS]
+        return Fan(self.column, self.data.step, self.data.y, self.step, pd.concat(bands))
+
+    def summary(self) -> Summary:
+        """The present level, the forecast half a run ahead, and its reasons."""
+        last = self.step + self.horizon
+        rows = (("now", show(self.now)), (f"step {last:g}", show(self.interval(last))))
+        heading = f"{self.column} from step {self.step:g} to {last:g}, {self.level:.0%} intervals"
+        return Summary(heading, "", rows, tuple(self.reasons(self.horizon)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; an unknown one is None."""
+        result: dict[str, Any] = plain(
+            {
+                "column": self.column,
+                "step": self.step,
+                "level": self.level,
+                "now": self.now,
+                "forecast": self.to_frame().drop(columns="column").to_dict("records"),
+                "reasons": self.reasons(self.horizon),
+            }
+        )
+        return result
+
+    def to_frame(self, horizon: float | None = None, steps: int = 11) -> pd.DataFrame:
+        """The level at equally spaced steps from now on: columns column, step, low, mid, high."""
+        horizon = self.horizon if horizon is None else horizon
+        return self.at(self.step + np.linspace(0, horizon, steps))
+
+    def plot(self, ax: Axes | None = None, horizon: float | None = None) -> Axes:
+        """Readings, present, and the fan of 50, 80 and 95 % intervals."""
+        return plot_fan(self.fan(horizon), ax)
+
 
 def clock(
     log: RunLog,
@@ -206,45 +254,47 @@ def clock(
     *,
     level: float = NOMINAL,
     prior: ForecastPrior | None = None,
-) -> Clock:
-    """The clock of one column: its level now and at future steps, with intervals.
+) -> ColumnForecast:
+    """The forecast of one column: its level now and at future steps, with intervals.
 
     Parameters
     ----------
     log : RunLog
     column : "quality", "diversity" or "entropy"
     level : level of the intervals
-    prior : what earlier runs teach; :func:`qdlaws.learn_prior` makes one
+    prior : learnt from earlier runs by :func:`qdlaws.learn_prior`
     """
     if not 0 < level < 1:
         raise BadData(f"a level lies between 0 and 1, e.g. 0.8; got {level!r}")
     prior = DEFAULT_PRIOR if prior is None else prior
     data = series(log, column)
-    f = filtered(prior.bank_of(column), data.s, data.y, data.noise)
-    at = slots(data.s, data.y)
-    rolling = scores(f, at, resolution(data.y))
-    weight = stack(prior.log_weight, rolling, np.asarray(prior.trust), prior.recency)
+    f = filter_trends(prior.bank_of(column), data.s, data.y, data.noise)
+    origins = rolling_origins(data.s, data.y)
+    rolling = log_scores(f, origins, resolution(data.y))
+    weight = stacking_weights(prior.log_weight, rolling, np.asarray(prior.trust), prior.recency)
     floor = 0.0 if column in ("entropy", "diversity") and data.y.min() >= 0 else -np.inf
-    width = rolling_width(f, at, weight, prior)
-    return Clock(column, data, f, rolling, weight, width, floor, level, prior)
+    width = rolling_width(f, origins, weight, prior)
+    return ColumnForecast(column, data, f, rolling, weight, width, floor, level, prior)
 
 
 def resolution(y: Array) -> float:
-    """A variance too small to tell anything by."""
+    """A variance too small to distinguish forecasts by."""
     return max(1e-6 * float(np.var(y)), 1e-300)
 
 
-def rolling_width(f: Filtered, at: Slots, weight: Array, prior: ForecastPrior) -> float:
+def rolling_width(
+    f: FilteredTrends, origins: RollingOrigins, weight: Array, prior: ForecastPrior
+) -> float:
     """The factor on half-widths by adaptive conformal correction, oldest rolling origin first."""
     h = len(HORIZONS) - 1
-    order = [j for j in range(at.row.shape[1])[::-1] if at.known[h, j]]
+    order = [j for j in range(origins.row.shape[1])[::-1] if origins.exists[h, j]]
     if not order:
         return prior.width
-    row = at.row[h, order]
-    mean, variance = f.ahead(row, at.s[h, order])
-    variance = variance + f.sigma2[row] / at.count[h, order][:, None]
+    row = origins.row[h, order]
+    mean, variance = f.ahead(row, origins.s[h, order])
+    variance = variance + f.sigma2[row] / origins.count[h, order][:, None]
     q = mixture_quantiles(mean, variance, weight, _tails(NOMINAL))
-    return width_factor(at.observed[h, order], q, prior.width, prior.pace, 1 - NOMINAL)
+    return width_factor(origins.observed[h, order], q, prior.width, prior.pace, 1 - NOMINAL)
 
 
 def _tails(level: float) -> Array:
@@ -252,7 +302,7 @@ def _tails(level: float) -> Array:
 
 
 def _future(step: npt.ArrayLike, now: float) -> Array:
-    at = np.atleast_1d(np.asarray(step, float)).ravel()
-    if not np.all(np.isfinite(at)) or np.any(at < now):
-        raise BadData(f"a forecast is for steps from {now:g} on, got {at[:5].tolist()}")
-    return at
+    steps = np.atleast_1d(np.asarray(step, float)).ravel()
+    if not np.all(np.isfinite(steps)) or np.any(steps < now):
+        raise BadData(f"a forecast is for steps from {now:g} on, got {steps[:5].tolist()}")
+    return steps

@@ -1,159 +1,168 @@
-"""The law through the clock: quality foretold by way of diversity or entropy.
+"""The law as one more forecaster of quality, along the forecast of diversity or entropy.
 
-The change that the law sees between the present x and the x that its clock foretells, laid on the
-filtered present level of quality. It is one member of the pool, and what it is worth is what laws
-fitted to the earlier parts of this same run foretold of the later ones.
+The change of the law from the present x to the forecast x is added to the filtered present level of
+quality. Its weight in the pool comes from its rolling record: laws fitted to earlier parts of the
+same run are scored on the later ones, like the trends (:mod:`qdlaws.forecasting.stacking`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
 
 import numpy as np
 
 from qdlaws.core.law import Law
 from qdlaws.core.types import Array
-from qdlaws.forecasting.column import Clock
-from qdlaws.forecasting.stacking import Slots, mixture_quantiles, slots, student_log_density
+from qdlaws.forecasting.column import ColumnForecast
+from qdlaws.forecasting.stacking import (
+    RollingOrigins,
+    mixture_quantiles,
+    rolling_origins,
+    student_log_density,
+)
 from qdlaws.inference.law_posterior import LawPosterior, law_posterior
 from qdlaws.laws.fit import LawFits
 from qdlaws.laws.result import LawFit
 
-__all__ = ["QualityClock", "record", "with_law"]
+__all__ = ["QualityForecast", "rolling_record", "with_law"]
 
+X_LEVELS = (np.arange(8) + 0.5) / 8
+"""Levels of the quantiles that stand for the forecast distribution of x."""
 
-NODES = (np.arange(8) + 0.5) / 8
-LAWS = 64
-"""So many of the draws of the law are used."""
+LAW_DRAWS = 64
+"""Draws of the law that are used."""
 
-TRIED = ((1, 0), (1, 3), (1, 6))
-"""The rolling origins (horizon, stop) at which the law is fitted anew."""
+LAW_ORIGINS = ((1, 0), (1, 3), (1, 6))
+"""The rolling origins (horizon, past step) at which the law is fitted anew."""
 
-MOST = 2.0
-"""Changes to come, in ranges of quality so far, beyond which a law is not believed."""
+MAX_CHANGE = 2.0
+"""Largest change of quality that the law may forecast, in ranges of quality so far."""
 
-LEAST = 8
+MIN_LAW_ROWS = 8
 """Rows that a law at an earlier origin needs."""
 
 
-@dataclass(frozen=True, eq=False)
-class QualityClock(Clock):
-    """The clock of quality with a law through the clock of its x as the last member."""
+@dataclass(frozen=True, eq=False, repr=False)
+class QualityForecast(ColumnForecast):
+    """The forecast of quality with a law along the forecast of its x as the last member."""
 
     posterior: LawPosterior | None = None
-    x: Clock | None = None
+    x: ColumnForecast | None = None
 
     @property
     def law_weight(self) -> float:
-        """The weight that the law has earned."""
+        """The weight of the law in the pool."""
         return float(self.weight[-1])
 
-    @cached_property
-    def trend(self) -> float:
-        return float(self._own @ self.filtered.trend[-1])
-
     @property
-    def _own(self) -> Array:
-        """The weights of the other members."""
+    def trend_weight(self) -> Array:
         return np.asarray(self.weight[:-1] / self.weight[:-1].sum())
 
-    def members(self, step: Array, readings: float = np.inf) -> tuple[Array, Array]:
-        mean, variance = super().members(step, readings)
+    def member_forecasts(self, step: Array, readings: float = np.inf) -> tuple[Array, Array]:
+        mean, variance = super().member_forecasts(step, readings)
         assert self.posterior is not None
         assert self.x is not None
         f = self.filtered
-        later = self.x.quantiles(np.maximum(step, self.x.step), NODES)
-        now = np.array([self.x.weight @ self.x.filtered.level[-1]])
-        most = MOST * float(np.ptp(self.data.y))
-        change, spread = _change(self.posterior, now, later, most)
-        level = float(self._own @ f.level[-1])
+        x_later = self.x.quantiles(np.maximum(step, self.x.step), X_LEVELS)
+        x_now = np.array([self.x.weight @ self.x.filtered.level[-1]])
+        limit = MAX_CHANGE * float(np.ptp(self.data.y))
+        change, spread = law_change(self.posterior, x_now, x_later, limit)
+        level = float(self.trend_weight @ f.level[-1])
         reading = f.sigma2[-1] * self.data.block / readings
-        here = float(self._own @ (f.cov[-1, :, 0] * f.sigma2[-1] + reading))
+        level_variance = float(self.trend_weight @ (f.cov[-1, :, 0] * f.sigma2[-1] + reading))
         with_law = np.append(mean, (level + change)[:, None], axis=1)
-        return with_law, np.append(variance, (here + spread)[:, None], axis=1)
+        return with_law, np.append(variance, (level_variance + spread)[:, None], axis=1)
+
+    def reasons(self, horizon: float) -> list[str]:
+        share = f"{self.law_weight:.0%} of the forecast of quality comes from the fitted curve"
+        return [*super().reasons(horizon), f"{share}, the rest from the trend"]
 
 
-def with_law(fits: LawFits, clocks: Mapping[str, Clock]) -> Clock:
-    """The clock of quality, with the law in its pool where one is supported, by its record.
+def with_law(fits: LawFits, by_column: Mapping[str, ColumnForecast]) -> ColumnForecast:
+    """The forecast of quality, with the law in its pool where one is supported.
 
-    R on H comes first, R on D where there is no other: both say the same through their clocks.
+    R on H comes first, R on D where there is no other: along their own x both say the same.
     """
-    quality = clocks["quality"]
+    quality = by_column["quality"]
     for law in (fits.rh, fits.rd):
         if not isinstance(law, LawFit) or not law.supported or law.posterior is None:
             continue
-        x = clocks.get(law.x_name)
+        x = by_column.get(law.x_name)
         if x is None or not x.moves or not quality.moves:
             continue
         prior = quality.prior
-        odds = prior.law * np.exp(np.clip(prior.law_trust * record(quality, x), -700, 50))
-        weight = np.append(quality.weight * (1 - prior.law), odds)
-        known = {f.name: getattr(quality, f.name) for f in fields(Clock)}
-        known["weight"] = weight / weight.sum()
-        return QualityClock(**known, posterior=law.posterior, x=x)
+        record = np.clip(prior.law_trust * rolling_record(quality, x), -700, 50)
+        weight = np.append(quality.weight * (1 - prior.law), prior.law * np.exp(record))
+        inherited = {f.name: getattr(quality, f.name) for f in fields(ColumnForecast)}
+        inherited["weight"] = weight / weight.sum()
+        return QualityForecast(**inherited, posterior=law.posterior, x=x)
     return quality
 
 
-def _change(posterior: LawPosterior, now: Array, later: Array, most: float) -> tuple[Array, Array]:
-    """Median and robust variance (T,) of R(later) − R(now); ``later`` (T, Q) quantiles of x.
+def law_change(
+    posterior: LawPosterior, x_now: Array, x_later: Array, limit: float
+) -> tuple[Array, Array]:
+    """Median and robust variance (T,) of R(x_later) − R(x_now); ``x_later`` are quantiles (T, Q).
 
-    What lies far outside the observed range is a statement about the prior of the law, and grows
-    without bound where the law is convex: x stops a range away, and the change at ``most``.
+    Far outside the observed range a law is mostly its prior, and grows without bound where it is
+    convex: x stops one range away, and the change at ``limit``.
     """
     law = posterior.law
-    thin = slice(None, None, max(len(law.kappa) // LAWS, 1))
-    some = Law(law.x_lo, law.x_hi, law.kappa[thin], law.p[thin], law.q[thin])
-    later = np.clip(later, law.x_lo - law.width, law.x_hi + law.width)
-    values = np.clip(some.value(later) - some.value(now)[:, :, None], -most, most)
-    flat = np.moveaxis(values, 1, 0).reshape(len(later), -1)
+    thinned = slice(None, None, max(len(law.kappa) // LAW_DRAWS, 1))
+    few = Law(law.x_lo, law.x_hi, law.kappa[thinned], law.p[thinned], law.q[thinned])
+    x_later = np.clip(x_later, law.x_lo - law.width, law.x_hi + law.width)
+    change = np.clip(few.value(x_later) - few.value(x_now)[:, :, None], -limit, limit)
+    flat = np.moveaxis(change, 1, 0).reshape(len(x_later), -1)
     low, mid, high = np.quantile(flat, [0.16, 0.5, 0.84], axis=1)
     slow = float(np.mean(posterior.sigma**2 * (1 - posterior.white)))
     return mid, ((high - low) / 2) ** 2 + slow
 
 
-def record(quality: Clock, x: Clock) -> float:
-    """Log predictive density of the law at earlier origins, minus that of the stacked pool.
+def rolling_record(quality: ColumnForecast, x: ColumnForecast) -> float:
+    """Log predictive density of the law at earlier origins, minus that of the stacked trends.
 
-    Where the law cannot be tried it is as good as the pool.
+    0 where no law can be fitted earlier: it is then as good as the trends.
     """
-    at = slots(quality.data.s, quality.data.y)
+    origins = rolling_origins(quality.data.s, quality.data.y)
     return sum(
-        _score(quality, x, at, h, j) for h, j in TRIED if at.known[h, j] and at.row[h, j] >= LEAST
+        _score(quality, x, origins, h, j)
+        for h, j in LAW_ORIGINS
+        if origins.exists[h, j] and origins.row[h, j] >= MIN_LAW_ROWS
     )
 
 
-def _score(quality: Clock, x: Clock, at: Slots, h: int, j: int) -> float:
-    """Log density of what the law foretold at one origin, minus that of the pool."""
-    row = int(at.row[h, j])
+def _score(
+    quality: ColumnForecast, x: ColumnForecast, origins: RollingOrigins, h: int, j: int
+) -> float:
+    """Log density of the law's forecast from one origin, minus that of the trends."""
+    row = int(origins.row[h, j])
     data, f = quality.data, quality.filtered
-    # Both sides are judged with the weights that their members have earned by now.
-    weight, of_x = quality.weight, x.weight
-    step = data.origin + data.s[: row + 1]
-    known = x.data.origin + x.data.s
-    seen = int(np.searchsorted(known, step[-1], side="right")) - 1
-    if seen < LEAST:
+    # Law and trends are both scored with the present weights of the trends.
+    weight, x_weight = quality.weight, x.weight
+    step = data.step[: row + 1]
+    last_x = int(np.searchsorted(x.data.step, step[-1], side="right")) - 1
+    if last_x < MIN_LAW_ROWS:
         return 0.0
-    path = x.filtered.level[: seen + 1] @ of_x
-    there = np.interp(step, known[: seen + 1], path)
-    if not (_moves(there) and _moves(data.y[: row + 1])):
+    path = x.filtered.level[: last_x + 1] @ x_weight
+    x_there = np.interp(step, x.data.step[: last_x + 1], path)
+    if not (_moves(x_there) and _moves(data.y[: row + 1])):
         return 0.0
-    posterior = law_posterior(step, there, data.y[: row + 1], effort=0.5)
-    target = np.array([data.origin + at.s[h, j]])
-    mean, variance = x.filtered.ahead(
-        np.array([seen]), np.maximum(target - x.data.origin, x.data.s[seen])
-    )
-    later = mixture_quantiles(mean, variance, of_x, NODES)
-    change, spread = _change(posterior, path[-1:], later, MOST * float(np.ptp(data.y[: row + 1])))
+    posterior = law_posterior(step, x_there, data.y[: row + 1], effort=0.5)
+    target = np.array([data.origin + origins.s[h, j]])
+    x_s = np.maximum(target - x.data.origin, x.data.s[last_x])
+    mean, variance = x.filtered.ahead(np.array([last_x]), x_s)
+    x_later = mixture_quantiles(mean, variance, x_weight, X_LEVELS)
+    limit = MAX_CHANGE * float(np.ptp(data.y[: row + 1]))
+    change, spread = law_change(posterior, path[-1:], x_later, limit)
     level = f.level[row] @ weight
-    own, uncertain = f.ahead(np.array([row]), at.s[h, j : j + 1])
-    reading = f.sigma2[row] / at.count[h, j]
-    here = float(weight @ (f.cov[row, :, 0] * f.sigma2[row] + reading))
-    seen_y, dof = at.observed[h, j], np.maximum(f.dof[row], 1.0)
-    law = student_log_density(seen_y, level + change, spread + here, dof)
-    pool = student_log_density(seen_y, own[0], uncertain[0] + reading, dof)
-    return float(law[0] - np.log(weight @ np.exp(pool - pool.max())) - pool.max())
+    trend_mean, trend_variance = f.ahead(np.array([row]), origins.s[h, j : j + 1])
+    reading = f.sigma2[row] / origins.count[h, j]
+    level_variance = float(weight @ (f.cov[row, :, 0] * f.sigma2[row] + reading))
+    observed, dof = origins.observed[h, j], np.maximum(f.dof[row], 1.0)
+    law = student_log_density(observed, level + change, spread + level_variance, dof)
+    trends = student_log_density(observed, trend_mean[0], trend_variance[0] + reading, dof)
+    return float(law[0] - np.log(weight @ np.exp(trends - trends.max())) - trends.max())
 
 
 def _moves(values: Array) -> bool:

@@ -1,8 +1,8 @@
 """learn_prior(logs) -> ForecastPrior: empirical Bayes over runs that are already finished.
 
-Each log is cut at several fractions and its end is foretold. What is maximised is the log
-predictive density of the ends, with a ridge towards the prior one starts from, so that a few runs
-move it little and many move it far.
+Each log is cut at several fractions and its end is forecast. The prior maximises the log predictive
+density of the ends, with a ridge towards the prior it starts from, so that a few runs move it
+little and many move it far.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from qdlaws.core.types import Array, Rows
 from qdlaws.errors import NotEnoughData
 from qdlaws.forecasting.column import clock
 from qdlaws.forecasting.prior import DEFAULT_PRIOR, SETTINGS, ForecastPrior
-from qdlaws.forecasting.stacking import mixture_quantiles, stack, student_log_density
+from qdlaws.forecasting.stacking import mixture_quantiles, stacking_weights, student_log_density
 
-__all__ = ["Ends", "ends", "learn_prior"]
+__all__ = ["EndForecasts", "end_forecasts", "learn_prior"]
 
 
 STRENGTH = 10.0
-"""Runs that the starting prior is worth."""
+"""Weight of the starting prior, in runs."""
 
 
 @dataclass(frozen=True, eq=False)
-class Ends:
-    """Cut runs (C): what the members said of the end, of the rolling origins, and what came."""
+class EndForecasts:
+    """Cut runs (C): every trend's forecast of the end, its rolling scores, and the observed end."""
 
     mean: Array  # (C, K), in standard deviations of the run
     variance: Array
     dof: Array  # (C,)
     rolling: Array  # (C, H, J, K)
     observed: Array  # (C,)
-    run: Rows  # (C,) which run a cut is of
+    run: Rows  # (C,) number of the run
 
     @property
     def density(self) -> Array:
-        """log density (C, K) of what came."""
+        """log density (C, K) of the observed ends."""
         return student_log_density(
             self.observed[:, None], self.mean, self.variance, self.dof[:, None]
         )
@@ -54,32 +54,32 @@ def cut_runs(
         if column not in log.columns:
             continue
         values = log.column(column)
-        known = log.take(np.isfinite(values))
-        n, y = len(known), known.column(column)
+        read = log.take(np.isfinite(values))
+        n, y = len(read), read.column(column)
         if n < 2 or not np.std(y) > 0:
             continue
         tail = max(n // 10, 1)
         for fraction in fractions:
-            prefix = known.take(slice(0, int(n * fraction)))
+            prefix = read.take(slice(0, int(n * fraction)))
             if len(prefix) and np.ptp(prefix.column(column)) > 0:
-                end = float(known.step[-tail:].mean()), float(y[-tail:].mean())
+                end = float(read.step[-tail:].mean()), float(y[-tail:].mean())
                 yield number, prefix, *end, tail, float(np.std(y))
 
 
-def ends(
+def end_forecasts(
     logs: Iterable[RunLog],
     column: str = "quality",
     prior: ForecastPrior = DEFAULT_PRIOR,
     fractions: tuple[float, ...] = (0.25, 0.5),
-) -> Ends:
-    """The members' forecasts of the ends of finished runs."""
+) -> EndForecasts:
+    """Every trend's forecast of the ends of finished runs."""
     rows = []
     for number, prefix, step, end, tail, sd in cut_runs(logs, column, fractions):
         try:
             c = clock(prefix, column, prior=prior)
         except NotEnoughData:
             continue
-        mean, variance = c.members(np.array([step]), readings=tail)
+        mean, variance = c.member_forecasts(np.array([step]), readings=tail)
         rows.append(
             (
                 mean[0] / sd,
@@ -93,7 +93,7 @@ def ends(
     if not rows:
         raise NotEnoughData(f"no finished run to learn from: none has {column} in enough rows")
     columns = [np.array(column) for column in zip(*rows, strict=True)]
-    return Ends(*columns)
+    return EndForecasts(*columns)
 
 
 def learn_prior(
@@ -105,22 +105,22 @@ def learn_prior(
     strength: float = STRENGTH,
     source: str = "",
 ) -> ForecastPrior:
-    """The prior that would best have foretold the ends of these finished runs.
+    """The prior under which the ends of these finished runs were most probable.
 
     Parameters
     ----------
     logs : finished runs
-    column : the column whose end is foretold
+    column : the column whose end is forecast
     start : the prior to move away from, worth ``strength`` runs
     fractions : where the runs are cut
-    source : what the runs are, for the record
+    source : description of the runs
     """
     logs = list(logs)
-    best: tuple[float, ForecastPrior, Ends] | None = None
+    best: tuple[float, ForecastPrior, EndForecasts] | None = None
     for drift in sorted({max(start.drift + d, 0.0) for d in (-0.25, 0.0, 0.25)}):
-        begun = replace(start, drift=drift)
-        data = ends(logs, column, begun, fractions)
-        value, learnt = _maximise(data, begun, strength)
+        with_drift = replace(start, drift=drift)
+        data = end_forecasts(logs, column, with_drift, fractions)
+        value, learnt = _maximise(data, with_drift, strength)
         value += strength * ((drift - start.drift) / 0.5) ** 2 / 2 / len(data.observed)
         if best is None or value < best[0]:
             best = value, learnt, data
@@ -132,16 +132,18 @@ def learn_prior(
     return replace(learnt, width=float(width), runs=runs, source=source or f"{runs} runs")
 
 
-def _maximise(data: Ends, start: ForecastPrior, strength: float) -> tuple[float, ForecastPrior]:
+def _maximise(
+    data: EndForecasts, start: ForecastPrior, strength: float
+) -> tuple[float, ForecastPrior]:
     """The loss and the prior at the best weights, trusts and recency."""
     from scipy.optimize import minimize
 
-    members = start.members
+    bank = start.bank
     index = []
     begin: list[float] = []
     for name in SETTINGS:
         values = list(getattr(start, name))
-        index.append(np.array([values.index(v) for v in getattr(members, name)]))
+        index.append(np.array([values.index(v) for v in getattr(bank, name)]))
         total = sum(getattr(start, name).values())
         begin += [float(np.log(w / total)) for w in getattr(start, name).values()]
     trust0 = np.log(np.maximum(start.trust, 1e-3))
@@ -155,13 +157,13 @@ def _maximise(data: Ends, start: ForecastPrior, strength: float) -> tuple[float,
         powers = np.arange(data.rolling.shape[2])
         fade = recency**powers
         fade_slope = powers * recency ** np.maximum(powers - 1, 0) * recency * (1 - recency)
-        said = np.einsum("j,chjk->chk", fade, data.rolling)
-        logw = log_prior + np.einsum("h,chk->ck", trust, said)
+        score = np.einsum("j,chjk->chk", fade, data.rolling)
+        logw = log_prior + np.einsum("h,chk->ck", trust, score)
         logw = logw - _logsum(logw)[:, None]
         total = _logsum(logw + density)
         pull = np.exp(logw + density - total[:, None]) - np.exp(logw)
         slope = [np.bincount(i, pull.sum(0), len(t)) for t, i in zip(tables, index, strict=True)]
-        by_trust = np.einsum("ck,chk->h", pull, said) * trust
+        by_trust = np.einsum("ck,chk->h", pull, score) * trust
         faded = np.einsum("j,chjk->chk", fade_slope, data.rolling)
         by_recency = np.einsum("ck,h,chk->", pull, trust, faded)
         gradient = np.concatenate([*slope, by_trust, [by_recency]])
@@ -189,13 +191,13 @@ def _maximise(data: Ends, start: ForecastPrior, strength: float) -> tuple[float,
 
 
 def _unpack(theta: Array, index: list[Rows], h: int) -> tuple[list[Array], Array, float]:
-    tables, at = [], 0
+    tables, start = [], 0
     for i in index:
         size = int(i.max()) + 1
-        part = theta[at : at + size]
+        part = theta[start : start + size]
         tables.append(part - float(_logsum(part[None])[0]))
-        at += size
-    return tables, np.exp(theta[at : at + h]), float(1 / (1 + np.exp(-theta[at + h])))
+        start += size
+    return tables, np.exp(theta[start : start + h]), float(1 / (1 + np.exp(-theta[start + h])))
 
 
 def _logsum(values: Array) -> Array:
@@ -203,14 +205,14 @@ def _logsum(values: Array) -> Array:
     return np.asarray(top[:, 0] + np.log(np.exp(values - top).sum(1)))
 
 
-def _width(data: Ends, prior: ForecastPrior, share: float = 0.8) -> float:
+def _width(data: EndForecasts, prior: ForecastPrior, share: float = 0.8) -> float:
     """The factor on half-widths with which the share ``share`` of the ends is covered."""
     p = np.array([(1 - share) / 2, 0.5, (1 + share) / 2])
     needed = []
     for mean, variance, rolling, observed in zip(
         data.mean, data.variance, data.rolling, data.observed, strict=True
     ):
-        weight = stack(prior.log_weight, rolling, np.asarray(prior.trust), prior.recency)
+        weight = stacking_weights(prior.log_weight, rolling, np.asarray(prior.trust), prior.recency)
         low, mid, high = mixture_quantiles(mean[None], variance[None], weight, p)[0]
         half = high - mid if observed > mid else mid - low
         needed.append(abs(observed - mid) / half)

@@ -1,48 +1,66 @@
-"""The picture of a forecast."""
+"""Pictures of forecasts: readings, the present, and the fan of intervals to come. Numbers only."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+import pandas as pd
+
+from qdlaws.core.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from qdlaws.forecasting.column import Clock
-    from qdlaws.forecasting.forecast import Forecast
+__all__ = ["FAN_LEVELS", "Fan", "plot_fan", "plot_fans"]
 
-__all__ = ["plot_clock", "plot_forecast"]
-
-LEVELS = (0.95, 0.8, 0.5)
+FAN_LEVELS = (0.95, 0.8, 0.5)
+"""Levels of the intervals in a fan, the widest first."""
 
 
-def plot_forecast(fc: Forecast, figure: Figure | None = None) -> Figure:
-    """One panel a column: readings, present, and the fan of 50, 80 and 95 % intervals."""
+@dataclass(frozen=True, eq=False)
+class Fan:
+    """One column's readings so far and its forecast at several levels."""
+
+    column: str
+    step: Array  # (n,) of the readings
+    readings: Array  # (n,)
+    now: float
+    """The present step."""
+    forecast: pd.DataFrame
+    """Columns step, level, low, mid, high; a level without bounds is not drawn."""
+
+
+def plot_fans(fans: Sequence[Fan], figure: Figure | None = None) -> Figure:
+    """One panel a column, one above the other."""
     import matplotlib.pyplot as plt
 
-    n = len(fc.clocks)
     if figure is None:
-        figure = plt.figure(figsize=(7, 2.6 * n), layout="constrained")
-    axes = figure.subplots(n, 1, sharex=True, squeeze=False)[:, 0]
-    for ax, c in zip(axes, fc.clocks.values(), strict=True):
-        plot_clock(c, fc.step + fc.horizon - c.step, ax)
-    axes[-1].set_xlabel("step")
+        figure = plt.figure(figsize=(7, 2.6 * len(fans)), layout="constrained")
+    panels = figure.subplots(len(fans), 1, sharex=True, squeeze=False)[:, 0]
+    for ax, fan in zip(panels, fans, strict=True):
+        plot_fan(fan, ax)
+    panels[-1].set_xlabel("step")
     return figure
 
 
-def plot_clock(c: Clock, horizon: float, ax: Axes, **options: Any) -> Axes:
-    """Readings of one column and the fan of its forecast."""
-    steps = c.step + np.linspace(0, horizon, 60)
-    ax.plot(c.data.origin + c.data.s, c.data.y, ".", ms=3, color="0.55", label="measured")
-    for level in LEVELS if c.moves else ():
-        band = c.at(steps, level)
-        ax.fill_between(
-            steps, band["low"], band["high"], alpha=0.18, color="C0", lw=0, label=f"{level:.0%}"
-        )
-    ax.plot(steps, c.at(steps)["mid"], color="C0", label="forecast", **options)
-    ax.axvline(c.step, color="0.7", lw=0.8)
-    ax.set_ylabel(c.column)
+def plot_fan(fan: Fan, ax: Axes | None = None) -> Axes:
+    """Readings of one column, the present step, and the intervals of its forecast."""
+    import matplotlib.pyplot as plt
+
+    ax = ax or plt.subplots(layout="constrained")[1]
+    ax.plot(fan.step, fan.readings, ".", ms=3, color="0.55", label="measured")
+    for level, band in fan.forecast.groupby("level", sort=False):
+        if band["low"].notna().any():
+            label = f"{level:.0%} interval"
+            ax.fill_between(
+                band["step"], band["low"], band["high"], alpha=0.18, color="C0", lw=0, label=label
+            )
+    middle = fan.forecast.drop_duplicates("step")
+    ax.plot(middle["step"], middle["mid"], color="C0", label="forecast (median)")
+    ax.axvline(fan.now, color="0.7", lw=0.8)
+    ax.set_ylabel(fan.column)
     ax.legend(fontsize=7, frameon=False, ncols=5)
     return ax

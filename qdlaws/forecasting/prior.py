@@ -1,42 +1,53 @@
-"""ForecastPrior: what earlier runs teach about the next one; see :mod:`.learn_prior`."""
+"""ForecastPrior: how runs usually move, learnt from earlier runs (:mod:`.learn_prior`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
+from qdlaws.core.serialize import plain
+from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData
-from qdlaws.forecasting.trend_bank import Bank, bank
+from qdlaws.forecasting.trend_bank import TrendBank, trend_bank
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DEFAULT_PRIOR", "SETTINGS", "ForecastPrior"]
 
+SETTINGS = {
+    "slope": "typical trend (noise units per e-fold of the step)",
+    "roam": "random movement (noise units)",
+    "memory": "e-folds until a trend is forgotten",
+    "power": "time: 0 log step, 1 step, −1 a run that comes to rest",
+}
+"""The settings of a trend of the bank, and what they are."""
 
-SETTINGS = ("slope", "roam", "memory", "power")
 
-
-@dataclass(frozen=True)
-class ForecastPrior:
-    """A prior over the members of the bank (:mod:`qdlaws.forecasting.trend_bank`), and how far to
-    trust a run.
+@dataclass(frozen=True, repr=False)
+class ForecastPrior(Result):
+    """A prior over the trends of the bank (:mod:`qdlaws.forecasting.trend_bank`), and how far the
+    record of a run itself may change it.
 
     Attributes
     ----------
-    slope, roam, memory, power : setting -> how often runs are like that; the prior of a member is
+    slope, roam, memory, power : setting -> how often runs are like that; the prior of a trend is
         the product
     drift : mean trend of quality over runs, in units of the typical one; diversity and entropy have
-        none, because which way they go is the first thing a run is asked
+        none, because their direction is the first thing that a run has to show
     trust : for each rolling horizon, the power of its predictive densities in the stacking
     recency : weight of a rolling origin relative to the next one, 0.8 times earlier
-    law, law_trust : prior weight of the law through the clock, where there is one, and the power of
-        the predictive densities by which it earns more or less
+    law, law_trust : prior weight of the law as a forecaster, where there is one, and the power of
+        the predictive densities by which it gains or loses weight
     width, pace : the factor on half-widths before the rolling errors, and how fast they move it
-    runs : the runs it was learnt from
-    source : what they were
+    runs : number of runs that it was learnt from
+    source : description of these runs
     """
 
     slope: Mapping[float, float]
@@ -60,43 +71,67 @@ class ForecastPrior:
                 raise BadData(f"the prior of {name} needs positive weights, got {dict(weights)}")
 
     @cached_property
-    def members(self) -> Bank:
-        """The bank over which this is a prior, without drift."""
+    def bank(self) -> TrendBank:
+        """The bank that this is a prior over, without drift."""
         return self.bank_of("")
 
-    def bank_of(self, column: str) -> Bank:
+    def bank_of(self, column: str) -> TrendBank:
         """The bank for one column."""
         drift = self.drift if column == "quality" else 0.0
         slope, roam, memory, power = (tuple(getattr(self, name)) for name in SETTINGS)
-        return bank(slope, roam, memory, power, (drift,))
+        return trend_bank(slope, roam, memory, power, (drift,))
 
     @cached_property
     def log_weight(self) -> Array:
-        """log π of the members; sums to one."""
-        total = np.zeros(len(self.members))
+        """log π of the trends; their weights sum to one."""
+        total = np.zeros(len(self.bank))
         for name in SETTINGS:
             table = getattr(self, name)
-            at = np.array([table[float(v)] for v in getattr(self.members, name)])
-            total += np.log(at / sum(table.values()))
+            weights = np.array([table[float(v)] for v in getattr(self.bank, name)])
+            total += np.log(weights / sum(table.values()))
         return np.asarray(total - np.log(np.exp(total).sum()))
 
-    def to_dict(self) -> dict[str, Any]:
-        from qdlaws.core.serialize import plain
+    def summary(self) -> Summary:
+        """The prior in words and numbers."""
+        rows = [(text, _shares(getattr(self, name))) for name, text in SETTINGS.items()]
+        rows.append(("mean trend of quality", f"{self.drift:.2g} of the typical one"))
+        rows.append(("weight of a fitted law", f"{self.law:.0%} before its record is known"))
+        rows.append(("factor on the width of intervals", f"{self.width:.3g}"))
+        heading = f"Forecast prior learnt from {self.runs} runs"
+        return Summary(heading + (f": {self.source}" if self.source else ""), "", tuple(rows))
 
-        names = (
-            *SETTINGS,
-            "drift",
-            "trust",
-            "recency",
-            "law",
-            "law_trust",
-            "width",
-            "pace",
-            "runs",
-            "source",
-        )
-        result: dict[str, Any] = plain({name: getattr(self, name) for name in names})
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, by field."""
+        result: dict[str, Any] = plain({f.name: getattr(self, f.name) for f in fields(self)})
         return result
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a setting and value: setting, value, share of the runs."""
+        tables = []
+        for name in SETTINGS:
+            weights = pd.Series(dict(getattr(self, name)), dtype=float)
+            share = weights / weights.sum()
+            tables.append(pd.DataFrame({"setting": name, "value": share.index, "share": share}))
+        return pd.concat(tables, ignore_index=True)
+
+    def plot(self, figure: Figure | None = None) -> Figure:
+        """One panel a setting: the share of runs that are like that."""
+        import matplotlib.pyplot as plt
+
+        figure = figure or plt.figure(figsize=(8, 2.4), layout="constrained")
+        panels = figure.subplots(1, len(SETTINGS), sharey=True)
+        for ax, (name, table) in zip(
+            panels, self.to_frame().groupby("setting", sort=False), strict=True
+        ):
+            ax.bar([f"{value:g}" for value in table["value"]], table["share"], color="C0")
+            ax.set_xlabel(name)
+        panels[0].set_ylabel("share of runs")
+        return figure
+
+
+def _shares(weights: Mapping[float, float]) -> str:
+    total = sum(weights.values())
+    return ", ".join(f"{value:g}: {weight / total:.0%}" for value, weight in weights.items())
 
 
 DEFAULT_PRIOR = ForecastPrior(

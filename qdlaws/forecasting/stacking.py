@@ -1,12 +1,13 @@
-"""Stacking: what the members of a bank foretold of the past, and what that makes them worth.
+"""Stacking: weights of forecasters from their rolling-origin scores within the run.
 
     log w_k = log π_k + Σ_h trust_h Σ_j recency^j · log p_k(y at stop_j | rows up to stop_j·e^-h)
 
-The rolling origins reach back geometrically, stop_j = now·0.8^j, because log step is the natural
-time; p_k is the predictive density of the mean of the last tenth of the rows up to stop_j (Yao,
-Vehtari, Simpson & Gelman 2018, but weighted by a prior that is learnt over runs). In-sample
-evidence has no part in it. Widths are corrected by the rolling misses (adaptive conformal
-inference, Gibbs & Candès 2021). Pure functions of arrays.
+The rolling origins reach back geometrically, stop_j = now·0.8^j, because a run changes evenly in
+log step; p_k is the predictive density of the mean of the last tenth of the rows up to stop_j.
+This is stacking of predictive distributions (Yao, Vehtari, Simpson & Gelman 2018) with a prior π
+over the forecasters that is learnt over runs; in-sample evidence has no part in it. Widths are
+corrected by the rolling misses (adaptive conformal inference, Gibbs & Candès 2021). Pure functions
+of arrays.
 """
 
 from __future__ import annotations
@@ -16,42 +17,48 @@ from dataclasses import dataclass
 import numpy as np
 
 from qdlaws.core.types import Array, Flags, Rows
-from qdlaws.forecasting.trend_bank import Filtered
+from qdlaws.forecasting.trend_bank import FilteredTrends
 
 __all__ = [
     "HORIZONS",
-    "Slots",
+    "RollingOrigins",
+    "log_scores",
     "mixture_cdf",
     "mixture_quantiles",
-    "scores",
-    "slots",
-    "stack",
+    "rolling_origins",
+    "stacking_weights",
     "student_log_density",
     "tail_mean",
     "width_factor",
 ]
 
-
 HORIZONS = (0.2, 0.5, 1.0)
 """How far ahead the rolling origins look, in e-folds of the step."""
 
 STOPS = 10
+"""Past steps J that are forecast, each from every horizon."""
+
 RATIO = 0.8
-LEAST = 4
-"""Rows that an origin must have seen."""
+"""Each of them relative to the next."""
+
+MIN_ROWS_BEHIND = 4
+"""Rows that an origin has behind it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Slots:
-    """Rolling origins: the last row seen, and what was to be foretold. NaN where there is none."""
+class RollingOrigins:
+    """Past forecasts to score: the last row used and the mean to forecast; NaN where there is none.
+
+    First axis: the horizon; second: the past step, the latest first.
+    """
 
     row: Rows  # (H, J)
-    s: Array  # (H, J) the step foretold
-    observed: Array  # (H, J)
-    count: Array  # (H, J) the rows whose mean was observed
+    s: Array  # (H, J) the mean step of the rows to forecast
+    observed: Array  # (H, J) their mean
+    count: Array  # (H, J) how many they are
 
     @property
-    def known(self) -> Flags:
+    def exists(self) -> Flags:
         return np.isfinite(self.observed)
 
 
@@ -62,51 +69,51 @@ def tail_mean(s: Array, y: Array, stop: float) -> tuple[float, float, int]:
     return float(s[start:end].mean()), float(y[start:end].mean()), end - start
 
 
-def slots(s: Array, y: Array) -> Slots:
+def rolling_origins(s: Array, y: Array) -> RollingOrigins:
     """The rolling origins of a series y at s."""
     shape = (len(HORIZONS), STOPS)
     row = np.zeros(shape, np.intp)
     target, observed, count = np.ones(shape), np.full(shape, np.nan), np.ones(shape)
     for j in range(STOPS):
         stop = float(s[-1]) * RATIO**j
-        if stop < s[LEAST - 1]:
+        if stop < s[MIN_ROWS_BEHIND - 1]:
             break
         mean_s, mean_y, k = tail_mean(s, y, stop)
         for h, horizon in enumerate(HORIZONS):
             i = int(np.searchsorted(s, mean_s * np.exp(-horizon), side="right")) - 1
-            i = max(i, LEAST - 1)  # early in a run: as far back as there are rows
+            i = max(i, MIN_ROWS_BEHIND - 1)  # early in a run: as far back as there are rows
             if s[i] < 0.9 * stop and s[i] < mean_s:
                 row[h, j], target[h, j], observed[h, j], count[h, j] = i, mean_s, mean_y, k
-    return Slots(row, target, observed, count)
+    return RollingOrigins(row, target, observed, count)
 
 
 def student_log_density(x: Array, mean: Array, variance: Array, dof: Array) -> Array:
-    """log density of a Student t; what does not depend on mean and variance is left out."""
+    """log density of a Student t, without the terms that depend on its degrees of freedom alone."""
     return np.asarray(
         -0.5 * np.log(variance) - (dof + 1) / 2 * np.log1p((x - mean) ** 2 / (variance * dof))
     )
 
 
-def scores(f: Filtered, at: Slots, floor: float) -> Array:
-    """log predictive densities (H, J, K), the best member of each slot at 0; 0 where no slot is.
+def log_scores(f: FilteredTrends, origins: RollingOrigins, floor: float) -> Array:
+    """log predictive densities (H, J, K), the best trend of each origin at 0; 0 without an origin.
 
-    ``floor`` is the variance below which nothing is told apart.
+    ``floor`` is the variance below which forecasts are not distinguished.
     """
-    known = at.known
-    out = np.zeros((*known.shape, len(f.members)))
-    if not known.any():
+    exists = origins.exists
+    out = np.zeros((*exists.shape, len(f.bank)))
+    if not exists.any():
         return out
-    row = at.row[known]
-    mean, variance = f.ahead(row, at.s[known])
-    variance = variance + f.sigma2[row] / at.count[known][:, None] + floor
+    row = origins.row[exists]
+    mean, variance = f.ahead(row, origins.s[exists])
+    variance = variance + f.sigma2[row] / origins.count[exists][:, None] + floor
     dof = np.maximum(f.dof[row], 1.0)[:, None]
-    logs = student_log_density(at.observed[known][:, None], mean, variance, dof)
-    out[known] = logs - logs.max(1, keepdims=True)
+    logs = student_log_density(origins.observed[exists][:, None], mean, variance, dof)
+    out[exists] = logs - logs.max(1, keepdims=True)
     return out
 
 
-def stack(log_prior: Array, logs: Array, trust: Array, recency: float) -> Array:
-    """The weights (K,) of the members, from their log prior and their rolling scores (H, J, K)."""
+def stacking_weights(log_prior: Array, logs: Array, trust: Array, recency: float) -> Array:
+    """The weights (K,) from the log prior and the rolling scores (H, J, K)."""
     fade = recency ** np.arange(logs.shape[1])
     total = log_prior + np.einsum("h,j,hjk->k", trust, fade, logs)
     weight = np.exp(total - total.max())
@@ -114,7 +121,7 @@ def stack(log_prior: Array, logs: Array, trust: Array, recency: float) -> Array:
 
 
 def mixture_cdf(mean: Array, variance: Array, weight: Array, x: Array) -> Array:
-    """P(≤ x) (T,) under the mixtures of normals with the given means and variances (T, K)."""
+    """P(value ≤ x) (T,) under the mixtures of normals with the given means and variances (T, K)."""
     from scipy.special import ndtr
 
     z = (x[:, None] - mean) / np.sqrt(np.maximum(variance, 1e-300))
@@ -146,7 +153,8 @@ def width_factor(
     """The factor on half-widths after the rolling origins, in the order of time.
 
     ``quantiles`` (J, 3) low, mid, high. Each miss widens, each hit narrows, so that in the long run
-    the share ``miss`` is missed: log f ← log f + pace·(missed − miss).
+    the share ``miss`` is missed: log f ← log f + pace·(missed − miss). Adaptive conformal inference
+    (Gibbs & Candès 2021).
     """
     log_factor = np.log(start)
     for x, (low, mid, high) in zip(observed, quantiles, strict=True):

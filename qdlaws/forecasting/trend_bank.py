@@ -1,19 +1,19 @@
-"""A bank of damped trends in log step: what one noisy series may do next. Pure functions of arrays.
+"""A bank of damped trends in log step, each a forecaster of one noisy series. Pure functions.
 
-Each member is a small state-space model of a series y along the natural time τ of training
+Each trend of the bank is a state-space model of a series y along a time τ
 
     y_i = level(τ_i) + ε_i,     ε_i ~ N(0, σ²·r_i)
     d level = v dτ + roam·σ dB
     d v     = −(v − m·σ) dτ/memory + √(2/memory)·slope·σ dB',     m = drift·min(slope, 2)
 
-τ = log s with s the steps since the start, or (s/s_now)^power/power: at the present step all run
-alike, one unit is one e-fold; with a negative power a run has an end, near which its clock stands
-still. ``slope`` is the typical trend in units of the noise per e-fold, ``drift`` its mean over runs
-in units of ``slope`` (a member that may turn anywhere expects no more for it), and after ``memory``
-e-folds a trend is forgotten (the damped trend of Gardner & McKenzie 1985, in continuous time). The
-scale σ is integrated out, so a bank knows nothing of units. One forward pass of a Kalman filter
-(every member at once) gives the forecasts from the last row and, for the stacking, from every row
-before it.
+τ = log s with s the steps since the start, or (s/s_now)^power/power: at the present step all of
+these pass at the same rate, one unit is one e-fold; with a negative power τ is bounded, so that the
+series comes to rest. ``slope`` is the typical trend in units of the noise per e-fold, ``drift`` its
+mean over runs in units of ``slope`` (up to STEADY: a trend that may turn anywhere is expected to go
+on no more for it), and after ``memory`` e-folds a trend is forgotten (the damped trend of Gardner &
+McKenzie 1985, in continuous time). The scale σ is integrated out, so forecasts do not depend on
+units. One forward pass of a Kalman filter (every trend at once) gives the forecasts from the last
+row and, for the stacking, from every row before it.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ import numpy as np
 
 from qdlaws.core.types import Array, Rows
 
-__all__ = ["Bank", "Filtered", "bank", "filtered"]
+__all__ = ["FilteredTrends", "TrendBank", "filter_trends", "trend_bank"]
 
 
 STEADY = 2.0
-"""The slope up to which a typical trend is also expected to go on."""
+"""The slope up to which the mean trend grows with the typical one."""
 
 FORGET = 2.0
-"""How the noise forgets: an error at step s' counts (s'/s)² at step s, so what is estimated is the
-noise of late, not that of the first stormy steps."""
+"""Power of the discount on old errors in the noise variance: an error at step s' counts (s'/s)² at
+step s, so the noise is that of late, not of the first, noisier steps."""
 
 
 @dataclass(frozen=True, eq=False)
-class Bank:
-    """The members: arrays (K,) of their settings."""
+class TrendBank:
+    """The settings of the K trends, an array (K,) each."""
 
     slope: Array
     roam: Array
@@ -55,33 +55,33 @@ class Bank:
         return np.asarray(self.drift * np.minimum(self.slope, STEADY))
 
 
-def bank(
+def trend_bank(
     slope: tuple[float, ...],
     roam: tuple[float, ...],
     memory: tuple[float, ...],
     power: tuple[float, ...],
     drift: tuple[float, ...],
-) -> Bank:
+) -> TrendBank:
     """Every combination of the settings, the last running fastest."""
     grid = np.array(list(product(slope, roam, memory, power, drift)), float)
-    return Bank(*grid.T)
+    return TrendBank(*grid.T)
 
 
 @dataclass(frozen=True, eq=False)
-class Filtered:
-    """What every member knew at every row of a series."""
+class FilteredTrends:
+    """Level and trend as filtered by every trend of the bank from the rows up to each row."""
 
-    members: Bank
+    bank: TrendBank
     s: Array  # (n,) steps since the start
     level: Array  # (n, K)
     trend: Array  # (n, K)
     cov: Array  # (n, K, 3) of level and trend in units of σ²: ll, lv, vv
-    sigma2: Array  # (n, K) the noise variance as seen so far
+    sigma2: Array  # (n, K) the noise variance, from the rows so far
     dof: Array  # (n,)
 
     def ahead(self, rows: Rows, s: Array) -> tuple[Array, Array]:
         """Mean and variance (T, K) of the level at s[t], as forecast from row rows[t]."""
-        b = self.members
+        b = self.bank
         d = _elapsed(self.s[rows, None], s[:, None], b.power, float(self.s[-1]))
         _, move, (noise, _, _) = _transition(b, d)
         sigma2 = self.sigma2[rows]
@@ -100,8 +100,8 @@ def _elapsed(start: Array | float, stop: Array, power: Array, now: float) -> Arr
     return np.asarray(np.where(power != 0, powered, log))
 
 
-def _transition(b: Bank, d: Array) -> tuple[Array, Array, tuple[Array, Array, Array]]:
-    """Decay of the trend, what a unit of it moves the level, and the noise of the step / σ²."""
+def _transition(b: TrendBank, d: Array) -> tuple[Array, Array, tuple[Array, Array, Array]]:
+    """Decay of the trend, the change of level by a unit of it, and the noise of the move / σ²."""
     x = d / b.memory
     decay, lost = np.exp(-x), -np.expm1(-x)
     move = b.memory * lost
@@ -118,20 +118,20 @@ def _transition(b: Bank, d: Array) -> tuple[Array, Array, tuple[Array, Array, Ar
     return decay, move, (np.maximum(ll, 0) + b.roam**2 * d, lv, vv)
 
 
-def filtered(members: Bank, s: Array, y: Array, noise: Array) -> Filtered:
-    """One pass of the Kalman filter over y at s (increasing, positive), every member at once.
+def filter_trends(bank: TrendBank, s: Array, y: Array, noise: Array) -> FilteredTrends:
+    """One pass of the Kalman filter over y at s (increasing, positive), every trend at once.
 
     ``noise`` (n,) are the relative variances r of the readings.
     """
-    n, k = len(y), len(members)
+    n, k = len(y), len(bank)
     shape = (n, k)
     level, trend, sigma2 = (np.empty(shape) for _ in range(3))
     cov = np.empty((*shape, 3))
-    steps = _elapsed(s[:-1, None], s[1:, None], members.power, s[-1]) if n > 1 else np.empty((0, k))
-    decay, move, (q_ll, q_lv, q_vv) = _transition(members, steps)
-    mean = members.mean
+    steps = _elapsed(s[:-1, None], s[1:, None], bank.power, s[-1]) if n > 1 else np.empty((0, k))
+    decay, move, (q_ll, q_lv, q_vv) = _transition(bank, steps)
+    mean = bank.mean
     l, v = np.full(k, y[0]), np.zeros(k)  # v: the trend's distance from its mean
-    ll, lv, vv = np.full(k, noise[0]), np.zeros(k), members.slope**2
+    ll, lv, vv = np.full(k, noise[0]), np.zeros(k), bank.slope**2
     total = np.zeros(k)
     keep = (s[:-1] / s[1:]) ** FORGET
     dof = np.zeros(n)
@@ -158,4 +158,4 @@ def filtered(members: Bank, s: Array, y: Array, noise: Array) -> Filtered:
         cov[i, :, 0], cov[i, :, 1], cov[i, :, 2] = ll, lv, vv
         sigma2[i] = total / max(dof[i], 1) + prior
     trend += mean * np.sqrt(sigma2)
-    return Filtered(members, s, level, trend, cov, sigma2, dof)
+    return FilteredTrends(bank, s, level, trend, cov, sigma2, dof)

@@ -1,4 +1,4 @@
-"""backtest: its numbers against hand-made ones, its verdict on runs of known character."""
+"""backtest: its numbers against hand-made ones, its verdict on simulated runs."""
 
 import json
 
@@ -7,13 +7,7 @@ import pytest
 
 import qdlaws as qd
 from qdlaws.forecasting.backtest import OURS, backtest
-from qdlaws.forecasting.baselines import (
-    BASELINES,
-    curve_fit_law,
-    damped_holt,
-    last_line,
-    two_parameter_law,
-)
+from qdlaws.forecasting.baselines import BASELINES
 
 
 def run(n=120, noise=0.05, seed=0, entropy=True):
@@ -30,7 +24,7 @@ def rising():
     return backtest(run())
 
 
-def test_the_table_is_what_the_run_says(rising):
+def test_table_holds_the_targets_and_readings_of_the_run(rising):
     log = run()
     assert rising.sd == pytest.approx(log.quality.std())
     row = rising.table.iloc[-1]
@@ -43,11 +37,11 @@ def test_the_table_is_what_the_run_says(rising):
     assert (rising.table["target"] > rising.table["origin"]).all()
 
 
-def test_all_baselines_are_there(rising):
+def test_every_baseline_has_errors(rising):
     assert set(rising.errors.columns) == {OURS, *BASELINES, "b − a·exp(H)", "curve_fit law"}
 
 
-def test_errors_and_coverage_are_counted_right(rising):
+def test_errors_are_medians_and_coverage_a_share(rising):
     t = rising.table
     expected = (t["last value"] - t["observed"]).abs().median() / rising.sd
     assert rising.median_errors["last value"] == pytest.approx(expected)
@@ -63,7 +57,7 @@ def test_a_steady_run_is_trusted(rising):
 
 
 def test_a_run_that_breaks_is_not_trusted():
-    """Up, down, up again: each trend that is believed is betrayed by the next."""
+    """Up, down, up again: each trend is followed by its opposite."""
     rng = np.random.default_rng(4)
     step = np.arange(1.0, 201)
     zigzag = np.interp(step, [0, 30, 45, 70, 100, 150, 200], [0, 1, 0.2, 1.4, 0.1, 1.8, 0])
@@ -72,7 +66,7 @@ def test_a_run_that_breaks_is_not_trusted():
     assert "not" in b.verdict
 
 
-def test_it_knows_only_the_past():
+def test_forecasts_use_readings_before_their_origin_only():
     """Changing the readings after an origin changes no forecast made there."""
     log = run()
     changed = log.quality.copy()
@@ -84,7 +78,7 @@ def test_it_knows_only_the_past():
         np.testing.assert_allclose(a.loc[early, column], b.loc[early, column])
 
 
-def test_other_columns_and_no_entropy():
+def test_other_columns_and_runs_without_entropy():
     b = backtest(run(entropy=False))
     assert "curve_fit law" not in b.table.columns
     h = backtest(run(), "entropy")
@@ -92,7 +86,7 @@ def test_other_columns_and_no_entropy():
     assert h.median_errors[OURS] < h.median_errors["last value"]
 
 
-def test_too_short_runs():
+def test_runs_too_short_are_refused_or_get_no_verdict():
     with pytest.raises(qd.NotEnoughData, match="10 or more"):
         backtest(run(n=8))
     with pytest.raises(qd.NotEnoughData, match="never moves"):
@@ -102,40 +96,23 @@ def test_too_short_runs():
     assert backtest(run(n=40), origins=(0.5,)).trusted is None
 
 
-def test_summary_and_dict(rising):
-    said = rising.to_dict()
-    json.dumps(said, allow_nan=False)
-    assert said["verdict"] == rising.verdict
-    assert len(said["table"]) == len(rising.table)
-    text = str(rising.summary())
-    assert rising.verdict in text
-    assert "damped Holt" in text
+def test_it_answers_like_every_result(rising):
+    values = json.loads(json.dumps(rising.to_dict(), allow_nan=False))
+    keys = {"column", "trusted", "verdict", "level", "coverage", "sd", "errors", "table"}
+    assert set(values) == keys
+    assert set(values["errors"]) == set(rising.errors.columns)
+    assert values["verdict"] == rising.verdict
+    assert len(values["table"]) == len(rising.table) == len(rising.to_frame())
+    text = str(rising)
+    assert rising.verdict in " ".join(text.split())
+    assert "the last value + half a standard deviation" in text
+    assert len(repr(rising)) < 200
+    assert "Backtest of quality" in rising._repr_html_()
 
 
-# ---------------------------------------------------------------------- the baselines
+def test_plot_shows_forecasts_and_later_readings(rising):
+    import matplotlib as mpl
 
-
-def test_lines_and_laws_meet_their_own_kind():
-    s = np.arange(40.0)
-    assert last_line(s, 2 * s + 1, 100.0) == pytest.approx(201)
-    h = np.linspace(1.5, 0.5, 40)
-    assert two_parameter_law(h, 3 - 0.2 * np.exp(h), 0.1) == pytest.approx(3 - 0.2 * np.exp(0.1))
-    value = curve_fit_law(h, 3 - 0.2 * np.exp(2 * h), 0.1)
-    assert value == pytest.approx(3 - 0.2 * np.exp(0.2), rel=1e-4)
-
-
-def test_damped_holt_is_statsmodels():
-    from statsmodels.tsa.holtwinters import ExponentialSmoothing
-
-    y = np.log(np.arange(1.0, 60)) + 0.01 * np.sin(np.arange(59))
-    model = ExponentialSmoothing(
-        y, trend="add", damped_trend=True, initialization_method="estimated"
-    )
-    expected = model.fit().forecast(10)[-1]
-    assert damped_holt(np.arange(59.0) * 5, y, 68.0 * 5) == pytest.approx(expected)
-
-
-def test_baselines_that_cannot_say_nan():
-    assert np.isnan(two_parameter_law(np.ones(9), np.arange(9.0), 0.5))
-    assert np.isnan(curve_fit_law(np.full(9, np.nan), np.arange(9.0), 0.5))
-    assert damped_holt(np.arange(9.0), np.ones(9), 20.0) == 1.0
+    mpl.use("Agg")
+    labels = rising.plot().get_legend_handles_labels()[1]
+    assert set(labels) == {"forecast, 80% interval", "observed", "last value"}
