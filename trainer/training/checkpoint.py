@@ -7,7 +7,6 @@ the disk, then renamed.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -15,9 +14,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 
 from qdlaws.errors import BadData, BadLog, QdlawsError
@@ -184,13 +184,12 @@ def prune(run: Path, keep: int | None, named: int | None = None) -> None:
 def lock(run: Path) -> Iterator[None]:
     """Holds the run's folder; a second run that wants it gets one line. A kill frees it."""
     run.mkdir(parents=True, exist_ok=True)
-    with (run / ".lock").open("a") as file:
-        _hold(file, run)
-        yield
-
-
-def _hold(file: IO[str], run: Path) -> None:
+    held = FileLock(run / ".lock")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        held.acquire(blocking=False)
+    except Timeout:
         raise BadData(f"another process is writing {run}") from None
+    try:
+        yield
+    finally:
+        held.release()
