@@ -19,7 +19,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import qdlaws as qd
-from qdlaws.control.knobs import column_of
 from trainer.config import load_config
 from trainer.loop import train
 
@@ -94,8 +93,8 @@ tilt = [row for row in plan["table"] if row["quality"] is not None]
 plt.figure(figsize=(5.2, 3.6), layout="constrained")
 plt.plot([r["kl"] for r in tilt], [r["quality"] for r in tilt], c="C2", label="frontier")
 for log in fixed.values():
-    plt.plot(column_of(log, "kl"), log.quality, ".", c="0.7")
-plt.plot(column_of(guided, "kl"), guided.quality, "o", ms=4, c="C0", label="law guided")
+    plt.plot(log.extra["kl"], log.quality, ".", c="0.7")
+plt.plot(guided.extra["kl"], guided.quality, "o", ms=4, c="C0", label="law guided")
 plt.xlabel("KL to the prior, nats")
 plt.ylabel("quality")
 plt.legend(frameon=False)
@@ -109,13 +108,13 @@ plt.show()
 
 # %%
 from trainer.algorithms.recipes import RECIPES
-from trainer.control import log_of, make_controller, replay
+from trainer.control import make_controller, replay, run_log
 from trainer.knobs import Knobs
 from trainer.training.metrics import read_rows
 
 start = json.loads((runs / "guided" / "start.json").read_text())
 begin = Knobs(**start["knobs"])
-log = log_of(read_rows(runs / "guided" / "metrics.jsonl", "eval"))
+log = run_log(read_rows(runs / "guided" / "metrics.jsonl"))
 goal = qd.Goal(min_diversity=FLOOR, budget_steps=100)
 gain = {} if start["gain"] is None else {"gain": start["gain"]}
 controller = make_controller("law_guided", RECIPES["rloo"](), begin, goal, **gain)

@@ -21,7 +21,6 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 from trl import GRPOConfig, GRPOTrainer
 
 import qdlaws as qd
-from qdlaws.control.knobs import column_of
 from qdlaws.integrations.trl.callback import LawCallback
 
 out = Path(tempfile.mkdtemp())
@@ -105,7 +104,7 @@ left.plot(steered.step, steered.diversity, "o-", ms=4, label="steered")
 left.axhline(0.6, c="C3", lw=1)
 left.set(xlabel="step", ylabel="diversity of words")
 left.legend(frameon=False)
-right_.plot(steered.step, column_of(steered, "kl_coef"), "o-", ms=4, c="C1")
+right_.plot(steered.step, steered.extra["kl_coef"], "o-", ms=4, c="C1")
 right_.set(xlabel="step", ylabel="beta in force", yscale="log")
 plt.show()
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.errors import BadData
 from trainer.algorithms.replay import Buckets, Memory
 from trainer.config import Config, at_step, load_config, to_toml
@@ -59,7 +59,7 @@ def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outco
         if world.leads:
             threads = torch.get_num_threads()
             resolved = replace(config, train=replace(config.train, threads=threads))
-            write_whole(folder / "config.toml", to_toml(resolved))
+            write_atomically(folder / "config.toml", to_toml(resolved))
             if watcher is not None and pilot.outset:
                 watcher({"phase": "plan", "words": pilot.outset})
         world.wait()

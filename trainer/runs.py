@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.errors import BadData, QdlawsError
 from trainer.config import Config, load_config, to_toml, with_settings
 from trainer.loop import Outcome, resume, train
@@ -55,7 +55,7 @@ def prepare_branch(run: Path, out: Path, step: int | None, settings: Iterable[st
     out.mkdir(parents=True, exist_ok=True)
     try:
         _copy(run, out, saved, state)
-        write_whole(out / "config.toml", to_toml(config))
+        write_atomically(out / "config.toml", to_toml(config))
     except OSError as error:
         shutil.rmtree(out, ignore_errors=True)
         raise QdlawsError(f"cannot branch into {out}: {error.strerror or error}") from None

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from qdlaws.advice.checkpoints import Choice, choose
 from qdlaws.advice.rules import Action, decide
-from qdlaws.control.knobs import column_of, in_force
+from qdlaws.control.knobs import in_force
 from qdlaws.control.targets import Targets, law_of, targets
 from qdlaws.core.goal import Goal
 from qdlaws.core.law import Interval
+from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
@@ -115,7 +116,7 @@ def advise(
     goal.check(log)
     _refuse_contradiction(laws, goal)
     choice = choose(log, goal, at=checkpoints, fits=laws)
-    knobs = None if column_of(log, "kl_coef") is None else in_force(log)
+    knobs = None if extra_column(log, "kl_coef") is None else in_force(log)
     aim = targets(log, laws, goal, plant_gain, knobs)
     (action, confidence, why), anytime = decide(log, laws, goal, aim, choice, alpha)
     du = np.nan if action == "wait" else aim.du
@@ -195,7 +196,7 @@ def _kept_words(choice: Choice) -> list[str]:
 def _warnings(log: RunLog) -> list[str]:
     """Diversity without duplicates hides collapse: .67 was measured with 6 % unique."""
     names = ("unique_share", "unique", "diversity_unique_share", "unique_fraction")
-    found = next((c for n in names if (c := column_of(log, n)) is not None), np.empty(0))
+    found = next((c for n in names if (c := extra_column(log, n)) is not None), np.empty(0))
     known = found[np.isfinite(found)]
     if not len(known) or not 0 <= known[-1] < 0.5:
         return []

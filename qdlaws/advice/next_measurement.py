@@ -11,8 +11,8 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import chance
 
@@ -112,7 +112,8 @@ def what_next(
 
 def _samples(log: RunLog, rows: npt.NDArray[np.intp], times: int) -> int | None:
     """How many samples such a repeat takes, where the log says how many an evaluation has."""
-    if "n_samples" not in log.extra:
+    n_samples = extra_column(log, "n_samples")
+    if n_samples is None:
         return None
-    count = pd.to_numeric(log.extra["n_samples"], errors="coerce").to_numpy(float)[rows]
+    count = n_samples[rows]
     return round(times * float(np.mean(count))) if np.all(np.isfinite(count)) else None

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.errors import QdlawsError
 
 __all__ = ["Answer", "answers", "json_line", "print_answers", "save_plots"]
@@ -61,7 +61,9 @@ def save_plots(results: Sequence[Any], path: Path | None, **options: Any) -> Non
     matplotlib.use("Agg")
     pictures = [_picture(result.plot(**options), path) for result in results]
     for i, picture in enumerate(pictures):
-        write_whole(path if len(pictures) == 1 else path.with_stem(f"{path.stem}-{i + 1}"), picture)
+        write_atomically(
+            path if len(pictures) == 1 else path.with_stem(f"{path.stem}-{i + 1}"), picture
+        )
 
 
 def _picture(drawn: Any, path: Path) -> bytes:

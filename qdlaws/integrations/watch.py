@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.serialize import chance, plain
 from qdlaws.errors import BadData, QdlawsError
 from qdlaws.readers.run_folder import last_decision
@@ -140,11 +140,11 @@ def _updates(
             seen, count = now, count + 1
             update = _look(path, goal, reader)
             if write is not None and update.advice is not None:
-                write_whole(write, json.dumps(update.to_dict(), ensure_ascii=False) + "\n")
+                write_atomically(write, json.dumps(update.to_dict(), ensure_ascii=False) + "\n")
             if not stopped and update.advice is not None and update.advice.anytime:
                 stopped = True
                 if stop_file is not None:
-                    write_whole(stop_file, f"{update}\n")
+                    write_atomically(stop_file, f"{update}\n")
                 if process is not None:
                     update = replace(update, told=process.signal())
             yield update

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from qdlaws.core.json_lines import parse
 from qdlaws.readers.byte_source import Source
-from qdlaws.readers.decoding.json_text import parse
 from qdlaws.readers.formats import console, parquet
 from qdlaws.readers.formats import trackers_sqlite as sqlite
 from qdlaws.readers.formats import wandb as wandb_offline

@@ -7,11 +7,21 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+import pandas as pd
+
+from qdlaws.core.run_rows import (
+    EVALUATION,
+    TRAINING,
+    evaluation_log,
+    plain_name,
+    stages,
+    with_plain_names,
+)
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.columns.choose import Choice, Series, choose, clocked
-from qdlaws.readers.columns.tool_names import NO_ENTROPY, dialect_of
+from qdlaws.readers.columns.tool_names import NO_ENTROPY, OURS, dialect_of
 from qdlaws.readers.detect import FORMATS, Options, read_file
 from qdlaws.readers.folder import read_folder
 from qdlaws.readers.merge_files import joined
@@ -66,6 +76,10 @@ def read(
     frame, clock = clocked(table.frame, step)
     table = steps_once(replace(table, frame=frame).noted(clock))
     dialect = dialect_of(table.tool, table.frame.columns)
+    if dialect is OURS:
+        if "eval/quality" in table.frame and series != "train" and not any(named.values()):
+            return _evaluations(table, where, kinds or {})
+        named = {role: _column_of_ours(name, table.frame) for role, name in named.items()}
     choice = choose(table.frame, dialect, series, named, table.kinds, batch_size)
     _refuse_words(table, choice.columns)
     if "entropy" not in choice.columns and dialect.tool in NO_ENTROPY:
@@ -115,26 +129,39 @@ def _refuse_words(table: Table, wanted: Mapping[str, str | None]) -> None:
             raise BadLog(table.texts[name])
 
 
-def _marked(table: Table) -> tuple[float, ...]:
-    """Steps at which our own trainer entered a new stage."""
-    if "eval/mark" not in table.frame:
-        return ()
-    begun = table.frame[table.frame["eval/mark"] == 1]
-    return tuple(float(step) for step in begun["step"])
+def _evaluations(table: Table, where: str, stated: Mapping[str, str]) -> RunLog:
+    """The log of our own trainer's evaluations, whose names need no guess."""
+    log = evaluation_log(
+        table.frame, table.kinds, source=where, marks=table.marks, notes=table.notes
+    )
+    note = f"evaluation series, {len(log)} points"
+    kinds = {**log.kinds, **{column: str(kind) for column, kind in stated.items()}}
+    return replace(log, kinds=kinds, notes=(*log.notes, note))
+
+
+def _column_of_ours(name: str | None, frame: pd.DataFrame) -> str | None:
+    """A column of both phases by the name that it has in a log, or in its row."""
+    if name is None or name in frame.columns:
+        return name
+    return next((p + name for p in (EVALUATION, TRAINING) if p + name in frame.columns), name)
 
 
 def _log(table: Table, choice: Choice, where: str, tool: str, stated: dict[str, str]) -> RunLog:
-    columns = dict(choice.columns)
+    frame, columns, marks = choice.frame, dict(choice.columns), table.marks
+    if tool == OURS.tool:
+        frame = with_plain_names(frame)
+        columns = {role: plain_name(name) for role, name in columns.items()}
+        marks = (*marks, *stages(frame))
     kl = columns.pop("kl", None)
     log = RunLog.from_frame(
-        choice.frame,
+        frame,
         quality=columns.get("quality"),
         diversity=columns.get("diversity"),
         entropy=columns.get("entropy"),
         quality_se=columns.get("quality_se"),
         diversity_se=columns.get("diversity_se"),
         entropy_se=columns.get("entropy_se"),
-        marks=(*table.marks, *_marked(table)),
+        marks=marks,
         kinds={k: str(v) for k, v in {**choice.kinds, **stated}.items()},
         source=where,
         tool=tool,

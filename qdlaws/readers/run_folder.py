@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from qdlaws.core.json_lines import parse, parse_lines
 
 __all__ = ["Drawn", "RunFiles", "last_decision", "run_files"]
 
@@ -58,7 +59,7 @@ def run_files(source: str) -> RunFiles:
         return RunFiles()
     smiles = tuple(_molecules(folder / "samples" / "reinvent_1.csv"))
     return RunFiles(
-        decisions=tuple(_lines(folder / "advice.jsonl")),
+        decisions=tuple(_with_step(_text(folder / "advice.jsonl"))),
         plan=_object(folder / "plan.json"),
         floors=_floors(folder / "config.toml"),
         drawn=smiles or tuple(_texts(folder / "samples")),
@@ -76,10 +77,7 @@ def last_decision(source: str | Path) -> Mapping[str, Any] | None:
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return None
-    found = None
-    for row in _objects(text):
-        found = row
-    return found
+    return next(reversed(_with_step(text)), None)
 
 
 def _text(path: Path) -> str:
@@ -88,27 +86,18 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The whole objects of a JSONL file that have a step."""
-    return _objects(_text(path))
-
-
-def _objects(text: str) -> Iterator[Mapping[str, Any]]:
-    for line in text.splitlines():
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):  # the line that was being written
-            continue
-        if isinstance(row, dict) and isinstance(row.get("step"), (int, float)):
-            yield row
+def _with_step(text: str) -> list[Mapping[str, Any]]:
+    """The whole objects of a JSON-lines text that have a step."""
+    rows = (line.row for line in parse_lines(enumerate(text.split("\n"), 1)))
+    return [row for row in rows if row and isinstance(row.get("step"), (int, float))]
 
 
 def _object(path: Path) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(_text(path) or "null")
-    except (json.JSONDecodeError, RecursionError):
+        value = parse(_text(path) or "null")
+    except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _floors(path: Path) -> dict[str, float]:

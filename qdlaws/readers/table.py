@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from qdlaws.readers.decoding.number_text import Array
+from qdlaws.core.number_text import Array
+from qdlaws.core.run_rows import latest_by_step, without_abandoned
 
-__all__ = ["CLOCKS", "MAX_CELLS", "MAX_COLUMNS", "Columns", "Table", "latest", "steps_once"]
+__all__ = ["CLOCKS", "MAX_CELLS", "MAX_COLUMNS", "Columns", "Table", "steps_once"]
 
 MAX_COLUMNS = 10_000
 MAX_CELLS = 1 << 23  # 64 MiB of float64
@@ -142,13 +143,8 @@ def steps_once(table: Table) -> Table:
         merged = _batch_means(frame)
         note = f"{len(frame)} rows over {len(merged)} steps: taken as samples and averaged by step"
         return replace(table, frame=merged).noted(note)
-    frame, stale = _without_abandoned(frame)
-    return replace(table, frame=latest(frame)).noted(stale)
-
-
-def latest(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a step: of each column the last value that was written."""
-    return frame.groupby("step", sort=True).last().reset_index()
+    frame, stale = without_abandoned(frame)
+    return replace(table, frame=latest_by_step(frame)).noted(stale)
 
 
 def _are_samples(frame: pd.DataFrame, counts: pd.Series[int]) -> bool:
@@ -165,23 +161,3 @@ def _batch_means(frame: pd.DataFrame) -> pd.DataFrame:
     errors = groups.sem().add_suffix("_se")
     errors = errors[[c for c in errors.columns if c not in means.columns]]
     return pd.concat([means, errors], axis=1).assign(n_samples=groups.size()).reset_index()
-
-
-def _without_abandoned(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The frame without the steps that a resumed run has not reached again.
-
-    After a restart from step 150 of a run that had come to 200, the old 151…200 describe a policy
-    that is gone; a step is overwritten as the new branch reaches it, what lies beyond is cut.
-    """
-    steps = frame["step"].to_numpy()
-    backwards = np.flatnonzero(np.diff(steps) < 0)
-    if not len(backwards):
-        return frame, ""
-    restart = backwards[-1] + 1
-    reached = steps[restart:].max()
-    abandoned = (np.arange(len(steps)) < restart) & (steps > reached)
-    note = f"the log goes back to step {steps[restart]:g}: the last value of each step counts"
-    # one late row is a logger out of order, several are a run that was resumed
-    if len(np.unique(steps[restart:])) < 2 or not abandoned.any():
-        return frame, note
-    return frame[~abandoned], f"{note}; steps after {reached:g} of the abandoned branch left out"

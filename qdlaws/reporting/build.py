@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from qdlaws.advice.advise import advise
-from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, NotEnoughData, QdlawsError
@@ -76,7 +76,7 @@ def report(
         for i, (name, found) in enumerate(zip(names, fits, strict=True))
     ]
     target = Path(path)
-    write_whole(target, page(views, goal, left_out, most=MOST_RUNS))
+    write_atomically(target, page(views, goal, left_out, most=MOST_RUNS))
     return target
 
 

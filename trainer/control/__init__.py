@@ -4,7 +4,7 @@
     decision = controller(log, knobs)      # decision.knobs from now on; decision.as_dict() to log
     replay(controller, log, start=knobs)   # the same decisions from the saved log
 
-``log`` holds the evaluations; ``log_of(lines)`` makes it from those of ``metrics.jsonl``. A line
+``log`` holds the evaluations; ``run_log(lines)`` makes it from those of ``metrics.jsonl``. A line
 carries ``step``, ``quality``, ``diversity``, ``entropy``, their ``_se``, ``kl``, and the knobs that
 were in force over the steps before it as ``kl_coef``, ``reward_scale``, ``entropy_coef``
 (:func:`knob_columns`); an unknown number is null, and its line is still written.
@@ -17,9 +17,10 @@ from inspect import signature
 from typing import Any
 
 from qdlaws.core.goal import Goal
+from qdlaws.core.run_rows import run_log
 from qdlaws.errors import BadData
 from trainer.control.classic import entropy_target, fixed, kl_target, stepped_entropy
-from trainer.control.decision import Controller, Decision, knobs_in, log_of, replay, steered
+from trainer.control.decision import Controller, Decision, knobs_in, replay, steered
 from trainer.control.knob_dial import (
     Dial,
     Recipe,
@@ -47,12 +48,12 @@ __all__ = [
     "knob_columns",
     "knobs_in",
     "law_guided",
-    "log_of",
     "make_controller",
     "make_dial",
     "never_stop",
     "refusal",
     "replay",
+    "run_log",
     "start_knobs",
     "steered",
     "stepped_entropy",

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from qdlaws.control.controller import Action
-from qdlaws.control.knobs import column_of
+from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, MissingColumn
 from trainer.control.decision import Controller, Decision
@@ -139,7 +139,7 @@ def _held(dial: Dial, knobs: Knobs, why: str, **figures: float) -> Decision:
 
 
 def _last_extra(log: RunLog, name: str) -> float:
-    values = column_of(log, name)
+    values = extra_column(log, name)
     if values is not None:
         return float(values[-1])
     have = ", ".join(map(str, log.extra.columns)) or "none"

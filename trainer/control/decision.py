@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from qdlaws.control.controller import Action
-from qdlaws.control.knobs import column_of, log_of
+from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData
 from trainer.control.knob_dial import KNOB_COLUMNS
 from trainer.knobs import Knobs
 
-__all__ = ["Controller", "Decision", "knobs_in", "log_of", "replay", "steered"]
+__all__ = ["Controller", "Decision", "knobs_in", "replay", "steered"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def knobs_in(log: RunLog, row: int, otherwise: Knobs) -> Knobs:
     """The knobs in force at a row; a field that the log lacks is taken from ``otherwise``."""
     found = {}
     for field_name, column in KNOB_COLUMNS.items():
-        known = column_of(log, column)
+        known = extra_column(log, column)
         value = math.nan if known is None else float(known[row])
         found[field_name] = value if math.isfinite(value) else getattr(otherwise, field_name)
     return Knobs(**found)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from qdlaws.core.json_lines import read_json_lines
 from qdlaws.errors import BadData, QdlawsError
 
 if TYPE_CHECKING:
@@ -133,15 +134,8 @@ def cut_back(path: Path, size: int) -> None:
 
 def read_rows(path: Path, phase: str | None = None) -> list[dict[str, Any]]:
     """The rows of a metrics.jsonl, of one phase or of both; half a last line is let go."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if phase is None or row.get("phase") == phase:
-            rows.append(row)
-    return rows
+    rows = read_json_lines(path).rows
+    return [row for row in rows if phase is None or row.get("phase") == phase]
 
 
 # ---------------------------------------------------------------------- other people's trackers

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData
 from qdlaws.kl_frontier.frontier import Frontier, frontier
@@ -99,7 +99,7 @@ def make_plan(bench: Bench, samples: int = 2000, min_diversity: float | None = N
 
 def write_plan(path: Path, plan: Plan) -> None:
     """The plan as JSON; beside a run's metrics, as ``plan.json``, the report draws the frontier."""
-    write_whole(path, json.dumps(plan.to_dict(), ensure_ascii=False) + "\n")
+    write_atomically(path, json.dumps(plan.to_dict(), ensure_ascii=False) + "\n")
 
 
 def _groups(prompts: npt.NDArray[Any]) -> npt.NDArray[np.intp]:

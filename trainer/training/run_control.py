@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
 from qdlaws.errors import BadData
 from trainer.algorithms.objective import Recipe
@@ -19,9 +19,9 @@ from trainer.config import Config
 from trainer.control import (
     Controller,
     Stopper,
-    log_of,
     make_controller,
     make_dial,
+    run_log,
     stop_when_advised,
 )
 from trainer.knobs import Knobs
@@ -59,7 +59,7 @@ class Pilot:
 
     def decide(self, folder: Path, knobs: Knobs, step: int) -> Said:
         """The knobs from now on, from what ``metrics.jsonl`` holds."""
-        log = log_of(read_rows(folder / "metrics.jsonl", "eval"))
+        log = run_log(read_rows(folder / "metrics.jsonl"))
         decision = self.controller(log, knobs)
         row = {"step": step, **decision.as_dict()}
         if self.stopper is None:
@@ -99,7 +99,7 @@ def make_pilot(bench: Bench, folder: Path) -> Pilot:
         if bench.world.leads:
             if plan is not None:
                 write_plan(folder / "plan.json", plan)
-            write_whole(written, json.dumps({"knobs": asdict(knobs), "gain": gain}) + "\n")
+            write_atomically(written, json.dumps({"knobs": asdict(knobs), "gain": gain}) + "\n")
     if gain is not None and control.name == "law_guided":
         options.setdefault("gain", gain)
     controller = make_controller(control.name, recipe, knobs, goal, turn=turn, **options)

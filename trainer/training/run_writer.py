@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.atomic_write import write_atomically
 from trainer.config import Config, to_toml
 from trainer.distributed.world import World
 from trainer.training.context import Bench, Progress
@@ -81,7 +81,7 @@ class Desk:
             "compute_saved": round(saved, 4),
             "knobs": asdict(progress.knobs),
         }
-        write_whole(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+        write_atomically(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
 
     def close(self) -> None:
         for file in self.files.values():

@@ -25,9 +25,11 @@ import numpy as np
 
 from qdlaws.advice.advise import Advice, advise
 from qdlaws.control.controller import Turn, check_steerable, turn
-from qdlaws.control.knobs import in_force, log_of
-from qdlaws.core.atomic_write import write_whole
+from qdlaws.control.knobs import in_force
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
+from qdlaws.core.json_lines import read_json_lines
+from qdlaws.core.run_rows import run_log
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData
@@ -123,7 +125,7 @@ class _LawCallback:
         if self.rows and self.mode == "steer":  # the knobs of a resumed run follow from its rows
             last = self.rows[-1]
             self._set(float(last["kl_coef"]), float(last["reward_scale"]))
-            log = log_of(self.rows)
+            log = run_log(self.rows)
             self._turn_by(self._decide(log, self._now()))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
@@ -137,7 +139,7 @@ class _LawCallback:
         self.rows.append(row)
         self._write("metrics.jsonl", row)
         self._log_to_tracker(row)
-        log = log_of(self.rows)
+        log = run_log(self.rows)
         kept = self._checkpoints(args)
         self.advice = advise(log, self.goal, checkpoints=kept, alpha=self.alpha)
         made = self._decide(log, self._now()) if self.mode == "steer" else None
@@ -243,11 +245,11 @@ class _LawCallback:
         rows: list[dict[str, Any]] = []
         for name in ("advice.jsonl", "metrics.jsonl"):
             path = self.folder / name
-            text = path.read_text(encoding="utf-8") if path.exists() and step else ""
-            rows = [row for row in map(_parsed, text.splitlines()) if row and row["step"] <= step]
+            kept = read_json_lines(path).rows if path.exists() and step else ()
+            rows = [row for row in kept if "step" in row and row["step"] <= step]
             if self._writes:
                 lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-                write_whole(path, "".join(lines))
+                write_atomically(path, "".join(lines))
         return rows
 
     def _checkpoints(self, args: Any) -> list[float] | None:
@@ -260,15 +262,6 @@ class _LawCallback:
 
 def _ratio(beta: float, scale: float) -> float:
     return float(np.log(scale / beta)) if beta > 0 and scale > 0 else float("nan")
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    """The row of a line; None for what a kill has left of one."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) and "step" in row else None
 
 
 @cache

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from qdlaws.core.number_text import Array
 from qdlaws.errors import MissingColumn
 from qdlaws.readers.columns.generic_names import is_held_out, is_spread
 from qdlaws.readers.columns.standard_errors import standard_error
 from qdlaws.readers.columns.tool_names import AUXILIARY, CLOCK, PLAIN, Dialect, to_reference
-from qdlaws.readers.decoding.number_text import Array
 
 __all__ = ["ROLES", "Choice", "Series", "choose", "clocked"]
 

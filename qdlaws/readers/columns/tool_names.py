@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from qdlaws.core.kinds import EntropyKind as E
+from qdlaws.core.run_rows import KL_KIND, TOOL
 from qdlaws.readers.columns import generic_names as guesses
 
 __all__ = [
@@ -76,17 +77,17 @@ class Dialect:
         return names
 
 
-OURS = Dialect(
-    "qdtrain",
+OURS = Dialect(  # as trackers name it; an evaluation's column is plain in the log
+    TOOL,
     marks="eval/n_samples",
-    quality=(("quality", "train_quality"), ("reward", "train_reward")),
-    diversity=(("diversity", "diversity"),),
-    entropy=(("entropy", E.UNKNOWN),),
-    kl=(("kl", _kl("kind not stated", "unit not stated")),),
+    quality=(("train/quality", "train_quality"), ("train/reward", "train_reward")),
+    diversity=(("train/diversity", "diversity"),),
+    entropy=(("train/entropy", E.UNKNOWN),),
+    kl=(("train/kl", _kl("kind not stated", "unit not stated")),),
     eval_quality=(("eval/quality", "eval_quality"), ("eval/reward", "eval_reward")),
     eval_diversity=(("eval/diversity", "diversity"),),
     eval_entropy=(("eval/entropy", E.UNKNOWN),),
-    eval_kl=(("eval/kl", _kl("k1", "per completion")),),
+    eval_kl=(("eval/kl", KL_KIND),),
     evaluates=True,
 )
 

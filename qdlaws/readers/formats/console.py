@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from qdlaws.core.json_lines import MAX_NAME
 from qdlaws.core.kinds import EntropyKind
+from qdlaws.core.number_text import number
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.columns.tool_names import is_wanted
-from qdlaws.readers.decoding.json_text import LONGEST
-from qdlaws.readers.decoding.number_text import number
 from qdlaws.readers.table import Columns, Table
 
 __all__ = ["OPENRLHF", "REINVENT", "VERL", "read_openrlhf", "read_reinvent_log", "read_verl"]
@@ -50,7 +50,7 @@ def _verl_row(text: str, whole: bool) -> dict[str, float] | None:
         name, _, value = pair.strip().rpartition(":")
         match = VALUE.fullmatch(value)
         closed = value.endswith(")") or "(" not in value
-        if match and 0 < len(name) <= LONGEST and ((closed and whole) or place < len(pairs)):
+        if match and 0 < len(name) <= MAX_NAME and ((closed and whole) or place < len(pairs)):
             row[name] = number(match[1])
     return row
 

@@ -15,10 +15,10 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
+from qdlaws.core.number_text import Array, is_unknown, number, numbers
 from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Line, Source
 from qdlaws.readers.columns.tool_names import is_wanted
-from qdlaws.readers.decoding.number_text import Array, is_unknown, number, numbers
 from qdlaws.readers.table import MAX_CELLS, MAX_COLUMNS, Table
 
 __all__ = ["Rows", "read_delimited"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from qdlaws.core.json_lines import flat, parse
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.columns.tool_names import is_wanted
-from qdlaws.readers.decoding.json_text import flat, parse
 from qdlaws.readers.table import Columns, Table
 
 __all__ = ["read_json"]

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from qdlaws.core.json_lines import JsonLine, flat, parse_lines
+from qdlaws.core.run_rows import TOOL as OURS
+from qdlaws.core.run_rows import is_ours, row_kinds, row_numbers
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.columns.tool_names import is_wanted
-from qdlaws.readers.decoding.json_text import flat, parse
 from qdlaws.readers.table import Columns, Table
 
 __all__ = ["read_jsonl", "tool_of"]
@@ -25,24 +27,19 @@ def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
     columns, kinds, lines = Columns(lambda c: c in keep or is_wanted(c)), dict[str, str](), 0
     broken: list[tuple[int, str]] = []
     tool = "jsonl"
-    for line in source.lines():
-        if not line.text.strip():
-            continue
+    for line in parse_lines((line.number, line.text) for line in source.lines()):
         lines += 1
-        try:
-            row = parse(line.text)
-            if not isinstance(row, dict):
-                raise ValueError("no JSON object")
-            numbers = _numbers(row)
-        except ValueError as error:
-            broken.append((line.number, str(error)))
+        numbers, problem = _numbers(line)
+        if numbers is None:
+            broken.append((line.number, problem))
             if len(broken) > 3 + MOST_BROKEN * lines:
                 what = f"{len(broken)} of {lines} lines are no JSON object; here: {broken[0][1]}"
-                raise source.bad(what, broken[0][0]) from error
+                raise source.bad(what, broken[0][0])
             continue
-        if lines <= LOOKED_AT:
+        row = line.row or {}
+        if lines <= LOOKED_AT or row.get("phase") == "eval":
             tool = tool if tool != "jsonl" else tool_of(row)
-            kinds |= _kinds(row)
+            kinds |= row_kinds(row)
         try:
             columns.add(numbers)
         except OverflowError as error:
@@ -60,8 +57,8 @@ def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
 
 def tool_of(row: Mapping[str, Any]) -> str:
     """Which tool writes rows of this shape; "jsonl" where none is known."""
-    if row.get("phase") in ("train", "eval") and "step" in row:
-        return "qdtrain"
+    if is_ours(row):
+        return OURS
     if isinstance(row.get("data"), dict) and "step" in row:
         return "verl"
     if "global_step/max_steps" in row:
@@ -69,23 +66,23 @@ def tool_of(row: Mapping[str, Any]) -> str:
     return "jsonl"
 
 
-def _numbers(row: dict[str, Any]) -> dict[str, float]:
-    """The named numbers of a row: wrappers taken off, evaluation values told apart."""
+def _numbers(line: JsonLine) -> tuple[dict[str, float] | None, str]:
+    """The named numbers of a line, wrappers taken off; or None and the problem with the line."""
+    if line.row is None:
+        return None, line.problem
+    try:
+        return _row_numbers(line.row), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def _row_numbers(row: dict[str, Any]) -> dict[str, float]:
     match tool_of(row):
         case "verl":
             return {**flat(row["data"]), **flat({"step": row["step"]})}
-        case "qdtrain" if row["phase"] == "eval":
-            return {k if k == "step" else f"eval/{k}": v for k, v in flat(row).items()}
+        case "qdtrain":
+            return row_numbers(row)
         case "ms-swift":
             done, _, _ = str(row["global_step/max_steps"]).partition("/")
             return flat({**row, "step": done})
     return flat(row)
-
-
-def _kinds(row: dict[str, Any]) -> dict[str, str]:
-    """The kinds a row states: ``"kinds": {"entropy": …}`` or ``"entropy_kind": …``."""
-    prefix = "eval/" if row.get("phase") == "eval" else ""
-    stated = row.get("kinds")
-    kinds = dict(stated) if isinstance(stated, dict) else {}
-    kinds |= {k.removesuffix("_kind"): v for k, v in row.items() if k.endswith("_kind")}
-    return {f"{prefix}{k}": v for k, v in kinds.items() if isinstance(v, str)}

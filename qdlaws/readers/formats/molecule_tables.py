@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from qdlaws.core.kinds import EntropyKind
+from qdlaws.core.number_text import Array, numbers
 from qdlaws.readers.byte_source import Source
-from qdlaws.readers.decoding.number_text import Array, numbers
 from qdlaws.readers.formats.delimited import Row, Rows
 from qdlaws.readers.formats.reinvent_score import ScoreRule, score_rule
 from qdlaws.readers.table import Table

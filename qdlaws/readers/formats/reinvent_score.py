@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.readers.decoding.number_text import Array, numbers
+from qdlaws.core.number_text import Array, numbers
 from qdlaws.readers.formats.delimited import Rows
 
 __all__ = ["ScoreRule", "score_rule"]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from qdlaws.core.json_lines import flat, parse
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.columns.tool_names import is_wanted
-from qdlaws.readers.decoding.json_text import flat, parse
 from qdlaws.readers.table import Columns, Table
 
 __all__ = ["MAGIC", "only_run", "read_mlflow_files", "read_sqlite"]

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from qdlaws.core.json_lines import flat, parse
 from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.columns.tool_names import is_wanted
-from qdlaws.readers.decoding.json_text import flat, parse
 from qdlaws.readers.decoding.protobuf import as_double, fields, signed
 from qdlaws.readers.table import Columns, Table
 

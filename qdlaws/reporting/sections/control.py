@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.control.knobs import column_of
+from qdlaws.core.run_rows import extra_column
 from qdlaws.readers.run_folder import RunFiles
 from qdlaws.reporting.charts import Layer, chart
 from qdlaws.reporting.html import Raw, badge, bullets, number, of_run, section, table
@@ -170,7 +170,7 @@ def frontier_section(views: Sequence[RunView], files: Sequence[RunFiles]) -> str
 
 
 def _frontier(view: RunView, plan: Mapping[str, Any], alone: bool) -> str:
-    kl = column_of(view.log, "kl")
+    kl = extra_column(view.log, "kl")
     tilt = _columns(plan.get("table"), ("kl", "quality", "quality_se"))
     if kl is None or len(tilt["kl"]) < 2 or "quality" not in view.log.columns:
         return ""

@@ -16,7 +16,7 @@ import pytest
 
 from qdlaws import BadData, QdlawsError, fit, read
 from qdlaws.advice.advise import advise
-from qdlaws.core.atomic_write import write_whole
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
 from qdlaws.integrations.watch import watch
 
@@ -113,12 +113,12 @@ def test_the_advice_file_is_whole_at_every_moment(tmp_path):
 
 
 def test_writing_fails_in_one_line_and_leaves_the_old_file(tmp_path):
-    write_whole(tmp_path / "a", "old")
+    write_atomically(tmp_path / "a", "old")
     with pytest.raises(QdlawsError, match="cannot write"):
-        write_whole(tmp_path / "none" / "a", "new")
+        write_atomically(tmp_path / "none" / "a", "new")
     (tmp_path / "folder").mkdir()
     with pytest.raises(QdlawsError, match="cannot write"):
-        write_whole(tmp_path / "folder", "new")
+        write_atomically(tmp_path / "folder", "new")
     assert (tmp_path / "a").read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "folder"]
 

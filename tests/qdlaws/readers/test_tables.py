@@ -209,10 +209,13 @@ def test_our_own_run_folder(write, tmp_path: Path):
     assert set(log.entropy_se) == {0.3}
     assert log.kinds["entropy"] == EntropyKind.SEQUENCE
     assert log.kinds["quality"] == "validity"
-    assert set(log.extra["eval/knobs/kl"]) == {0.05}
+    assert set(log.extra["knobs/kl"]) == {0.05}
     train = read(tmp_path, series="train")
-    assert train.names["quality"] == "reward"
+    assert train.names["quality"] == "train/reward"
     assert len(train) == 21
+    for name in ("reward", "train/reward"):
+        assert read(tmp_path, quality=name).names["quality"] == "train/reward"
+    assert read(tmp_path, quality="kl").names["quality"] == "kl"
 
 
 def test_jsonl_cut_lines(write):

@@ -17,11 +17,11 @@ from trainer.control import (
     Decision,
     knob_columns,
     knobs_in,
-    log_of,
     make_controller,
     make_dial,
     never_stop,
     replay,
+    run_log,
     start_knobs,
     steered,
     stop_when_advised,
@@ -46,7 +46,7 @@ def log_with(diversity, knobs=START, **columns):
     for name, values in columns.items():
         for row, value in zip(rows, values, strict=True):
             row[name] = value
-    return log_of(rows)
+    return run_log(rows)
 
 
 def lines_of(log):
@@ -139,7 +139,7 @@ def test_replay_gives_the_same_decisions(noisy):
 def test_a_log_cut_and_resumed_from_its_lines_decides_the_same(noisy):
     lines = lines_of(noisy.log)
     for cut in (1, 2, 5, 17, 31):
-        log = log_of(map(json.loads, lines[:cut]))
+        log = run_log(map(json.loads, lines[:cut]))
         decided = law()(log, knobs_in(log, -1, START))
         assert same(decided, noisy.decisions[cut - 1])
 
@@ -217,7 +217,7 @@ def test_an_entropy_floor_needs_entropy_alone():
         | knob_columns(START)
         for k in range(8)
     ]
-    log = log_of(rows)
+    log = run_log(rows)
     assert log.columns == ("entropy",)
     assert law(Goal(min_entropy=0.3))(log, START).action == "loosen"
     assert law(Goal(min_entropy=0.6))(log, START).action == "tighten"

@@ -4,6 +4,7 @@ import pytest
 
 from qdlaws.errors import BadData
 from tests.helpers.small_run import config_of, rows, save_model
+from trainer.control import run_log
 from trainer.loop import train
 from trainer.training.metrics import (
     JsonLines,
@@ -43,6 +44,19 @@ def test_lines_are_there_after_a_kill_and_can_be_cut_back(tmp_path):
     assert [r["step"] for r in read_rows(tmp_path / "a.jsonl")] == [1]
     with pytest.raises(BadData, match="has 23 bytes"):
         cut_back(tmp_path / "a.jsonl", 1000)
+
+
+def test_a_log_is_read_as_the_trainer_sees_it(folder):
+    import pandas as pd
+
+    import qdlaws as qd
+
+    read, seen = qd.read(folder), run_log(read_rows(folder / "metrics.jsonl"))
+    pd.testing.assert_frame_equal(read.to_frame(), seen.to_frame(), check_exact=True)
+    assert dict(read.kinds) == dict(seen.kinds)
+    assert read.extra["n_samples"].tolist() == [32, 32]
+    goal = qd.Goal(min_diversity=0.1)
+    assert qd.choose(read, goal).to_dict() == qd.choose(seen, goal).to_dict()
 
 
 def test_sinks_are_named_and_numbers_prefixed(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from qdlaws.errors import BadData
 from tests.helpers.small_run import config_of, rows, save_model
 from trainer.algorithms.recipes import RECIPES
-from trainer.control import log_of, make_controller, replay
+from trainer.control import make_controller, replay, run_log
 from trainer.knobs import Knobs
 from trainer.loop import resume, train
 from trainer.training.run_control import goal_of
@@ -48,7 +48,7 @@ def test_replaying_the_saved_log_gives_the_same_knobs(model, steered):
     start = Knobs(**json.loads((steered / "start.json").read_text())["knobs"])
     config = config_of(model, *STEERED)
     controller = make_controller("law_guided", RECIPES["rloo"](), start, goal_of(config))
-    again = replay(controller, log_of(rows(steered)), start)
+    again = replay(controller, run_log(rows(steered)), start)
     told = rows(steered, "advice.jsonl")
     assert [d.as_dict()["knobs"] for d in again] == [a["knobs"] for a in told]
 

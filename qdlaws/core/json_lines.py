@@ -1,0 +1,117 @@
+"""JSON of unknown quality: parsed without trust, line by line or whole, flattened to numbers.
+
+Every JSON-lines file that the project reads, its own or another tool's, goes through here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite, nan
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from qdlaws.core.number_text import number
+
+__all__ = ["MAX_NAME", "JsonLine", "JsonRows", "flat", "parse", "parse_lines", "read_json_lines"]
+
+MAX_DEPTH = 6
+"""Levels of nesting from which numbers are taken."""
+MAX_NAME = 300
+"""Characters of the longest name that is kept."""
+MAX_VALUES = 20_000
+"""Values of the largest object that is accepted."""
+
+
+class JsonLine(NamedTuple):
+    """A line of a JSON-lines text: its number from 1, its object, or why it holds none."""
+
+    number: int
+    row: dict[str, Any] | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class JsonRows:
+    """The objects of a JSON-lines file, and the numbers of the lines that hold none."""
+
+    rows: tuple[dict[str, Any], ...]
+    skipped: tuple[int, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """The skipped lines in words; empty where there are none."""
+        if not self.skipped:
+            return ""
+        lines = ", ".join(map(str, self.skipped))
+        return f"unreadable, left out: line {lines}"
+
+
+def parse(text: str | bytes) -> Any:
+    """The value of a JSON text; ValueError where it is none, or is nested beyond reason."""
+    try:
+        return json.loads(text)
+    except (RecursionError, MemoryError) as error:
+        raise ValueError("JSON nested too deeply") from error
+
+
+def parse_lines(lines: Iterable[tuple[int, str]]) -> Iterator[JsonLine]:
+    """The objects of numbered lines, empty lines left out.
+
+    A line that holds no object (a kill cuts the last one, a crash any) comes with the problem.
+    """
+    for line_number, text in lines:
+        if not text.strip():
+            continue
+        try:
+            row = parse(text)
+        except ValueError as error:
+            yield JsonLine(line_number, None, str(error))
+            continue
+        if isinstance(row, dict):
+            yield JsonLine(line_number, row)
+        else:
+            yield JsonLine(line_number, None, "no JSON object")
+
+
+def read_json_lines(path: str | PathLike[str]) -> JsonRows:
+    """The objects of a JSON-lines file of our own, which a kill may have cut."""
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    lines = list(parse_lines(enumerate(text.split("\n"), 1)))
+    return JsonRows(
+        tuple(line.row for line in lines if line.row is not None),
+        tuple(line.number for line in lines if line.row is None),
+    )
+
+
+def flat(row: Mapping[str, Any], join: str = "/") -> dict[str, float]:
+    """The numbers of a nested object under the joined names of their keys.
+
+    Booleans count as 0 and 1, null and the words for "unknown" as NaN; lists and other texts are
+    left out. ValueError beyond 20,000 values.
+    """
+    numbers: dict[str, float] = {}
+    _gather(row, "", join, MAX_DEPTH, numbers)
+    return numbers
+
+
+def _gather(
+    row: Mapping[str, Any], prefix: str, join: str, depth: int, numbers: dict[str, float]
+) -> None:
+    for key, value in row.items():
+        name = prefix + key if prefix else key
+        if isinstance(value, float):  # by far the most, so first
+            numbers[name] = value if isfinite(value) else nan
+        elif isinstance(value, dict):
+            if depth:
+                _gather(value, name + join, join, depth - 1, numbers)
+        elif value is None or isinstance(value, int):
+            numbers[name] = number(value)
+        elif isinstance(value, str) and (meant := number(value)) == meant:
+            numbers[name] = meant  # a text that means no number is no measurement
+    for name in [name for name in numbers if len(name) > MAX_NAME]:
+        del numbers[name]
+    if len(numbers) > MAX_VALUES:
+        raise ValueError(f"more than {MAX_VALUES:,} values in one object")
