@@ -1,6 +1,5 @@
 """The frontier against exact sums over a categorical reference."""
 
-import itertools
 import json
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 
 from qdlaws import RunLog
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.kl_frontier.best_of_n import best_of_one
 from qdlaws.kl_frontier.frontier import frontier
 
 rng = np.random.default_rng(7)
@@ -26,7 +24,7 @@ def samples(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).choice(60, n, p=P)
 
 
-def test_every_atom_once_is_the_exact_tilt():
+def test_tilt_is_exact_on_a_whole_population():
     """With equal reference probabilities and each outcome once, the sample is the population."""
     r = np.linspace(-1, 1, 200) ** 3
     f = frontier(r, np.full(200, -np.log(200)))
@@ -39,7 +37,7 @@ def test_every_atom_once_is_the_exact_tilt():
         np.testing.assert_allclose(f.weights(eta)[0], w)
 
 
-def test_standard_errors_are_those_of_fresh_samples():
+def test_standard_errors_match_the_scatter_of_fresh_samples():
     """z of 200 fresh samples has mean 0 and spread 1 (± 3 standard errors of the spread)."""
     z = []
     for seed in range(200):
@@ -52,7 +50,7 @@ def test_standard_errors_are_those_of_fresh_samples():
     np.testing.assert_allclose(np.std(z, axis=0), 1, atol=0.18)
 
 
-def test_beyond_the_effective_samples_all_is_nan():
+def test_estimates_are_nan_where_effective_samples_run_out():
     y = samples(400)
     f = frontier(R[y], np.log(P[y]))
     assert f.kl_end < np.log(400)
@@ -62,12 +60,12 @@ def test_beyond_the_effective_samples_all_is_nan():
     assert np.isnan(f.best_quality(np.log(400)))
     assert np.isnan(f.share(1.0, 1.1 * f.kl_end))
     assert np.isfinite(f.share(1.0, 0.9 * f.kl_end))
-    known = f.table.dropna()
-    assert (np.diff(known["quality"]) > 0).all()
-    assert (np.diff(known["kl"]) > 0).all()
+    supported = f.table.dropna()
+    assert (np.diff(supported["quality"]) > 0).all()
+    assert (np.diff(supported["kl"]) > 0).all()
 
 
-def test_inverse_and_share():
+def test_eta_inverts_kl_and_quality_and_share_is_relative_to_the_best():
     y = samples(3000)
     f = frontier(R[y])
     eta = f.eta(kl=0.8)
@@ -82,7 +80,7 @@ def test_inverse_and_share():
         f.eta()
 
 
-def test_zero_one_rewards_have_an_end_without_running_out():
+def test_zero_one_rewards_end_at_the_reference_given_success():
     """Ties at the top: as η grows the tilt is the reference given success, KL = −log p."""
     r = np.r_[np.ones(300), np.zeros(700)]
     f = frontier(r)
@@ -92,45 +90,13 @@ def test_zero_one_rewards_have_an_end_without_running_out():
     assert f.kl_end == pytest.approx(-np.log(0.3), rel=1e-6)
 
 
-def test_best_of_n_is_the_mean_over_all_subsets():
-    r = np.random.default_rng(3).integers(0, 9, 22) / 8
-    f = frontier(r)
-    assert f.best_of["quality"][0] == pytest.approx(r.mean())
-    assert np.isnan(f.best_of["quality"][1])  # 22 samples hold 11 pairs only
-    for n in (2, 3, 4):
-        pairs = np.mean([max(c) for c in itertools.combinations(r, n)])
-        assert best_of_one(np.sort(r), n)[0] == pytest.approx(pairs)
-
-
-def test_best_of_n_quality_and_kl_against_exact_sums():
-    order = np.argsort(R)
-    cdf = np.cumsum(P[order])
-    y = samples(40_000, 1)
-    f = frontier(R[y])
-    for n in (1, 2, 8, 64):
-        row = f.best_of.set_index("n").loc[n]
-        mass = np.diff(np.r_[0, cdf] ** n)
-        quality, kl = mass @ R[order], mass @ np.log(mass / P[order])
-        assert abs(row["quality"] - quality) < 3.5 * row["quality_se"]
-        assert row["kl"] == pytest.approx(kl, abs=0.03)
-        assert row["kl_bound"] == pytest.approx(np.log(n) - (n - 1) / n)
-        assert row["kl"] <= row["kl_bound"] + 1e-9
-
-
-def test_continuous_rewards_meet_the_formula():
-    f = frontier(np.random.default_rng(0).normal(size=5000))
-    known = f.best_of.dropna()
-    np.testing.assert_allclose(known["kl"], known["kl_bound"], rtol=1e-9, atol=1e-12)
-    assert known["n"].max() == 128
-
-
 def test_the_frontier_beats_best_of_n():
     f = frontier(np.random.default_rng(0).normal(size=5000))
-    known = f.best_of.dropna().iloc[1:-1]
-    assert (f.best_quality(known["kl"]) >= known["quality"] - known["quality_se"]).all()
+    supported = f.best_of.dropna().iloc[1:-1]
+    assert (f.best_quality(supported["kl"]) >= supported["quality"] - supported["quality_se"]).all()
 
 
-def test_prompts_are_tilted_one_by_one():
+def test_prompts_are_tilted_separately():
     g = np.random.default_rng(1)
     r = g.normal(size=(30, 200)) + g.normal(size=(30, 1))
     r[0, :5] = np.nan
@@ -146,7 +112,7 @@ def test_prompts_are_tilted_one_by_one():
     assert f.weights(0.7)[0, 0] == 0
 
 
-def test_refusals_say_what_was_found():
+def test_refusals_name_the_shapes_and_counts():
     with pytest.raises(NotEnoughData, match="found 5"):
         frontier(np.arange(5.0))
     with pytest.raises(NotEnoughData, match="equal"):
@@ -157,17 +123,23 @@ def test_refusals_say_what_was_found():
         frontier(np.zeros((2, 3, 4)))
 
 
-def test_outputs():
-    import matplotlib
-
-    matplotlib.use("Agg")
+def test_it_answers_like_every_result():
     y = samples(500)
     f = frontier(np.r_[R[y], np.nan])
     assert f.dropped == 1
-    assert "500 reference samples, 1 failed" in f.summary()
-    parsed = json.loads(json.dumps(f.to_dict(), allow_nan=False))
-    assert parsed["n"] == 500
-    assert parsed["frontier"][-1]["quality"] is None
+    assert "500 of the reference, 1 failed" in str(f)
+    assert len(repr(f)) < 200
+    assert "<b>Best possible quality at every KL" in f._repr_html_()
+    values = json.loads(json.dumps(f.to_dict(), allow_nan=False))
+    assert values["n"] == 500
+    assert values["frontier"][-1]["quality"] is None
+    assert f.to_frame().equals(f.table)
+
+
+def test_plot_shows_a_run_that_logged_its_kl():
+    import matplotlib as mpl
+
+    mpl.use("Agg")
     log = RunLog.from_records([{"step": 0, "quality": 0.1, "kl": 0.2}])
-    ax = f.plot(run=log)
+    ax = frontier(R[samples(500)]).plot(run=log)
     assert "run" in ax.get_legend_handles_labels()[1]

@@ -1,4 +1,4 @@
-"""Diversity along the frontier, and where to start."""
+"""Predicted diversity along the frontier, and the ratio to start from."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from qdlaws.kl_frontier.warm_start import diversity_along, start_ratio
 
 
 @pytest.fixture(scope="module")
-def world():
-    """A thousand points on a line; the reward is the place, the distance that of places."""
+def line_of_samples():
+    """A thousand points on a line; the reward is the position."""
     rng = np.random.default_rng(0)
     place = rng.random(1000)
     return frontier(place), np.abs(place[:, None] - place[None, :])
@@ -26,20 +26,20 @@ def exact(eta):
     return 2 * float((w * (x * below - first)).sum())
 
 
-def test_it_is_the_expected_distance_under_the_tilt(world):
-    found = diversity_along(*world, [0.0, 1.0, 3.0, 8.0])
-    assert found == pytest.approx([exact(e) for e in (0.0, 1.0, 3.0, 8.0)], rel=0.06)
+def test_diversity_is_the_expected_distance_under_the_tilt(line_of_samples):
+    curve = diversity_along(*line_of_samples, [0.0, 1.0, 3.0, 8.0])
+    assert curve == pytest.approx([exact(e) for e in (0.0, 1.0, 3.0, 8.0)], rel=0.06)
 
 
-def test_at_zero_it_is_the_mean_over_pairs_and_beyond_the_end_nothing(world):
-    edge, distances = world
+def test_diversity_without_tilt_is_the_mean_over_pairs_and_nan_beyond_the_end(line_of_samples):
+    edge, distances = line_of_samples
     pairs = distances[np.triu_indices(1000, 1)]
     assert diversity_along(edge, distances, [0.0])[0] == pytest.approx(pairs.mean())
     assert np.isnan(diversity_along(edge, distances, [1e6])[0])
 
 
-def test_the_start_is_on_the_tight_side(world):
-    edge, distances = world
+def test_start_has_the_floor_and_its_margin(line_of_samples):
+    edge, distances = line_of_samples
     start = start_ratio(edge, 0.2, distances, margin=0.02)
     assert start.supported
     assert start.diversity == pytest.approx(0.22, abs=0.002)
@@ -47,10 +47,11 @@ def test_the_start_is_on_the_tight_side(world):
     assert start.gain == pytest.approx(slope, rel=0.3)
 
 
-def test_a_floor_beyond_the_samples_starts_at_a_quarter_of_their_kl(world):
-    edge, distances = world
+def test_a_floor_beyond_the_samples_starts_at_a_quarter_of_their_kl(line_of_samples):
+    edge, distances = line_of_samples
     start = start_ratio(edge, 0.0, distances, margin=0.001)
     assert not start.supported
+    assert start.reason.startswith("1000 samples cannot predict a diversity of 0")
     assert edge.at(start.ratio)["kl"] == pytest.approx(edge.kl_end / 4, rel=1e-6)
     assert start.diversity > 0.001
     assert np.isnan(start.gain)
@@ -69,8 +70,8 @@ def test_prompts_are_averaged_and_invalid_samples_left_out():
     assert diversity_along(frontier(places[0]), holed, [0.0])[0] == pytest.approx(kept)
 
 
-def test_what_cannot_be_held_is_refused(world):
-    edge, distances = world
+def test_floors_above_the_reference_are_refused(line_of_samples):
+    edge, distances = line_of_samples
     with pytest.raises(BadData, match="no ratio holds it"):
         start_ratio(edge, 0.5, distances)
     with pytest.raises(BadData, match="needed"):
