@@ -6,20 +6,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from design import covering_cells
-from simulate import ERRORS, MIXED, X_HI, X_LO, clock, cramer_rao, simulate, true_law
+
+from qdlaws.simulation import (
+    ERROR_MODELS,
+    MIXED,
+    X_HIGH,
+    X_LOW,
+    cramer_rao,
+    falling_path,
+    simulate,
+    true_law,
+)
 
 N = (20, 60, 200, 1000)
 KAPPA = (-3.0, 0.0, 0.5, 2.0, 5.0)
 SIGMA = (0.05, 0.15, 0.4)
 X_NOISE = (0.0, 0.05, 0.1)
-AR = tuple(name for name in ERRORS if name not in MIXED)
+AR = tuple(name for name in ERROR_MODELS if name not in MIXED)
 
-WIDTH = X_HI - X_LO
+WIDTH = X_HIGH - X_LOW
 SPOTS = {
-    "inside": X_LO + WIDTH / 2,
-    "low end": X_LO,
-    "high end": X_HI,
-    "beyond": X_LO - 0.3 * WIDTH,
+    "inside": X_LOW + WIDTH / 2,
+    "low end": X_LOW,
+    "high end": X_HIGH,
+    "beyond": X_LOW - 0.3 * WIDTH,
     "ceiling": 0.0,
 }
 AT = np.array(list(SPOTS.values()))
@@ -40,7 +50,7 @@ class Cell(NamedTuple):
 
 def design_cells() -> list[Cell]:
     """A covering array of strength 2 over all five factors."""
-    return [Cell(*row) for row in covering_cells((N, KAPPA, SIGMA, tuple(ERRORS), X_NOISE))]
+    return [Cell(*row) for row in covering_cells((N, KAPPA, SIGMA, tuple(ERROR_MODELS), X_NOISE))]
 
 
 def width_cells() -> list[Cell]:
@@ -67,7 +77,7 @@ SEED = 20261121
 
 def measure(cell: Cell, method: str, first: int, reps: int) -> dict[str, Any]:
     """How often the interval misses below and above at each spot, and its widths."""
-    law, path, errors = true_law(cell.kappa), clock(cell.n), ERRORS[cell.errors]
+    law, path, errors = true_law(cell.kappa), falling_path(cell.n), ERROR_MODELS[cell.errors]
     truth = law.value(AT)
     interval = _ours if method == "qdlaws" else _peer(method)
     bounds = np.empty((reps, 2, len(AT)))
@@ -87,7 +97,7 @@ def measure(cell: Cell, method: str, first: int, reps: int) -> dict[str, Any]:
 
 def _number(cell: Cell) -> int:
     """A seed of a cell that depends on its levels alone."""
-    errors = list(ERRORS).index(cell.errors)
+    errors = list(ERROR_MODELS).index(cell.errors)
     digits = (cell.n, round(cell.kappa * 10 + 100), round(cell.sigma * 100), errors)
     return int("".join(f"{d:04d}" for d in (*digits, round(cell.x_noise * 100))))
 
@@ -141,7 +151,7 @@ def gather(cell: Cell, method: str, parts: list[dict[str, Any]]) -> Result:
         for name in ("truth_below", "truth_above", "failed")
     )
     widths = np.hstack([np.array(p["width"], float) for p in parts])
-    path, errors = clock(cell.n), ERRORS[cell.errors]
+    path, errors = falling_path(cell.n), ERROR_MODELS[cell.errors]
     bound = cramer_rao(true_law(cell.kappa), path, cell.sigma, errors, AT, cell.x_noise)
     some = np.isfinite(widths).any(1)
     width = np.full(len(AT), np.nan)

@@ -46,7 +46,8 @@ def collect(
     part: slice = slice(None),
 ) -> list[Result]:
     """Run what is not in the cache, a round of ``CHUNK`` repeats of everything after the other."""
-    ours, theirs = fingerprint(), fingerprint("inference.bootstrap", "core.law", "inference.gls")
+    ours = fingerprint()
+    theirs = fingerprint("bootstrap", "qdlaws.core.law", "qdlaws.inference.gls")
     jobs: dict[str, tuple[Any, ...]] = {}
     parts: dict[tuple[str, Cell], list[str]] = {}
     for first in range(0, max(reps, peer_reps), CHUNK):

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from cells import KAPPA, SIGMA, X_NOISE, Cell, N, Result
-from simulate import ERRORS, MIXED
+
+from qdlaws.simulation import ERROR_MODELS, MIXED
 
 NAMES = ("inside", "edge", "beyond", "ceiling")
 
@@ -32,7 +33,7 @@ def wanted(cell: Cell) -> Wanted | None:
         return Wanted(0.90, 1.0, "mixed errors, n ≥ 200: ≥ .90")
     if cell.x_noise:
         return Wanted(0.88, 1.0, "noise in x: ≥ .88")
-    if cell.n >= 60 and ERRORS[cell.errors].rho <= 0.8:
+    if cell.n >= 60 and ERROR_MODELS[cell.errors].rho <= 0.8:
         return Wanted(0.92, 0.98, "AR(1), ρ ≤ .8, n ≥ 60: .92–.98")
     return Wanted(0.88, 1.0, "AR(1), ρ = .95 or n = 20: ≥ .88")
 
@@ -43,7 +44,7 @@ def widest(cell: Cell) -> float | None:
         return None
     if cell.n < 200:
         return 2.5
-    return 1.6 if ERRORS[cell.errors].rho > 0.8 else 1.3
+    return 1.6 if ERROR_MODELS[cell.errors].rho > 0.8 else 1.3
 
 
 def slack(level: float, reps: int) -> float:
@@ -105,7 +106,7 @@ def _head(
         line += f". {missing} pairs of method and cell have not been run"
     return (
         "# Coverage of nominal 95 % intervals of the mean law\n\n"
-        f"{line}. Factors: n {N}, κ {KAPPA}, σ/|q| {SIGMA}, errors {tuple(ERRORS)}, noise of x in "
+        f"{line}. Factors: n {N}, κ {KAPPA}, σ/|q| {SIGMA}, errors {tuple(ERROR_MODELS)}, noise of x in "
         f"ranges {X_NOISE}; mixed A = 70 % white + 30 % AR(.95), mixed B = 30 % white + 70 % "
         f"AR(.8).\n\nThe design is fractional: {len(covering)} cells form a covering array of "
         "strength 2 (every level of every factor meets every level of every other); the others are "

@@ -22,14 +22,21 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+from bootstrap import bootstrap_refits
 from coverage_report import markdown
-from simulate import ERRORS, Run, clock, draw_errors, simulate, true_law
 
 from qdlaws.comparison.coefficients import fit_many
 from qdlaws.core.law import Law
 from qdlaws.core.runlog import RunLog
-from qdlaws.inference.bootstrap import bootstrap_refits
 from qdlaws.laws.fit import LawFits, fit
+from qdlaws.simulation import (
+    ERROR_MODELS,
+    SimulatedRun,
+    draw_errors,
+    falling_path,
+    simulate,
+    true_law,
+)
 
 LAW = true_law(2.0)
 N = 200
@@ -55,15 +62,17 @@ def compare(
     return float(here), float(there)
 
 
-def a_run(n: int, seed: int = 0) -> Run:
-    return simulate(np.random.default_rng(seed), LAW, clock(n), 0.05, ERRORS["rho=.8"], 0.0)
+def a_run(n: int, seed: int = 0) -> SimulatedRun:
+    return simulate(
+        np.random.default_rng(seed), LAW, falling_path(n), 0.05, ERROR_MODELS["rho=.8"], 0.0
+    )
 
 
 def a_log(n: int, seed: int = 0) -> RunLog:
     """Quality, diversity and entropy of a run."""
     rng = np.random.default_rng([seed, 1])
     run = a_run(n, seed)
-    entropy = 0.1 + 0.8 * run.x + 0.02 * draw_errors(rng, n, ERRORS["rho=.5"])
+    entropy = 0.1 + 0.8 * run.x + 0.02 * draw_errors(rng, n, ERROR_MODELS["rho=.5"])
     return RunLog(step=run.step, quality=run.y, diversity=run.x, entropy=entropy)
 
 

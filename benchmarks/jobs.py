@@ -19,27 +19,27 @@ from typing import Any
 CACHE = Path(__file__).parent.parent / "out" / "benchmarks"
 
 STATISTICS = (
-    "core.law",
-    "inference.error_model",
-    "inference.error_prior",
-    "inference.gls",
-    "inference.latent_path",
-    "inference.law_posterior",
-    "inference.law_problem",
-    "inference.quadrature",
-    "inference.spectral",
-    "laws.fit",
-    "laws.result",
-    "laws.verdict",
+    "qdlaws.core.law",
+    "qdlaws.inference.error_model",
+    "qdlaws.inference.error_prior",
+    "qdlaws.inference.gls",
+    "qdlaws.inference.latent_path",
+    "qdlaws.inference.law_posterior",
+    "qdlaws.inference.law_problem",
+    "qdlaws.inference.quadrature",
+    "qdlaws.inference.spectral",
+    "qdlaws.laws.fit",
+    "qdlaws.laws.result",
+    "qdlaws.laws.verdict",
 )
 """The modules of qdlaws whose change makes a measured coverage or verdict stale."""
 
 
 def fingerprint(*modules: str) -> str:
-    """A hash of the source of modules of qdlaws (by default those that make a law)."""
+    """A hash of the source of modules (by default those of qdlaws that make a law)."""
     digest = hashlib.sha256()
     for name in modules or STATISTICS:
-        spec = find_spec(f"qdlaws.{name}")
+        spec = find_spec(name)
         assert spec is not None
         assert spec.origin is not None
         digest.update(Path(spec.origin).read_bytes())

@@ -12,19 +12,19 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from simulate import Run, jacobian
+from bootstrap import refit
 
 from qdlaws.core.law import Law, shape
-from qdlaws.inference.bootstrap import refit
+from qdlaws.simulation import SimulatedRun, jacobian
 
 Array = npt.NDArray[np.float64]
-Peer = Callable[[Run, Law, Array, np.random.Generator], Array]
+Peer = Callable[[SimulatedRun, Law, Array, np.random.Generator], Array]
 
 LEVEL = 0.95
 BOOTSTRAPS = 999
 
 
-def least_squares(run: Run, start: Law) -> tuple[Law, Array, Array]:
+def least_squares(run: SimulatedRun, start: Law) -> tuple[Law, Array, Array]:
     """curve_fit from the truth: the fitted law, its covariance and its residuals."""
     from scipy.optimize import curve_fit
 
@@ -41,13 +41,13 @@ def least_squares(run: Run, start: Law) -> tuple[Law, Array, Array]:
     return law, cov, run.y - law.value(run.x)
 
 
-def covariance(run: Run, start: Law, spots: Array, rng: np.random.Generator) -> Array:
+def covariance(run: SimulatedRun, start: Law, spots: Array, rng: np.random.Generator) -> Array:
     """curve_fit's covariance and the delta method (lmfit's ``eval_uncertainty`` is the same)."""
     law, cov, _ = least_squares(run, start)
     return _delta(law, cov, spots, len(run.y) - 3)
 
 
-def hac(run: Run, start: Law, spots: Array, rng: np.random.Generator) -> Array:
+def hac(run: SimulatedRun, start: Law, spots: Array, rng: np.random.Generator) -> Array:
     """Newey–West on the Jacobian of the fit, by statsmodels, with its usual lag 4(n/100)^(2/9)."""
     import statsmodels.api as sm
 
@@ -67,7 +67,7 @@ def _delta(law: Law, cov: Array, spots: Array, dof: int) -> Array:
     return np.stack([value - half, value + half])
 
 
-def block_bootstrap(run: Run, start: Law, spots: Array, rng: np.random.Generator) -> Array:
+def block_bootstrap(run: SimulatedRun, start: Law, spots: Array, rng: np.random.Generator) -> Array:
     """Moving blocks of residuals, the length by the AR(1) rule, percentile intervals."""
     law, _, residual = least_squares(run, start)
     n = len(run.y)
@@ -82,7 +82,7 @@ def block_bootstrap(run: Run, start: Law, spots: Array, rng: np.random.Generator
     return np.asarray(np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0))
 
 
-def profile(run: Run, start: Law, spots: Array, rng: np.random.Generator) -> Array:
+def profile(run: SimulatedRun, start: Law, spots: Array, rng: np.random.Generator) -> Array:
     """lmfit's ``conf_interval`` of the value at each spot: the law written as v + q·(g(u) − g(u₀)),
     so that the profile is of the very thing that is asked for."""
     import lmfit

@@ -18,12 +18,20 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from coverage_report import markdown
-from simulate import ERRORS, clock, covariance, draw_errors, true_law
-from verdicts import EFFECT, MODELS, Cell, N, error_size
+from verdicts import MODELS, Cell, N
 
 import qdlaws as qd
 from qdlaws.core.law import shape
 from qdlaws.laws.fit import fit
+from qdlaws.simulation import (
+    EFFECT,
+    ERROR_MODELS,
+    draw_errors,
+    error_covariance,
+    error_size,
+    falling_path,
+    true_law,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -46,8 +54,8 @@ def weigh(runs: Array, u: Array, kappa: Array) -> tuple[Array, Array]:
     g = shape(kappa[:, None], u)
     prior = np.zeros(1) if len(kappa) == 1 else np.log(list(_curvature_norms(u, kappa)))
     logs, falls = [], []
-    for errors in ERRORS.values():
-        inverse = np.linalg.inv(covariance(n, errors))
+    for errors in ERROR_MODELS.values():
+        inverse = np.linalg.inv(error_covariance(n, errors))
         of_one, of_g = inverse @ one, g @ inverse
         a, b, c = one @ of_one, g @ of_one, (of_g * g).sum(1)
         det = a * c - b**2
@@ -97,9 +105,9 @@ def main() -> None:
     for kind, kappa in KAPPA.items():
         for cell in (Cell(kind, n, errors, 0.0) for n in N for errors in MODELS):
             rng = np.random.default_rng([11, list(KAPPA).index(kind), cell.n, len(rows)])
-            law, path = true_law(kappa), clock(cell.n)
-            size = error_size(law, path, cell.errors, 0.0, EFFECT)
-            noise = [draw_errors(rng, cell.n, ERRORS[cell.errors]) for _ in range(count)]
+            law, path = true_law(kappa), falling_path(cell.n)
+            size = error_size(law, path, ERROR_MODELS[cell.errors], 0.0, EFFECT)
+            noise = [draw_errors(rng, cell.n, ERROR_MODELS[cell.errors]) for _ in range(count)]
             runs = law.value(path) + size * np.array(noise)
             u = (path - path.min()) / np.ptp(path)
             told = oracle(kind, runs, u)

@@ -16,7 +16,7 @@ ANYTHING = "*"
 QDLAWS = {
     "errors": "",
     "core": "errors",
-    "inference kl_frontier measure": "core errors",
+    "inference kl_frontier measure simulation": "core errors",
     "laws": "inference core errors",
     "readers": "measure core errors",
     "forecasting control": "laws inference core errors",

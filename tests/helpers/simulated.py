@@ -1,29 +1,24 @@
-"""Small simulated runs with known laws, shared by the tests of the fit layer."""
+"""Small runs with known laws in all three columns, from the simulator of ``qdlaws.simulation``."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.signal import lfilter
 
 import qdlaws as qd
+from qdlaws.simulation import ar1_series as ar1
+from qdlaws.simulation import falling_path
+
+__all__ = ["D_HIGH", "D_LOW", "K", "M", "ar1", "collapse", "frame", "law", "log"]
 
 D_LOW, D_HIGH = 0.3, 0.9
 K, M = 2.0, 0.5
 """H = K·D + M on composed runs."""
 
 
-def ar1(rng: np.random.Generator, n: int, rho: float) -> np.ndarray:
-    """A stationary AR(1) series of unit variance."""
-    e = rng.standard_normal(n)
-    e[1:] *= np.sqrt(1 - rho**2)
-    return lfilter([1.0], [1.0, -rho], e)
-
-
 def collapse(n: int) -> np.ndarray:
     """Diversity from D_HIGH to D_LOW, fast at first."""
-    s = np.linspace(0, 1, n)
-    return D_LOW + (D_HIGH - D_LOW) * (np.exp(-3 * s) - np.exp(-3)) / (1 - np.exp(-3))
+    return falling_path(n, low=D_LOW, high=D_HIGH)
 
 
 def law(kappa: float, change: float = -1.0) -> qd.Law:

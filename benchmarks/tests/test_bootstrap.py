@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bootstrap import bootstrap_refits, refit
 from scipy.optimize import curve_fit
 
 from qdlaws.core.law import Law, shape
 from qdlaws.errors import BadData
-from qdlaws.inference.bootstrap import bootstrap_refits, refit
 
 TIGHT = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
 

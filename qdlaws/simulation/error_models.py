@@ -1,0 +1,60 @@
+"""The errors of a simulated run are white noise plus a slow AR(1) part, of unit total variance.
+
+    e = √ν·white + √(1 − ν)·AR(ρ)
+
+The rows are evenly spaced, and ρ is the correlation of the slow part between neighbouring rows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+class ErrorModel(NamedTuple):
+    """The white share ν of the variance, and the correlation ρ of neighbours in the slow part."""
+
+    white: float
+    rho: float
+
+
+ERROR_MODELS = {
+    "rho=0": ErrorModel(1.0, 0.0),
+    "rho=.5": ErrorModel(0.0, 0.5),
+    "rho=.8": ErrorModel(0.0, 0.8),
+    "rho=.95": ErrorModel(0.0, 0.95),
+    "mixed A": ErrorModel(0.7, 0.95),
+    "mixed B": ErrorModel(0.3, 0.8),
+}
+"""Four AR(1) models; 70 % white + 30 % AR(.95); 30 % white + 70 % AR(.8)."""
+
+MIXED = ("mixed A", "mixed B")
+
+
+def ar1_series(rng: np.random.Generator, n: int, rho: float) -> Array:
+    """A stationary AR(1) series of unit variance. (n,)"""
+    from scipy.signal import lfilter
+
+    shocks = rng.standard_normal(n)
+    shocks[1:] *= np.sqrt(1 - rho**2)
+    return np.asarray(lfilter([1.0], [1.0, -rho], shocks))
+
+
+def draw_errors(rng: np.random.Generator, n: int, errors: ErrorModel) -> Array:
+    """One series of errors of unit variance. (n,)"""
+    series = np.zeros(n)
+    if errors.white > 0:
+        series += np.sqrt(errors.white) * rng.standard_normal(n)
+    if errors.white < 1:
+        series += np.sqrt(1 - errors.white) * ar1_series(rng, n, errors.rho)
+    return series
+
+
+def error_covariance(n: int, errors: ErrorModel) -> Array:
+    """The covariance of a series of errors of unit variance. (n, n)"""
+    distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    return errors.white * np.eye(n) + (1 - errors.white) * errors.rho**distance

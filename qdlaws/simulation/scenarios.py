@@ -1,0 +1,118 @@
+"""Fourteen kinds of runs, with a law and without one, and the verdict that each deserves.
+
+Where there is a law, its errors are sized so that its effect (the curvature of a curved law, the
+change of a straight one) is four or six Cramér–Rao standard errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from qdlaws.simulation.bound import error_size
+from qdlaws.simulation.error_models import ErrorModel, ar1_series, draw_errors
+from qdlaws.simulation.runs import SimulatedRun, falling_path, true_law, with_noise_in_x
+
+Array = npt.NDArray[np.float64]
+Series = Callable[[np.random.Generator, int, ErrorModel, float], tuple[Array, Array]]
+"""(rng, rows, errors, noise in x) → the path of x and the quality along it."""
+
+EFFECT = 4.0
+"""Standard errors of the effect of a law, unless the scenario's name says otherwise."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How the runs of one kind come about, and their right verdict (None: there is no telling)."""
+
+    series: Series
+    verdict: str | None
+
+    def run(
+        self, rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float = 0.0
+    ) -> SimulatedRun:
+        """One run of n rows, x read with a noise of ``x_noise`` ranges."""
+        path, y = self.series(rng, n, errors, x_noise)
+        return with_noise_in_x(rng, path, y, x_noise)
+
+
+def _law(
+    kappa: float, change: float = -1.0, rising: bool = False, effect: float = EFFECT
+) -> Series:
+    """Runs along a law whose effect is so many standard errors."""
+
+    def series(
+        rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+    ) -> tuple[Array, Array]:
+        law, path = true_law(kappa, change), falling_path(n)
+        if rising:
+            path = path[::-1]
+        sigma = error_size(law, path, errors, x_noise, effect)
+        return path, law.value(path) + sigma * draw_errors(rng, n, errors)
+
+    return series
+
+
+def _flat(
+    rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+) -> tuple[Array, Array]:
+    """Quality that does not change."""
+    return falling_path(n), draw_errors(rng, n, errors)
+
+
+def _spiky(
+    rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+) -> tuple[Array, Array]:
+    """A line with errors of 5 % of its change and, in 3 % of the rows, spikes of 80 %."""
+    path = falling_path(n)
+    spikes = (rng.random(n) < 0.03) * 0.8 * rng.standard_normal(n)
+    return path, true_law(0.0).value(path) + 0.05 * draw_errors(rng, n, errors) + spikes
+
+
+def _walks(white: float) -> Series:
+    """Two independent random walks; y with white noise of so many of its steps, and errors."""
+
+    def series(
+        rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+    ) -> tuple[Array, Array]:
+        x, y = np.cumsum(rng.standard_normal((2, n)), axis=1)
+        disturbance = 0.05 * np.ptp(y) * draw_errors(rng, n, errors)
+        return x, y + white * rng.standard_normal(n) + disturbance
+
+    return series
+
+
+def _two_stationary_series(
+    rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+) -> tuple[Array, Array]:
+    """Two independent series that go nowhere."""
+    return ar1_series(rng, n, 0.8), draw_errors(rng, n, errors)
+
+
+def _two_saturating_series(
+    rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+) -> tuple[Array, Array]:
+    """Two unrelated series that both saturate, each at its rate: an association without a cause."""
+    y = -np.expm1(-rng.uniform(2, 8) * np.linspace(0, 1, n))
+    return falling_path(n), y + 0.05 * draw_errors(rng, n, errors)
+
+
+SCENARIOS = {
+    "concave": Scenario(_law(2.0), "concave"),
+    "convex": Scenario(_law(-2.0), "convex"),
+    "linear": Scenario(_law(0.0), "linear"),
+    "concave, 6 s.e.": Scenario(_law(2.0, effect=6.0), "concave"),
+    "convex, 6 s.e.": Scenario(_law(-2.0, effect=6.0), "convex"),
+    "linear, 6 s.e.": Scenario(_law(0.0, effect=6.0), "linear"),
+    "both rise": Scenario(_law(0.0, change=1.0), "unsupported"),
+    "R falls, H rises": Scenario(_law(2.0, rising=True), "concave"),
+    "flat": Scenario(_flat, "unsupported"),
+    "spiky line": Scenario(_spiky, "linear"),
+    "random walks": Scenario(_walks(0.0), "unsupported"),
+    "walk + white noise": Scenario(_walks(2.0), "unsupported"),
+    "two AR(1) series": Scenario(_two_stationary_series, "unsupported"),
+    "unrelated clocks": Scenario(_two_saturating_series, None),
+}
