@@ -1,4 +1,4 @@
-"""A run's configuration: frozen dataclasses from one TOML file, or from a bundled one by name."""
+"""The configuration of a run: frozen dataclasses, read from a TOML file or a bundled one."""
 
 from trainer.config.sections import (
     CheckpointOptions,
@@ -6,10 +6,10 @@ from trainer.config.sections import (
     ControlOptions,
     EvalOptions,
     LogOptions,
-    Named,
     PolicyOptions,
     RecipeOptions,
     Stage,
+    TaskOptions,
     TrainOptions,
 )
 from trainer.config.settings import (
@@ -27,10 +27,10 @@ __all__ = [
     "ControlOptions",
     "EvalOptions",
     "LogOptions",
-    "Named",
     "PolicyOptions",
     "RecipeOptions",
     "Stage",
+    "TaskOptions",
     "TrainOptions",
     "at_step",
     "load_config",

@@ -1,49 +1,89 @@
-"""Configurations read, changed and written: TOML in, TOML out.
+"""Configurations are read, changed and written: TOML in, TOML out.
 
 Sections: ``[policy] [task] [recipe] [train] [eval] [checkpoint] [control] [log]`` and any number of
-``[[stages]]``, which change some keys from a step on. Unknown keys are errors with the nearest
+``[[stages]]``, which change some keys from a step on. An unknown key is an error with the nearest
 right name; ``steps=20`` finds its section by itself.
 """
 
 from __future__ import annotations
 
-import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import tomli_w
 
 from qdlaws.errors import BadData
-from trainer.config.sections import Config, Named, Stage
+from trainer.config.sections import Config
 
 __all__ = ["at_step", "load_config", "presets", "read_config", "to_toml", "with_settings"]
 
 PRESETS = Path(__file__).parent.parent / "presets"
-OPEN = {"task", "recipe", "control"}  # sections that pass unknown keys on
+OPEN = {"task", "recipe", "control"}
+"""Sections that pass unknown keys on, to the task, the recipe or the controller."""
 STAGEABLE = {"task", "recipe", "train", "eval"}
 FIXED_IN_STAGES = {"train.steps", "train.seed", "train.optimizer", "train.threads", "recipe.name"}
+PLAIN = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table of keys",
+    "null": "none",
+    "|": "or",
+    ">": "above",
+    ">=": "of at least",
+}
+"""msgspec's words for what it expected, in plain English."""
 
 
 # ---------------------------------------------------------------------- reading
 
 
 def presets() -> list[str]:
-    """Names of the bundled configurations."""
+    """The names of the bundled configurations."""
     return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
 def load_config(source: str | Path, settings: Iterable[str] = ()) -> Config:
-    """The configuration in a TOML file or of a bundled name, after ``key=value`` settings."""
+    """The configuration of a run, from a TOML file or a bundled one.
+
+    Parameters
+    ----------
+    source : path of a TOML file, or the name of a bundled configuration (:func:`presets`)
+    settings : ``key=value`` changes on top of it, such as ``"train.steps=20"``; the section may
+        be left out where only one has the key, and a value is TOML, or else a text
+
+    Returns
+    -------
+    Config
+        Every key that was not given has its default.
+
+    Raises
+    ------
+    BadData
+        In one line, with the nearest right name, for a file that cannot be read, an unknown key
+        or a value of the wrong type or range.
+
+    Examples
+    --------
+    >>> load_config("molecules", ["steps=20", "recipe.kl=0.1"]).train.steps
+    20
+    """
     path = Path(source)
     if path.suffix != ".toml":
         bundled = PRESETS / f"{source}.toml"
         if not bundled.exists() and not path.exists():
             raise BadData(
-                f"no configuration {str(source)!r}{_near(str(source), presets())}; bundled are "
-                + ", ".join(presets())
+                f"no configuration {str(source)!r}{_did_you_mean(str(source), presets())}; "
+                f"bundled are {', '.join(presets())}"
             )
         path = bundled if bundled.exists() else path
     try:
@@ -57,151 +97,136 @@ def load_config(source: str | Path, settings: Iterable[str] = ()) -> Config:
 
 
 def with_settings(config: Config, settings: Iterable[str]) -> Config:
-    """The configuration after ``key=value`` settings; a value is TOML, or else a string."""
+    """The configuration after ``key=value`` settings; a value is TOML, or else a text."""
     tree = _tree(config)
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise BadData(f"--set {setting!r}: key=value was needed, such as steps=20")
-        _put(tree, key.strip(), _value(text.strip()))
+        _set(tree, key.strip(), _value(text.strip()))
     return read_config(tree)
 
 
 def at_step(config: Config, step: int) -> Config:
-    """What is in force for the update after ``step``: later stages win."""
+    """The configuration in force for the update after ``step``: later stages win."""
     begun = sorted((s for s in config.stages if s.at <= step), key=lambda s: s.at)
     if not begun:
         return config
     tree = _tree(config)
     for stage in begun:
         for key, value in stage.set.items():
-            _put(tree, key, value)
+            _set(tree, key, value)
     return read_config(tree)
 
 
 def read_config(tree: Mapping[str, Any]) -> Config:
-    """The configuration that a tree of TOML values says, checked."""
-    hints = get_type_hints(Config)
-    made: dict[str, Any] = {}
+    """The configuration in a tree of TOML values, checked."""
+    kinds = get_type_hints(Config)
+    sections: dict[str, Any] = {}
     for name, value in tree.items():
-        if name not in hints:
-            raise BadData(f"unknown section [{name}]{_near(name, hints)}")
+        if name not in kinds:
+            raise BadData(f"unknown section [{name}]{_did_you_mean(name, kinds)}")
         if name == "stages":
-            made[name] = _stages(value)
-        elif not isinstance(value, Mapping):
-            raise BadData(f"[{name}] must be a table of keys; found {value!r}")
-        elif name == "task":
-            rest = dict(value)
-            given = rest.pop("name", "molecules")
-            made[name] = Named(_typed("task.name", given, str), rest)
+            sections[name] = [
+                _stage(each) for each in (value if isinstance(value, list) else [value])
+            ]
+        elif isinstance(value, Mapping):
+            sections[name] = _section(name, get_type_hints(kinds[name]), value)
         else:
-            made[name] = _section(name, hints[name], value)
-    config = Config(**made)
-    _check(config)
+            raise BadData(f"[{name}] must be a table of keys; found {value!r}")
+    try:
+        config = msgspec.convert(sections, Config)
+    except msgspec.ValidationError as error:
+        raise BadData(_in_plain_words(error, sections)) from None
+    for stage in config.stages:  # a wrong value is refused now, not when the stage begins
+        changed = _tree(replace(config, stages=()))
+        for key, value in stage.set.items():
+            _set(changed, key, value)
+        read_config(changed)
     return config
 
 
-def _section(section: str, kind: Any, values: Mapping[str, Any]) -> Any:
-    hints = get_type_hints(kind)
-    known: dict[str, Any] = {}
-    rest: dict[str, Any] = {}
+def _section(name: str, kinds: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a section; those that it passes on go into its ``options``."""
+    section: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for key, value in values.items():
-        if key in hints and key != "options":
-            known[key] = _typed(f"{section}.{key}", value, hints[key])
-        elif section in OPEN:
-            rest[key] = value
+        if key in kinds and key != "options":
+            section[key] = _as_meant(value, kinds[key])
+        elif name in OPEN:
+            options[key] = value
         else:
-            raise BadData(f"unknown key {key!r} in [{section}]{_near(key, hints)}")
-    return kind(**known, **({"options": rest} if section in OPEN else {}))
+            raise BadData(f"unknown key {key!r} in [{name}]{_did_you_mean(key, kinds)}")
+    return {**section, "options": options} if name in OPEN else section
 
 
-def _stages(values: Any) -> tuple[Stage, ...]:
-    stages = []
-    for value in values if isinstance(values, list) else [values]:
-        if not isinstance(value, Mapping) or "at" not in value:
-            raise BadData(f"a stage needs at=STEP and what changes; found {value!r}")
-        rest = dict(value)
-        at, name = _typed("stages.at", rest.pop("at"), int), str(rest.pop("name", ""))
-        changes = _dotted(rest)
-        for key in changes:
-            section = key.partition(".")[0]
-            if section not in STAGEABLE or key in FIXED_IN_STAGES:
-                raise BadData(f"a stage cannot change {key}; it can change {sorted(STAGEABLE)}")
-        stages.append(Stage(at, changes, name))
-    return tuple(stages)
+def _as_meant(value: Any, kind: Any) -> Any:
+    """``none`` for no value, a number for a name, and one text for a list of texts are let pass."""
+    parts = get_args(kind) or (kind,)
+    if value == "none" and NoneType in parts:
+        return None
+    if str in parts and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if get_origin(kind) is tuple and isinstance(value, str):
+        return [value]
+    return value
+
+
+def _stage(value: Any) -> dict[str, Any]:
+    """A stage with its changes as dotted keys."""
+    if not isinstance(value, Mapping) or "at" not in value:
+        raise BadData(f"a stage needs at=STEP and what changes; found {value!r}")
+    changes = _dotted({key: each for key, each in value.items() if key not in ("at", "name")})
+    for key in changes:
+        section = key.partition(".")[0]
+        if section not in STAGEABLE or key in FIXED_IN_STAGES:
+            raise BadData(f"a stage cannot change {key}; it can change {sorted(STAGEABLE)}")
+    return {"at": value["at"], "name": str(value.get("name", "")), "set": changes}
 
 
 def _dotted(tree: Mapping[str, Any]) -> dict[str, Any]:
     """``{"train": {"lr": 1}}`` as ``{"train.lr": 1}``; keys with dots stay."""
-    out: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for section, value in tree.items():
         if isinstance(value, Mapping) and "." not in section:
-            out |= {f"{section}.{key}": each for key, each in value.items()}
+            flat |= {f"{section}.{key}": each for key, each in value.items()}
         else:
-            out[_full(section)] = value
-    return out
+            flat[_full_key(section)] = value
+    return flat
 
 
-def _typed(key: str, value: Any, kind: Any) -> Any:
-    """The value as the field's type wants it; one line where it cannot be."""
-    if get_origin(kind) in (Union, UnionType):
-        options = [k for k in get_args(kind) if k is not NoneType]
-        return None if value is None or value == "none" else _typed(key, value, options[0])
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            near = _near(str(value), [str(v) for v in get_args(kind)])
-            raise BadData(f"{key} = {value!r}{near}; one of {', '.join(map(str, get_args(kind)))}")
-        return value
-    if get_origin(kind) is tuple:
-        given = [value] if isinstance(value, str) else list(value)
-        each = get_args(kind)[0]
-        if Ellipsis not in get_args(kind) and len(given) != len(get_args(kind)):
-            raise BadData(f"{key} = {value!r}: {len(get_args(kind))} values were needed")
-        return tuple(_typed(key, v, each) for v in given)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise BadData(f"{key} = {value!r}: a value of type {kind.__name__} was needed")
-    return value
-
-
-def _check(config: Config) -> None:
-    train, evaluate = config.train, config.eval
-    positive = {
-        "train.steps": train.steps,
-        "train.prompts": train.prompts,
-        "train.samples": train.samples,
-        "train.limit": train.limit,
-        "train.epochs": train.epochs,
-        "train.minibatches": train.minibatches,
-        "train.micro_tokens": train.micro_tokens,
-        "train.temperature": train.temperature,
-        "train.lr": train.lr,
-        "train.clip_norm": train.clip_norm,
-        "eval.every": evaluate.every,
-    }
-    for key, value in positive.items():
-        if not value > 0:
-            raise BadData(f"{key} = {value}: a number above 0 was needed")
-    if evaluate.samples < 4:
-        raise BadData(f"eval.samples = {evaluate.samples}: at least 4 were needed for an error")
+def _in_plain_words(error: msgspec.ValidationError, sections: Mapping[str, Any]) -> str:
+    """``train.steps = 0: a whole number of at least 1 was needed``."""
+    message, _, place = str(error).partition(" - at `$.")
+    path = re.findall(r"\w+", place)
+    value: Any = sections
+    for name in path:
+        value = value[int(name) if isinstance(value, list) else name]
+    problem = f"{'.'.join(path)} = {value!r}"
+    if message.startswith("Invalid enum value"):
+        section, key = path
+        choices = [str(c) for c in get_args(get_type_hints(get_type_hints(Config)[section])[key])]
+        return f"{problem}{_did_you_mean(str(value), choices)}; one of {', '.join(choices)}"
+    needed = message.removeprefix("Expected ").partition(", got ")[0].replace("`", "")
+    words = " ".join(PLAIN.get(word, word) for word in needed.split())
+    return f"{problem}: {words} was needed"
 
 
 # ---------------------------------------------------------------------- settings
 
 
-def _sections() -> dict[str, list[str]]:
-    hints = get_type_hints(Config)
-    return {name: [f.name for f in fields(hints[name])] for name in hints if name != "stages"}
+def _keys() -> dict[str, list[str]]:
+    """section → its keys."""
+    kinds = get_type_hints(Config)
+    return {name: [f.name for f in fields(kinds[name])] for name in kinds if name != "stages"}
 
 
-def _full(key: str) -> str:
+def _full_key(key: str) -> str:
     """``lr`` as ``train.lr``: the one section that has the key."""
     if "." in key or key == "stages":
         return key
-    homes = [s for s, keys in _sections().items() if key in keys and key not in ("name", "options")]
+    sections = _keys()
+    homes = [s for s, keys in sections.items() if key in keys and key not in ("name", "options")]
     if len(homes) == 1:
         return f"{homes[0]}.{key}"
     if key == "samples":  # of training and of evaluation: the batch is what a person means
@@ -209,20 +234,20 @@ def _full(key: str) -> str:
     if len(homes) > 1:
         which = ", ".join(f"{home}.{key}" for home in homes)
         raise BadData(f"{key} stands in several sections: say which of {which}")
-    if key in _sections():
+    if key in sections:
         return f"{key}.name"
-    every = [k for keys in _sections().values() for k in keys]
-    raise BadData(f"unknown key {key!r}{_near(key, every)}")
+    every = [key for keys in sections.values() for key in keys]
+    raise BadData(f"unknown key {key!r}{_did_you_mean(key, every)}")
 
 
-def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     """Sets a dotted key; below an open section the dots go on into its options."""
     if key == "stages":
         tree[key] = value
         return
-    *path, last = _full(key).split(".")
-    if path[0] not in _sections():
-        raise BadData(f"unknown section {path[0]!r} in {key!r}{_near(path[0], _sections())}")
+    *path, last = _full_key(key).split(".")
+    if path[0] not in _keys():
+        raise BadData(f"unknown section {path[0]!r} in {key!r}{_did_you_mean(path[0], _keys())}")
     for name in path:
         tree = tree.setdefault(name, {})
         if not isinstance(tree, dict):
@@ -233,70 +258,39 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _value(text: str) -> Any:
+    """A TOML value; else a number such as .8, which TOML would have as 0.8; else the text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         pass
     try:
-        return float(text)  # .8, which TOML would have as 0.8
+        return float(text)
     except ValueError:
         return text
 
 
-def _near(word: str, known: Iterable[str]) -> str:
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]!r}?" if found else ""
+def _did_you_mean(word: str, names: Iterable[str]) -> str:
+    near = get_close_matches(word, list(names), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 # ---------------------------------------------------------------------- writing
 
 
-def _tree(config: Config) -> dict[str, Any]:
-    """As the file has it: options stand beside the keys of their section."""
-    tree: dict[str, Any] = {}
-    for f in fields(config):
-        value = getattr(config, f.name)
-        if f.name == "task":
-            tree[f.name] = value.flat()
-        elif f.name == "stages":
-            if value:
-                tree[f.name] = [
-                    {"at": s.at, **({"name": s.name} if s.name else {}), **s.set} for s in value
-                ]
-        else:
-            section = asdict(value)
-            section |= section.pop("options", {})
-            tree[f.name] = {k: v for k, v in section.items() if v is not None}
-    return tree
-
-
 def to_toml(config: Config) -> str:
     """The whole configuration, defaults included, as TOML that :func:`load_config` reads back."""
-    tree = _tree(config)
-    stages = tree.pop("stages", [])
-    parts = []
-    for name, section in tree.items():
-        lines = [f"{_key(k)} = {_toml(v)}" for k, v in section.items()]
-        parts.append("\n".join([f"[{name}]", *lines]))
-    for stage in stages:
-        lines = [f"{_key(k)} = {_toml(v)}" for k, v in stage.items()]
-        parts.append("\n".join(["[[stages]]", *lines]))
-    return "\n\n".join(parts) + "\n"
+    return tomli_w.dumps(_tree(config))
 
 
-def _key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() else json.dumps(key)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(str(k))} = {_toml(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
-        return f"{value:.1f}"
-    return repr(value)
+def _tree(config: Config) -> dict[str, Any]:
+    """The configuration as the file has it: options stand beside the keys of their section."""
+    tree: dict[str, Any] = {}
+    for name in _keys():
+        section = asdict(getattr(config, name))
+        section |= section.pop("options", {})
+        tree[name] = {key: value for key, value in section.items() if value is not None}
+    if config.stages:
+        tree["stages"] = [
+            {"at": s.at, **({"name": s.name} if s.name else {}), **s.set} for s in config.stages
+        ]
+    return tree

@@ -43,13 +43,12 @@ def build(
         hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(RECIPES)}"
         raise BadData(f"no recipe {name!r}{hint}")
     make, options = RECIPES[name], dict(options or {})
-    known = list(inspect.signature(make).parameters)
+    parameters = list(inspect.signature(make).parameters)
     for key in options:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = (
-                f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(known) or 'none'}"
-            )
+        if key not in parameters:
+            keys = ["kl", "reward_scale", "entropy", "normalise", *parameters]
+            near = get_close_matches(key, keys, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(keys)}"
             raise BadData(f"recipe {name} has no option {key!r}{hint}")
     try:
         recipe = normalised(make(**options), normalise)

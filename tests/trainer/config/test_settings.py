@@ -41,6 +41,35 @@ def test_settings_find_their_section():
     assert config.task.options == {"objective": "sa"}
 
 
+def test_a_number_for_a_name_a_word_for_a_list_and_none_for_no_value_pass():
+    config = with_settings(Config(), ["project=2024", "sinks=wandb", "recipe.kl=none", "lr=1"])
+    assert config.log.project == "2024"
+    assert config.log.sinks == ("wandb",)
+    assert config.recipe.kl is None
+    assert isinstance(config.train.lr, float)
+
+
+OLD = """\
+[task]
+name = "dataset"
+rewards = ["my.module:reward"]
+columns = {answer = "gold", "a b" = [1, {c = 2.0}]}
+
+[train]
+betas = [0.9, 0.999]
+
+[[stages]]
+at = 3
+"train.lr" = 1.0
+"""
+
+
+def test_inline_tables_and_lists_survive_writing():
+    config = read_config(tomllib.loads(OLD))
+    assert config.task.options["columns"] == {"answer": "gold", "a b": [1, {"c": 2.0}]}
+    assert read_config(tomllib.loads(to_toml(config))) == config
+
+
 def test_another_task_or_recipe_drops_the_options_of_the_last():
     config = with_settings(Config(), ["recipe=dapo", "recipe.cache=.3", "task=arithmetic"])
     assert config.task.options == {}
@@ -54,14 +83,20 @@ def test_another_task_or_recipe_drops_the_options_of_the_last():
         ("stpes=3", "did you mean 'steps'"),
         ("train.lrr=1", "did you mean 'lr'"),
         ("trian.lr=1", "did you mean 'train'"),
-        ("steps=many", "type int was needed"),
-        ("steps=0", "above 0"),
+        ("steps=many", "train.steps = 'many': a whole number was needed"),
+        ("steps=true", "train.steps = True: a whole number was needed"),
+        ("lr=fast", "train.lr = .fast.: a number was needed"),
+        ("keep=1", "say which of eval.keep, checkpoint.keep"),
+        ("eval.keep=1", "true or false was needed"),
+        ("log.sinks=3", "a list was needed"),
         ("every=5", "say which of eval.every, checkpoint.every"),
         ("dtype=float3", "did you mean 'float32'"),
-        ("betas=[0.9]", "2 values were needed"),
+        ("betas=[0.9]", "a list of length 2 was needed"),
         ("steps", "key=value was needed"),
         ("stages=[{at=1, policy.model='x'}]", "cannot change policy.model"),
         ("stages=[{train.lr=1}]", "at=STEP"),
+        ("stages=[{at=1, lr=0}]", "train.lr = 0: a number above 0.0"),
+        ("stages=[{at=1, train.lrr=1}]", "unknown key 'lrr'"),
     ],
 )
 def test_bad_settings_say_what_is_right(setting, message):
