@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from qdlaws.core.law import Law, shape
 from qdlaws.errors import BadData
-from qdlaws.inference.gls import polynomials
+from qdlaws.inference.gls import chebyshev_basis
 
 __all__ = ["Refits", "bootstrap_refits", "refit"]
 
@@ -140,7 +140,7 @@ def _plane(x: Array, step: Array | None, memory: float, reach: float) -> _Plane:
     x_lo, x_hi = (float(v) for v in np.quantile(x, [0.02, 0.98]))
     if not x_hi > x_lo:
         raise BadData("x is constant; a law needs an x that moves")
-    d = polynomials((x - x_lo) / (x_hi - x_lo), reach, 1e-13)
+    d = chebyshev_basis((x - x_lo) / (x_hi - x_lo), reach, 1e-13)
     if d is None:
         raise BadData("some x lie so far from the others that no law can be refitted to them")
     basis, triangle = np.linalg.qr(_whiten(d.columns, step, memory))

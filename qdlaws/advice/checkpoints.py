@@ -22,7 +22,7 @@ from qdlaws.core.law import Interval
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import chance, plain
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.inference.true_values import Truth, truth
+from qdlaws.inference.true_values import TrueValues, true_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -162,7 +162,7 @@ def _existing(step: Array, at: npt.ArrayLike | None) -> npt.NDArray[np.intp]:
     return kept
 
 
-def _truth_of(log: RunLog, name: str, fits: LawFits | None) -> Truth:
+def _truth_of(log: RunLog, name: str, fits: LawFits | None) -> TrueValues:
     """The true values of a column, NaN readings filled in by the others."""
     y, se = log.column(name), getattr(log, f"{name}_se")
     known = np.isfinite(y)
@@ -172,7 +172,7 @@ def _truth_of(log: RunLog, name: str, fits: LawFits | None) -> Truth:
         good = np.isfinite(se) & (se > 0)
         se = np.where(good, se, np.median(se[good])) if good.any() else None
     column = _law_column(log, fits) if name == "quality" else None
-    return truth(log.step, y, se, column)
+    return true_values(log.step, y, se, column)
 
 
 def _law_column(log: RunLog, fits: LawFits | None) -> Array | None:
@@ -191,7 +191,7 @@ def _law_column(log: RunLog, fits: LawFits | None) -> Array | None:
 def _choice(
     log: RunLog,
     goal: Goal,
-    truths: dict[str, Truth],
+    truths: dict[str, TrueValues],
     main: str,
     kept: npt.NDArray[np.intp],
     level: float,
@@ -297,7 +297,7 @@ def _table(
 def _reasons(
     log: RunLog,
     goal: Goal,
-    truths: dict[str, Truth],
+    truths: dict[str, TrueValues],
     main: str,
     row: np.intp,
     intervals: dict[str, Interval],

@@ -134,7 +134,7 @@ def _priced(log: RunLog, laws: LawFits | None, goal: Goal) -> tuple[Interval | N
     if not point.known:
         return None, None
     draws = law.draws.operating_point(goal.price)
-    now, doubt = float(law.path.mean[-1]), float(np.sqrt((law.path.wobble[-1] ** 2).sum()))
+    now, doubt = float(law.path.mean[-1]), float(np.sqrt((law.path.cov_factor[-1] ** 2).sum()))
     present = now + doubt * np.random.default_rng(0).standard_normal(len(draws))
     # a draw without an operating point (a convex one) never says stop
     return point, float(np.mean(present <= np.where(np.isfinite(draws), draws, -np.inf)))

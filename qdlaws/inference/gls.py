@@ -20,13 +20,13 @@ from qdlaws.inference.error_model import Grams, grams
 
 __all__ = [
     "Cells",
+    "ChebyshevBasis",
     "Design",
-    "Polynomials",
-    "allowed",
     "cells",
+    "chebyshev_basis",
     "curvature_norm",
+    "curvature_range",
     "design",
-    "polynomials",
 ]
 
 
@@ -44,7 +44,7 @@ SETTLED = 0.002
 
 
 @dataclass(frozen=True, eq=False)
-class Polynomials:
+class ChebyshevBasis:
     """Chebyshev polynomials on the range of u, enough for every |κ| up to a reach."""
 
     columns: Array  # (..., n, degree) of one run or of many
@@ -152,13 +152,13 @@ def _transform(degree: int) -> Array:
     return np.asarray(matrix)
 
 
-def allowed(u: Array, reach: float) -> tuple[float, float]:
+def curvature_range(u: Array, reach: float) -> tuple[float, float]:
     """The curvatures up to this reach under which no row far outside of the range is all."""
     under, over = max(-float(u.min()), 1e-9), max(float(u.max()) - 1, 1e-9)
     return -min(reach, STEEPEST / under), min(reach, STEEPEST / over)
 
 
-def polynomials(u: Array, reach: float, accuracy: float = 1e-9) -> Polynomials | None:
+def chebyshev_basis(u: Array, reach: float, accuracy: float = 1e-9) -> ChebyshevBasis | None:
     """The polynomials that carry every g_κ with |κ| ≤ ``reach`` on the data, to ``accuracy``.
 
     Many runs (..., n) share the range that holds them all. None where it is too wide for them.
@@ -170,7 +170,7 @@ def polynomials(u: Array, reach: float, accuracy: float = 1e-9) -> Polynomials |
         return None
     z = np.clip((u - middle) / half, -1.0, 1.0)
     columns = np.asarray(np.polynomial.chebyshev.chebvander(z, degree - 1), float)
-    return Polynomials(columns, middle + half * np.cos(_angles(degree)))
+    return ChebyshevBasis(columns, middle + half * np.cos(_angles(degree)))
 
 
 def design(
@@ -186,7 +186,7 @@ def design(
     ``u`` and ``y`` (..., n), ``kappa`` (..., K) or (K,) for all, ``nuisance`` (..., n, k),
     ``precision`` (k,).
     """
-    basis = polynomials(u, float(np.abs(kappa).max()), accuracy)
+    basis = chebyshev_basis(u, float(np.abs(kappa).max()), accuracy)
     if basis is None:  # the shapes at the data, without their means
         values = (curve(kappa[..., None], u[..., None, :]) for curve in (shape, shape_bend))
         means = ((v, v.mean(-1, keepdims=True)) for v in values)

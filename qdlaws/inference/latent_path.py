@@ -36,18 +36,20 @@ class LatentPath:
 
     mean: Array  # (n,)
     noise: Array  # (n,) standard deviation of the measurement noise
-    wobble: Array  # (n, J) columns whose sum of squares is the posterior variance of the path
-    known: bool = False  # is the noise that of known standard errors?
+    cov_factor: Array  # (n, J) columns whose sum of squares is the posterior variance of the path
+    noise_known: bool = False  # from known standard errors?
 
     def spread(self, rows: Flags) -> LatentPath:
         """The same path on a longer series, NaN on the rows where there is none."""
         mean, noise = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-        wobble = np.zeros((len(rows), self.wobble.shape[1]))
-        mean[rows], noise[rows], wobble[rows] = self.mean, self.noise, self.wobble
-        return LatentPath(mean, noise, wobble, self.known)
+        cov_factor = np.zeros((len(rows), self.cov_factor.shape[1]))
+        mean[rows], noise[rows], cov_factor[rows] = self.mean, self.noise, self.cov_factor
+        return LatentPath(mean, noise, cov_factor, self.noise_known)
 
     def take(self, rows: Flags) -> LatentPath:
-        return LatentPath(self.mean[rows], self.noise[rows], self.wobble[rows], self.known)
+        return LatentPath(
+            self.mean[rows], self.noise[rows], self.cov_factor[rows], self.noise_known
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,21 +127,21 @@ def latent_path(
     mean = x - scale * w * differences.spread(solved(weight))
     one, two = (float(v[np.argmax(weight)]) for v in grid)
     if even and n <= KEPT and w[0] == 1:
-        wobble = _even_wobble(n, one, two)
+        cov_factor = even_path_factor(n, one, two)
     else:
-        wobble = _wobble(h, w, one, two)
+        cov_factor = path_factor(h, w, one, two)
     size = scale * np.sqrt(tau2)
-    return LatentPath(mean, size * np.sqrt(w), size * wobble, se is not None)
+    return LatentPath(mean, size * np.sqrt(w), size * cov_factor, se is not None)
 
 
 def _joined(n: int, pieces: list[tuple[Flags, LatentPath]]) -> LatentPath:
     mean, noise, blocks = np.zeros(n), np.zeros(n), []
     for rows, path in pieces:
         mean[rows], noise[rows] = path.mean, path.noise
-        block = np.zeros((n, path.wobble.shape[1]))
-        block[rows] = path.wobble
+        block = np.zeros((n, path.cov_factor.shape[1]))
+        block[rows] = path.cov_factor
         blocks.append(block)
-    return LatentPath(mean, noise, np.hstack(blocks), all(path.known for _, path in pieces))
+    return LatentPath(mean, noise, np.hstack(blocks), all(path.noise_known for _, path in pieces))
 
 
 _Bands = tuple[Array, Array, Array]
@@ -194,12 +196,12 @@ def _evaluate(bands: _Bands, d: Array, level: Array, trend: Array) -> tuple[Arra
 
 
 @lru_cache(maxsize=256)
-def _even_wobble(n: int, one: float, two: float) -> Array:
+def even_path_factor(n: int, one: float, two: float) -> Array:
     """What evenly spaced rows of equal weight make of the next pair of variances is kept."""
-    return _wobble(np.ones(n - 1), np.ones(n), one, two)
+    return path_factor(np.ones(n - 1), np.ones(n), one, two)
 
 
-def _wobble(h: Array, w: Array, one: float, two: float) -> Array:
+def path_factor(h: Array, w: Array, one: float, two: float) -> Array:
     """Square root of the posterior covariance W − W Q V⁻¹ QᵀW of the path, on smooth directions."""
     from scipy.linalg.lapack import dpbsv
 

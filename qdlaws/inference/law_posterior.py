@@ -29,15 +29,15 @@ import numpy as np
 
 from qdlaws.core.law import Law
 from qdlaws.core.types import Array
-from qdlaws.inference.gls import allowed
-from qdlaws.inference.law_problem import Nuisance, Problem, nuisances, padded
+from qdlaws.inference.gls import curvature_range
+from qdlaws.inference.law_problem import LawProblem, Nuisance, nuisances, padded
 from qdlaws.inference.quadrature import KAPPA_REACH, Look, Stack, refined
 
-__all__ = ["LawPosterior", "Problem", "law_posterior", "law_posteriors"]
+__all__ = ["LawPosterior", "law_posterior", "law_posteriors"]
 
 
 DRAWS = 2048
-STACK = 64
+STACK_SIZE = 64
 """Runs that are worked on at once: enough to forget what a call costs, few enough for the cache."""
 
 
@@ -59,11 +59,11 @@ class LawPosterior:
 
 
 def law_posterior(step: Array, x: Array, y: Array, *rest: Any, **options: Any) -> LawPosterior:
-    """The posterior of the law of y on x; what else there is to say is in :class:`Problem`."""
-    return law_posteriors([Problem(step, x, y, *rest, **options)])[0]
+    """The posterior of the law of y on x; what else there is to say is in :class:`LawProblem`."""
+    return law_posteriors([LawProblem(step, x, y, *rest, **options)])[0]
 
 
-def law_posteriors(problems: Sequence[Problem]) -> list[LawPosterior]:
+def law_posteriors(problems: Sequence[LawProblem]) -> list[LawPosterior]:
     """The posteriors of many laws; runs of one length and spacing are worked on together."""
     stacks: dict[Any, list[int]] = {}
     for i, p in enumerate(problems):
@@ -71,13 +71,13 @@ def law_posteriors(problems: Sequence[Problem]) -> list[LawPosterior]:
         stacks.setdefault(key, []).append(i)
     found: dict[int, LawPosterior] = {}
     for rows in stacks.values():
-        for start in range(0, len(rows), STACK):
-            some = rows[start : start + STACK]
+        for start in range(0, len(rows), STACK_SIZE):
+            some = rows[start : start + STACK_SIZE]
             found |= zip(some, _posteriors([problems[i] for i in some]), strict=True)
     return [found[i] for i in range(len(problems))]
 
 
-def _posteriors(problems: list[Problem]) -> list[LawPosterior]:
+def _posteriors(problems: list[LawProblem]) -> list[LawPosterior]:
     """The posteriors of a stack of runs at the same steps."""
     columns_of = nuisances(problems)
     found: dict[int, LawPosterior] = {}
@@ -91,7 +91,7 @@ def _posteriors(problems: list[Problem]) -> list[LawPosterior]:
     return [found[i] for i in range(len(problems))]
 
 
-def _stack(problems: list[Problem], columns_of: list[Nuisance]) -> Stack:
+def _stack(problems: list[LawProblem], columns_of: list[Nuisance]) -> Stack:
     one, (columns, precision) = problems[0], padded(columns_of)
     u, z = np.array([p.u for p in problems]), np.array([p.z for p in problems])
     how = one.straight, one.effort
@@ -115,7 +115,7 @@ def _points(dof: int, count: int) -> tuple[Array, Array, Array, Array, Array]:
     return u[0], u[1], 2 * gammaincinv(dof / 2, u[2]), ndtri(u[3]), ndtri(u[4])
 
 
-def _judged(look: Look, problems: list[Problem]) -> list[LawPosterior]:
+def _judged(look: Look, problems: list[LawProblem]) -> list[LawPosterior]:
     """The posteriors of the runs of a last look."""
     n, kappa, w = problems[0].n, look.kappa, look.weight
     mass = w if look.line else (w[..., 1:] + w[..., :-1]) / 2  # of each interval of κ
@@ -127,7 +127,7 @@ def _judged(look: Look, problems: list[Problem]) -> list[LawPosterior]:
     count = DRAWS if problems[0].effort >= 1 else DRAWS // 4
     drawn = _drawn(look, mass, along, _points(n - 2, count))
     curve, falls = _mean(look), _falls(look, n - 2)
-    low, high = allowed(np.array([p.u for p in problems]), KAPPA_REACH[-1])
+    low, high = curvature_range(np.array([p.u for p in problems]), KAPPA_REACH[-1])
     if look.line:
         beyond, curved = np.ones((len(w), 5)), np.zeros(len(w))
         beyond[:, [0, 2, 4]] = np.nan, 0.0, 0.0

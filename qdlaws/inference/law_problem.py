@@ -15,10 +15,10 @@ import numpy as np
 
 from qdlaws.core.law import median, quantiles, shape_slope
 from qdlaws.core.types import Array
-from qdlaws.inference.gls import allowed, cells, curvature_norm, design, polynomials
+from qdlaws.inference.gls import cells, chebyshev_basis, curvature_norm, curvature_range, design
 from qdlaws.inference.spectral import KEPT, evenly_spaced
 
-__all__ = ["Nuisance", "Problem", "nuisances", "padded"]
+__all__ = ["LawProblem", "Nuisance", "nuisances", "padded"]
 
 
 Nuisance = tuple[Array | None, Array | None]
@@ -26,7 +26,7 @@ Nuisance = tuple[Array | None, Array | None]
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class LawProblem:
     """What a posterior is asked of.
 
     Attributes
@@ -34,7 +34,7 @@ class Problem:
     step, x, y : arrays (n,)
         ``step`` increasing; an infinite gap cuts the memory of the errors. ``x`` is the path of x.
     weight : relative sampling variances of y, mean 1
-    wobble : (n, J) columns whose sum of squares is the posterior variance of the path of x
+    cov_factor : (n, J) columns whose sum of squares is the posterior variance of the path of x
     covariates : (n, k) further columns that y depends on linearly
     span : length of the run in steps without its cuts
     straight : fit the line κ = 0
@@ -45,7 +45,7 @@ class Problem:
     x: Array
     y: Array
     weight: Array | None = None
-    wobble: Array | None = None
+    cov_factor: Array | None = None
     covariates: Array | None = None
     span: float | None = None
     straight: bool = False
@@ -103,7 +103,7 @@ PILOT = 8.0
 """Reach of κ in a first look, under white errors, that says what an error of the path does."""
 
 
-def nuisances(problems: Sequence[Problem]) -> list[Nuisance]:
+def nuisances(problems: Sequence[LawProblem]) -> list[Nuisance]:
     """The nuisance columns of every run of a stack."""
     asked = [i for i, p in enumerate(problems) if _matters(p)]
     found = _effects([problems[i] for i in asked]) if asked else []
@@ -111,29 +111,29 @@ def nuisances(problems: Sequence[Problem]) -> list[Nuisance]:
     return [_joined(effects.get(i), p.covariates) for i, p in enumerate(problems)]
 
 
-def _matters(problem: Problem) -> bool:
+def _matters(problem: LawProblem) -> bool:
     """Could the doubt about the path move quality by a thousandth of its errors?
 
     At the steepest slope of the first look; the second differences of quality are hardly anything
     but errors, and of errors that persist only a part.
     """
-    wobble = problem.wobble
-    if wobble is None or not wobble.shape[1] or not problem.plain:
-        return wobble is not None and bool(wobble.shape[1])
+    cov_factor = problem.cov_factor
+    if cov_factor is None or not cov_factor.shape[1] or not problem.plain:
+        return cov_factor is not None and bool(cov_factor.shape[1])
     steepest = 2 * PILOT * float(np.ptp(problem.z))
-    doubt = float(np.einsum("ij,ij->i", wobble, wobble).max()) ** 0.5
+    doubt = float(np.einsum("ij,ij->i", cov_factor, cov_factor).max()) ** 0.5
     errors = median(np.abs(np.diff(problem.z, 2)))
     return bool(steepest * doubt > 0.001 * errors * (problem.ends[1] - problem.ends[0]))
 
 
-def _effects(problems: list[Problem]) -> list[Array | None]:
+def _effects(problems: list[LawProblem]) -> list[Array | None]:
     """What the doubtful directions of the path do to quality; None where that is next to nothing.
 
     The slope of the law is its mean over the curvatures of a first look under white errors.
     """
     u, z = np.array([p.u for p in problems]), np.array([p.z for p in problems])
     n = u.shape[-1]
-    kappas = np.linspace(*allowed(u, PILOT), 33)
+    kappas = np.linspace(*curvature_range(u, PILOT), 33)
     d = design(u, z, kappas, 1e-5)
     pilot = cells(d, problems[0].t, np.zeros(1), np.ones(1))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -141,18 +141,18 @@ def _effects(problems: list[Problem]) -> list[Array | None]:
     logw = np.where(np.isfinite(logw), logw, -np.inf)[:, 0]
     w = np.exp(logw - logw.max(1, keepdims=True)) * curvature_norm(d)
     q = pilot.q[:, 0] * w / w.sum(1, keepdims=True)
-    basis = polynomials(u, PILOT, 1e-6)
+    basis = chebyshev_basis(u, PILOT, 1e-6)
     if basis is None:
         slope = q[:, None] @ shape_slope(kappas[:, None], u[:, None])
     else:
         mean = basis.coefficients(q @ shape_slope(kappas[:, None], basis.nodes))
         slope = (basis.columns @ mean[..., None]).mT
     noise = np.sqrt(pilot.rss[:, 0].min(1) / n)
-    width = max(p.wobble.shape[1] for p in problems if p.wobble is not None)
+    width = max(p.cov_factor.shape[1] for p in problems if p.cov_factor is not None)
     effect = np.zeros((len(problems), n, width))
     for row, p in zip(effect, problems, strict=True):
-        assert p.wobble is not None
-        row[:, : p.wobble.shape[1]] = p.wobble / (p.ends[1] - p.ends[0])
+        assert p.cov_factor is not None
+        row[:, : p.cov_factor.shape[1]] = p.cov_factor / (p.ends[1] - p.ends[0])
     effect *= slope.mT
     square = effect**2
     length = np.sqrt(square.sum(1))

@@ -13,7 +13,7 @@ import numpy as np
 
 from qdlaws.core.types import Array, Flags, Rows
 from qdlaws.inference.error_prior import ErrorModels, all_error_models, error_models, full_range
-from qdlaws.inference.gls import Cells, Design, allowed, cells, curvature_norm, design
+from qdlaws.inference.gls import Cells, Design, cells, curvature_norm, curvature_range, design
 
 __all__ = ["KAPPA_REACH", "Look", "Stack", "refined"]
 
@@ -124,7 +124,7 @@ def refined(of: Stack) -> Iterator[tuple[Rows, Look]]:
 
     rows = every
     for reach in (0.0,) if of.straight else KAPPA_REACH:
-        first, final = np.arcsinh(allowed(of.u, reach)).tolist()
+        first, final = np.arcsinh(curvature_range(of.u, reach)).tolist()
         kappa = np.sinh(np.linspace(first, final, 31)) if reach else np.zeros(1)
         look = of.look(rows, kappa, all_error_models(n, length, 0.8 * effort), 1e-5)
         keep(rows, look)

@@ -20,7 +20,7 @@ import numpy as np
 
 from qdlaws.core.types import Array
 
-__all__ = ["Truth", "truth"]
+__all__ = ["TrueValues", "true_values"]
 
 
 DRAWS = 1024
@@ -32,7 +32,7 @@ COLUMN_SCALE = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class TrueValues:
     """The posterior of the true values: means and equally probable joint draws."""
 
     mean: Array  # (n,)
@@ -58,9 +58,9 @@ class _Node:
     beta: tuple[float, float]  # mean and standard deviation of β
 
 
-def truth(
+def true_values(
     step: Array, y: Array, se: Array | None = None, column: Array | None = None, seed: int = 0
-) -> Truth:
+) -> TrueValues:
     """The posterior of the true values at the steps.
 
     ``se`` are known standard errors of the readings, ``column`` something T may go with.
@@ -83,7 +83,7 @@ def truth(
     posterior = posterior[rows] / posterior.sum()
     nodes = [_node(h, z, m, noise2 * grid[i].noise, grid[i]) for i in rows]
     draws, tau2 = _draw(nodes, posterior, z, m, seed)
-    return Truth(
+    return TrueValues(
         mean=centre + scale * draws.mean(0),
         draws=centre + scale * draws,
         noise=scale * np.sqrt(tau2 * noise2),
@@ -92,12 +92,12 @@ def truth(
     )
 
 
-def _alone(y: Array, se: Array | None, seed: int) -> Truth:
+def _alone(y: Array, se: Array | None, seed: int) -> TrueValues:
     """Too few readings to learn from one another: each stands for itself."""
     noise = np.full(len(y), np.nan) if se is None else se
     rng = np.random.default_rng(seed)
     draws = y + np.nan_to_num(noise) * rng.standard_normal((DRAWS, len(y)))
-    return Truth(y.copy(), draws, noise, se is not None, np.nan)
+    return TrueValues(y.copy(), draws, noise, se is not None, np.nan)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from qdlaws.core.law import shape
 from qdlaws.inference.error_model import grams
-from qdlaws.inference.gls import allowed
+from qdlaws.inference.gls import curvature_range
 from qdlaws.laws.result import LawFit
 
 __all__ = ["CLEAR", "Rival", "rivals"]
@@ -39,7 +39,7 @@ def rivals(fit: LawFit) -> tuple[Rival, ...]:
     weight = None if fit.weight is None else fit.weight[thin]
     y = (y - y.mean()) / y.std()
     u = (x - post.law.x_lo) / post.law.width
-    ends = np.abs(allowed(u, 12.0))
+    ends = np.abs(curvature_range(u, 12.0))
     down, up = (np.geomspace(min(0.1, end / 10), end, 16) for end in ends)
     kappas = np.concatenate([-down[::-1], up])
     bent = shape(kappas[:, None], u)

@@ -20,7 +20,8 @@ from qdlaws.core.law import Law
 from qdlaws.core.serialize import plain
 from qdlaws.inference.error_model import cut_memory, regimes_of, simulate
 from qdlaws.inference.latent_path import exact_path, latent_path
-from qdlaws.inference.law_posterior import STACK, Problem, law_posteriors
+from qdlaws.inference.law_posterior import STACK_SIZE, law_posteriors
+from qdlaws.inference.law_problem import LawProblem
 from qdlaws.laws.result import LawFit
 
 __all__ = ["Certificate", "certify"]
@@ -120,13 +121,13 @@ def certify(fit: LawFit, runs: int = 0, seed: int = 0) -> Certificate:
     )
     y = laws.value(x) + errors
     noisy = bool(noise.max() > 0)
-    known = noise if fit.path.known else None
+    known = noise if fit.path.noise_known else None
     seen = x + noise * rng.standard_normal((most, len(x))) if noisy else x
     at = np.linspace(*fit.range, 3)
     truth = np.column_stack([laws.value(at), laws.kappa])
     needed: list[Array] = []
-    for start in range(0, most, STACK):
-        some = range(start, min(start + STACK, most))
+    for start in range(0, most, STACK_SIZE):
+        some = range(start, min(start + STACK_SIZE, most))
         paths = [
             latent_path(fit.step[thin], seen[i], se=known, regime=regime)
             if noisy
@@ -135,7 +136,7 @@ def certify(fit: LawFit, runs: int = 0, seed: int = 0) -> Certificate:
         ]
         straight = fit.kind == "hd"
         asked = [
-            Problem(step, p.mean, y[i], weight, p.wobble, None, span, straight, effort=0.7)
+            LawProblem(step, p.mean, y[i], weight, p.cov_factor, None, span, straight, effort=0.7)
             for i, p in zip(some, paths, strict=True)
         ]
         for i, again in zip(some, law_posteriors(asked), strict=True):

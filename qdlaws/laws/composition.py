@@ -131,11 +131,11 @@ def _linearised(law: LawFit, rows: Array) -> tuple[Array, tuple[float, float, fl
 
 
 def _moved(law: LawFit, design: Array, model: tuple[float, float, float], rows: Array) -> Array:
-    """How the estimate moves with each direction in which the path of x may be off: A·f'·wobble."""
+    """Change of the estimate with each direction in which the path of x may be off: A·f'·U."""
     keep = np.isin(law.step, rows)
     x, d = law.path.mean[keep], law.draws
     middle = Law(d.x_lo, d.x_hi, *(np.asarray(np.median(v)) for v in (d.kappa, d.p, d.q)))
-    effect = middle.slope(x)[:, None] * law.path.wobble[keep]
+    effect = middle.slope(x)[:, None] * law.path.cov_factor[keep]
     both = np.hstack([design, effect])
     gram = grams(both, rows, np.array([model[1]]), np.array([model[2]])).gram[0]
     k = design.shape[1]

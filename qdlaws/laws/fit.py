@@ -15,7 +15,7 @@ from qdlaws.core.runlog import COLUMNS, RunLog
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.inference.error_model import cut_memory, regimes_of, spike_weights
 from qdlaws.inference.latent_path import LatentPath, exact_path, latent_path
-from qdlaws.inference.law_posterior import Problem
+from qdlaws.inference.law_problem import LawProblem
 from qdlaws.laws.in_step import Asking, answered, in_step
 from qdlaws.laws.result import Kind, LawFit
 from qdlaws.laws.verdict import line_verdict, verdict
@@ -258,7 +258,9 @@ def _fit_law(
     known = _known_errors(getattr(log, f"{y_name}_se"))
     weight = None if known is None else known[rows] ** 2 / np.mean(known[rows] ** 2)
     straight, noise = kind == "hd", median(path.noise)
-    asked = Problem(step, path.mean, y[rows], weight, path.wobble, span=span, straight=straight)
+    asked = LawProblem(
+        step, path.mean, y[rows], weight, path.cov_factor, span=span, straight=straight
+    )
     bent = replace(asked, straight=False, effort=0.6)  # is the line one?
     asks = [asked, bent] if straight else [asked]
     posts = yield asks

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, TypeVar
 
-from qdlaws.inference.law_posterior import LawPosterior, Problem, law_posteriors
+from qdlaws.inference.law_posterior import LawPosterior, law_posteriors
+from qdlaws.inference.law_problem import LawProblem
 
 __all__ = ["Asking", "answered", "in_step"]
 
 T = TypeVar("T")
 
-Asking = Generator[list[Problem], list[LawPosterior], T]
+Asking = Generator[list[LawProblem], list[LawPosterior], T]
 
 
 def answered(fit: Asking[T]) -> T:
@@ -33,7 +34,7 @@ def answered(fit: Asking[T]) -> T:
 def in_step(fits: Sequence[Asking[T]]) -> Asking[list[T]]:
     """Many fits as one: each round asks for what all of them ask for."""
     results: list[Any] = [None] * len(fits)
-    asked: dict[int, list[Problem]] = {}
+    asked: dict[int, list[LawProblem]] = {}
     answers: dict[int, list[LawPosterior] | None] = dict.fromkeys(range(len(fits)))
     while answers:
         asked.clear()

@@ -13,7 +13,7 @@ import pandas as pd
 from qdlaws.core.law import Interval, Law, Params, interval, median, quantiles, unknown
 from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.inference.gls import polynomials
+from qdlaws.inference.gls import chebyshev_basis
 from qdlaws.inference.latent_path import LatentPath
 from qdlaws.inference.law_posterior import LawPosterior
 
@@ -323,7 +323,7 @@ def mean_curve(law: Law, x: Array, thin: int = 8) -> Array:
     some = Law(law.x_lo, law.x_hi, law.kappa[::thin], law.p[::thin], law.q[::thin])
     steep = float(np.abs(some.kappa).max())
     if len(x) > 64 and steep * float(np.ptp(x)) < 48 * law.width:
-        basis = polynomials((x - law.x_lo) / law.width, steep, 1e-17)
+        basis = chebyshev_basis((x - law.x_lo) / law.width, steep, 1e-17)
         assert basis is not None
         values = some.value(law.x_lo + law.width * basis.nodes).mean(0)
         return np.asarray(basis.columns @ basis.coefficients(values))

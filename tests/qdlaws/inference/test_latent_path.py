@@ -51,11 +51,11 @@ def test_path_with_known_errors_is_the_dense_posterior_mean(monkeypatch, reading
     got = latent_path(t, x, se=se)
     np.testing.assert_allclose(got.mean, want, atol=1e-8)
     np.testing.assert_allclose(got.noise, se, rtol=1e-12)
-    # the wobble is the posterior covariance seen in DIRECTIONS smooth directions
+    # the cov_factor is the posterior covariance seen in DIRECTIONS smooth directions
     z = 2 * (t - t[0]) / (t[-1] - t[0]) - 1
     basis, _ = np.linalg.qr(np.polynomial.legendre.legvander(z, min(12, len(t) // 3) - 1))
     seen = basis @ basis.T @ covariance @ basis @ basis.T
-    np.testing.assert_allclose(got.wobble @ got.wobble.T, seen, atol=1e-8)
+    np.testing.assert_allclose(got.cov_factor @ got.cov_factor.T, seen, atol=1e-8)
 
 
 def test_noise_that_is_not_known_is_told_from_the_roughness(monkeypatch, readings):
@@ -131,7 +131,7 @@ def test_the_grid_finds_the_path_of_a_noisy_collapse(known):
         x = d + noise * rng.standard_normal(100)
         got = latent_path(np.arange(100.0), x, se=np.full(100, noise) if known else None)
         ratios.append(np.std(got.mean - d) / noise)
-        spread = np.sqrt((got.wobble**2).sum(1))
+        spread = np.sqrt((got.cov_factor**2).sum(1))
         scores.append(np.mean(np.abs(got.mean - d) < 1.96 * spread))
         sizes.append(got.noise[0] / noise)
     assert np.median(ratios) < 0.5
@@ -166,7 +166,7 @@ def test_regimes_have_paths_of_their_own():
         alone = latent_path(t[regime == r], x[regime == r])
         np.testing.assert_allclose(both.mean[regime == r], alone.mean, rtol=1e-12)
         np.testing.assert_allclose(both.noise[regime == r], alone.noise, rtol=1e-12)
-    cross = (both.wobble @ both.wobble.T)[:30, 30:]
+    cross = (both.cov_factor @ both.cov_factor.T)[:30, 30:]
     assert np.all(cross == 0)
 
 

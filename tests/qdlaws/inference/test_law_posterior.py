@@ -11,7 +11,8 @@ from qdlaws.inference import law_posterior as posterior
 from qdlaws.inference import law_problem as module
 from qdlaws.inference.error_model import grams
 from qdlaws.inference.gls import cells, curvature_norm, design
-from qdlaws.inference.law_posterior import Problem, law_posterior, law_posteriors
+from qdlaws.inference.law_posterior import law_posterior, law_posteriors
+from qdlaws.inference.law_problem import LawProblem
 from tests.helpers.dense import Model
 from tests.helpers.simulated import D_HIGH, D_LOW, ar1, collapse, law
 
@@ -123,10 +124,10 @@ def test_a_row_far_out_is_one_of_the_rows(ranges):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("ranges", [20.0, 300.0, 1e6])
 def test_a_row_beyond_all_bounds_overflows_nothing_and_harms_no_other_run(ranges):
-    good = Problem(*data(60, 2.0, 0.05, 0.5, 5))
+    good = LawProblem(*data(60, 2.0, 0.05, 0.5, 5))
     (alone,) = law_posteriors([good])
     doubt = np.linspace(-0.05, 0.05, 60)[:, None]
-    bad = [Problem(*far_out(ranges)), Problem(*far_out(ranges), wobble=doubt)]
+    bad = [LawProblem(*far_out(ranges)), LawProblem(*far_out(ranges), cov_factor=doubt)]
     beside, *others = law_posteriors([good, *bad])
     np.testing.assert_allclose(beside.law.kappa, alone.law.kappa, atol=1e-9)
     for post in others:
@@ -214,8 +215,8 @@ def test_free_covariates_are_just_more_columns(problem):
 def test_directions_of_the_path_are_errors_of_their_own(problem):
     """A column of prior precision 1 adds N·Nᵀ/σ² to Σ, σ² = S/(n − 2) at the fit itself."""
     step, u, y, _ = problem
-    wobble = 0.3 * np.random.default_rng(0).standard_normal((40, 3))
-    d = design(u, y, np.array([2.0]), 1e-9, wobble, np.ones(3))
+    cov_factor = 0.3 * np.random.default_rng(0).standard_normal((40, 3))
+    d = design(u, y, np.array([2.0]), 1e-9, cov_factor, np.ones(3))
     got = cells(d, step, np.array([5.0]), np.array([0.4]))
     X = np.column_stack([np.ones(40), exact_shape(2.0, u)])
     sigma = dense_sigma(step, 5.0, 0.4, np.ones(40))
@@ -223,7 +224,7 @@ def test_directions_of_the_path_are_errors_of_their_own(problem):
     for _ in range(20):  # the scale is where it no longer moves
         beta, rss, cov, _ = generalised(X, y, total)
         before = total
-        total = sigma + wobble @ wobble.T / (rss / 38)
+        total = sigma + cov_factor @ cov_factor.T / (rss / 38)
     assert np.abs(total - before).max() < 1e-9 * np.abs(total).max()
     # σ² is found to a ten-thousandth: the move after the last is below a tenth of SETTLED
     np.testing.assert_allclose([got.p[0, 0], got.q[0, 0]], beta, rtol=1e-4)
@@ -240,7 +241,7 @@ def test_directions_that_hardly_matter_are_left_out_with_and_without_a_look():
     direction = np.linspace(-1, 1, len(x))[:, None]
     looked, spared = [], []
     for size in np.geomspace(1e-9, 1e-1, 17):
-        problem = Problem(step, x, y, wobble=size * direction)
+        problem = LawProblem(step, x, y, cov_factor=size * direction)
         looked.append(module._effects([problem])[0] is not None)
         spared.append(not module._matters(problem))
         assert (module.nuisances([problem])[0][0] is not None) is looked[-1]
@@ -407,7 +408,7 @@ def test_noise_in_x_does_not_flatten_the_slope(noise):
         x = d + noise * np.ptp(d) * rng.standard_normal(100)
         path = latent_path(np.arange(100.0), x)
         post = law_posterior(
-            np.arange(100.0), path.mean, y, wobble=path.wobble, straight=True, effort=0.7
+            np.arange(100.0), path.mean, y, cov_factor=path.cov_factor, straight=True, effort=0.7
         )
         ratio.append(-np.median(post.law.q) / post.law.width)
         plain.append(-np.polyfit(x, y, 1)[0])
@@ -421,7 +422,7 @@ def test_more_wobble_never_makes_the_slope_surer():
     z = np.linspace(-1, 1, 80)
     widths = []
     for size in (0.0, 0.02, 0.05):
-        wobble = size * np.column_stack([z, z**2])
-        post = law_posterior(step, x, y, wobble=wobble, straight=True)
+        cov_factor = size * np.column_stack([z, z**2])
+        post = law_posterior(step, x, y, cov_factor=cov_factor, straight=True)
         widths.append(np.diff(np.quantile(post.law.q, [0.025, 0.975]))[0])
     assert widths[0] < widths[1] < widths[2]

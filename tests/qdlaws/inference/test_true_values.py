@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qdlaws.inference import true_values as module
-from qdlaws.inference.true_values import truth
+from qdlaws.inference.true_values import true_values
 
 rng = np.random.default_rng(0)
 N = 20
@@ -66,7 +66,7 @@ def test_intervals_hold_the_truth_and_beat_the_readings(known):
         u = np.linspace(0, 1, 30)
         true = 1 - np.exp(-g.uniform(1, 6) * u)
         y = true + 0.1 * g.normal(size=30)
-        t = truth(10 * u, y, np.full(30, 0.1) if known else None)
+        t = true_values(10 * u, y, np.full(30, 0.1) if known else None)
         low, high = np.quantile(t.draws, [0.05, 0.95], axis=0)
         held.append(((low <= true) & (true <= high)).mean())
         error.append(np.mean((t.mean - true) ** 2))
@@ -81,15 +81,15 @@ def test_an_explaining_column_is_believed_and_an_idle_one_is_not():
     walk = np.cumsum(g.normal(size=40))
     y = 0.3 * walk + 0.2 * g.normal(size=40)
     step = np.arange(40.0)
-    believed = truth(step, y, np.full(40, 0.2), walk)
+    believed = true_values(step, y, np.full(40, 0.2), walk)
     assert believed.p_column > 0.95
-    alone = truth(step, y, np.full(40, 0.2))
+    alone = true_values(step, y, np.full(40, 0.2))
     assert np.mean((believed.mean - 0.3 * walk) ** 2) < np.mean((alone.mean - 0.3 * walk) ** 2)
-    assert truth(step, y, np.full(40, 0.2), g.normal(size=40)).p_column < 0.5
+    assert true_values(step, y, np.full(40, 0.2), g.normal(size=40)).p_column < 0.5
 
 
 def test_few_or_constant_readings_stand_for_themselves():
-    t = truth(np.arange(3.0), np.array([1.0, 2.0, 3.0]), np.full(3, 0.5))
+    t = true_values(np.arange(3.0), np.array([1.0, 2.0, 3.0]), np.full(3, 0.5))
     np.testing.assert_array_equal(t.mean, [1, 2, 3])
     assert t.sd == pytest.approx(np.full(3, 0.5), rel=0.1)
-    assert np.isnan(truth(np.arange(3.0), np.ones(3)).noise).all()
+    assert np.isnan(true_values(np.arange(3.0), np.ones(3)).noise).all()

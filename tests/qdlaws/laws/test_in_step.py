@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qdlaws.inference.law_posterior import Problem, law_posteriors
+from qdlaws.inference.law_posterior import law_posteriors
+from qdlaws.inference.law_problem import LawProblem
 from qdlaws.laws.in_step import answered, in_step
 from tests.helpers.simulated import ar1, collapse, law
 
@@ -17,16 +18,16 @@ def problems():
     for i, kappa in enumerate((2.0, -2.0, 0.0, 4.0, 1.0, 0.5)):
         x = collapse(40)
         y = law(kappa).value(x) + (0.02 + 0.1 * (i == 2)) * ar1(rng, 40, 0.5)
-        found.append(Problem(np.arange(40.0), x, y))
+        found.append(LawProblem(np.arange(40.0), x, y))
     step, x, y = found[0].step, found[0].x, found[0].y
     doubt = np.ptp(x) * 0.03 * np.linspace(-1, 1, 40)[:, None] ** np.arange(3)
     found += [
-        Problem(step, x, y, wobble=doubt),
-        Problem(step, x, found[1].y, wobble=doubt[:, :2]),
-        Problem(step, x, y, straight=True),
-        Problem(step, x, y, effort=0.6),
-        Problem(step, x, y, weight=rng.uniform(0.5, 1.5, 40)),
-        Problem(np.cumsum(rng.uniform(0.5, 2, 40)), x, y),
+        LawProblem(step, x, y, cov_factor=doubt),
+        LawProblem(step, x, found[1].y, cov_factor=doubt[:, :2]),
+        LawProblem(step, x, y, straight=True),
+        LawProblem(step, x, y, effort=0.6),
+        LawProblem(step, x, y, weight=rng.uniform(0.5, 1.5, 40)),
+        LawProblem(np.cumsum(rng.uniform(0.5, 2, 40)), x, y),
     ]
     return found
 
