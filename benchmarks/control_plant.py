@@ -3,7 +3,7 @@
     python benchmarks/control_plant.py [--quick] [--seeds 20]
 
 A run is a first-order lag of 80 steps behind settled curves through the measured rows of a molecular prior on
-QED (tests.helpers.plant.py); an evaluation every 10 steps, 600 steps, floor .65, started where the
+QED (trainer.analysis.simulated_run); an evaluation every 10 steps, 600 steps, floor .65, started where the
 settled diversity is .75. Readings have a standard deviation of .01 and state an error of .004. The printed law is told
 the lag (h = 2τ/T); ``law_guided`` finds it out.
 ``share`` is quality gained at the end over quality to be gained at the floor (mean over seeds),
@@ -15,20 +15,16 @@ on a simulator whose noise and curves are not stated; ``its law here`` is that l
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from qdlaws import Goal, RunLog
-from tests.helpers.plant import CLIFF, QED, Plant, Trace, qed, run
+from trainer.analysis.simulated_run import CLIFF, QED, SimulatedPlant, SteeredRun, qed, simulate
 from trainer.control import make_controller
 from trainer.control.knob_dial import make_dial
 from trainer.knobs import Knobs
@@ -36,7 +32,7 @@ from trainer.knobs import Knobs
 FLOOR, GAIN = 0.65, 0.065
 BASE = replace(QED, lag=80.0)
 RECIPE = SimpleNamespace(name="rloo", live=("kl", "reward_scale"), plant="tilt")
-NEAR = Knobs(kl=0.1, reward_scale=0.1 * float(np.exp(QED.curves.ratio_at(0.75))))
+NEAR = Knobs(kl=0.1, reward_scale=0.1 * float(np.exp(QED.curves.ratio_for(0.75))))
 FAR = Knobs(kl=0.1, reward_scale=1.0)
 
 
@@ -46,7 +42,7 @@ class Row:
 
     name: str
     printed: str
-    plant: Plant = BASE
+    plant: SimulatedPlant = BASE
     turn: str = "reward_scale"
     gain: float = GAIN
     floor: float = FLOOR
@@ -123,11 +119,11 @@ def published_step(step: np.ndarray, d: np.ndarray, floor: float, gain: float, h
 # ---------------------------------------------------------------------- the table
 
 
-def seeds_of(row: Row, make: Callable[[Row], Any], seeds: int) -> list[Trace]:
-    return [run(row.plant, make(row), row.start, seed=seed) for seed in range(seeds)]
+def seeds_of(row: Row, make: Callable[[Row], Any], seeds: int) -> list[SteeredRun]:
+    return [simulate(row.plant, make(row), row.start, seed=seed) for seed in range(seeds)]
 
 
-def figures(row: Row, traces: list[Trace]) -> str:
+def figures(row: Row, traces: list[SteeredRun]) -> str:
     curves = row.plant.later[-1][1] if row.plant.later else row.plant.curves
     share = np.mean([trace.share(curves, row.floor) for trace in traces])
     worst = min(trace.diversity.min() for trace in traces)
@@ -137,7 +133,7 @@ def figures(row: Row, traces: list[Trace]) -> str:
 
 def others(seeds: int) -> list[tuple[str, str, str]]:
     """Rivals that know no floor: the target of entropy is the one that belongs to it."""
-    target = QED.curves.entropy(QED.curves.ratio_at(FLOOR))
+    target = QED.curves.entropy(QED.curves.ratio_for(FLOOR))
     row, out = ROWS[0], []
     rivals = (
         ("dual ascent on H, true target", ".998  .581  .247", "entropy_target", target),
@@ -151,7 +147,7 @@ def others(seeds: int) -> list[tuple[str, str, str]]:
     )
     for name, printed, controller, aim in rivals:
         made = make_controller(controller, RECIPE, NEAR, target=aim)
-        traces = [run(BASE, made, NEAR, seed=seed) for seed in range(seeds)]
+        traces = [simulate(BASE, made, NEAR, seed=seed) for seed in range(seeds)]
         out.append((name, printed, figures(row, traces)))
     return [*out, ("best of 7 fixed that holds the floor", ".869  .679  0", best_fixed())]
 
@@ -160,9 +156,9 @@ def best_fixed() -> str:
     """Seven ratios, equal in log, from just under the prior's diversity to well below the floor."""
     curves = QED.curves
     held = []
-    for u in np.linspace(curves.ratio_at(0.89), curves.ratio_at(0.55), 7):
+    for u in np.linspace(curves.ratio_for(0.89), curves.ratio_for(0.55), 7):
         start = Knobs(kl=0.1, reward_scale=0.1 * float(np.exp(u)))
-        trace = run(BASE, make_controller("fixed", RECIPE, start), start)
+        trace = simulate(BASE, make_controller("fixed", RECIPE, start), start)
         if trace.diversity.min() >= FLOOR - 0.01:
             held.append(trace)
     best = max(held, key=lambda trace: trace.share(curves, FLOOR))

@@ -14,7 +14,6 @@ prints it.
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable
@@ -23,17 +22,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from forecast_runs import LIKE_PUBLISHED, PUBLISHED, simulate
+
+import qdlaws as qd
+from qdlaws.forecasting.backtest import forecast_by_every_method
+from qdlaws.forecasting.baselines import LAWS
+from qdlaws.laws.fit import fit
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from forecast_runs import LIKE_PUBLISHED, PUBLISHED, simulate  # noqa: E402
-
-import qdlaws as qd  # noqa: E402
-from qdlaws.forecasting.backtest import forecast_by_every_method  # noqa: E402
-from qdlaws.forecasting.baselines import LAWS  # noqa: E402
-from qdlaws.laws.fit import fit  # noqa: E402
-
 FRACTIONS = (0.25, 0.5)
 LEVEL = 0.8
 

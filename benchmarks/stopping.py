@@ -29,8 +29,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from qdlaws import Goal, QdlawsError, RunLog, read
 from qdlaws.inference.e_process import gain_below, level_below
 from trainer.control import stop_when_advised

@@ -5,11 +5,9 @@ Lazy imports, TYPE_CHECKING and ``__init__`` files count like any other.
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 
-from tests.helpers.import_graph import circles, imports, modules, room
+from tests.helpers.import_graph import ROOT, circles, imported_names, imports, modules, room
 
 ANYTHING = "*"
 
@@ -88,11 +86,21 @@ def test_no_sub_package_imports_itself_through_others(package):
 
 
 def test_the_library_never_imports_the_trainer():
-    for name, path in modules("qdlaws").items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not any(n.split(".")[0] == "trainer" for n in names), f"{name} imports {names}"
+    for path in modules("qdlaws").values():
+        for name in imported_names(path):
+            assert name.split(".")[0] != "trainer", f"{path} imports {name}"
+
+
+def test_tests_and_benchmarks_do_not_import_each_other():
+    """What both need is in the packages: qdlaws.simulation and trainer.analysis."""
+    benchmarks = {path.stem for path in (ROOT / "benchmarks").rglob("*.py")} - {"conftest"}
+    for folder, forbidden in {
+        "tests": {"benchmarks"} | benchmarks,
+        "benchmarks": {"tests"},
+    }.items():
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for name in imported_names(path):
+                assert name.split(".")[0] not in forbidden, f"{path} imports {name}"
 
 
 def test_a_forbidden_import_and_a_circle_are_seen():

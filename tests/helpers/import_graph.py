@@ -24,6 +24,17 @@ def imports(package: str) -> dict[str, dict[str, int]]:
     return {name: _imports_of(name, path, known) for name, path in known.items()}
 
 
+def imported_names(path: Path) -> list[str]:
+    """The dotted names that a file imports from outside of its own package, in any function too."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.append(node.module or "")
+    return names
+
+
 def _imports_of(name: str, path: Path, known: dict[str, Path]) -> dict[str, int]:
     """The modules imported by one file; ``from a import b`` is ``a.b`` where that is a module."""
     found: dict[str, int] = {}

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from qdlaws import BadData, Goal, MissingColumn, RunLog, read
-from tests.helpers.plant import CLIFF, QED, qed, run
 from trainer.algorithms.recipes import RECIPES, entropy_bonus, grpo, reinvent, rloo
+from trainer.analysis.simulated_run import CLIFF, QED, qed
+from trainer.analysis.simulated_run import simulate as run
 from trainer.control import (
     Decision,
     knob_columns,
