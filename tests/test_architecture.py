@@ -103,6 +103,28 @@ def test_tests_and_benchmarks_do_not_import_each_other():
                 assert name.split(".")[0] not in forbidden, f"{path} imports {name}"
 
 
+def hidden_modules(package: str) -> list[str]:
+    """The modules whose name a package binds to something else: ``import a.b as m`` misses them."""
+    known = modules(package)
+    hidden = []
+    for name, path in known.items():
+        if path.name != "__init__.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            bound = (
+                [a.asname or a.name for a in node.names] if isinstance(node, ast.ImportFrom) else []
+            )
+            bound += [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+            source = getattr(node, "module", "")
+            hidden += [f"{name}.{b}" for b in bound if f"{name}.{b}" in known and source != name]
+    return hidden
+
+
+@pytest.mark.parametrize("package", ["qdlaws"])
+def test_no_package_hides_a_module_behind_a_function_of_its_name(package):
+    assert hidden_modules(package) == []
+
+
 def test_a_forbidden_import_and_a_circle_are_seen():
     assert broken("qdlaws", {**QDLAWS, "laws": "core"}) != []
     assert circles({"a": {"b": 1}, "b": {"c": 1}, "c": {"a": 1}, "d": {"a": 1}}) == [

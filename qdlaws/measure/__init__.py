@@ -64,7 +64,7 @@ from qdlaws.measure.text.diversity import (
 )
 from qdlaws.measure.text.self_bleu import self_bleu, self_bleu_scores
 from qdlaws.measure.text.tokens import Tokens, tokenise
-from qdlaws.measure.vendi import vendi, vendi_features
+from qdlaws.measure.vendi_score import vendi, vendi_features
 
 __all__ = [
     "Equivalence",

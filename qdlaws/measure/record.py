@@ -33,7 +33,7 @@ from qdlaws.measure.text.diversity import (
     embedding_diversity,
     embedding_vendi,
 )
-from qdlaws.measure.vendi import vendi
+from qdlaws.measure.vendi_score import vendi
 
 __all__ = ["samples"]
 

@@ -1,7 +1,7 @@
 """Who says the same thing: exact, canonical, same scaffold, similarity above a threshold.
 
 An :class:`Equivalence` is a value: a name, and either a key (texts with one key are the same) or a
-matrix of pairs. The learned one is in :mod:`qdlaws.measure.partition`.
+matrix of pairs. One that is learned from labelled pairs: ``equivalence/learned.py``.
 """
 
 from __future__ import annotations
@@ -142,14 +142,14 @@ def short_texts(same: Equivalence, words: int = 5, share: float = 0.5) -> Equiva
 
 
 def _molecule(text: str) -> Hashable:
-    from qdlaws.measure._parallel import fingerprint
+    from qdlaws.measure.molecule.fingerprints import fingerprint
 
-    found = fingerprint([text])[0]
-    return ("no molecule", text) if found is None else found[0]
+    parsed = fingerprint([text])[0]
+    return ("no molecule", text) if parsed is None else parsed[0]
 
 
 def _scaffold(text: str) -> Hashable:
-    from qdlaws.measure._parallel import scaffold
+    from qdlaws.measure.molecule.fingerprints import murcko_scaffolds
 
-    found = _molecule(text)
-    return scaffold([found])[0] if isinstance(found, str) else found
+    molecule = _molecule(text)
+    return murcko_scaffolds([molecule])[0] if isinstance(molecule, str) else molecule

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from qdlaws.errors import BadData
-from qdlaws.measure._parallel import BITS, spread
 from qdlaws.measure.standard_errors import codes
 
-__all__ = ["Fingerprints", "Molecules", "as_fingerprints", "as_molecules", "read_molecules"]
+__all__ = [
+    "BITS",
+    "RADIUS",
+    "Fingerprints",
+    "Molecules",
+    "as_fingerprints",
+    "as_molecules",
+    "fingerprint",
+    "murcko_scaffolds",
+    "read_molecules",
+]
 
 Bytes = npt.NDArray[np.uint8]
+Result = TypeVar("Result")
+
+RADIUS, BITS = 2, 2048
+"""Morgan fingerprints of radius 2 folded to 2048 bits, as TDC, MOSES and the law's papers use."""
+SHARE = 4000
+"""Molecules that are worth a process (rdkit reads some 4,000 a second; a process starts in one)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +83,8 @@ class Molecules:
     def scaffolds(self) -> tuple[str, ...]:
         """The Bemis–Murcko scaffold of each valid molecule; worked out once a canonical form."""
         unique = list(dict.fromkeys(self.canonical))
-        found = spread("scaffold", unique, self.workers)
-        return tuple(found[i] for i in self.labels)
+        names = _in_parallel(murcko_scaffolds, unique, self.workers)
+        return tuple(names[i] for i in self.labels)
 
     def take(self, rows: npt.ArrayLike) -> Molecules:
         """The valid molecules of these positions (repeats allowed), with what is known of them."""
@@ -101,15 +116,15 @@ def read_molecules(smiles: Sequence[str], workers: int | None = None) -> Molecul
     """The strings parsed, canonicalised and fingerprinted (Morgan, radius 2, 2048 bits).
 
     Equal strings are read once; thousands of different ones are spread over the cores
-    (``workers``: how many processes; None: as many as there are cores). An invalid string is
-    counted, not fatal.
+    (``workers``: how many processes; None: as many as there are cores) where joblib is installed.
+    An invalid string is counted, not fatal.
     """
     if isinstance(smiles, str):
         raise BadData("one string was found, a list of SMILES was needed")
     label = codes(list(smiles))
     different = list(dict.fromkeys(smiles))
-    found = spread("fingerprint", different, workers)
-    rows = [found[i] for i in label]
+    parsed = _in_parallel(fingerprint, different, workers)
+    rows = [parsed[i] for i in label]
     good = [row for row in rows if row is not None]
     packed = np.frombuffer(b"".join(bits for _, bits in good), np.uint8).reshape(-1, BITS // 8)
     return Molecules(
@@ -144,3 +159,56 @@ def as_fingerprints(given: Any) -> Fingerprints:
             "fingerprints hold other numbers than 0 and 1; wrap packed bytes in Fingerprints"
         )
     return Fingerprints(np.packbits(bits.astype(bool), axis=1, bitorder="little"))
+
+
+# ---------------------------------------------------------------------- rdkit, over the cores
+
+
+def fingerprint(smiles: Sequence[str]) -> list[tuple[str, bytes] | None]:
+    """(canonical SMILES, packed Morgan bits) of each string, None where it is no molecule."""
+    from rdkit import Chem, DataStructs, rdBase
+    from rdkit.Chem import rdFingerprintGenerator
+
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
+    results: list[tuple[str, bytes] | None] = []
+    with rdBase.BlockLogs():
+        for text in smiles:
+            mol = Chem.MolFromSmiles(text) if isinstance(text, str) else None
+            if mol is None or mol.GetNumAtoms() == 0:
+                results.append(None)
+            else:
+                bits = DataStructs.BitVectToBinaryText(generator.GetFingerprint(mol))
+                results.append((Chem.MolToSmiles(mol), bits))
+    return results
+
+
+def murcko_scaffolds(smiles: Sequence[str]) -> list[str]:
+    """The Bemis–Murcko scaffold of each molecule; "" for molecules without a ring."""
+    from rdkit import Chem, rdBase
+    from rdkit.Chem.Scaffolds import MurckoScaffold
+
+    with rdBase.BlockLogs():
+        molecules = (Chem.MolFromSmiles(s) for s in smiles)
+        core: Any = MurckoScaffold.GetScaffoldForMol
+        return [Chem.MolToSmiles(core(mol)) for mol in molecules]
+
+
+def _in_parallel(
+    task: Callable[[Sequence[str]], list[Result]], items: Sequence[str], workers: int | None
+) -> list[Result]:
+    """The task's result for every item, in order; over processes where that pays."""
+    if len(items) < 2 * SHARE:
+        return task(items)
+    try:
+        import joblib
+    except ImportError:
+        return task(items)
+    processes = min(workers or joblib.cpu_count(), len(items) // SHARE)
+    if processes < 2:
+        return task(items)
+    parts = [items[i::processes] for i in range(processes)]
+    results: list[Any] = [None] * len(items)
+    done = joblib.Parallel(n_jobs=processes)(joblib.delayed(task)(part) for part in parts)
+    for i, part in enumerate(done):
+        results[i::processes] = part
+    return results

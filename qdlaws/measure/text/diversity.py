@@ -13,7 +13,7 @@ from qdlaws.errors import BadData
 from qdlaws.measure.estimate import Estimate
 from qdlaws.measure.standard_errors import codes, pairwise_mean, rarefied, weighted_sums
 from qdlaws.measure.text.tokens import Tokenizer, Tokens, as_tokens
-from qdlaws.measure.vendi import vendi_features
+from qdlaws.measure.vendi_score import vendi_features
 
 __all__ = [
     "distinct_n",

@@ -126,13 +126,6 @@ def test_isim_equals_its_definition_and_its_jackknife():
     assert ours.se == pytest.approx(math.sqrt(11 / 12 * ((left - left.mean()) ** 2).sum()))
 
 
-def test_workers_give_what_one_process_gives(smiles):
-    alone, spread = read_molecules(smiles, workers=1), read_molecules(smiles, 2)
-    assert alone.canonical == spread.canonical
-    assert np.array_equal(alone.valid, spread.valid)
-    assert np.array_equal(alone.fingerprints.packed, spread.fingerprints.packed)
-
-
 def test_invalid_strings_are_counted():
     molecules = read_molecules(FEW)
     assert molecules.invalid == 2

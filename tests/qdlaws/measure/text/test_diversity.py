@@ -17,7 +17,7 @@ from qdlaws.measure.text.diversity import (
 )
 from qdlaws.measure.text.self_bleu import self_bleu, self_bleu_scores
 from qdlaws.measure.text.tokens import tokenise
-from qdlaws.measure.vendi import vendi
+from qdlaws.measure.vendi_score import vendi
 
 TEXTS = ["the cat sat on the mat", "the cat sat", "a dog ran", "the cat sat on the mat", "no", ""]
 

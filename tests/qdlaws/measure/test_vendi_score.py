@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qdlaws.errors import BadData
-from qdlaws.measure.vendi import vendi, vendi_features
+from qdlaws.measure.vendi_score import vendi, vendi_features
 
 
 def kernel(n=40, d=6, seed=0):
