@@ -5,6 +5,8 @@ Lazy imports, TYPE_CHECKING and ``__init__`` files count like any other.
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from tests.helpers.import_graph import ROOT, circles, imported_names, imports, modules, room
