@@ -1,0 +1,1 @@
+"""RL algorithms from pure pieces: shaping, advantage, surrogate, divergence, weights."""

@@ -1,0 +1,1 @@
+"""Distinct answers, where an equivalence says which of them mean the same."""

@@ -1,0 +1,1 @@
+"""Diversity of molecules: internal diversity, #Circles, scaffolds and their fingerprints."""

@@ -1,0 +1,1 @@
+"""Diversity of texts: distinct-n, edit distance, self-BLEU."""

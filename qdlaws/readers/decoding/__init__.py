@@ -1,0 +1,1 @@
+"""Bytes and text to values: protobuf records, checksums, JSON and numbers."""

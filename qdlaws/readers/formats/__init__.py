@@ -1,0 +1,1 @@
+"""The file formats of logs, one module each."""

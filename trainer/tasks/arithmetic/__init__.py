@@ -1,0 +1,1 @@
+"""Arithmetic: write an expression that equals a given number."""

@@ -1,0 +1,1 @@
+"""Data sets: prompts and answers from a file of the user's."""

@@ -1,0 +1,1 @@
+"""Molecules: write SMILES with a high score, of one property or of several."""

@@ -1,0 +1,1 @@
+"""Scores: reward functions of the user, their worker processes, caches, budgets, metrics."""

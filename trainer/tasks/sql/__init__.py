@@ -1,0 +1,1 @@
+"""SQL: write the query that answers a question about a small database."""

@@ -1,0 +1,1 @@
+"""Stories: write a short open-ended text that a small grammar can derive."""
