@@ -56,7 +56,7 @@ def policies(folder: str | None, quick: bool) -> list[tuple[str, Any]]:
 
 
 def row(name: str, policy: Any, batch: int, rounds: int) -> None:
-    from trainer.policy import encode_prompts, score
+    from trainer.policy import encode_prompts, token_log_probs
     from trainer.sampling import mismatch, sample
 
     prompts = encode_prompts(policy, [""] * batch)
@@ -84,7 +84,7 @@ def row(name: str, policy: Any, batch: int, rounds: int) -> None:
 
     def scored(_: int) -> Any:
         with torch.no_grad():
-            return score(policy, prompts, got.tokens, got.mask, entropy=True)
+            return token_log_probs(policy, prompts, got.tokens, got.mask, entropy=True)
 
     got = ours(0)
     theirs(0)

@@ -10,7 +10,7 @@ import torch
 from tests.helpers.small_run import rows
 from trainer.config import load_config
 from trainer.loop import train
-from trainer.policy import encode_prompts, load_policy, score
+from trainer.policy import encode_prompts, load_policy, token_log_probs
 from trainer.policy.bundled_priors import prior_path
 from trainer.tasks import make_task
 
@@ -31,7 +31,7 @@ def distribution(folder):
     each = []
     for prompt in encode_prompts(policy, [q.text for q in task.prompts()]):
         with torch.no_grad():
-            said = score(policy, [prompt] * len(texts), tokens, mask).logp
+            said = token_log_probs(policy, [prompt] * len(texts), tokens, mask).logp
         each.append(said.double().sum(1).exp())
     actions = torch.stack(each)
     return torch.cat([actions, (1 - actions.sum(1, keepdim=True)).clamp_min(1e-15)], 1)

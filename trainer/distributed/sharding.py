@@ -48,8 +48,10 @@ def is_sharded(model: nn.Module) -> bool:
 
 @contextmanager
 def whole(model: nn.Module) -> Iterator[None]:
-    """Inside, all weights are here and no pass talks to other processes; for passes without
-    gradient. Every process must come here as often as the others."""
+    """Within this context every process has all weights and no pass needs another process.
+
+    For passes without gradient. Every process must enter it as often as the others.
+    """
     parts = _parts(model)
     for part in parts:
         part.set_reshard_after_forward(False, recurse=False)
@@ -64,7 +66,7 @@ def whole(model: nn.Module) -> Iterator[None]:
 
 
 def plain(tensor: Tensor) -> Tensor:
-    """The tensor as a whole, gathered where it is spread; then every process must ask."""
+    """The tensor as a whole, gathered where it is spread; then every process must call this."""
     full: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
     return full
 

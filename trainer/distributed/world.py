@@ -1,4 +1,4 @@
-"""Several processes as one: who am I, gather, sum. Everything is a no-op where there is one.
+"""Several processes as one: their ranks, gathering, sums. With one process, nothing happens.
 
 Rollouts are sharded by prompt and gathered, so that what the optimizer batch decides is decided
 from the whole batch on every process; gradients are sums over the global batch, never means of
@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["World", "join_world", "leave_world"]
+__all__ = ["World", "join_world"]
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class World:
         return self.rank == 0
 
     def mine(self, n: int) -> range:
-        """The part of n things that falls to this process; it may be empty."""
+        """The part of n items that this process works on; it may be empty."""
         return range(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
     def gather(self, part: Sequence[T]) -> list[T]:
@@ -58,7 +58,7 @@ class World:
         return torch.cat(parts).to(rows.device)
 
     def broadcast(self, value: T) -> T:
-        """What the leading process says."""
+        """The leading process's value, on every process."""
         if self.size == 1:
             return value
         box = [value]
@@ -68,8 +68,8 @@ class World:
     def add(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Sums gradients over the processes; one that had no samples adds zeros.
 
-        A step that no sample had anything to say to has zeros too, not nothing, so that the
-        optimizer goes on by its momentum whatever the number of processes.
+        Where no sample had a gradient it is zero rather than missing, so that the optimizer goes
+        on by its momentum whatever the number of processes.
         """
         for parameter in parameters:
             if parameter.grad is None:
@@ -88,7 +88,7 @@ class World:
                 gradient.copy_(total.view_as(gradient))
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Waits until all processes have come to this call."""
         if self.size > 1:
             dist.barrier()
 
@@ -104,9 +104,3 @@ def join_world(device: str = "auto") -> World:
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     return World(dist.get_rank(), dist.get_world_size())
-
-
-def leave_world() -> None:
-    """Ends the process group, where there is one."""
-    if dist.is_initialized():
-        dist.destroy_process_group()

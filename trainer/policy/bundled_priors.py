@@ -1,4 +1,4 @@
-"""The bundled priors: small models to start from, found by name."""
+"""The bundled priors: small language models to start from, each by its name."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def prior_path(name: str) -> Path:
         near = get_close_matches(name, PRIORS, n=1, cutoff=0.5)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise BadData(f"no prior is called {name!r}{hint}; have {', '.join(PRIORS)}")
-    for folder in _places():
+    for folder in _folders():
         if (folder / name / "config.json").is_file():
             return folder / name
-    where = " nor ".join(str(folder) for folder in _places())
+    where = " nor ".join(str(folder) for folder in _folders())
     raise BadData(
         f"the prior {name} is not in {where}: make it by `qdtrain pretrain`, or reinstall"
     )
 
 
-def _places() -> tuple[Path, Path]:
+def _folders() -> tuple[Path, Path]:
     checkout = Path(__file__).resolve().parents[2] / "data" / "priors"
     return checkout, Path(sysconfig.get_path("data")) / "share" / "qdlaws" / "priors"

@@ -1,4 +1,4 @@
-"""load_policy: a folder or hub id becomes a Policy, or one line that says why not."""
+"""A policy is loaded from a folder or a hub id, or refused in one line."""
 
 from __future__ import annotations
 
@@ -45,8 +45,25 @@ def load_policy(
 ) -> Policy:
     """The causal language model and tokenizer saved at ``source``, a folder or a hub id.
 
-    Weights are read from safetensors only. ``device`` None takes CUDA where there is one;
-    ``dtype`` "auto" keeps the type the weights are stored in.
+    Parameters
+    ----------
+    source : a folder written by ``save_pretrained``, or the id of a model on the hub; weights are
+        read from safetensors only
+    device : None takes CUDA where there is one
+    dtype : of the weights; "auto" keeps the type they are stored in
+    lora : low-rank adapters to train instead of all weights; needs the package peft
+    trust_remote_code : whether code that comes with the model may run
+    gradient_checkpointing : recompute activations in backward instead of keeping them
+
+    Returns
+    -------
+    Policy
+
+    Raises
+    ------
+    BadData
+        In one line, for a folder without a model, tokenizer or safetensors, and for whatever
+        transformers refuses.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -71,21 +88,21 @@ def load_policy(
 
 
 def _check_folder(source: str | Path) -> None:
-    """What transformers would answer with a page about hubs and formats."""
+    """Refuses, in one line, folders for which transformers has a page about hubs and formats."""
     folder = Path(source)
     if not folder.is_dir():
         if isinstance(source, Path) or folder.is_absolute() or str(source).startswith("."):
             raise BadData(f"{source} is not a folder; needed: one written by save_pretrained")
         return
-    found = sorted(path.name for path in folder.iterdir())
-    if "config.json" not in found:
+    files = sorted(path.name for path in folder.iterdir())
+    if "config.json" not in files:
         raise BadData(f"{source} has no config.json; needed: a folder written by save_pretrained")
-    if not any(name.endswith(".safetensors") for name in found):
+    if not any(name.endswith(".safetensors") for name in files):
         raise BadData(
             f"{source} has no *.safetensors, and no other weights are loaded; found: "
-            + ", ".join(found)
+            + ", ".join(files)
         )
-    if not any("token" in name or "vocab" in name for name in found):
+    if not any("token" in name or "vocab" in name for name in files):
         raise BadData(f"{source} has no tokenizer; save one there with tokenizer.save_pretrained")
 
 

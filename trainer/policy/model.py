@@ -1,4 +1,4 @@
-"""Policy: model, tokenizer and the tokens it may use; its frozen reference; prompts as tokens."""
+"""Policy: a model with its tokenizer and allowed tokens; its reference; prompts as tokens."""
 
 from __future__ import annotations
 
@@ -83,20 +83,22 @@ class Policy:
 
 
 def make_policy(model: Any, tokenizer: Any, *, source: object = "the model") -> Policy:
-    """A policy of a model and tokenizer at hand, ``source`` being their name in messages."""
+    """A policy of a model and tokenizer in memory, ``source`` being their name in messages."""
     width = model.get_output_embeddings().weight.shape[0]
-    known = set(tokenizer.get_vocab().values())
-    if max(known, default=-1) >= width:
+    vocabulary = set(tokenizer.get_vocab().values())
+    if max(vocabulary, default=-1) >= width:
         raise BadData(
-            f"{source}: its tokenizer has token number {max(known)}, but the model only {width} "
-            "tokens; needed: a tokenizer and model that were saved together"
+            f"{source}: its tokenizer has token number {max(vocabulary)}, but the model only "
+            f"{width} tokens; needed: a tokenizer and model that were saved together"
         )
     eos = _end_token(model, tokenizer, source)
     added = tokenizer.added_tokens_decoder.items()
     special = {*tokenizer.all_special_ids, *(i for i, token in added if token.special)}
-    usable = sorted((known - special) | {eos})
+    usable = sorted((vocabulary - special) | {eos})
     if len(usable) < 2:
-        raise BadData(f"{source}: no token besides EOS is left to say; its tokenizer has {known}")
+        raise BadData(
+            f"{source}: no token besides EOS is left to say; its tokenizer has {vocabulary}"
+        )
     allowed = torch.zeros(width, dtype=torch.bool)
     allowed[usable] = True
     pad = eos if tokenizer.pad_token_id is None else tokenizer.pad_token_id
@@ -132,16 +134,16 @@ def encode_prompts(policy: Policy, texts: Sequence[str]) -> list[list[int]]:
     else:
 
         def encode(text: str) -> Any:
-            said = [{"role": "user", "content": text}]
+            turns = [{"role": "user", "content": text}]
             return tokenizer.apply_chat_template(
-                said, add_generation_prompt=True, tokenize=True, return_dict=False
+                turns, add_generation_prompt=True, tokenize=True, return_dict=False
             )
 
-    seen: dict[str, list[int]] = {"": first}  # a prompt has many samples
+    tokens: dict[str, list[int]] = {"": first}  # a prompt has many samples
     for text in texts:
-        if text not in seen:
-            seen[text] = encode(text) or first
-    return [list(seen[text]) for text in texts]
+        if text not in tokens:
+            tokens[text] = encode(text) or first
+    return [list(tokens[text]) for text in texts]
 
 
 def encode_messages(policy: Policy, messages: Sequence[Mapping[str, str]]) -> list[int]:
@@ -152,13 +154,13 @@ def encode_messages(policy: Policy, messages: Sequence[Mapping[str, str]]) -> li
     tokenizer = policy.tokenizer
     if tokenizer.chat_template is None:
         return encode_prompts(policy, ["\n".join(turn["content"] for turn in messages)])[0]
-    found: list[int] = tokenizer.apply_chat_template(
+    ids: list[int] = tokenizer.apply_chat_template(
         [dict(turn) for turn in messages],
         add_generation_prompt=True,
         tokenize=True,
         return_dict=False,
     )
-    return found
+    return ids
 
 
 def has_adapters(model: Any) -> bool:

@@ -1,4 +1,4 @@
-"""save_policy: a folder that ``from_pretrained`` loads unchanged, adapters merged in."""
+"""A policy is saved as a folder that ``from_pretrained`` loads unchanged, adapters merged in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainer.distributed.sharding import plain
 from trainer.policy.load import quiet
 from trainer.policy.model import Policy, has_adapters
 
-__all__ = ["exported_weights", "merged_weights", "save_policy"]
+__all__ = ["exported_weights", "save_policy"]
 
 
 def save_policy(
@@ -32,16 +32,16 @@ def save_policy(
 
 @torch.no_grad()
 def exported_weights(policy: Policy) -> dict[str, Tensor]:
-    """What ``from_pretrained`` should find, whole; of a spread model every process must ask."""
+    """The weights that ``from_pretrained`` loads; a spread model needs all processes here."""
     if has_adapters(policy.model):
-        weights = merged_weights(policy.model, keep_adapters=not policy.frozen)
+        weights = _merged_weights(policy.model, keep_adapters=not policy.frozen)
     else:
         weights = policy.model.state_dict()
     return {name: plain(value) for name, value in weights.items()}
 
 
 @torch.no_grad()
-def merged_weights(model: Any, *, keep_adapters: bool = True) -> dict[str, Tensor]:
+def _merged_weights(model: Any, *, keep_adapters: bool = True) -> dict[str, Tensor]:
     """The state of the model below the adapters, W + ΔW where there is an adapter."""
     base = model.get_base_model()
     weights = {

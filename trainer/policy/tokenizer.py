@@ -15,13 +15,13 @@ from qdlaws.errors import BadData
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["SPECIAL", "SYMBOL", "character_tokenizer", "smiles_tokenizer", "symbols"]
+__all__ = ["SPECIAL", "character_tokenizer", "smiles_tokenizer", "symbols"]
 
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 SYMBOL = r"\[[^\]]*\]|%\(\d+\)|%\d\d|Br|Cl|[\s\S]"
 """One symbol: a bracket atom, a ring number of two or more digits, Br, Cl, or a character."""
 COMMON = ("Cl", "Br", *"CcNnOoSsFIPpBb()=#-./\\:*123456789")
-"""What every SMILES vocabulary holds; brackets and large ring numbers come from the corpus."""
+"""The symbols of every SMILES vocabulary; brackets and large ring numbers come from the corpus."""
 
 
 def symbols(smiles: str) -> list[str]:
@@ -33,8 +33,8 @@ def smiles_tokenizer(smiles: Iterable[str] | None = None) -> PreTrainedTokenizer
     """A tokenizer with one token per symbol: those of ``smiles``, or the common ones for None."""
     if smiles is None:
         return _word_level(COMMON, SYMBOL)
-    found = {symbol for line in smiles for symbol in symbols(line)}
-    return _word_level(found, SYMBOL)
+    vocabulary = {symbol for line in smiles for symbol in symbols(line)}
+    return _word_level(vocabulary, SYMBOL)
 
 
 def character_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:

@@ -13,7 +13,7 @@ import torch
 
 from trainer.algorithms.objective import credit, objective
 from trainer.algorithms.recipes import rloo
-from trainer.policy import encode_prompts, frozen_reference, score
+from trainer.policy import encode_prompts, frozen_reference, token_log_probs
 from trainer.policy.model import make_policy
 from trainer.sampling import sample
 from trainer.types import Rollouts
@@ -50,15 +50,15 @@ def polish(
         drawn = sample(policy, ids, keys, limit=limit)
         good = is_valid(drawn.texts(policy))
         with torch.no_grad():
-            ref = score(reference, ids, drawn.tokens, drawn.mask).logp
+            ref = token_log_probs(reference, ids, drawn.tokens, drawn.mask).logp
         rollouts = Rollouts.of(
             torch.tensor(good).double(), group, drawn.mask, drawn.logp.double(), ref.double()
         )
         credited = credit(recipe, rollouts, recipe.knobs)
         for first in range(0, batch, ROWS):
             rows = slice(first, first + ROWS)
-            said = score(policy, ids[rows], drawn.tokens[rows], drawn.mask[rows])
-            objective(recipe, credited.rows(rows), said.logp.double(), recipe.knobs).backward()  # type: ignore[no-untyped-call]
+            scored = token_log_probs(policy, ids[rows], drawn.tokens[rows], drawn.mask[rows])
+            objective(recipe, credited.rows(rows), scored.logp.double(), recipe.knobs).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -4,7 +4,7 @@
 
     completions = sample(policy, prompts, keys, limit=64)        # keys[i] alone decides the noise
     reference = sample_generate(policy, prompts, keys, limit=64)  # the same by HF generate
-    mismatch(completions.logp, score(policy, prompts, ...).logp, completions.mask)
+    mismatch(completions.logp, token_log_probs(policy, prompts, ...).logp, completions.mask)
 
 Another engine is plugged in by a function of the type :class:`Sampler`.
 """

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qdlaws.errors import BadData
 from trainer.policy import Policy
-from trainer.policy.score import accepts
+from trainer.policy.likelihood import forward_arguments
 from trainer.sampling.llama import LlamaStep, fits
 
 __all__ = ["Decoder"]
@@ -27,14 +27,14 @@ class Decoder:
         self.policy, self.model, self.limit, self.graphs = policy, model, limit, graphs
         self.fast: LlamaStep | None = None
         self.recorded: Any = None
-        known = accepts(model)
-        if "past_key_values" not in known:
+        arguments = forward_arguments(model)
+        if "past_key_values" not in arguments:
             raise BadData(
                 f"{type(model).__name__} keeps no key-value cache that sampling could use; "
                 "sample_generate works with it"
             )
-        self.extra = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
-        self.positioned = "position_ids" in known
+        self.extra = {"logits_to_keep": 1} if "logits_to_keep" in arguments else {}
+        self.positioned = "position_ids" in arguments
 
     def start(self, prompts: Sequence[Sequence[int]]) -> Tensor:
         """Read the prompts: logits of each row's first token, (B, V)."""

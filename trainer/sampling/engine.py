@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qdlaws.errors import BadData
 from trainer.policy import Policy
-from trainer.policy.score import check_length, check_temperature
+from trainer.policy.likelihood import check_length, check_temperature
 from trainer.sampling.completions import Completions, completions
 from trainer.sampling.decoder import Decoder
 from trainer.sampling.keyed_noise import streams, uniforms

@@ -19,7 +19,7 @@ from trainer.algorithms.replay import Buckets, Memory, StoredSamples
 from trainer.config import Config
 from trainer.distributed.sharding import whole
 from trainer.distributed.world import World
-from trainer.policy import Policy, encode_messages, encode_prompts, score
+from trainer.policy import Policy, encode_messages, encode_prompts, token_log_probs
 from trainer.sampling import Completions, Sampler
 from trainer.tasks.task import Prompt, Task
 from trainer.types import Knobs
@@ -161,7 +161,7 @@ def _scored(
     with whole(policy.model), torch.inference_mode():
         for rows in micro_batches(mask.sum(1), [len(i) for i in ids], bench.config):
             width = int(mask[rows].sum(1).max())
-            got = score(
+            got = token_log_probs(
                 policy,
                 [ids[i] for i in rows.tolist()],
                 tokens[rows, :width],

@@ -11,7 +11,7 @@ from torch import Tensor
 from trainer.algorithms.objective import Credit, credit, objective
 from trainer.config import TrainOptions
 from trainer.distributed.sharding import is_sharded, plain
-from trainer.policy import score
+from trainer.policy import token_log_probs
 from trainer.sampling import mismatch
 from trainer.training.context import Bench, RunFailed, log_probs, micro_batches, one_number
 from trainer.training.rollout import Batch
@@ -175,7 +175,7 @@ def _backward(bench: Bench, batch: Batch, rows: Tensor, credited: Credit, knobs:
         at = own[micro]
         width = int(credited.mask[at].sum(1).max())
         few = _narrow(credited.rows(at.to(credited.mask.device)), width)
-        scored = score(
+        scored = token_log_probs(
             bench.policy,
             [ids[i] for i in micro.tolist()],
             batch.tokens[rows[at], :width],
@@ -199,7 +199,9 @@ def _backward(bench: Bench, batch: Batch, rows: Tensor, credited: Credit, knobs:
 def _take_part(bench: Bench) -> None:
     """A pass that adds zeros to the gradient: a layer of a spread model needs all processes."""
     one = torch.full((1, 1), bench.policy.eos)
-    scored = score(bench.policy, [[bench.policy.eos]], one, torch.ones_like(one, dtype=torch.bool))
+    scored = token_log_probs(
+        bench.policy, [[bench.policy.eos]], one, torch.ones_like(one, dtype=torch.bool)
+    )
     (scored.logp.sum() * 0).backward()  # type: ignore[no-untyped-call]
 
 

@@ -14,7 +14,7 @@ from trainer.policy import (
     frozen_reference,
     load_policy,
     save_policy,
-    score,
+    token_log_probs,
 )
 from trainer.policy.model import make_policy
 
@@ -24,7 +24,7 @@ PROMPTS = [[1], [1, 8, 9]]
 
 
 def logp(policy, **options):
-    return score(policy, PROMPTS, TOKENS, MASK, **options).logp
+    return token_log_probs(policy, PROMPTS, TOKENS, MASK, **options).logp
 
 
 def test_special_tokens_and_spare_rows_are_not_allowed():

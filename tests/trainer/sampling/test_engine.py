@@ -6,7 +6,7 @@ import torch
 
 from qdlaws.errors import BadData, QdlawsError
 from tests.helpers.tiny_policy import KEYS, PROMPTS, same, saved, tiny_policy
-from trainer.policy import LoraOptions, frozen_reference, load_policy, score
+from trainer.policy import LoraOptions, frozen_reference, load_policy, token_log_probs
 from trainer.sampling import Completions, mismatch, sample, sample_generate
 from trainer.sampling.llama import LlamaStep
 
@@ -40,7 +40,7 @@ def test_other_llamas_take_transformers_step(monkeypatch, options):
     monkeypatch.setattr(LlamaStep, "__init__", None)  # would fail if it were made
     policy = tiny_policy(spread=3.0, **options)
     said = sample(policy, PROMPTS, KEYS, limit=10)
-    scored = score(policy, PROMPTS, said.tokens, said.mask)
+    scored = token_log_probs(policy, PROMPTS, said.tokens, said.mask)
     torch.testing.assert_close(said.logp, scored.logp, atol=1e-5, rtol=0)
 
 
@@ -69,7 +69,7 @@ def test_on_a_gpu(tmp_path, graphs):
     plain = sample(cpu, PROMPTS, KEYS, limit=20)
     said = sample(gpu, PROMPTS, KEYS, limit=20, graphs=graphs)
     assert sum(a != b for a, b in zip(plain.texts(cpu), said.texts(gpu), strict=True)) <= 1
-    scored = score(gpu, PROMPTS, said.tokens, said.mask, entropy=True)
+    scored = token_log_probs(gpu, PROMPTS, said.tokens, said.mask, entropy=True)
     torch.testing.assert_close(said.logp, scored.logp, atol=1e-4, rtol=0)
     torch.testing.assert_close(said.entropy, scored.entropy, atol=1e-4, rtol=0)
 
@@ -81,7 +81,7 @@ def test_the_engine_sees_the_weights_of_now():
         for weight in policy.model.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
     said = sample(policy, PROMPTS, KEYS, limit=20)
-    scored = score(policy, PROMPTS, said.tokens, said.mask)
+    scored = token_log_probs(policy, PROMPTS, said.tokens, said.mask)
     torch.testing.assert_close(said.logp, scored.logp, atol=1e-5, rtol=0)
 
 
@@ -103,7 +103,7 @@ def test_completions_can_be_trained_on():
     policy = tiny_policy()
     said = sample(policy, PROMPTS, KEYS, limit=10)
     assert not said.logp.requires_grad
-    logp = score(policy, PROMPTS, said.tokens, said.mask).logp
+    logp = token_log_probs(policy, PROMPTS, said.tokens, said.mask).logp
     (torch.exp(logp - said.logp) * said.entropy).sum().backward()
     assert all(weight.grad is not None for weight in policy.model.parameters())
 
@@ -128,7 +128,7 @@ def test_sampling_with_adapters_and_from_the_reference_below(tmp_path):
             if weight.requires_grad:
                 weight.add_(torch.randn_like(weight))
     said = sample(policy, PROMPTS, KEYS, limit=20)
-    scored = score(policy, PROMPTS, said.tokens, said.mask)
+    scored = token_log_probs(policy, PROMPTS, said.tokens, said.mask)
     torch.testing.assert_close(said.logp, scored.logp, atol=1e-5, rtol=0)
     base = sample(plain, PROMPTS, KEYS, limit=20)
     assert said.texts(policy) != base.texts(plain)
@@ -233,11 +233,11 @@ def test_k1_and_k3_estimate_the_kl_to_another_policy():
     said = sample(policy, [[1]] * n, [(0, i) for i in range(n)], limit=1)
     every = policy.allowed.nonzero()
     logp, logq = (
-        score(p, [[1]] * len(every), every, every >= 0).logp[:, 0].double().detach()
+        token_log_probs(p, [[1]] * len(every), every, every >= 0).logp[:, 0].double().detach()
         for p in (policy, other)
     )
     exact = float((logp.exp() * (logp - logq)).sum())
-    trained = score(other, [[1]] * n, said.tokens, said.mask).logp
+    trained = token_log_probs(other, [[1]] * n, said.tokens, said.mask).logp
     gap = mismatch(said.logp, trained, said.mask)
     spread = float(((logp.exp() * (logp - logq) ** 2).sum() - exact**2).sqrt()) / np.sqrt(n)
     assert abs(gap.k1 - exact) < 4 * spread

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from tests.helpers.tiny_policy import KEYS, PROMPTS, same, saved, tiny_policy
-from trainer.policy import load_policy, score
+from trainer.policy import load_policy, token_log_probs
 from trainer.sampling import Completions, sample, sample_generate
 
 KINDS = ["llama", "qwen2", "gpt2", "gemma2", "bloom"]
@@ -20,7 +20,7 @@ def test_sampling_gives_what_scoring_gives(kind, temperature):
     policy = tiny_policy(kind, spread=3.0)
     for prompts in (PROMPTS, [[1]] * 8, [[1, 5, 6]] * 8):
         said = sample(policy, prompts, KEYS, limit=20, temperature=temperature)
-        scored = score(
+        scored = token_log_probs(
             policy, prompts, said.tokens, said.mask, temperature=temperature, entropy=True
         )
         torch.testing.assert_close(said.logp, scored.logp, atol=1e-5, rtol=0)
@@ -31,7 +31,7 @@ def test_sampling_gives_what_scoring_gives(kind, temperature):
 def test_in_float64_to_rounding(kind):
     policy = tiny_policy(kind, double=True, spread=3.0)
     said = sample(policy, PROMPTS, KEYS, limit=20)
-    scored = score(policy, PROMPTS, said.tokens, said.mask, entropy=True)
+    scored = token_log_probs(policy, PROMPTS, said.tokens, said.mask, entropy=True)
     torch.testing.assert_close(said.logp, scored.logp, atol=1e-10, rtol=0)
     torch.testing.assert_close(said.entropy, scored.entropy, atol=1e-10, rtol=0)
 
@@ -40,7 +40,7 @@ def test_in_float64_to_rounding(kind):
 def test_generate_gives_what_scoring_gives(kind):
     policy = tiny_policy(kind, spread=3.0)
     said = sample_generate(policy, PROMPTS, KEYS, limit=20, temperature=0.8)
-    scored = score(policy, PROMPTS, said.tokens, said.mask, temperature=0.8, entropy=True)
+    scored = token_log_probs(policy, PROMPTS, said.tokens, said.mask, temperature=0.8, entropy=True)
     torch.testing.assert_close(said.logp, scored.logp, atol=1e-5, rtol=0)
     torch.testing.assert_close(said.entropy, scored.entropy, atol=1e-5, rtol=0)
 
@@ -49,7 +49,7 @@ def test_a_bfloat16_policy(tmp_path):
     """bfloat16 rounds logits of cached and of full passes differently, by up to 2⁻⁸ of them."""
     policy = load_policy(saved(tmp_path), dtype="bfloat16", device="cpu")
     said = sample(policy, PROMPTS, KEYS, limit=20)
-    scored = score(policy, PROMPTS, said.tokens, said.mask, entropy=True)
+    scored = token_log_probs(policy, PROMPTS, said.tokens, said.mask, entropy=True)
     assert said.logp.dtype == torch.float32
     torch.testing.assert_close(said.logp, scored.logp, atol=0.03, rtol=0)
 
@@ -71,7 +71,7 @@ def test_sequences_come_with_their_probability(sampler):
     prompts = [[1], [1, 4, 9]] * (n // 2)
     said = sampler(policy, prompts, [(5, i) for i in range(n)], limit=2)
     for i in (0, 1):
-        logp = score(policy, [prompts[i]] * len(every), tokens, mask).logp.sum(1).detach()
+        logp = token_log_probs(policy, [prompts[i]] * len(every), tokens, mask).logp.sum(1).detach()
         expected = logp.double().exp().numpy() * n / 2
         assert expected.sum() == pytest.approx(n / 2, rel=1e-5)
         row = {tuple(pair): k for k, pair in enumerate(every)}

@@ -1,12 +1,11 @@
-"""score: the softmax over the allowed tokens, its entropy and their gradients."""
+"""token_log_probs: the softmax over the allowed tokens, its entropy and their gradients."""
 
 import pytest
 import torch
 
 from qdlaws.errors import BadData
 from tests.helpers.tiny_policy import tiny_policy
-from trainer.policy import score
-from trainer.policy import score as score_function
+from trainer.policy import token_log_probs
 
 PROMPTS = [[1], [1, 4, 5, 6], [1, 7]]
 TOKENS = torch.tensor([[4, 5, 6, 2, 0], [7, 2, 0, 0, 0], [9, 9, 8, 4, 13]])
@@ -33,7 +32,7 @@ def by_hand(policy, temperature=1.0):
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_it_is_the_definition(kind, temperature):
     policy = tiny_policy(kind, spread=2.0)
-    scored = score(policy, PROMPTS, TOKENS, MASK, temperature=temperature, entropy=True)
+    scored = token_log_probs(policy, PROMPTS, TOKENS, MASK, temperature=temperature, entropy=True)
     logp, entropy = by_hand(policy, temperature)
     torch.testing.assert_close(scored.logp, logp, atol=1e-5, rtol=0)
     torch.testing.assert_close(scored.entropy, entropy, atol=1e-5, rtol=0)
@@ -48,7 +47,7 @@ def test_in_float64_to_rounding_and_so_are_the_gradients():
     expected = torch.autograd.grad((coefficient * torch.stack([logp, entropy])).sum(), weights)
     parts = []
     for rows in (slice(0, 2), slice(2, 3)):
-        scored = score(policy, PROMPTS[rows], TOKENS[rows], MASK[rows], entropy=True)
+        scored = token_log_probs(policy, PROMPTS[rows], TOKENS[rows], MASK[rows], entropy=True)
         torch.testing.assert_close(scored.logp, logp[rows], atol=1e-10, rtol=0)
         torch.testing.assert_close(scored.entropy, entropy[rows], atol=1e-10, rtol=0)
         both = coefficient[:, rows] * torch.stack([scored.logp, scored.entropy])
@@ -65,12 +64,12 @@ def test_large_vocabularies_are_read_in_pieces(monkeypatch):
     weights = list(policy.model.parameters())
 
     def run():
-        scored = score_function(policy, PROMPTS, TOKENS, MASK, entropy=True)
+        scored = token_log_probs(policy, PROMPTS, TOKENS, MASK, entropy=True)
         total = (scored.logp * torch.arange(5)).sum() + scored.entropy.pow(2).sum()
         return scored, torch.autograd.grad(total, weights)
 
     whole, gradient = run()
-    monkeypatch.setattr(sys.modules["trainer.policy.score"], "CHUNK", 3 * 14)
+    monkeypatch.setattr(sys.modules["trainer.policy.likelihood"], "CHUNK", 3 * 14)
     pieces, gradient_of_pieces = run()
     torch.testing.assert_close(pieces.logp, whole.logp, atol=1e-12, rtol=0)
     torch.testing.assert_close(pieces.entropy, whole.entropy, atol=1e-12, rtol=0)
@@ -80,10 +79,12 @@ def test_large_vocabularies_are_read_in_pieces(monkeypatch):
 
 def test_what_is_off_the_mask_does_not_matter():
     policy = tiny_policy()
-    plain = score(policy, PROMPTS, TOKENS, MASK, entropy=True)
+    plain = token_log_probs(policy, PROMPTS, TOKENS, MASK, entropy=True)
     junk = TOKENS.masked_fill(~MASK, 11)
     wide = torch.nn.functional.pad(junk, (0, 7), value=5)
-    other = score(policy, PROMPTS, wide, torch.nn.functional.pad(MASK, (0, 7)), entropy=True)
+    other = token_log_probs(
+        policy, PROMPTS, wide, torch.nn.functional.pad(MASK, (0, 7)), entropy=True
+    )
     assert torch.equal(other.logp[:, :5], plain.logp)
     assert torch.equal(other.entropy[:, :5], plain.entropy)
     assert not other.logp[:, 5:].any()
@@ -94,12 +95,14 @@ def test_a_row_or_a_batch_without_tokens():
     policy = tiny_policy()
     empty = MASK.clone()
     empty[1] = False
-    plain = score(policy, PROMPTS, TOKENS, MASK)
-    assert torch.equal(score(policy, PROMPTS, TOKENS, empty).logp[[0, 2]], plain.logp[[0, 2]])
+    plain = token_log_probs(policy, PROMPTS, TOKENS, MASK)
+    assert torch.equal(
+        token_log_probs(policy, PROMPTS, TOKENS, empty).logp[[0, 2]], plain.logp[[0, 2]]
+    )
     assert plain.entropy is None
-    nothing = score(policy, PROMPTS, TOKENS, torch.zeros_like(MASK), entropy=True)
+    nothing = token_log_probs(policy, PROMPTS, TOKENS, torch.zeros_like(MASK), entropy=True)
     assert not nothing.logp.any()
-    none = score(policy, [], TOKENS[:0], MASK[:0])
+    none = token_log_probs(policy, [], TOKENS[:0], MASK[:0])
     assert none.logp.shape == (0, 5)
 
 
@@ -108,7 +111,7 @@ def test_a_special_token_cannot_have_been_said():
     policy = tiny_policy()
     tokens = TOKENS.clone()
     tokens[0, 1] = 3
-    logp = score(policy, PROMPTS, tokens, MASK).logp
+    logp = token_log_probs(policy, PROMPTS, tokens, MASK).logp
     assert logp[0, 1] == -torch.inf
     assert torch.isfinite(logp[0, 2:]).all()
 
@@ -126,5 +129,5 @@ def test_a_special_token_cannot_have_been_said():
 def test_bad_requests_are_one_line(change, words):
     request = {"prompts": PROMPTS, "tokens": TOKENS, "mask": MASK, **change}
     with pytest.raises(BadData, match=words) as caught:
-        score(tiny_policy(), **request)
+        token_log_probs(tiny_policy(), **request)
     assert "\n" not in str(caught.value)

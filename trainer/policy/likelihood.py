@@ -1,4 +1,4 @@
-"""What a policy says of given completions: log-probabilities and exact entropies, with gradient."""
+"""The log-probabilities and exact entropies of given completions under a policy, with gradient."""
 
 from __future__ import annotations
 
@@ -15,20 +15,27 @@ from torch.utils.checkpoint import checkpoint
 from qdlaws.errors import BadData
 from trainer.policy.model import Policy
 
-__all__ = ["Scored", "accepts", "allowed_logits", "check_length", "check_temperature", "score"]
+__all__ = [
+    "LogProbs",
+    "allowed_logits",
+    "check_length",
+    "check_temperature",
+    "forward_arguments",
+    "token_log_probs",
+]
 
 CHUNK = 2**25  # logits whose float32 copies are alive at once; more are recomputed in backward
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Per token, 0 where the mask is False."""
+class LogProbs:
+    """Per token of a batch of completions; 0 where the mask is False."""
 
     logp: Tensor  # (B, T) log π(token) at the temperature, over the allowed tokens
     entropy: Tensor | None  # (B, T) −Σ π log π there, nats
 
 
-def score(
+def token_log_probs(
     policy: Policy,
     prompts: Sequence[Sequence[int]],
     tokens: Tensor,
@@ -36,34 +43,50 @@ def score(
     *,
     temperature: float = 1.0,
     entropy: bool = False,
-) -> Scored:
+) -> LogProbs:
     """log π of each completion token given its prompt and the tokens before it.
 
     π is the softmax of logits / temperature over the allowed tokens, in float32 or better.
     Prompt and completion are read as one sequence without a gap, so that models need neither an
     attention mask nor position ids; logits are made for tokens under the mask only.
+
+    Parameters
+    ----------
+    policy : the model; of a frozen reference no gradient is kept
+    prompts : tokens of each prompt, as :func:`encode_prompts` gives them
+    tokens : (B, T), the completions
+    mask : (B, T) bool, True for the tokens that count
+    temperature : of the softmax
+    entropy : whether the entropy −Σ π log π at every token is wanted too
+
+    Returns
+    -------
+    LogProbs
+        ``logp`` and ``entropy`` (None unless wanted), (B, T) each.
     """
     tokens, mask = tokens.to(policy.device), mask.to(policy.device)
     if tokens.shape != mask.shape or len(prompts) != len(tokens):
         raise BadData(
-            f"score: {len(prompts)} prompts, tokens {tuple(tokens.shape)} and mask "
+            f"token_log_probs: {len(prompts)} prompts, tokens {tuple(tokens.shape)} and mask "
             f"{tuple(mask.shape)} do not fit together"
         )
     zeros = torch.zeros(tokens.shape, dtype=policy.dtype, device=policy.device)
     if not bool(mask.any()):
-        return Scored(zeros, zeros.clone() if entropy else None)
+        return LogProbs(zeros, zeros.clone() if entropy else None)
     width = int(mask.any(0).nonzero().max()) + 1
     check_length(policy, prompts, width)
     ids, row, column = _sequences(policy, prompts, tokens[:, :width], mask[:, :width])
-    checkpointing = torch.is_grad_enabled() and _checkpoints(policy.model)
+    checkpointing = torch.is_grad_enabled() and _recomputes(policy.model)
     with (
         policy.speaking(training=checkpointing and not policy.frozen) as model,
-        _only(model.get_output_embeddings(), row, column),
+        _output_restricted(model.get_output_embeddings(), row, column),
     ):
         logits = model(input_ids=ids, use_cache=False).logits
-        read = _read(policy, logits.view(len(row), -1), tokens[mask], temperature, entropy)
-    logp, *spread = (zeros.index_put((mask,), values) for values in read)
-    return Scored(logp, *spread) if spread else Scored(logp, None)
+        per_token = _of_logits(
+            policy, logits.view(len(row), -1), tokens[mask], temperature, entropy
+        )
+    logp, *spread = (zeros.index_put((mask,), values) for values in per_token)
+    return LogProbs(logp, *spread) if spread else LogProbs(logp, None)
 
 
 def allowed_logits(policy: Policy, logits: Tensor, temperature: float) -> Tensor:
@@ -74,7 +97,7 @@ def allowed_logits(policy: Policy, logits: Tensor, temperature: float) -> Tensor
 
 
 def check_length(policy: Policy, prompts: Sequence[Sequence[int]], limit: int) -> None:
-    """One line where a prompt is empty, or prompt and completion are more than the model reads."""
+    """Refuses, in one line, an empty prompt and one too long for the model with its completion."""
     lengths = [len(prompt) for prompt in prompts]
     if min(lengths) == 0:
         raise BadData(f"prompt {lengths.index(0)} has no tokens; at least one, BOS, is needed")
@@ -87,17 +110,17 @@ def check_length(policy: Policy, prompts: Sequence[Sequence[int]], limit: int) -
 
 
 def check_temperature(temperature: float) -> None:
-    """One line where it is not a positive number."""
+    """Refuses, in one line, a temperature that is not a positive number."""
     if not 0 < temperature < float("inf"):
         raise BadData(f"temperature is {temperature}; needed: a number above 0")
 
 
-def accepts(model: Any) -> frozenset[str]:
-    """The arguments that a model's forward takes."""
+def forward_arguments(model: Any) -> frozenset[str]:
+    """The names of the arguments that a model's forward takes."""
     return frozenset(signature(type(model).forward).parameters)
 
 
-def _checkpoints(model: torch.nn.Module) -> bool:
+def _recomputes(model: torch.nn.Module) -> bool:
     return any(getattr(part, "gradient_checkpointing", False) for part in model.modules())
 
 
@@ -113,18 +136,20 @@ def _sequences(
     starts = torch.tensor([len(prompt) for prompt in prompts], device=policy.device)
     width = tokens.shape[1]
     ids = tokens.new_full((len(tokens), int(starts.max()) + width), filling)
-    known = [token for prompt in prompts for token in prompt]
+    prompt_tokens = [token for prompt in prompts for token in prompt]
     inside = torch.arange(ids.shape[1], device=ids.device) < starts[:, None]
-    ids[inside] = torch.tensor(known, device=ids.device)
-    places = starts[:, None] + torch.arange(width, device=ids.device)
-    ids.scatter_(1, places, tokens.masked_fill(~mask, filling))
+    ids[inside] = torch.tensor(prompt_tokens, device=ids.device)
+    columns = starts[:, None] + torch.arange(width, device=ids.device)
+    ids.scatter_(1, columns, tokens.masked_fill(~mask, filling))
     row, column = mask.nonzero(as_tuple=True)
     return ids, row, starts[row] + column - 1
 
 
 @contextmanager
-def _only(output_layer: torch.nn.Module, row: Tensor, column: Tensor) -> Iterator[None]:
-    """Inside, the output layer sees these positions only, as one sequence.
+def _output_restricted(
+    output_layer: torch.nn.Module, row: Tensor, column: Tensor
+) -> Iterator[None]:
+    """Within this context the output layer sees these positions only, as one sequence.
 
     A hook rather than a call of the layer, because some models scale or cap the logits after it.
     """
@@ -139,10 +164,10 @@ def _only(output_layer: torch.nn.Module, row: Tensor, column: Tensor) -> Iterato
         handle.remove()
 
 
-def _read(
+def _of_logits(
     policy: Policy, logits: Tensor, tokens: Tensor, temperature: float, entropy: bool
 ) -> list[Tensor]:
-    """log π of the tokens and, where asked for, the entropy at each, (N,) both."""
+    """log π of the tokens and, where wanted, the entropy at each, (N,) both."""
 
     def piece(logits: Tensor, tokens: Tensor) -> tuple[Tensor, ...]:
         z = allowed_logits(policy, logits, temperature)
