@@ -23,7 +23,6 @@ TOPICS = {
     "qdlaws/readers/test_real_runs.py": "ten logs of other people's trainers",
     "qdlaws/readers/test_streaming.py": "memory does not grow with the file",
     "qdlaws/readers/test_tables.py": "damage in CSV, JSON and JSONL is noted or refused",
-    "qdlaws/reporting/test_report.py": "the page is complete, self-contained, escaped, bounded",
     "qdlaws/reporting/test_report_browser.py": "the page in a real browser",
     "trainer/test_bandit_run.py": "a run on the bandit settles at the tilt",
     "trainer/test_bare_machine.py": "training needs no rdkit, lmfit or matplotlib",

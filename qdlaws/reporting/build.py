@@ -24,10 +24,10 @@ __all__ = ["MOST_RUNS", "RunLeftOut", "report"]
 Source = RunLog | LawFits | str | PathLike  # type: ignore[type-arg]
 
 MOST_RUNS = 40
-"""Runs that are drawn and told of one by one; further ones stand in the tables only."""
+"""Runs that are drawn; further ones stand in the tables only."""
 
 CERTIFIED = 4
-"""Up to so many runs get certificates without being asked for: they take a second a law."""
+"""Up to so many runs get certificates by default: they take a second a law."""
 
 
 class RunLeftOut(UserWarning):
@@ -47,17 +47,18 @@ def report(
     """The path of a self-contained HTML page about one or many runs: verdict first.
 
     The page needs no network, follows the reader's light or dark theme and prints. A run that
-    cannot be read or fitted is listed with the reason, unless it is the only one.
+    cannot be read or fitted is left out: the page and a RunLeftOut warning give the reason.
+    Where no run is left that is an error.
 
     Parameters
     ----------
     runs : logs, fits or paths, one or many
     path : where to write; the file is complete or not there at all
-    goal : what is wanted of the runs; none means the highest quality
+    goal : the goal of the runs; none means the highest quality
     horizon : steps to forecast; by default up to the goal's budget of steps, else half as many as
         there were
     level : level of the intervals, for runs that are fitted here
-    certificates : simulate from each fit what its intervals are worth; by default for up to four
+    certificates : check the intervals on runs simulated from each fit; by default for up to four
         runs
     reader : how to read paths
     """
@@ -70,20 +71,20 @@ def report(
     if len(fits) == 1 and goal is not None:
         goal.check(fits[0].log)
     names = short_names([f.log.source for f in fits])
-    wanted = len(fits) <= CERTIFIED if certificates is None else certificates
+    certify = len(fits) <= CERTIFIED if certificates is None else certificates
     views = [
-        _view(name, found, goal, horizon, wanted, drawn=i < MOST_RUNS)
-        for i, (name, found) in enumerate(zip(names, fits, strict=True))
+        _view(name, one, goal, horizon, certify, drawn=i < MOST_RUNS)
+        for i, (name, one) in enumerate(zip(names, fits, strict=True))
     ]
     target = Path(path)
-    write_atomically(target, page(views, goal, left_out, most=MOST_RUNS))
+    write_atomically(target, page(views, goal, left_out, MOST_RUNS))
     return target
 
 
 def _fit_all(
     runs: Sequence[Source], level: float, reader: Callable[[Path], RunLog]
 ) -> tuple[list[LawFits], list[tuple[str, str]]]:
-    """The fits, and (run, reason) of those that could not be had."""
+    """The fits, and (run, reason) of those that cannot be read or fitted."""
     fits, left_out = [], []
     for run in runs:
         try:
@@ -91,11 +92,12 @@ def _fit_all(
         except QdlawsError as error:
             if len(runs) == 1:
                 raise
-            where = run.source if isinstance(run, RunLog) else str(run)
-            left_out.append((where, " ".join(str(error).split())))
+            source = run.source if isinstance(run, RunLog) else str(run)
+            left_out.append((source, _one_line(error)))
     if not fits:
+        source, reason = left_out[0]
         raise NotEnoughData(
-            f"none of {len(runs)} runs can be fitted; the first: {left_out[0][0]}: {left_out[0][1]}"
+            f"none of {len(runs)} runs can be fitted; the first: {source}: {reason}"
         )
     return fits, left_out
 
@@ -103,9 +105,11 @@ def _fit_all(
 def _fits(run: Source, level: float, reader: Callable[[Path], RunLog]) -> LawFits:
     if isinstance(run, LawFits):
         return run
-    if isinstance(run, str | PathLike):
-        run = reader(Path(run))
-    return fit(run, level=level)
+    return fit(run if isinstance(run, RunLog) else reader(Path(run)), level=level)
+
+
+def _one_line(error: QdlawsError) -> str:
+    return " ".join(str(error).split())
 
 
 def _view(
@@ -113,23 +117,23 @@ def _view(
     fits: LawFits,
     goal: Goal | None,
     horizon: float | None,
-    certified: bool,
+    certify: bool,
     drawn: bool,
 ) -> RunView:
-    """One run with all that is told of it; what cannot be told has its reason."""
-    troubles = {}
-    said = ahead = None
+    """One run with its advice, forecast and certificates, or the reason why there is none."""
+    problems = {}
+    advice = outlook = None
     try:
-        said = advise(fits, goal)
+        advice = advise(fits, goal)
     except QdlawsError as error:
-        troubles["advice"] = " ".join(str(error).split())
+        problems["advice"] = _one_line(error)
     if drawn:
         try:
-            ahead = forecast(fits, horizon or _horizon(fits, goal))
+            outlook = forecast(fits, horizon or _horizon(fits, goal))
         except QdlawsError as error:
-            troubles["forecast"] = " ".join(str(error).split())
-    certificates = _certificates(fits) if certified and drawn else {}
-    return RunView(name, fits, said, ahead, certificates, troubles)
+            problems["forecast"] = _one_line(error)
+    certificates = _certificates(fits) if certify and drawn else {}
+    return RunView(name, fits, advice, outlook, certificates, problems)
 
 
 def _horizon(fits: LawFits, goal: Goal | None) -> float:

@@ -9,7 +9,30 @@ import numpy as np
 
 from qdlaws.core.summary import Summary
 
-__all__ = ["Raw", "badge", "bullets", "facts", "number", "of_run", "p_value", "section", "table"]
+__all__ = [
+    "Raw",
+    "badge",
+    "bullets",
+    "facts",
+    "fold",
+    "note",
+    "number",
+    "of_run",
+    "p_value",
+    "picture",
+    "section",
+    "table",
+]
+
+
+class Raw(str):
+    """HTML of our own, not to be escaped again."""
+
+    __slots__ = ()
+
+
+def _escaped(text: str) -> str:
+    return text if isinstance(text, Raw) else escape(text)
 
 
 def section(title: str, body: str, name: str) -> str:
@@ -19,14 +42,38 @@ def section(title: str, body: str, name: str) -> str:
     return f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2>{body}</section>'
 
 
+def of_run(run: int, body: str) -> str:
+    """A part that is only shown while its run is chosen."""
+    return f'<div data-of="{run}">{body}</div>'
+
+
+def fold(title: str, body: str, *, printed: bool = True) -> str:
+    """A part behind its title; on paper it is open, or left out."""
+    kind = ' class="printed"' if printed else ""
+    return f"<details{kind}><summary>{_escaped(title)}</summary>{body}</details>" if body else ""
+
+
+def note(words: str) -> str:
+    """An explanation in small print."""
+    return f'<p class="soft">{_escaped(words)}</p>'
+
+
 def badge(word: str) -> str:
     """A verdict or an action, set apart."""
     return f'<span class="badge {escape(word.split()[0])}">{escape(word)}</span>'
 
 
 def bullets(lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{_escaped(line)}</li>" for line in lines)
     return f"<ul>{items}</ul>" if items else ""
+
+
+def picture(title: str, svg: str, caption: str) -> str:
+    """A picture that the script leaves as it is."""
+    return (
+        f'<figure class="card"><h3>{escape(title)}</h3><div class="still">{svg}</div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
 
 
 def table(
@@ -46,7 +93,7 @@ def table(
     )
     body = "".join(
         "<tr>"
-        + "".join(f"<td{kind}>{_cell(c)}</td>" for c, kind in zip(row, kinds, strict=True))
+        + "".join(f"<td{k}>{_escaped(cell)}</td>" for cell, k in zip(row, kinds, strict=True))
         + "</tr>"
         for row in rows
     )
@@ -57,24 +104,13 @@ def table(
     )
 
 
-class Raw(str):
-    """HTML of our own, not to be escaped again."""
-
-    __slots__ = ()
-
-
-def _cell(cell: str) -> str:
-    return cell if isinstance(cell, Raw) else escape(cell)
-
-
 def facts(summary: Summary) -> str:
-    """The rows and remarks of a summary."""
+    """The rows of a summary as a table of labels and values."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
-        for name, value in summary.rows
+        f'<tr><th scope="row">{escape(label)}</th><td>{escape(value)}</td></tr>'
+        for label, value in summary.rows
     )
-    body = f'<table class="facts"><tbody>{rows}</tbody></table>' if rows else ""
-    return bullets(summary.remarks) + body
+    return f'<table class="facts"><tbody>{rows}</tbody></table>' if rows else ""
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -85,8 +121,3 @@ def number(value: float, digits: int = 3) -> str:
 def p_value(value: float) -> str:
     """A p-value; how small a tiny one is means nothing."""
     return "< 0.0001" if value < 1e-4 else number(value, 2)
-
-
-def of_run(run: int, body: str) -> str:
-    """A part that is only shown while its run is chosen."""
-    return f'<div data-of="{run}">{body}</div>'

@@ -2,9 +2,8 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const SVG = "http://www.w3.org/2000/svg";
-  const MARKERS = ["h0", "m-2.6-2.6h5.2v5.2h-5.2z", "m0-4l3.6 6.4h-7.2z", "m0-4.2l4.2 4.2-4.2 4.2-4.2-4.2z"];
-  const COLOURS = 8;
-  const alone = data.runs.length === 1;
+  const { markers: MARKERS, colours: COLOURS } = data;
+  const single = data.runs.length === 1;
   const shown = new Set(data.runs.keys());
   const charts = [];
   let widest = Infinity; // that a chart may be; less on paper
@@ -20,9 +19,9 @@
   const text = (parent, words, attributes) => {
     make("text", attributes, parent).textContent = words;
   };
-  const known = (v) => v !== null && v !== undefined && Number.isFinite(v);
-  const show = (v) => (known(v) ? String(Number(v.toPrecision(4))) : "unknown");
-  const colour = (run) => (alone ? "alone" : `r${run % COLOURS}`);
+  const finite = (v) => v !== null && v !== undefined && Number.isFinite(v);
+  const show = (v) => (finite(v) ? String(Number(v.toPrecision(4))) : "unknown");
+  const colour = (run) => (single ? "alone" : `r${run % COLOURS}`);
 
   function ticks([low, high], about) {
     const raw = (high - low) / Math.max(about, 1);
@@ -36,7 +35,7 @@
 
   function range(values) {
     let low = Infinity, high = -Infinity;
-    for (const v of values) if (known(v)) { low = Math.min(low, v); high = Math.max(high, v); }
+    for (const v of values) if (finite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
     if (low > high) return [0, 1];
     const pad = 0.04 * (high - low) || 0.5 * Math.abs(low) || 1;
     return [low - pad, high + pad];
@@ -50,7 +49,7 @@
     const points = [];
     if (table[x] && table[y]) {
       table.step.forEach((_, i) => {
-        if (known(table[x][i]) && known(table[y][i])) points.push(i);
+        if (finite(table[x][i]) && finite(table[y][i])) points.push(i);
       });
     }
     const curves = [];
@@ -59,7 +58,7 @@
     }
     if (x === "step" && forecast && forecast[y]) {
       const f = forecast[y];
-      curves.push({ x: f.step, low: f.low, mid: f.mid, high: f.high, held: true, ahead: true });
+      curves.push({ x: f.step, low: f.low, mid: f.mid, high: f.high, supported: true, ahead: true });
     }
     return { run, table, points, curves };
   }
@@ -138,7 +137,7 @@
 
   const path = (x, y, px, py) =>
     x.map((v, i) => `${i ? "L" : "M"}${px(v).toFixed(1)} ${py(y[i]).toFixed(1)}`).join("");
-  const look = (c) => (c.held ? "" : " loose") + (c.ahead ? " ahead" : "");
+  const look = (c) => (c.supported ? "" : " loose") + (c.ahead ? " ahead" : "");
 
   function bands(svg, l, px, py) {
     for (const c of l.curves) {
@@ -156,16 +155,16 @@
   }
 
   function dots(svg, l, x, y, px, py, spots) {
-    const marker = alone ? 0 : l.run % MARKERS.length;
-    const parts = Array.from({ length: alone ? COLOURS : 1 }, () => []);
+    const marker = single ? 0 : l.run % MARKERS.length;
+    const parts = Array.from({ length: single ? COLOURS : 1 }, () => []);
     l.points.forEach((row, k) => {
       const cx = px(l.table[x][row]), cy = py(l.table[y][row]);
-      const part = alone ? Math.floor((k * COLOURS) / l.points.length) : 0;
+      const part = single ? Math.floor((k * COLOURS) / l.points.length) : 0;
       parts[part].push(`M${cx.toFixed(1)} ${cy.toFixed(1)}${MARKERS[marker]}`);
       spots.push({ run: l.run, row, cx, cy });
     });
     parts.forEach((d, i) => {
-      const shade = alone ? `t${i}` : `r${l.run % COLOURS}`;
+      const shade = single ? `t${i}` : `r${l.run % COLOURS}`;
       make("path", { class: `dots m${marker} ${shade}`, d: d.join("") }, svg);
     });
   }
@@ -213,9 +212,9 @@
     const run = data.runs[spot.run], at = (name) => run.data[name]?.[spot.row];
     const values = data.columns.filter((c) => run.data[c]).map((c) => {
       const se = at(`${c}_se`);
-      return `${c} ${show(at(c))}${known(se) ? ` ± ${show(se)}` : ""}`;
+      return `${c} ${show(at(c))}${finite(se) ? ` ± ${show(se)}` : ""}`;
     });
-    box.textContent = `${alone ? "" : `${run.name} · `}step ${at("step")} · ${values.join(" · ")}`;
+    box.textContent = `${single ? "" : `${run.name} · `}step ${at("step")} · ${values.join(" · ")}`;
   }
 
   // ---------------------------------------------------------------- controls
@@ -304,7 +303,7 @@
       if (innerWidth !== width) { width = innerWidth; redraw(); }
     });
     addEventListener("beforeprint", () => {
-      document.querySelectorAll("details.run").forEach((part) => { part.open = true; });
+      document.querySelectorAll("details.printed").forEach((part) => { part.open = true; });
       widest = 640;
       redraw();
     });

@@ -8,24 +8,22 @@ from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
+from qdlaws.comparison.fleet import Comparison
 from qdlaws.core.goal import Goal
+from qdlaws.core.summary import Summary
 from qdlaws.laws.fit import LAWS
+from qdlaws.laws.result import LawFit
+from qdlaws.laws.user_model import UserFit
 from qdlaws.readers.run_folder import run_files
-from qdlaws.reporting.html import Raw, badge, bullets, section, table
+from qdlaws.reporting.html import Raw, badge, bullets, facts, fold, note, section, table
 from qdlaws.reporting.run_data import RunView, page_data
-from qdlaws.reporting.sections.advice import advice_section, call, forecast_section
+from qdlaws.reporting.sections.advice import advice_section, call, forecast_section, reasons
 from qdlaws.reporting.sections.comparison import compared, comparison_section, same_law
 from qdlaws.reporting.sections.control import frontier_section, steering_section
 from qdlaws.reporting.sections.diagnostics import checks_section
 from qdlaws.reporting.sections.laws import controls, explorer, laws_section
-from qdlaws.reporting.sections.samples import drawn_section
-
-if TYPE_CHECKING:
-    from qdlaws.comparison.fleet import Comparison
-    from qdlaws.laws.result import LawFit
-    from qdlaws.laws.user_model import UserFit
+from qdlaws.reporting.sections.samples import samples_section
 
 __all__ = ["page"]
 
@@ -36,13 +34,14 @@ def page(
     left_out: Sequence[tuple[str, str]],
     most: int,
 ) -> str:
-    """The whole HTML document; at most so many runs are drawn and told of one by one."""
+    """The whole HTML document; at most so many runs are drawn and treated one by one."""
     shown = views[:most]
     files = [run_files(view.log.source) for view in shown]
-    together = compared(views) if len(views) > 1 else None
+    comparison = compared(views) if len(views) > 1 else None
     title = views[0].name if len(views) == 1 else f"{len(views)} runs"
     parts = [
-        _answer(views, together),
+        _left_out(left_out, len(views), most),
+        _answer(views, comparison, goal),
         _overview(views) if len(views) > 1 else "",
         controls(shown),
         laws_section(shown),
@@ -51,10 +50,10 @@ def page(
         advice_section(shown, goal),
         steering_section(shown, files),
         frontier_section(shown, files),
-        drawn_section(shown, files),
+        samples_section(shown, files),
         checks_section(shown),
-        "" if together is None else comparison_section(together),
-        _provenance(views, left_out, most),
+        "" if comparison is None else comparison_section(comparison),
+        _sources(views),
     ]
     script = _resource("page.js")
     return (
@@ -101,29 +100,41 @@ def _version() -> str:
 
 def _subtitle(views: Sequence[RunView]) -> str:
     if len(views) > 1:
-        tools = ", ".join(sorted({v.log.tool for v in views if v.log.tool}))
-        return f'<p class="soft">{escape(tools)}</p>'
+        return note(", ".join(sorted({v.log.tool for v in views if v.log.tool})))
     log = views[0].log
     first, last = views[0].logs[0].step[0], log.step[-1]
     n = sum(len(piece) for piece in views[0].logs)
     words = [log.tool, f"{n} checkpoints, steps {first:g} to {last:g}", ", ".join(log.columns)]
-    return f'<p class="soft">{escape(" · ".join(w for w in words if w))}</p>'
+    return note(" · ".join(w for w in words if w))
 
 
-def _answer(views: Sequence[RunView], together: Comparison | str | None) -> str:
-    """The verdict in a sentence, the advice in another."""
+def _left_out(left_out: Sequence[tuple[str, str]], n: int, most: int) -> str:
+    """The runs that are missing from the page, or from its pictures."""
+    lines = [Raw(f"<b>{escape(source)}</b>: {escape(reason)}") for source, reason in left_out]
+    count = f"{len(lines)} of {len(lines) + n} runs {'is' if len(lines) == 1 else 'are'} left out"
+    parts = "" if not lines else fold(count, bullets(lines))
+    if 0 < len(lines) <= 3:
+        parts = f"<p>{count}:</p>{bullets(lines)}"
+    if n > most:
+        parts += f"<p>The first {most} of {n} runs are drawn, all are in the tables.</p>"
+    return f'<div class="card warning">{parts}</div>' if parts else ""
+
+
+def _answer(
+    views: Sequence[RunView], comparison: Comparison | str | None, goal: Goal | None
+) -> str:
+    """The verdict in a sentence, the advice in another, and why."""
     if len(views) > 1:
-        held = sum(any(law.verdict != "unsupported" for law in _quality(view)) for view in views)
-        say = f"{held} of {len(views)} runs trade quality for diversity or entropy"
-        known = None if together is None or isinstance(together, str) else same_law(together)
-        return _box(say, _tally(views) + bullets([known] if known else []))
+        n = sum(any(law.verdict != "unsupported" for law in _quality(view)) for view in views)
+        verdict = f"{n} of {len(views)} runs gain quality by giving up diversity or entropy"
+        lines = [same_law(comparison)] if isinstance(comparison, Comparison) else []
+        return _box(verdict, _tally(views) + bullets(lines))
     view = views[0]
-    say, reasons = _verdict(view)
     advice = view.advice
     if advice is None:
-        return _box(say, bullets([*reasons, *view.troubles.values()]))
-    line = f"<p>{badge(advice.action)} {escape(call(advice))}</p>"
-    return _box(say, line + bullets([*reasons[:1], *advice.reasons[:1]]), advice.action)
+        return _box(_verdict(view), bullets(view.problems.values()))
+    action = f"<p><strong>{escape(call(advice))}</strong></p>"
+    return _box(_verdict(view), action + reasons(advice, goal), advice.action)
 
 
 def _tally(views: Sequence[RunView]) -> str:
@@ -133,29 +144,29 @@ def _tally(views: Sequence[RunView]) -> str:
     return f"<p>Advice: {', '.join(parts)}</p>" if parts else ""
 
 
-def _box(say: str, body: str, kind: str = "") -> str:
+def _box(verdict: str, body: str, kind: str = "") -> str:
     return (
         f'<div id="answer" class="card answer {escape(kind)}">'
-        f'<p class="say">{escape(say)}</p>{body}</div>'
+        f'<p class="say">{escape(verdict)}</p>{body}</div>'
     )
 
 
-SAY = {
-    "concave": "{y} is bought with {x}, at a rising price",
-    "convex": "{y} is bought with {x}, at a falling price",
-    "linear": "{y} is bought with {x}, at about one price",
-    "unsupported": "No trade-off of {y} for {x} can be seen",
+VERDICTS = {
+    "concave": "{y} is gained by giving up {x}, and every further gain costs more of it",
+    "convex": "{y} is gained by giving up {x}, and every further gain costs less of it",
+    "linear": "{y} is gained by giving up {x}",
+    "unsupported": "No trade-off between {y} and {x} can be seen",
 }
 
 
-def _verdict(view: RunView) -> tuple[str, tuple[str, ...]]:
+def _verdict(view: RunView) -> str:
     """The law of quality that says most: a supported one, of diversity before entropy."""
     laws = _quality(view) or list(view.fits.laws())
-    found = next((law for law in laws if law.verdict != "unsupported"), laws[0])
-    if found.kind == "hd" or found.verdict not in SAY:
-        return f"{found.y_name} on {found.x_name}: {found.verdict}", found.reasons
-    say = SAY[found.verdict].format(x=found.x_name, y=found.y_name)
-    return say[0].upper() + say[1:], found.reasons
+    law = next((law for law in laws if law.verdict != "unsupported"), laws[0])
+    if law.kind == "hd" or law.verdict not in VERDICTS:
+        return f"{law.y_name} on {law.x_name}: {law.verdict}".capitalize()
+    words = VERDICTS[law.verdict].format(x=law.x_name, y=law.y_name)
+    return words[0].upper() + words[1:]
 
 
 def _quality(view: RunView) -> list[LawFit | UserFit]:
@@ -165,35 +176,32 @@ def _quality(view: RunView) -> list[LawFit | UserFit]:
 def _overview(views: Sequence[RunView]) -> str:
     rows = []
     for view in views:
-        log = view.log
-        cells: list[str] = [view.name, log.tool, f"{len(log)}", f"{log.step[-1]:g}"]
-        for kind in LAWS:
-            law = view.law(kind)
-            cells.append("–" if law is None else Raw(badge(law.verdict)))
-        if (said := view.advice) is None:
-            cells += ["–", "–"]
-        else:
-            kept = "–" if said.checkpoint is None else f"{said.checkpoint:g}"
-            cells += [Raw(badge(said.action)), kept]
-        rows.append(cells)
-    head = ["run", "tool", "checkpoints", "last step", "R on D", "R on H", "H on D"]
-    head += ["advice", "keep checkpoint"]
-    return section("All runs", table(head, rows, "Verdicts and advice"), "all-runs")
+        advice, log = view.advice, view.log
+        cells = ["–", "–"]
+        if advice is not None:
+            kept = "–" if advice.checkpoint is None else f"{advice.checkpoint:g}"
+            cells = [Raw(badge(advice.action)), kept]
+        laws = [view.law(kind) for kind in LAWS]
+        cells += ["–" if law is None else Raw(badge(law.verdict)) for law in laws]
+        rows.append([view.name, *cells, f"{log.step[-1]:g}", f"{len(log)}", log.tool])
+    head = ["run", "advice", "keep checkpoint", *(f"{y} on {x}" for x, y in LAWS.values())]
+    return section("All runs", table([*head, "last step", "checkpoints", "tool"], rows), "all-runs")
 
 
-def _provenance(views: Sequence[RunView], left_out: Sequence[tuple[str, str]], most: int) -> str:
-    rows = []
-    for view in views:
-        log = view.log
-        columns = ", ".join(_column(view, c) for c in log.columns)
-        rows.append([view.name, log.source or "–", log.tool or "–", columns])
-    body = table(("run", "read from", "tool", "columns"), rows, "Where the numbers came from")
-    lines = [f"{where} was left out: {why}" for where, why in left_out]
-    if len(views) > most:
-        lines.append(f"The first {most} of {len(views)} runs are drawn.")
+def _sources(views: Sequence[RunView]) -> str:
+    """Where the numbers came from, and for a single run what its reader noted."""
+    head = ("read from", "tool", "columns")
+    cells = [
+        (v.log.source or "–", v.log.tool or "–", ", ".join(_column(v, c) for c in v.log.columns))
+        for v in views
+    ]
     if len(views) == 1:
-        lines += list(views[0].log.notes)
-    return section("Sources", body + bullets(lines), "sources")
+        rows = tuple(zip(head, cells[0], strict=True))
+        body = facts(Summary("", rows=rows)) + bullets(views[0].log.notes)
+    else:
+        names = [view.name for view in views]
+        body = table(("run", *head), [(n, *c) for n, c in zip(names, cells, strict=True)])
+    return section("Sources", body, "sources")
 
 
 def _column(view: RunView, column: str) -> str:

@@ -6,25 +6,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qdlaws.advice.advise import Advice
 from qdlaws.core.runlog import COLUMNS, RunLog
 from qdlaws.core.serialize import plain
-from qdlaws.laws.fit import LAWS
+from qdlaws.core.types import Array
+from qdlaws.forecasting.forecast import Forecast
+from qdlaws.laws.fit import LAWS, LawFits
 from qdlaws.laws.result import LawFit
+from qdlaws.laws.user_model import UserFit
+from qdlaws.reporting.charts import COLOURS, MARKERS, Curve, evenly
 
-if TYPE_CHECKING:
-    from qdlaws.advice.advise import Advice
-    from qdlaws.forecasting.forecast import Forecast
-    from qdlaws.laws.fit import LawFits
-    from qdlaws.laws.user_model import UserFit
-
-__all__ = ["MOST_POINTS", "RunView", "curve_of", "page_data", "short_names", "table_of"]
-
-Array = npt.NDArray[np.float64]
+__all__ = ["MOST_POINTS", "RunView", "curve_of", "page_data", "readings_of", "short_names"]
 
 MOST_POINTS = 2000
 """Longer runs are drawn thinned; the fits use every checkpoint."""
@@ -42,7 +38,7 @@ class RunView:
     advice: Advice | None = None
     forecast: Forecast | None = None
     certificates: dict[str, str] = field(default_factory=dict)
-    troubles: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     """Why there is no advice or no forecast."""
 
     @property
@@ -60,8 +56,8 @@ class RunView:
         return next((law.level for law in self.fits.laws()), 0.95)
 
     def law(self, kind: str) -> LawFit | UserFit | None:
-        found: LawFit | UserFit | None = getattr(self.fits, kind)
-        return found
+        law: LawFit | UserFit | None = getattr(self.fits, kind)
+        return law
 
 
 def short_names(sources: Sequence[str]) -> list[str]:
@@ -74,8 +70,8 @@ def short_names(sources: Sequence[str]) -> list[str]:
     return [f"{'/'.join(p[-1:]) or 'run'} ({i + 1})" for i, p in enumerate(parts)]
 
 
-def table_of(view: RunView, most: int = MOST_POINTS) -> dict[str, Array]:
-    """Step, measured columns and errors of all regimes, thinned evenly to about ``most`` rows."""
+def readings_of(view: RunView, most: int = MOST_POINTS) -> dict[str, Array]:
+    """Step, measured columns and errors of all regimes, thinned evenly to ``most`` rows."""
     names = [c for c in COLUMNS if any(c in log.columns for log in view.logs)]
     out = {"step": np.concatenate([log.step for log in view.logs])}
     for name in names:
@@ -83,7 +79,7 @@ def table_of(view: RunView, most: int = MOST_POINTS) -> dict[str, Array]:
             parts = [_or_nan(log, column) for log in view.logs]
             if name == column or any(np.isfinite(part).any() for part in parts):
                 out[column] = np.concatenate(parts)
-    rows = _thin(len(out["step"]), most)
+    rows = evenly(len(out["step"]), most)
     return {name: values[rows] for name, values in out.items()}
 
 
@@ -92,28 +88,27 @@ def _or_nan(log: RunLog, column: str) -> Array:
     return np.full(len(log), np.nan) if values is None else values
 
 
-def _thin(n: int, most: int) -> npt.NDArray[np.intp]:
-    """Row numbers, evenly spread, first and last included."""
-    if n <= most:
-        return np.arange(n)
-    return np.unique(np.linspace(0, n - 1, most).round().astype(np.intp))
-
-
-def curve_of(law: LawFit | UserFit, points: int = 60) -> dict[str, Array] | None:
-    """The law and its band over the x that was seen; None where nothing could be fitted."""
+def curve_of(law: LawFit | UserFit, points: int = 60) -> Curve | None:
+    """The law and its band over the x of the run; None where nothing could be fitted."""
     x = law.x
     if isinstance(law, LawFit):
         if law.posterior is None:
             return None
         x = law.path.mean
     band = law.predict(np.linspace(float(np.min(x)), float(np.max(x)), points))
-    return {name: band[name].to_numpy(float) for name in ("x", "low", "mid", "high")}
+    return Curve(*(band[name].to_numpy(float) for name in Curve._fields))
 
 
 def page_data(views: Sequence[RunView]) -> str:
     """The runs as JSON that may stand inside a script element, whatever the logs called things."""
     most = int(np.clip(ALL_POINTS // max(len(views), 1), 100, MOST_POINTS))
-    whole = {"columns": list(COLUMNS), "pairs": LAWS, "runs": [_run(v, most) for v in views]}
+    whole = {
+        "columns": list(COLUMNS),
+        "pairs": LAWS,
+        "markers": MARKERS,
+        "colours": COLOURS,
+        "runs": [_run(view, most) for view in views],
+    }
     text = json.dumps(_short(plain(whole)), allow_nan=False, separators=(",", ":"))
     # ensure_ascii has dealt with U+2028; these three could end the element or start a comment.
     for sign, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
@@ -127,25 +122,23 @@ def _run(view: RunView, most: int) -> dict[str, Any]:
         law = view.law(kind)
         curve = None if law is None else curve_of(law)
         if law is not None and curve is not None:
-            held = not isinstance(law, LawFit) or law.supported
-            laws[kind] = {"verdict": law.verdict, "held": held, **curve}
+            supported = law.verdict != "unsupported"
+            laws[kind] = {"verdict": law.verdict, "supported": supported, **curve._asdict()}
     return {
         "name": view.name,
         "marks": [float(log.step[0]) for log in view.logs[1:]],
-        "data": table_of(view, most),
+        "data": readings_of(view, most),
         "laws": laws,
-        "forecast": None if view.forecast is None else _ahead(view.forecast),
+        "forecast": None if view.forecast is None else _curves(view.forecast),
     }
 
 
-def _ahead(forecast: Forecast, points: int = 40) -> dict[str, dict[str, Array]]:
+def _curves(forecast: Forecast, points: int = 40) -> dict[str, dict[str, Array]]:
     """The forecast of every column from now to the horizon."""
-    frame = forecast.at(np.linspace(forecast.step, forecast.step + forecast.horizon, points))
-    parts = {name: frame[frame["column"] == name] for name in forecast.columns}
     names = ("step", "low", "mid", "high")
     return {
-        column: {name: part[name].to_numpy(float) for name in names}
-        for column, part in parts.items()
+        str(column): {name: part[name].to_numpy(float) for name in names}
+        for column, part in forecast.to_frame(points).groupby("column", sort=False)
     }
 
 

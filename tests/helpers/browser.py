@@ -30,7 +30,7 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
 def missing() -> str:
-    """What is not installed; empty where all is."""
+    """The programs that are not installed, in words; empty where both are."""
     absent = [n for n in ("chromium", "chromedriver") if shutil.which(n) is None]
     return f"not installed: {', '.join(absent)}" if absent else ""
 
@@ -67,8 +67,8 @@ class Browser:
             time.sleep(0.05)
 
     def find(self, selector: str) -> str:
-        found = self.call("POST", "/element", using="css selector", value=selector)
-        return str(found[ELEMENT])
+        element = self.call("POST", "/element", using="css selector", value=selector)
+        return str(element[ELEMENT])
 
     def click(self, selector: str) -> None:
         self.call("POST", f"/element/{self.find(selector)}/click")
@@ -130,12 +130,12 @@ def _session(root: str, home: str) -> Browser:
     arguments = [*QUIET, f"--user-data-dir={home}/profile"]
     if os.geteuid() == 0:  # Chromium's sandbox refuses root
         arguments.append("--no-sandbox")
-    options = {"args": arguments, "binary": shutil.which("chromium")}
-    wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+    chromium = {"args": arguments, "binary": shutil.which("chromium")}
+    options = {"goog:chromeOptions": chromium, "goog:loggingPrefs": {"browser": "ALL"}}
     for _ in range(100):
         try:
-            found = Browser(root).call("POST", "/session", capabilities={"alwaysMatch": wanted})
-            return Browser(f"{root}/session/{found['sessionId']}")
+            session = Browser(root).call("POST", "/session", capabilities={"alwaysMatch": options})
+            return Browser(f"{root}/session/{session['sessionId']}")
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.1)
     raise RuntimeError("chromedriver did not start")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qdlaws.comparison.coefficients import COEFFICIENTS, WORDS
 from qdlaws.comparison.fleet import Comparison, compare
 from qdlaws.errors import QdlawsError
-from qdlaws.reporting.html import bullets, number, p_value, section, table
+from qdlaws.reporting.html import bullets, note, number, p_value, section, table
 from qdlaws.reporting.run_data import RunView
 
 __all__ = ["compared", "comparison_section", "same_law"]
@@ -21,34 +21,35 @@ def compared(views: Sequence[RunView]) -> Comparison | str:
         return " ".join(str(error).split())
 
 
-def comparison_section(found: Comparison | str) -> str:
+def comparison_section(comparison: Comparison | str) -> str:
     """Coefficients beside each other, and whether they differ."""
-    body = bullets([found]) if isinstance(found, str) else _comparison(found)
+    body = bullets([comparison]) if isinstance(comparison, str) else _coefficients(comparison)
     return section("Comparison of runs", body, "comparison")
 
 
-def _comparison(found: Comparison) -> str:
-    x = found.runs[0].law.x_name
+def _coefficients(comparison: Comparison) -> str:
+    x = comparison.runs[0].law.x_name
     words = {name: WORDS[name].format(x=x) for name in COEFFICIENTS}
     rows = []
-    for row in found.table.to_dict("records"):
+    for row in comparison.table.to_dict("records"):
         pairs = [f"{number(row[k])} ± {number(row[f'{k}_sd'], 2)}" for k in COEFFICIENTS]
         span = f"{number(row['x_low'])} to {number(row['x_high'])}"
-        rows.append([row["run"], row["verdict"], span, *pairs])
-    p_values = [p_value(found.p_values[k]) for k in COEFFICIENTS]
-    rows.append(["p, all the same", "", "", *p_values])
-    head = ("run", "verdict", f"range of {x}", *(words[k] for k in COEFFICIENTS))
-    told = f"quality on {x}, compared at {x} = {found.reference:.4g}"
-    left = [f"{name} is not compared: {why}" for name, why in found.left_out.items()]
-    return bullets([same_law(found), *left]) + table(head, rows, told)
+        rows.append([row["run"], row["verdict"], *pairs, span])
+    p_values = [p_value(comparison.p_values[k]) for k in COEFFICIENTS]
+    rows.append(["p, all the same", "", *p_values, ""])
+    head = ("run", "verdict", *(words[k] for k in COEFFICIENTS), f"range of {x}")
+    caption = f"the law of quality on {x}, compared at {x} = {comparison.reference:.4g}"
+    left = [f"{name} is not compared: {why}" for name, why in comparison.left_out.items()]
+    intro = note("Estimate ± standard error. A small p says that the runs differ in the column.")
+    return intro + bullets(left) + table(head, rows, caption)
 
 
-def same_law(found: Comparison) -> str:
+def same_law(comparison: Comparison) -> str:
     """The comparison in a sentence."""
-    if found.shared is None:
+    if comparison.shared is None:
         return "None of the runs says enough to tell their laws apart."
-    if found.shared:
+    if comparison.shared:
         return "No difference between the laws of these runs is seen."
-    x = found.runs[0].law.x_name
-    differ = " and ".join(WORDS[name].format(x=x) for name in found.differs)
+    x = comparison.runs[0].law.x_name
+    differ = " and ".join(WORDS[name].format(x=x) for name in comparison.differs)
     return f"The runs do not share one law: they differ in {differ}."

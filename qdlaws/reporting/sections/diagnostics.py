@@ -7,72 +7,66 @@ from collections.abc import Sequence
 from qdlaws.core.summary import show
 from qdlaws.laws.fit import LAWS
 from qdlaws.laws.result import LawFit
-from qdlaws.reporting.html import number, p_value, section, table
+from qdlaws.reporting.html import fold, note, number, p_value, section, table
 from qdlaws.reporting.run_data import RunView
 
 __all__ = ["checks_section"]
 
-HEAD = (
-    "run",
-    "law",
-    "checkpoints",
-    "R²",
-    "error",
-    "correlation of errors",
-    "Ljung–Box p",
-    "Durbin–Watson",
-    "Breusch–Pagan p",
-)
-
 
 def checks_section(views: Sequence[RunView]) -> str:
-    """Residual diagnostics of every law, certificates and the composition check."""
-    rows = [row for view in views for row in _residuals(view)]
-    told = (
+    """Certificates, tests of the residuals and the composition check, each folded."""
+    body = _certificates(views) + _residuals(views) + _compositions(views)
+    return section("How far to trust the fits", body, "checks")
+
+
+def _certificates(views: Sequence[RunView]) -> str:
+    rows = [[v.name, law, text] for v in views for law, text in v.certificates.items()]
+    if not rows:
+        return ""
+    intro = note(
+        "Runs are simulated from each fit and fitted again; counted is how often the intervals "
+        "hold the truth."
+    )
+    return fold("Do the intervals hold?", intro + table(("run", "law", "certificate"), rows))
+
+
+def _residuals(views: Sequence[RunView]) -> str:
+    rows = [row for view in views for row in _residual_rows(view)]
+    if not rows:
+        return ""
+    head = ["run", "law", "checkpoints", "R²", "error", "correlation of errors"]
+    head += ["Ljung–Box p", "Durbin–Watson", "Breusch–Pagan p"]
+    intro = note(
         "The errors of one run persist, so a Ljung–Box p near 0 (Durbin–Watson below 2) is what to "
         "expect; the intervals here allow for it, ordinary least squares would not. A "
         "Breusch–Pagan p near 0 says that the size of the errors changes along the law."
     )
-    body = table(HEAD, rows, "Residuals of the fitted laws") + f'<p class="soft">{told}</p>'
-    if any(view.certificates for view in views):
-        body += _certificates(views)
-    body += _compositions(views)
-    return section("Diagnostics", body if rows else "", "checks")
+    return fold("Tests of the residuals", intro + table(head, rows, numbers=2))
 
 
-def _residuals(view: RunView) -> list[list[str]]:
+def _residual_rows(view: RunView) -> list[list[str]]:
     rows = []
     for kind in LAWS:
         law = view.law(kind)
         if not isinstance(law, LawFit) or law.posterior is None:
             continue
-        found = law.diagnostics()
-        name = f"{law.y_name} on {law.x_name}"
+        tests = law.diagnostics()
         cells = [number(value) for value in (law.r2, law.sigma, law.rho)]
-        cells += [p_value(found["ljung_box_p"]), number(found["durbin_watson"])]
-        rows.append([view.name, name, str(law.n), *cells, p_value(found["breusch_pagan_p"])])
+        cells += [p_value(tests["ljung_box_p"]), number(tests["durbin_watson"])]
+        cells.append(p_value(tests["breusch_pagan_p"]))
+        rows.append([view.name, f"{law.y_name} on {law.x_name}", str(law.n), *cells])
     return rows
-
-
-def _certificates(views: Sequence[RunView]) -> str:
-    rows = [[v.name, law, text] for v in views for law, text in v.certificates.items()]
-    told = (
-        "A certificate simulates runs from the fit, refits them, and counts how often the "
-        "intervals held the truth."
-    )
-    return table(("run", "law", "certificate"), rows, "Certificates of the intervals") + (
-        f'<p class="soft">{told}</p>'
-    )
 
 
 def _compositions(views: Sequence[RunView]) -> str:
     rows = []
     for view in views:
-        found = view.fits.composition
-        if found is not None:
-            gaps = [show(found.c_difference), show(found.b_difference)]
-            rows.append([view.name, found.verdict, *gaps, "; ".join(found.reasons)])
+        check = view.fits.composition
+        if check is not None:
+            gaps = [show(check.c_difference), show(check.b_difference)]
+            rows.append([view.name, check.verdict, *gaps, "; ".join(check.reasons)])
     if not rows:
         return ""
+    intro = note("If H = k·D + m, then c = c0·k and b = b0: two of the laws give the third.")
     head = ("run", "verdict", "c − c0·k", "b − b0", "why")
-    return table(head, rows, "Do the three laws compose? H = k·D + m gives c = c0·k and b = b0")
+    return fold("Do the three laws agree with each other?", intro + table(head, rows))

@@ -1,4 +1,4 @@
-"""What the policy draws now: the best, and a diverse set; molecules as pictures."""
+"""Samples of the last evaluation: the best, and a diverse set; molecules as pictures."""
 
 from __future__ import annotations
 
@@ -11,43 +11,38 @@ from typing import Any
 import numpy as np
 
 from qdlaws.readers.run_folder import Drawn, RunFiles
-from qdlaws.reporting.html import of_run, section, table
+from qdlaws.reporting.html import note, of_run, section, table
 from qdlaws.reporting.run_data import RunView
 
-__all__ = ["diverse", "drawn_section"]
+__all__ = ["diverse", "samples_section"]
 
 SHOWN = 8
 
 
-def drawn_section(views: Sequence[RunView], files: Sequence[RunFiles]) -> str:
+def samples_section(views: Sequence[RunView], files: Sequence[RunFiles]) -> str:
     """The samples of the last evaluation of every run that kept them."""
     body = "".join(
-        of_run(i, _drawn(found, view.name if len(views) > 1 else ""))
-        for i, (view, found) in enumerate(zip(views, files, strict=True))
-        if found.drawn
+        of_run(i, _samples(run, "" if len(views) == 1 else f"<h3>{escape(view.name)}</h3>"))
+        for i, (view, run) in enumerate(zip(views, files, strict=True))
+        if run.drawn
     )
-    return section("What it draws now", body, "drawn")
+    return section("Samples of the last evaluation", body, "samples")
 
 
-def _drawn(files: RunFiles, name: str) -> str:
-    whose = f"<h3>{escape(name)}</h3>" if name else ""
+def _samples(files: RunFiles, title: str) -> str:
     if not files.molecules:
-        return whose + _texts(files.drawn)
-    kept = _distinct(files.drawn)
+        return title + _texts(files.drawn)
     try:
-        molecules = _molecules(kept)
+        molecules = _molecules(_distinct(files.drawn))
     except ImportError:
-        return whose + _texts(files.drawn)
+        return title + _texts(files.drawn)
     if not molecules:
-        return whose + '<p class="soft">No valid molecule was drawn at the last evaluation.</p>'
+        return title + note("No valid molecule was drawn.")
     best, spread = molecules[:SHOWN], diverse(molecules, SHOWN)
     n = len(files.drawn)
-    return (
-        f'{whose}<p class="soft">{n} molecules were drawn at the last evaluation, '
-        f"{len(molecules)} of them valid and different.</p>"
-        f"{_gallery('The best', best)}"
-        f"{_gallery('A diverse set from the better half', spread)}"
-    )
+    intro = note(f"{n} molecules were drawn, {len(molecules)} of them valid and different.")
+    galleries = _gallery("The best", best) + _gallery("A diverse set from the better half", spread)
+    return title + intro + galleries
 
 
 def _distinct(drawn: Sequence[Drawn]) -> list[Drawn]:
@@ -62,13 +57,13 @@ def _distinct(drawn: Sequence[Drawn]) -> list[Drawn]:
 # ---------------------------------------------------------------------- molecules
 
 
-def _molecules(kept: Sequence[Drawn]) -> list[tuple[Drawn, Any]]:
+def _molecules(samples: Sequence[Drawn]) -> list[tuple[Drawn, Any]]:
     """(sample, rdkit molecule) of the readable ones, each molecule once."""
     from rdkit import Chem, rdBase
 
     out: dict[str, tuple[Drawn, Any]] = {}
     with rdBase.BlockLogs():
-        for sample in kept:
+        for sample in samples:
             mol = Chem.MolFromSmiles(sample.text)
             if mol is not None and mol.GetNumAtoms():
                 out.setdefault(Chem.MolToSmiles(mol), (sample, mol))
@@ -124,6 +119,5 @@ def _texts(drawn: Sequence[Drawn]) -> str:
         for s in _distinct(drawn)[: 2 * SHOWN]
     ]
     head = ("prompt", "text", "score", "times drawn")
-    n = len(count)
-    told = f"{len(drawn)} samples of the last evaluation, {n} different; the best of them"
-    return table(head, rows, told, numbers=2)
+    caption = f"the best of {len(drawn)} samples, {len(count)} of them different"
+    return table(head, rows, caption, numbers=2)

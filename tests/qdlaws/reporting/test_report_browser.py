@@ -62,8 +62,8 @@ def test_opens_without_complaint_and_loads_nothing(screen, page):
 
 def test_pointing_at_a_point_tells_its_values(screen, page):
     screen.open(page)
-    said = f"document.querySelector('{FREE} .tell').textContent"
-    assert "Point at" in screen.script(said)
+    words = f"document.querySelector('{FREE} .tell').textContent"
+    assert "Point at" in screen.script(words)
     x, y = screen.script(
         f"(() => {{ const s = document.querySelector('{FREE} svg').getBoundingClientRect();"
         f"const d = document.querySelector('{FREE} .dots').getAttribute('d');"
@@ -71,24 +71,24 @@ def test_pointing_at_a_point_tells_its_values(screen, page):
         "return [a - s.width / 2, b - s.height / 2]; })()"
     )
     screen.point_at(f"{FREE} svg", round(x), round(y))
-    words = screen.script(said)
-    assert words.startswith("additive · step 0 · quality 0.5678 ± 0.0045")
-    assert "diversity 0.8702" in words
-    assert "entropy 2.035" in words
+    text = screen.script(words)
+    assert text.startswith("additive · step 0 · quality 0.5678 ± 0.0045")
+    assert "diversity 0.8702" in text
+    assert "entropy 2.035" in text
 
 
 def test_keys_walk_through_the_points(screen, page):
     screen.open(page)
-    said = f"document.querySelector('{FREE} .tell').textContent"
+    words = f"document.querySelector('{FREE} .tell').textContent"
     right, left, end, escape = "\ue014", "\ue012", "\ue010", "\ue00c"
     screen.keys(f"{FREE} svg", right * 3)
-    assert "step 10 " in screen.script(said)
+    assert "step 10 " in screen.script(words)
     screen.keys(f"{FREE} svg", left)
-    assert "step 5 " in screen.script(said)
+    assert "step 5 " in screen.script(words)
     screen.keys(f"{FREE} svg", end)
-    assert "step 59 " in screen.script(said)
+    assert "step 59 " in screen.script(words)
     screen.keys(f"{FREE} svg", escape)
-    assert "Point at" in screen.script(said)
+    assert "Point at" in screen.script(words)
 
 
 def test_runs_can_be_chosen_and_the_choice_is_kept_in_the_address(screen, page):
@@ -143,12 +143,22 @@ def test_nothing_sticks_out_on_any_screen(screen, page, width):
     screen.size(1200)
 
 
+def test_a_table_wider_than_a_phone_scrolls_in_its_place(screen, page):
+    screen.size(390)
+    screen.open(page)
+    table = "document.querySelector('[aria-labelledby=all-runs] .scroll')"
+    assert screen.script(f"{table}.scrollWidth > {table}.clientWidth")
+    shadow = f"getComputedStyle({table}).backgroundAttachment"
+    assert "scroll" in screen.script(shadow)  # the shadow at the edge stays where it is
+    screen.size(1200)
+
+
 def test_it_prints_with_its_details_open_and_without_controls(screen, page):
     screen.open(page)
     paper = screen.pdf()
     assert paper.startswith(b"%PDF")
     assert len(paper) > 20_000
-    assert screen.script("[...document.querySelectorAll('details.run')].every(e => e.open)")
+    assert screen.script("[...document.querySelectorAll('details.printed')].every(e => e.open)")
 
 
 def test_without_its_script_the_pictures_are_still_there(screen, page, tmp_path):

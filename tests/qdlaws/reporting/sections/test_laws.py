@@ -1,0 +1,59 @@
+"""The laws as figures, and the choice of runs and axes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from qdlaws import fit
+from qdlaws.reporting.run_data import RunView
+from qdlaws.reporting.sections.laws import controls, explorer, laws_section
+from tests.helpers.report_page import Page, short_run
+
+
+@pytest.fixture(scope="module")
+def views() -> list[RunView]:
+    return [RunView(f"run {seed}", fit(short_run(seed=seed))) for seed in (3, 4)]
+
+
+def test_every_law_has_a_figure_with_verdict_numbers_and_curve(views):
+    text = laws_section(views[:1])
+    law = views[0].fits.rd
+    assert f'<span class="badge {law.verdict}">' in text
+    assert law.reasons[0] in Page(text).words()
+    assert "The curve as a table" in text
+    assert "Entropy" not in text  # the log has no such column
+
+
+def test_the_letters_of_the_formulas_are_explained(views):
+    assert "R is quality, D diversity and H entropy" in Page(laws_section(views)).words()
+
+
+def test_one_name_for_different_measures_is_pointed_out(views):
+    assert "not one measure" not in laws_section(views)
+    mixed = [
+        RunView(kind, fit(replace(short_run(), kinds={"diversity": kind})))
+        for kind in ("hamming", "iSIM")
+    ]
+    words = Page(laws_section(mixed)).words()
+    assert "diversity is not one measure here" in words
+    assert "hamming in 1 run, iSIM in 1 run" in words
+
+
+def test_any_column_can_be_put_on_either_axis(views):
+    options = re.findall(r"<option>(\w+)</option>", explorer(views))
+    assert options == ["quality", "diversity", "step", "quality", "diversity"]
+
+
+def test_notes_of_the_reader_stand_with_the_readings_of_several_runs():
+    noted = [RunView(n, fit(short_run(notes=[f"note on {n}"]))) for n in ("a", "b")]
+    assert "note on b" in explorer(noted)
+    assert "note on a" not in explorer(noted[:1])  # the sources of a single run have it
+
+
+def test_only_several_runs_can_be_chosen_among(views):
+    assert controls(views[:1]) == ""
+    found = Page(controls(views))
+    assert [box["data-run"] for box in found.all("input")] == ["0", "1"]
