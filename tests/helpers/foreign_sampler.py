@@ -1,4 +1,4 @@
-"""Samplers of one's own for the tests: the engine, saying other things of what it drew."""
+"""Samplers of a user's for the tests: the engine's samples with other log-probabilities."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from trainer.sampling import sample
 
 
 def rough(policy, prompts, keys, **options):
-    """Log-probabilities as another engine would round them; entropies it does not know."""
+    """Log-probabilities as another engine would round them, and no entropies."""
     drawn = sample(policy, prompts, keys, **options)
     off = torch.where(drawn.mask, drawn.logp - 0.125, 0.0)
     return replace(drawn, logp=off, entropy=torch.full_like(drawn.entropy, torch.nan))

@@ -84,3 +84,20 @@ def same(policy, one, other, atol):
     assert torch.equal(one.truncated, other.truncated)
     torch.testing.assert_close(one.logp[:, :width], other.logp[:, :width], atol=atol, rtol=0)
     torch.testing.assert_close(one.entropy[:, :width], other.entropy[:, :width], atol=atol, rtol=0)
+
+
+def example_logp(policy):
+    """The log-probabilities of two fixed completions, (2, 4)."""
+    from trainer.policy import token_log_probs
+
+    tokens = torch.tensor([[4, 5, 6, 2], [7, 2, 0, 0]])
+    mask = torch.tensor([[True] * 4, [True, True, False, False]])
+    return token_log_probs(policy, [[1], [1, 8, 9]], tokens, mask).logp
+
+
+def shake(policy):
+    """Moves every trained weight by a random amount."""
+    with torch.no_grad():
+        for weight in policy.model.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn_like(weight))

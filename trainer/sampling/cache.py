@@ -29,31 +29,31 @@ class BufferedLayer(DynamicLayer):  # type: ignore[misc]
         """The keys and values of all tokens so far, these included."""
         if self.buffers is None:
             self.dtype, self.device = key_states.dtype, key_states.device
-            self.buffers = self._room(key_states), self._room(value_states)
+            self.buffers = self._buffer(key_states), self._buffer(value_states)
             self.is_initialized = True
         start = self.filled
-        self.show(start + key_states.shape[-2])
+        self.set_filled(start + key_states.shape[-2])
         self.keys[..., start:, :] = key_states
         self.values[..., start:, :] = value_states
         return self.keys, self.values
 
-    def show(self, filled: int) -> None:
-        """Let the first ``filled`` tokens of the buffers be the content."""
+    def set_filled(self, filled: int) -> None:
+        """Makes the first ``filled`` tokens of the buffers the content of the cache."""
         assert self.buffers is not None
         self.keys, self.values = (buffer[..., :filled, :] for buffer in self.buffers)
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
-        """Go on with these rows."""
+        """Continues with these rows."""
         filled = self.filled
         if self.buffers is None or filled == 0:
             return
         old = self.keys, self.values
-        self.buffers = tuple(self._room(part, len(beam_idx)) for part in old)  # type: ignore
-        self.show(filled)
+        self.buffers = tuple(self._buffer(part, len(beam_idx)) for part in old)  # type: ignore
+        self.set_filled(filled)
         for new, part in zip((self.keys, self.values), old, strict=True):
             new.copy_(part.index_select(0, beam_idx))
 
-    def _room(self, like: Tensor, rows: int | None = None) -> Tensor:
+    def _buffer(self, like: Tensor, rows: int | None = None) -> Tensor:
         batch, heads, _, width = like.shape
         return like.new_empty(batch if rows is None else rows, heads, self.capacity, width)
 

@@ -1,4 +1,4 @@
-"""What a sampler returns, the call that makes one, and how far sampler and trainer are apart."""
+"""Completions, the protocol of samplers, and the mismatch of sampler and trainer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Completions", "Mismatch", "Sampler", "completions", "mismatch"]
 
 @dataclass(frozen=True)
 class Completions:
-    """Sampled tokens; EOS counts as one of them, what comes after it does not."""
+    """Sampled tokens; EOS counts as one of them, the tokens after it do not."""
 
     tokens: Tensor  # (B, T) long, padded
     mask: Tensor  # (B, T) bool
@@ -73,7 +73,7 @@ class Completions:
 
 
 class Sampler(Protocol):
-    """A rollout engine: everything the trainer asks of one."""
+    """A rollout engine: a function that gives a completion for every prompt."""
 
     def __call__(
         self,
@@ -96,7 +96,7 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True)
 class Mismatch:
-    """How far the log-probabilities of sampler and trainer are apart, over tokens."""
+    """The differences between the log-probabilities of sampler and trainer, over tokens."""
 
     mean: float
     """Mean |log π_trained − log π_sampled|."""
@@ -108,7 +108,7 @@ class Mismatch:
 
 
 def mismatch(sampled_logp: Tensor, trained_logp: Tensor, mask: Tensor) -> Mismatch:
-    """The distance of the two on the tokens that were sampled; NaN where there are none.
+    """The mismatch of sampler and trainer on the sampled tokens; NaN where there are none.
 
     k1, k3 after Schulman 2020, "Approximating KL divergence".
     """
@@ -121,7 +121,7 @@ def mismatch(sampled_logp: Tensor, trained_logp: Tensor, mask: Tensor) -> Mismat
 
 
 def completions(policy: Policy, tokens: Tensor, logp: Tensor, entropy: Tensor) -> Completions:
-    """Completions of what was drawn, (B, T) each, the draws after EOS still in it."""
+    """Completions made of drawn tokens, (B, T) each, which go on after EOS."""
     ended = tokens == policy.eos
     mask = ended.cumsum(1) - ended.long() == 0
     width = int(mask.any(0).sum())

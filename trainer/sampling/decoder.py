@@ -1,6 +1,6 @@
-"""One forward of the model per token, over a key-value cache: what the engine knows of a model.
+"""The decoder: one forward pass of the model per token, over a key-value cache.
 
-Prompts that are alike are read once. The cache writes into buffers that are made for the whole
+Equal prompts are read once. The cache writes into buffers that are made for the whole
 completion, instead of growing by a copy at every token, and rows leave it when they are done.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["Decoder"]
 
 
 class Decoder:
-    """The state of one batch of completions under way."""
+    """The model's state for one batch of completions in progress."""
 
     def __init__(self, policy: Policy, model: Any, limit: int, *, graphs: bool = False) -> None:
         self.policy, self.model, self.limit, self.graphs = policy, model, limit, graphs
@@ -37,19 +37,19 @@ class Decoder:
         self.positioned = "position_ids" in arguments
 
     def start(self, prompts: Sequence[Sequence[int]]) -> Tensor:
-        """Read the prompts: logits of each row's first token, (B, V)."""
+        """Reads the prompts; the logits of each row's first token, (B, V)."""
         different = list(dict.fromkeys(map(tuple, prompts)))
-        ids, seen = _left_padded(different, self.policy.pad)
+        ids, mask = _left_padded(different, self.policy.pad)
         width, device = ids.shape[1], self.policy.device
         self.filled = width
         self.cache = self._cache(width + self.limit)
         self.padding: Tensor | None = None
-        position = (seen.cumsum(1) - 1).clamp_min(0).to(device)
-        if not bool(seen.all()):
+        position = (mask.cumsum(1) - 1).clamp_min(0).to(device)
+        if not bool(mask.all()):
             ahead = torch.ones(len(different), self.limit, dtype=torch.long)
-            self.padding = torch.cat([seen.long(), ahead], 1).to(device)
+            self.padding = torch.cat([mask.long(), ahead], 1).to(device)
         logits = self._forward(ids.to(device), position)
-        # Without padding all rows are at one place.
+        # Without padding all rows are at one position.
         self.position = position[:1, -1:] if self.padding is None else position[:, -1:]
         if not self.graphs and fits(self.model, self.cache):
             self.fast = LlamaStep(self.model, self.cache, width + self.limit)
@@ -61,12 +61,12 @@ class Decoder:
         return logits[row]
 
     def step(self, tokens: Tensor) -> Tensor:
-        """Say these tokens, (B,); logits of the next, (B, V)."""
+        """Appends these tokens, (B,); the logits of the next ones, (B, V)."""
         self.filled += 1
         self.position = self.position + 1
         if self.fast is not None:
-            seen = None if self.padding is None else self.padding[:, : self.filled].bool()
-            return self.fast(tokens, self.position, seen)
+            mask = None if self.padding is None else self.padding[:, : self.filled].bool()
+            return self.fast(tokens, self.position, mask)
         if not self.graphs:
             return self._forward(tokens[:, None], self.position)
         if self.recorded is None:
@@ -77,7 +77,7 @@ class Decoder:
         return logits
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with these rows only, in this order; a row may be there many times."""
+        """Continues with these rows only, in this order; a row may be given many times."""
         self.recorded = None
         self.cache.reorder_cache(rows)
         if self.padding is not None:
@@ -113,10 +113,10 @@ class Decoder:
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    """Tokens and where they are, (U, P) each."""
+    """Tokens and their mask, (U, P) each."""
     lengths = torch.tensor([len(prompt) for prompt in prompts])
     width = int(lengths.max())
     ids = torch.full((len(prompts), width), pad)
-    seen = torch.arange(width) >= width - lengths[:, None]
-    ids[seen] = torch.tensor([token for prompt in prompts for token in prompt])
-    return ids, seen
+    mask = torch.arange(width) >= width - lengths[:, None]
+    ids[mask] = torch.tensor([token for prompt in prompts for token in prompt])
+    return ids, mask

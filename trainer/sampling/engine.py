@@ -1,4 +1,4 @@
-"""sample: completions whose noise is a function of their keys, however they are batched.
+"""Completions whose random numbers depend on their keys alone, however they are batched.
 
 One uniform number u per token and the inverse of the cumulative distribution, in float64: the
 token is the first v with Σ_{w ≤ v} π_w > u. Rows that are done leave the batch from time to time.
@@ -24,7 +24,7 @@ __all__ = ["check_request", "sample"]
 LEAVE = 0.25  # share of rows that must be done before the batch is made smaller
 AHEAD = 256  # positions whose noise is made at a time
 LEAVE_GRAPHS = 0.5  # the same where every size of batch is recorded anew
-LOOK_CUDA = 8  # steps between two looks at who is done, each of which waits for the GPU
+LOOK_CUDA = 8  # steps between two checks for finished rows, each of which waits for the GPU
 
 
 def sample(
@@ -39,9 +39,28 @@ def sample(
 ) -> Completions:
     """One completion per prompt, EOS included, with log-probabilities and exact entropies.
 
-    Row i is a function of the policy, ``prompts[i]`` and ``keys[i]`` = (seed, phase, step, prompt,
-    sample) alone: batches change the last bits of the logits and nothing else. ``batch_size`` rows
-    are sampled at a time (None: all). ``graphs`` replays recorded steps on a GPU, for small models.
+    Row i is a function of the policy, ``prompts[i]`` and ``keys[i]`` alone: batches change the last
+    bits of the logits and nothing else.
+
+    Parameters
+    ----------
+    policy : the model that is sampled
+    prompts : tokens of each prompt, as :func:`trainer.policy.encode_prompts` gives them
+    keys : (seed, phase, step, prompt, sample) of each row, which names its random numbers
+    limit : most tokens of a completion
+    temperature : of the softmax
+    batch_size : rows that are sampled at a time (None: all)
+    graphs : replay recorded decoding steps on a GPU, which pays for small models
+
+    Returns
+    -------
+    Completions
+
+    Raises
+    ------
+    BadData
+        In one line, for prompts and keys that do not fit together, a prompt too long for the
+        model, or logits that are not finite.
     """
     check_request(policy, prompts, keys, limit, temperature)
     rows = len(prompts)
@@ -64,7 +83,7 @@ def sample(
 
 
 class Batch:
-    """Completions under way: which rows are alive, and what was drawn since the last change."""
+    """A batch of completions in progress: its unfinished rows and the tokens drawn so far."""
 
     def __init__(
         self,
@@ -81,7 +100,7 @@ class Batch:
         self.segments: list[tuple[Tensor, int, Tensor, Tensor, Tensor]] = []
 
     def run(self, limit: int, temperature: float, graphs: bool) -> None:
-        """Draw until every row has said EOS, or ``limit`` tokens."""
+        """Draws until every row has its EOS, or ``limit`` tokens."""
         leave = LEAVE_GRAPHS if graphs else LEAVE
         look = LOOK_CUDA if self.policy.device.type == "cuda" else 1
         closed = torch.zeros(self.policy.allowed.shape, dtype=torch.float64)
@@ -112,22 +131,22 @@ class Batch:
         self._close(first, drawn)
 
     def _noise(self, position: int, limit: int) -> Tensor:
-        """u of the living rows at this position, (n, 1)."""
-        place = position % AHEAD
-        if place == 0:
+        """The uniform numbers of the unfinished rows for this position, (n, 1)."""
+        column = position % AHEAD
+        if column == 0:
             block = uniforms(
                 self.streams[self.alive.cpu().numpy()], position, min(position + AHEAD, limit)
             )
             self.noise = torch.from_numpy(block).to(self.policy.device)
-        return self.noise[:, place, None]
+        return self.noise[:, column, None]
 
     def _close(self, first: int, drawn: list[tuple[Tensor, Tensor, Tensor]]) -> None:
-        """Keep what these rows said from ``first`` on; then other rows go on."""
+        """Stores the tokens of these rows from position ``first`` on, before some of them leave."""
         token, chosen, entropy = (torch.stack(column, 1) for column in zip(*drawn, strict=True))
         self.segments.append((self.alive, first, token, chosen.log(), entropy))
 
     def write(self, where: Tensor, drawn: Tensor, logp: Tensor, entropy: Tensor) -> None:
-        """Put all that was drawn into the rows ``where`` of the results."""
+        """Puts the tokens of this batch into the rows ``where`` of the results."""
         for alive, first, *parts in self.segments:
             for whole, part in zip((drawn, logp, entropy), parts, strict=True):
                 whole[where[alive], first : first + part.shape[1]] = part.to(whole.dtype)
@@ -136,7 +155,7 @@ class Batch:
 def draw(
     logits: Tensor, closed: Tensor, temperature: float, u: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Token, its probability and the exact entropy of each row, (n,) each.
+    """A token, its probability and the exact entropy for each row, (n,) each.
 
     ``closed`` is −∞ for tokens that are not allowed; they are passed over, since the cumulative
     distribution does not grow there.
@@ -147,7 +166,7 @@ def draw(
     p = torch.softmax(z + closed, -1)
     upto = p.cumsum(-1)
     token = torch.searchsorted(upto, u * upto[:, -1:], right=True)
-    token = token.clamp_max_(p.shape[-1] - 1)  # only where logits are NaN; that is found out later
+    token = token.clamp_max_(p.shape[-1] - 1)  # only for NaN, refused in the end
     entropy = torch.special.entr(p).sum(-1)
     return token.squeeze(-1), p.gather(-1, token).squeeze(-1), entropy
 
@@ -159,7 +178,7 @@ def check_request(
     limit: int,
     temperature: float,
 ) -> None:
-    """One line where what is asked for cannot be sampled."""
+    """Refuses, in one line, a request that cannot be sampled."""
     if len(prompts) != len(keys):
         raise BadData(f"{len(prompts)} prompts but {len(keys)} keys; one key per prompt is needed")
     if len({len(key) for key in keys}) > 1:

@@ -1,4 +1,4 @@
-"""sample_generate: the same by transformers' own ``generate``, the engine's reference."""
+"""Sampling by the ``generate`` of transformers: slower, and the reference for the engine."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def _generate(
 
     width = max(map(len, prompts))
     ids = torch.tensor([[policy.pad] * (width - len(p)) + list(p) for p in prompts])
-    seen = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
     out = model.generate(
         input_ids=ids.to(policy.device),
-        attention_mask=seen.to(policy.device),
+        attention_mask=mask.to(policy.device),
         logits_processor=LogitsProcessorList([_Allowed(policy, temperature)]),
         generation_config=GenerationConfig(
             do_sample=True,
@@ -72,8 +72,8 @@ def _generate(
     drawn = out.sequences[:, width:]
     logp = torch.stack([torch.log_softmax(s, -1) for s in out.scores], 1)
     entropy = torch.special.entr(logp.exp()).sum(-1)
-    said = logp.gather(-1, drawn[..., None]).squeeze(-1)
-    return completions(policy, drawn, said, entropy)
+    chosen = logp.gather(-1, drawn[..., None]).squeeze(-1)
+    return completions(policy, drawn, chosen, entropy)
 
 
 PLAIN = {  # what a model's own generation config may turn on

@@ -1,6 +1,6 @@
 """CUDA graphs: a decoding step is recorded once and replayed for every token.
 
-A GPU finishes the kernels of a small model faster than Python can ask for them. A recorded step
+A GPU finishes the kernels of a small model faster than Python can launch them. A recorded step
 needs tensors that stay where they are, so it runs over transformers' static cache, at its full
 length. On a CPU the same step runs unrecorded, which is how it is tested there.
 """

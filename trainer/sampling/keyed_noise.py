@@ -31,7 +31,7 @@ def splitmix(state: U64, counter: U64) -> U64:
 
 
 def streams(keys: Sequence[tuple[int, ...]]) -> U64:
-    """Where each key's stream starts, (B,): all parts of the key mixed in, one after the other."""
+    """The start of each key's stream, (B,): all parts of the key are mixed in, one by one."""
     length = len(keys[0]) if len(keys) else 0
     parts = np.array([[part % 2**64 for part in key] for key in keys], np.uint64)
     parts = parts.reshape(len(keys), length)

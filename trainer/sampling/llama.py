@@ -66,21 +66,21 @@ class LlamaStep:
         self.eps, self.hidden = config.rms_norm_eps, (config.hidden_size,)
         self.layers = [_joined(layer) for layer in inner.layers]
         self.head = _after(inner.norm, model.lm_head)
-        places = torch.arange(capacity, device=self.head.device)[None]
-        cos, sin = inner.rotary_emb(self.head, places)
+        positions = torch.arange(capacity, device=self.head.device)[None]
+        cos, sin = inner.rotary_emb(self.head, positions)
         half = self.width // 2
         # x·cos + rotate_half(x)·sin, the sign of the rotated half put into the table
         self.cos, self.sin = cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], -1)
 
-    def __call__(self, tokens: Tensor, position: Tensor, seen: Tensor | None) -> Tensor:
+    def __call__(self, tokens: Tensor, position: Tensor, mask: Tensor | None) -> Tensor:
         """Logits (B, V) after ``tokens`` (B,) at ``position`` (B or 1, 1).
 
-        ``seen`` (B, filled) is False at padding; None: there is none.
+        ``mask`` (B, filled) is False at padding; None: there is none.
         """
         x = fn.embedding(tokens, self.embedding)
         cos, sin = self.cos[position], self.sin[position]  # (B or 1, 1, width)
         for layer, cached in zip(self.layers, self.cache.layers, strict=True):
-            x = torch.addmm(x, self._attend(layer, cached, x, cos, sin, seen), layer.out)
+            x = torch.addmm(x, self._attend(layer, cached, x, cos, sin, mask), layer.out)
             gate, up = torch.mm(self._normed(x), layer.gate_up).chunk(2, -1)
             x = torch.addmm(x, fn.silu(gate).mul_(up), layer.down)
         return torch.mm(self._normed(x), self.head)
@@ -89,9 +89,9 @@ class LlamaStep:
         return fn.rms_norm(x, self.hidden, eps=self.eps)
 
     def _attend(
-        self, layer: Layer, cached: Any, x: Tensor, cos: Tensor, sin: Tensor, seen: Tensor | None
+        self, layer: Layer, cached: Any, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """What the heads say, (B, heads · width), after this token joined the cache."""
+        """The output of the heads, (B, heads · width), after this token joined the cache."""
         rows, turned = len(x), self.queries + self.keys
         qkv = torch.mm(self._normed(x), layer.qkv).view(rows, turned + self.keys, self.width)
         qk = qkv[:, :turned]
@@ -102,10 +102,10 @@ class LlamaStep:
         heads = rows * self.keys
         q = qk[:, : self.queries].reshape(heads, -1, self.width)
         z = torch.bmm(q, k.reshape(heads, -1, self.width).transpose(1, 2))
-        if seen is not None:
-            z.view(rows, -1, seen.shape[1]).masked_fill_(~seen[:, None], -torch.inf)
-        said = torch.bmm(torch.softmax(z, -1), v.reshape(heads, -1, self.width))
-        return said.view(rows, -1)
+        if mask is not None:
+            z.view(rows, -1, mask.shape[1]).masked_fill_(~mask[:, None], -torch.inf)
+        mixed = torch.bmm(torch.softmax(z, -1), v.reshape(heads, -1, self.width))
+        return mixed.view(rows, -1)
 
 
 def _joined(layer: Any) -> Layer:

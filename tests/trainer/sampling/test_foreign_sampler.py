@@ -1,4 +1,4 @@
-"""A sampler of one's own: what the loop believes of it, and what it measures anew."""
+"""A sampler of the user's: the trainer scores its samples anew and logs the mismatch."""
 
 import pytest
 import torch
@@ -20,30 +20,34 @@ def run(model, folder, *settings):
 
 
 @pytest.fixture(scope="module")
-def own(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "own"
+def reference_run(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "reference"
     return folder, *run(model, folder)
 
 
 @pytest.mark.parametrize(("name", "gap"), [("rough", 0.125), ("silent", None)])
-def test_old_log_probs_are_the_trainers_and_the_mismatch_is_told(name, gap, model, own, tmp_path):
-    folder, trains, evals = own
-    told, looks = run(model, tmp_path / name, f"sampler=tests.helpers.foreign_sampler:{name}")
+def test_old_log_probs_are_the_trainers_and_the_mismatch_is_logged(
+    name, gap, model, reference_run, tmp_path
+):
+    folder, trains, evals = reference_run
+    trained, evaluated = run(
+        model, tmp_path / name, f"sampler=tests.helpers.foreign_sampler:{name}"
+    )
     assert largest_gap(weights(tmp_path / name, 4), weights(folder, 4)) < 1e-9
-    for row, same in zip(told, trains, strict=True):
+    for row, same in zip(trained, trains, strict=True):
         assert row["mismatch"] == (None if gap is None else pytest.approx(gap, rel=1e-6))
         assert row["train_entropy"] == pytest.approx(same["train_entropy"], rel=1e-9)
-    for row, same in zip(looks, evals, strict=True):
+    for row, same in zip(evaluated, evals, strict=True):
         for column in ("kl", "entropy", "quality", "diversity"):
             assert row[column] == pytest.approx(same[column], rel=1e-9, abs=1e-12), column
 
 
-def test_without_recomputing_the_mismatch_is_still_told(model, own, tmp_path):
-    told, _ = run(
+def test_without_recomputing_the_mismatch_is_still_logged(model, reference_run, tmp_path):
+    trained, _ = run(
         model, tmp_path / "as-is", "sampler=tests.helpers.foreign_sampler:rough", "recompute=false"
     )
-    assert told[0]["mismatch"] == pytest.approx(0.125, rel=1e-6)
-    assert own[1][0]["mismatch"] < 1e-12
+    assert trained[0]["mismatch"] == pytest.approx(0.125, rel=1e-6)
+    assert reference_run[1][0]["mismatch"] < 1e-12
 
 
 @pytest.mark.parametrize(
@@ -54,6 +58,6 @@ def test_without_recomputing_the_mismatch_is_still_told(model, own, tmp_path):
         ("tests.helpers.foreign_sampler:short", BadData, r"asked for 32 completions.*gave \(31"),
     ],
 )
-def test_samplers_that_do_not_fit_are_one_line(sampler, error, message, model, tmp_path):
+def test_samplers_that_do_not_fit_are_refused_in_one_line(sampler, error, message, model, tmp_path):
     with pytest.raises(error, match=message):
         train(config_of(model, f"sampler={sampler}"), tmp_path / "bad")

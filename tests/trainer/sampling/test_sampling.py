@@ -1,4 +1,4 @@
-"""The sampling engine: same distribution as generate, exact numbers, noise of the key alone."""
+"""Both samplers: the same distribution, exact numbers; the engine: random numbers by key alone."""
 
 import numpy as np
 import pytest
@@ -10,48 +10,51 @@ from trainer.policy import load_policy, token_log_probs
 from trainer.sampling import Completions, sample, sample_generate
 
 KINDS = ["llama", "qwen2", "gpt2", "gemma2", "bloom"]
+
 # Numbers
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_sampling_gives_what_scoring_gives(kind, temperature):
+def test_sampled_log_probs_and_entropies_are_those_of_scoring(kind, temperature):
     """With prompts of one length (no padding) and of many (left padding)."""
     policy = tiny_policy(kind, spread=3.0)
     for prompts in (PROMPTS, [[1]] * 8, [[1, 5, 6]] * 8):
-        said = sample(policy, prompts, KEYS, limit=20, temperature=temperature)
+        drawn = sample(policy, prompts, KEYS, limit=20, temperature=temperature)
         scored = token_log_probs(
-            policy, prompts, said.tokens, said.mask, temperature=temperature, entropy=True
+            policy, prompts, drawn.tokens, drawn.mask, temperature=temperature, entropy=True
         )
-        torch.testing.assert_close(said.logp, scored.logp, atol=1e-5, rtol=0)
-        torch.testing.assert_close(said.entropy, scored.entropy, atol=1e-5, rtol=0)
+        torch.testing.assert_close(drawn.logp, scored.logp, atol=1e-5, rtol=0)
+        torch.testing.assert_close(drawn.entropy, scored.entropy, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2"])
-def test_in_float64_to_rounding(kind):
+def test_in_float64_sampling_and_scoring_agree_to_rounding(kind):
     policy = tiny_policy(kind, double=True, spread=3.0)
-    said = sample(policy, PROMPTS, KEYS, limit=20)
-    scored = token_log_probs(policy, PROMPTS, said.tokens, said.mask, entropy=True)
-    torch.testing.assert_close(said.logp, scored.logp, atol=1e-10, rtol=0)
-    torch.testing.assert_close(said.entropy, scored.entropy, atol=1e-10, rtol=0)
+    drawn = sample(policy, PROMPTS, KEYS, limit=20)
+    scored = token_log_probs(policy, PROMPTS, drawn.tokens, drawn.mask, entropy=True)
+    torch.testing.assert_close(drawn.logp, scored.logp, atol=1e-10, rtol=0)
+    torch.testing.assert_close(drawn.entropy, scored.entropy, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_generate_gives_what_scoring_gives(kind):
+def test_log_probs_of_generate_are_those_of_scoring(kind):
     policy = tiny_policy(kind, spread=3.0)
-    said = sample_generate(policy, PROMPTS, KEYS, limit=20, temperature=0.8)
-    scored = token_log_probs(policy, PROMPTS, said.tokens, said.mask, temperature=0.8, entropy=True)
-    torch.testing.assert_close(said.logp, scored.logp, atol=1e-5, rtol=0)
-    torch.testing.assert_close(said.entropy, scored.entropy, atol=1e-5, rtol=0)
+    drawn = sample_generate(policy, PROMPTS, KEYS, limit=20, temperature=0.8)
+    scored = token_log_probs(
+        policy, PROMPTS, drawn.tokens, drawn.mask, temperature=0.8, entropy=True
+    )
+    torch.testing.assert_close(drawn.logp, scored.logp, atol=1e-5, rtol=0)
+    torch.testing.assert_close(drawn.entropy, scored.entropy, atol=1e-5, rtol=0)
 
 
-def test_a_bfloat16_policy(tmp_path):
+def test_a_bfloat16_policy_is_sampled_in_float32(tmp_path):
     """bfloat16 rounds logits of cached and of full passes differently, by up to 2⁻⁸ of them."""
     policy = load_policy(saved(tmp_path), dtype="bfloat16", device="cpu")
-    said = sample(policy, PROMPTS, KEYS, limit=20)
-    scored = token_log_probs(policy, PROMPTS, said.tokens, said.mask, entropy=True)
-    assert said.logp.dtype == torch.float32
-    torch.testing.assert_close(said.logp, scored.logp, atol=0.03, rtol=0)
+    drawn = sample(policy, PROMPTS, KEYS, limit=20)
+    scored = token_log_probs(policy, PROMPTS, drawn.tokens, drawn.mask, entropy=True)
+    assert drawn.logp.dtype == torch.float32
+    torch.testing.assert_close(drawn.logp, scored.logp, atol=0.03, rtol=0)
 
 
 # Distribution
@@ -69,14 +72,14 @@ def test_sequences_come_with_their_probability(sampler):
     mask[0, 1] = False
     n = 4000
     prompts = [[1], [1, 4, 9]] * (n // 2)
-    said = sampler(policy, prompts, [(5, i) for i in range(n)], limit=2)
+    drawn = sampler(policy, prompts, [(5, i) for i in range(n)], limit=2)
     for i in (0, 1):
         logp = token_log_probs(policy, [prompts[i]] * len(every), tokens, mask).logp.sum(1).detach()
         expected = logp.double().exp().numpy() * n / 2
         assert expected.sum() == pytest.approx(n / 2, rel=1e-5)
         row = {tuple(pair): k for k, pair in enumerate(every)}
-        drawn = [row[tuple(pair)] for pair in said.tokens[i::2].tolist()]
-        seen = np.bincount(drawn, minlength=len(every))
+        sequence = [row[tuple(pair)] for pair in drawn.tokens[i::2].tolist()]
+        seen = np.bincount(sequence, minlength=len(every))
         rare = expected < 5
         seen = np.append(seen[~rare], seen[rare].sum())
         expected = np.append(expected[~rare], expected[rare].sum())
@@ -97,13 +100,13 @@ def test_the_two_samplers_agree_in_lengths_and_entropy():
     assert stats.ks_2samp(*sums).pvalue > 1e-3
 
 
-def test_special_tokens_are_never_said():
+def test_special_tokens_are_never_drawn():
     policy = tiny_policy(vocab=20)
     with torch.no_grad():  # a policy that would say nothing else
         policy.model.lm_head.weight[~policy.allowed] += 10 * torch.randn(16)
     for sampler in (sample, sample_generate):
-        said = sampler(policy, [[1]] * 200, [(0, i) for i in range(200)], limit=10)
-        assert policy.allowed[said.tokens[said.mask]].all()
+        drawn = sampler(policy, [[1]] * 200, [(0, i) for i in range(200)], limit=10)
+        assert policy.allowed[drawn.tokens[drawn.mask]].all()
 
 
 # Noise
@@ -139,15 +142,15 @@ def test_noise_does_not_depend_on_torch_s_generator_nor_touch_it():
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_other_keys_give_other_rows():
+def test_other_keys_give_other_completions():
     policy = tiny_policy()
-    said = sample(policy, [[1]] * 50, [(0, i) for i in range(50)], limit=20)
+    drawn = sample(policy, [[1]] * 50, [(0, i) for i in range(50)], limit=20)
     again = sample(policy, [[1]] * 50, [(1, i) for i in range(50)], limit=20)
-    assert len(set(said.texts(policy))) > 30
-    assert said.texts(policy) != again.texts(policy)
+    assert len(set(drawn.texts(policy))) > 30
+    assert drawn.texts(policy) != again.texts(policy)
 
 
-def test_a_longer_limit_only_adds():
+def test_a_higher_limit_only_adds_tokens():
     policy = tiny_policy(double=True)
     short = sample(policy, PROMPTS, KEYS, limit=5)
     long = sample(policy, PROMPTS, KEYS, limit=30)
@@ -155,7 +158,7 @@ def test_a_longer_limit_only_adds():
     assert torch.equal(short.truncated, long.length > 5)
 
 
-def test_noise_is_made_in_pieces(monkeypatch):
+def test_random_numbers_made_in_blocks_are_the_same(monkeypatch):
     """Positions beyond the first piece, after rows have left."""
     from trainer.sampling import engine
 
