@@ -10,15 +10,13 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Literal, NoReturn
 
 import typer
-from typer import Option
 
 import qdlaws as qd
-from qdlaws.cli import options as opt
 from qdlaws.cli.checked_fits import checked
-from qdlaws.cli.options import with_options
+from qdlaws.cli.options import Reader, reader, with_options
 from qdlaws.cli.output import answers, json_line, print_answers, save_plots
 from qdlaws.errors import QdlawsError
 from qdlaws.integrations.watch import watch
@@ -67,28 +65,18 @@ def _qdlaws(context: typer.Context) -> None:
 
 
 @app.command("fit")
-@with_options(read=opt.reader)
+@with_options(read=reader)
 def fit_command(
-    logs: opt.Logs,
+    logs: list[Path],
     *,
-    plot: opt.Plot = None,
-    price: Annotated[
-        float | None,
-        Option(help="Quality that a unit of diversity is worth: shows the best point."),
-    ] = None,
-    level: opt.Level = 0.95,
-    regimes: Annotated[
-        Literal["separate", "shared", "ignore"],
-        Option(help="How to fit the stages of a run that its marks divide."),
-    ] = "separate",
-    classical: Annotated[
-        bool, Option(help="Set lmfit, the HAC line and residual tests beside ours.")
-    ] = False,
-    certificate: Annotated[
-        bool, Option(help="Check the intervals on runs simulated from each fit.")
-    ] = True,
-    as_json: opt.Json = False,
-    read: opt.Reader,
+    plot: Path | None = None,
+    price: float | None = None,
+    level: float = 0.95,
+    regimes: Literal["separate", "shared", "ignore"] = "separate",
+    classical: bool = False,
+    certificate: bool = True,
+    as_json: bool = False,
+    read: Reader,
 ) -> None:
     """Fit the three laws of each run: verdicts, numbers, intervals.
 
@@ -102,15 +90,15 @@ def fit_command(
 
 
 @app.command("forecast")
-@with_options(read=opt.reader)
+@with_options(read=reader)
 def forecast_command(
-    logs: opt.Logs,
+    logs: list[Path],
     *,
-    horizon: opt.Horizon = None,
-    plot: opt.Plot = None,
-    level: opt.Level = 0.8,
-    as_json: opt.Json = False,
-    read: opt.Reader,
+    horizon: float | None = None,
+    plot: Path | None = None,
+    level: float = 0.8,
+    as_json: bool = False,
+    read: Reader,
 ) -> None:
     """Where quality, diversity and entropy will be, with intervals.
 
@@ -136,10 +124,8 @@ def _laws_or_log(log: qd.RunLog) -> qd.LawFits | qd.RunLog:
 
 
 @app.command("advise")
-@with_options(read=opt.reader, goal=opt.goal)
-def advise_command(
-    logs: opt.Logs, *, as_json: opt.Json = False, read: opt.Reader, goal: qd.Goal
-) -> None:
+@with_options(read=reader, goal=qd.Goal)
+def advise_command(logs: list[Path], *, as_json: bool = False, read: Reader, goal: qd.Goal) -> None:
     """What to do now, which checkpoint to keep, and why.
 
     The advice is to continue, to stop, to wait (the log says too little), to
@@ -151,9 +137,9 @@ def advise_command(
 
 
 @app.command("compare")
-@with_options(read=opt.reader)
+@with_options(read=reader)
 def compare_command(
-    logs: opt.Logs, *, plot: opt.Plot = None, as_json: opt.Json = False, read: opt.Reader
+    logs: list[Path], *, plot: Path | None = None, as_json: bool = False, read: Reader
 ) -> None:
     """Whether several runs follow one law, and in what they differ.
 
@@ -167,16 +153,14 @@ def compare_command(
 
 
 @app.command("backtest")
-@with_options(read=opt.reader)
+@with_options(read=reader)
 def backtest_command(
-    logs: opt.Logs,
+    logs: list[Path],
     *,
-    column: Annotated[
-        Literal["quality", "diversity", "entropy"], Option(help="What to forecast.")
-    ] = "quality",
-    level: opt.Level = 0.8,
-    as_json: opt.Json = False,
-    read: opt.Reader,
+    column: Literal["quality", "diversity", "entropy"] = "quality",
+    level: float = 0.8,
+    as_json: bool = False,
+    read: Reader,
 ) -> None:
     """How good the forecasts would have been earlier in the run.
 
@@ -187,18 +171,16 @@ def backtest_command(
 
 
 @app.command("report")
-@with_options(read=opt.reader, goal=opt.goal)
+@with_options(read=reader, goal=qd.Goal)
 def report_command(
-    logs: opt.Logs,
+    logs: list[Path],
     *,
-    out: Annotated[Path, Option("--out", "-o", help="The file to write.")] = Path("report.html"),
-    horizon: opt.Horizon = None,
-    level: opt.Level = 0.95,
-    certificates: Annotated[
-        bool | None, Option(help="Check the intervals by simulation; by default for up to 4 runs.")
-    ] = None,
-    as_json: opt.Json = False,
-    read: opt.Reader,
+    out: Path = Path("report.html"),
+    horizon: float | None = None,
+    level: float = 0.95,
+    certificates: bool | None = None,
+    as_json: bool = False,
+    read: Reader,
     goal: qd.Goal,
 ) -> None:
     """Write one self-contained HTML page about one or many runs.
@@ -216,24 +198,18 @@ def report_command(
 
 
 @app.command("watch")
-@with_options(read=opt.reader, goal=opt.goal)
+@with_options(read=reader, goal=qd.Goal)
 def watch_command(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="A log that may still grow.")],
+    log: Path,
     *,
-    write: Annotated[
-        Path | None, Option(help="Keep the newest advice in this file (JSON).")
-    ] = None,
-    every: Annotated[float, Option(help="Seconds between looks.")] = 10.0,
-    once: Annotated[bool, Option("--once", help="Look once and end.")] = False,
-    stop_file: Annotated[
-        Path | None, Option(help="Create this file when the advice is to stop.")
-    ] = None,
-    signal: Annotated[
-        int | None, Option(help="Process to send a signal when the advice is to stop.")
-    ] = None,
-    signal_name: Annotated[Literal["USR1", "TERM"], Option(help="The signal to send.")] = "USR1",
-    as_json: opt.Json = False,
-    read: opt.Reader,
+    write: Path | None = None,
+    every: float = 10.0,
+    once: bool = False,
+    stop_file: Path | None = None,
+    signal: int | None = None,
+    signal_name: Literal["USR1", "TERM"] = "USR1",
+    as_json: bool = False,
+    read: Reader,
     goal: qd.Goal,
 ) -> None:
     """Follow a growing log: a line of advice whenever it has grown.

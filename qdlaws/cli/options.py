@@ -1,7 +1,7 @@
-"""The options that several commands share, each declared once.
+"""The options of the commands: each has one line of help here, whichever commands take it.
 
-A command takes the reader of logs, or the goal, as one parameter; :func:`with_options` puts the
-options that it is made from on the command line.
+A command states its options as plain parameters. The reader of logs, and the goal, are one
+parameter each; :func:`with_options` puts the options that they are made from on the command line.
 """
 
 from __future__ import annotations
@@ -14,37 +14,55 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from typer import Argument, Option
 
-from qdlaws import Goal, RunLog, read
+from qdlaws import RunLog, read
 
-__all__ = ["Horizon", "Json", "Level", "Logs", "Plot", "Reader", "goal", "reader", "with_options"]
+__all__ = ["Reader", "reader", "with_options"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 Reader = Callable[[Path], RunLog]
 """Reads the log at a path, with the columns that the command line names."""
 
-Word = str | None
-Number = float | None
-
-Logs = Annotated[
-    list[Path],
-    Argument(metavar="LOG...", help="The runs: for each a file or folder of any supported tool."),
-]
-Json = Annotated[bool, Option("--json", help="Print JSON and nothing else.")]
-Level = Annotated[float, Option(help="Level of the intervals.")]
-Horizon = Annotated[Number, Option(help="Steps to forecast; by default half of those run.")]
-Plot = Annotated[
-    Path | None, Option(help="Write the picture to this file; those of several runs are numbered.")
-]
+HELP = {
+    "logs": "The runs: for each a file or folder of any supported tool.",
+    "log": "A log that may still grow.",
+    "as_json": "Print JSON and nothing else.",
+    "quality": "Column to take for quality.",
+    "diversity": "Column to take for diversity.",
+    "entropy": "Column to take for entropy.",
+    "step": "Column to take for the step.",
+    "series": "Which rows of the log to take.",
+    "min_diversity": "Goal: diversity to keep.",
+    "min_entropy": "Goal: entropy to keep.",
+    "price": "Goal: what a unit of diversity is worth in quality.",
+    "target_quality": "Goal: quality that is enough.",
+    "min_gain_per_step": "Goal: stop below this gain.",
+    "budget_steps": "Goal: last step to run.",
+    "level": "Level of the intervals.",
+    "horizon": "Steps to forecast; by default half of those run.",
+    "column": "What to forecast.",
+    "regimes": "How to fit the stages of a run that its marks divide.",
+    "classical": "Set lmfit, the HAC line and residual tests beside ours.",
+    "certificate": "Check the intervals on runs simulated from each fit.",
+    "certificates": "Check the intervals by simulation; by default for up to 4 runs.",
+    "plot": "Write the picture to this file; those of several runs are numbered.",
+    "out": "The file to write.",
+    "write": "Keep the newest advice in this file (JSON).",
+    "every": "Seconds between looks.",
+    "once": "Look once and end.",
+    "stop_file": "Create this file when the advice is to stop.",
+    "signal": "Process to send a signal when the advice is to stop.",
+    "signal_name": "The signal to send.",
+}
+FLAGS = {"as_json": ["--json"], "once": ["--once"], "out": ["--out", "-o"]}
+ARGUMENTS = {"logs": "LOG...", "log": "LOG"}
 
 
 def reader(
-    quality: Annotated[Word, Option(help="Column to take for quality.")] = None,
-    diversity: Annotated[Word, Option(help="Column to take for diversity.")] = None,
-    entropy: Annotated[Word, Option(help="Column to take for entropy.")] = None,
-    step: Annotated[Word, Option(help="Column to take for the step.")] = None,
-    series: Annotated[
-        Literal["auto", "train", "eval"], Option(help="Which rows of the log to take.")
-    ] = "auto",
+    quality: str | None = None,
+    diversity: str | None = None,
+    entropy: str | None = None,
+    step: str | None = None,
+    series: Literal["auto", "train", "eval"] = "auto",
 ) -> Reader:
     """The reader of logs that takes the named columns."""
     return partial(
@@ -52,46 +70,42 @@ def reader(
     )
 
 
-def goal(
-    min_diversity: Annotated[Number, Option(help="Goal: diversity to keep.")] = None,
-    min_entropy: Annotated[Number, Option(help="Goal: entropy to keep.")] = None,
-    price: Annotated[
-        Number, Option(help="Goal: what a unit of diversity is worth in quality.")
-    ] = None,
-    target_quality: Annotated[Number, Option(help="Goal: quality that is enough.")] = None,
-    min_gain_per_step: Annotated[Number, Option(help="Goal: stop below this gain.")] = None,
-    budget_steps: Annotated[Number, Option(help="Goal: last step to run.")] = None,
-) -> Goal:
-    """The goal of the run."""
-    return Goal(min_diversity, min_entropy, price, min_gain_per_step, target_quality, budget_steps)
-
-
 def with_options(**makers: Callable[..., Any]) -> Callable[[Command], Command]:
-    """A decorator: each named parameter of a command is made from the options of its maker.
+    """A decorator that declares the parameters of a command as its options, with their help.
 
-    ``@with_options(read=reader)`` puts the parameters of :func:`reader` in the place of the
-    command's parameter ``read``, and calls the command with what :func:`reader` returns for them.
+    A parameter named in ``makers`` is no option itself: ``read=reader`` puts the parameters of
+    :func:`reader` in its place, and the command gets what :func:`reader` returns for them.
     """
-    options = {name: inspect.signature(make, eval_str=True) for name, make in makers.items()}
+    made_from = {name: inspect.signature(make, eval_str=True) for name, make in makers.items()}
 
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
-        parameters = [
-            option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        options = [
+            _declared(option)
             for name, parameter in signature.parameters.items()
-            for option in (options[name].parameters.values() if name in options else [parameter])
+            for option in (made_from[name].parameters.values() if name in makers else [parameter])
         ]
 
         @wraps(command)
         def run(**values: Any) -> None:
             for name, make in makers.items():
-                given = {option: values.pop(option) for option in options[name].parameters}
-                values[name] = make(**given)
+                values[name] = make(**{key: values.pop(key) for key in made_from[name].parameters})
             command(**values)
 
         # Typer reads the options of a command from these two.
-        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {option.name: option.annotation for option in parameters}
+        run.__signature__ = signature.replace(parameters=options)  # type: ignore[attr-defined]
+        run.__annotations__ = {option.name: option.annotation for option in options}
         return run  # type: ignore[return-value]
 
     return decorate
+
+
+def _declared(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The parameter with its flag and its help, as Typer reads them."""
+    name = parameter.name
+    if name in ARGUMENTS:
+        declaration = Argument(metavar=ARGUMENTS[name], help=HELP[name])
+    else:
+        declaration = Option(*FLAGS.get(name, []), help=HELP[name])
+    annotation = Annotated[parameter.annotation, declaration]  # type: ignore[name-defined]
+    return parameter.replace(annotation=annotation, kind=inspect.Parameter.KEYWORD_ONLY)

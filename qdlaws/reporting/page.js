@@ -94,11 +94,11 @@
         { x: width / 2, y: height / 2, "text-anchor": "middle", class: "name" });
     }
     spots.sort((a, b) => a.run - b.run || a.row - b.row);
-    Object.assign(chart, { svg, spots, width, at: -1 });
+    Object.assign(chart, { svg, spots, width, row: -1 });
     holder.querySelector("svg")?.remove();
     holder.prepend(svg);
     listen(chart);
-    tell(chart, -1);
+    read(chart, -1);
   }
 
   function describe(layers, x, y) {
@@ -169,7 +169,7 @@
     });
   }
 
-  // ---------------------------------------------------------------- what is under the pointer
+  // ---------------------------------------------------------------- reading a point
 
   function listen(chart) {
     const { svg } = chart;
@@ -182,26 +182,26 @@
         const far = (s.cx - x) ** 2 + (s.cy - y) ** 2;
         if (far < least) { least = far; best = i; }
       });
-      tell(chart, best);
+      read(chart, best);
     });
-    svg.addEventListener("pointerleave", () => tell(chart, -1));
-    svg.addEventListener("blur", () => tell(chart, -1));
+    svg.addEventListener("pointerleave", () => read(chart, -1));
+    svg.addEventListener("blur", () => read(chart, -1));
     svg.addEventListener("keydown", (event) => {
       const last = chart.spots.length - 1;
       const to = {
-        ArrowRight: Math.min(chart.at + 1, last), ArrowLeft: Math.max(chart.at - 1, 0),
+        ArrowRight: Math.min(chart.row + 1, last), ArrowLeft: Math.max(chart.row - 1, 0),
         Home: 0, End: last, Escape: -1,
       }[event.key];
       if (to === undefined) return;
       event.preventDefault();
-      tell(chart, to);
+      read(chart, to);
     });
   }
 
-  /** Says in words what the i-th point is, and rings it. */
-  function tell(chart, i) {
-    chart.at = i;
-    const box = chart.figure.querySelector(".tell");
+  /** Writes the values of the i-th point below the chart, and rings the point. */
+  function read(chart, i) {
+    chart.row = i;
+    const box = chart.figure.querySelector(".reading");
     const spot = chart.spots[i];
     chart.halo.setAttribute("cx", spot ? spot.cx : -20);
     chart.halo.setAttribute("cy", spot ? spot.cy : -20);
@@ -209,12 +209,12 @@
       box.textContent = "Point at or tap a checkpoint to read it.";
       return;
     }
-    const run = data.runs[spot.run], at = (name) => run.data[name]?.[spot.row];
+    const run = data.runs[spot.run], value = (name) => run.data[name]?.[spot.row];
     const values = data.columns.filter((c) => run.data[c]).map((c) => {
-      const se = at(`${c}_se`);
-      return `${c} ${show(at(c))}${finite(se) ? ` ± ${show(se)}` : ""}`;
+      const se = value(`${c}_se`);
+      return `${c} ${show(value(c))}${finite(se) ? ` ± ${show(se)}` : ""}`;
     });
-    box.textContent = `${single ? "" : `${run.name} · `}step ${at("step")} · ${values.join(" · ")}`;
+    box.textContent = `${single ? "" : `${run.name} · `}step ${value("step")} · ${values.join(" · ")}`;
   }
 
   // ---------------------------------------------------------------- controls
@@ -274,8 +274,8 @@
       boxes.forEach((box) => { if (box.checked) shown.add(Number(box.dataset.run)); });
     }
     for (const name of ["x", "y"]) {
-      const wanted = [...(axis[name]?.options || [])].some((o) => o.value === state.get(name));
-      if (wanted) axis[name].value = state.get(name);
+      const offered = [...(axis[name]?.options || [])].some((o) => o.value === state.get(name));
+      if (offered) axis[name].value = state.get(name);
     }
     theme(["dark", "light"].find((name) => name === state.get("theme")));
   }

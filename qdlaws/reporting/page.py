@@ -147,7 +147,7 @@ def _tally(views: Sequence[RunView]) -> str:
 def _box(verdict: str, body: str, kind: str = "") -> str:
     return (
         f'<div id="answer" class="card answer {escape(kind)}">'
-        f'<p class="say">{escape(verdict)}</p>{body}</div>'
+        f'<p class="verdict">{escape(verdict)}</p>{body}</div>'
     )
 
 

@@ -26,7 +26,7 @@ from qdlaws.reporting.run_data import RunView, curve_of, readings_of
 
 __all__ = ["controls", "explorer", "laws_section"]
 
-HINT = '<p class="tell" aria-live="polite"></p>'
+HINT = '<p class="reading" aria-live="polite"></p>'
 
 
 # ---------------------------------------------------------------------- the laws

@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
 
-import pytest
 import typer
 from typer.testing import CliRunner
 
-from qdlaws import BadData, Goal
-from qdlaws.cli.options import goal, reader, with_options
+from qdlaws import Goal
+from qdlaws.cli.app import app
+from qdlaws.cli.options import FLAGS, HELP, reader, with_options
 
 
-def shade(dark: Annotated[bool, typer.Option(help="Darker.")] = False, tone: int = 3) -> str:
-    return f"{'dark' if dark else 'light'} {tone}"
+def interval(level: float = 0.5, once: bool = False) -> str:
+    return f"{level:.0%}{' once' if once else ''}"
 
 
-def paint(colour: str) -> typer.Typer:
-    """A command line with one command, which has options of its own and shared ones."""
-    app = typer.Typer(rich_markup_mode=None)
+def command_line() -> typer.Typer:
+    """One command with an argument, an option, and options that make one value."""
+    line = typer.Typer(rich_markup_mode=None)
 
-    @app.command()
-    @with_options(shade=shade)
-    def command(wall: str, *, shade: str, coats: int = 1) -> None:
-        """Paints a wall."""
-        print(colour, wall, shade, coats)
+    @line.command()
+    @with_options(interval=interval)
+    def command(log: str, *, interval: str, horizon: int = 1) -> None:
+        """Prints what it gets."""
+        print(log, interval, horizon)
 
-    return app
+    return line
 
 
 def test_the_command_gets_the_value_that_the_maker_returns():
-    done = CliRunner().invoke(paint("red"), ["north", "--dark", "--tone", "5", "--coats", "2"])
-    assert done.output == "red north dark 5 2\n"
+    words = ["north", "--level", "0.9", "--once", "--horizon", "2"]
+    assert CliRunner().invoke(command_line(), words).output == "north 90% once 2\n"
 
 
 def test_options_keep_their_defaults_help_and_order():
-    done = CliRunner().invoke(paint("red"), ["north"])
-    assert done.output == "red north light 3 1\n"
-    text = CliRunner().invoke(paint("red"), ["--help"]).output
-    assert "Paints a wall." in text
-    assert "Darker." in text
-    assert text.index("--dark") < text.index("--tone") < text.index("--coats")
-    assert "--shade" not in text
+    assert CliRunner().invoke(command_line(), ["north"]).output == "north 50% 1\n"
+    text = CliRunner().invoke(command_line(), ["--help"]).output
+    assert "Prints what it gets." in text
+    assert HELP["level"] in text
+    assert text.index("--level") < text.index("--once") < text.index("--horizon")
+    assert "--interval" not in text
+    assert "--no-once" not in text
+
+
+def test_every_line_of_help_belongs_to_an_option_of_a_command():
+    used = {
+        name
+        for command in app.registered_commands
+        for name in inspect.signature(command.callback).parameters
+    }
+    assert used == set(HELP)
+    assert set(FLAGS) <= used
+
+
+def test_every_part_of_a_goal_is_an_option():
+    assert set(inspect.signature(Goal).parameters) <= set(HELP)
 
 
 def test_only_the_columns_that_are_named_are_searched_for(tmp_path):
@@ -51,12 +65,3 @@ def test_only_the_columns_that_are_named_are_searched_for(tmp_path):
     assert log.names["quality"] == "score"
     assert log.names["diversity"] == "other"
     assert log.columns == ("quality", "diversity")
-
-
-def test_the_goal_takes_every_option_by_its_name():
-    options = {"min_diversity": 0.5, "min_entropy": 1.0, "budget_steps": 9.0}
-    assert goal(**options, price=2.0) == Goal(**options, price=2.0)
-    more = {"target_quality": 0.9, "min_gain_per_step": 0.01}
-    assert goal(**more) == Goal(**more)
-    with pytest.raises(BadData, match="positive"):
-        goal(price=-1)

@@ -71,29 +71,29 @@ def test_no_sentence_stands_in_the_page_twice(single):
 
 def test_figures_controls_and_parts_have_names_for_those_who_cannot_see(single, several):
     for text in (single, several):
-        found = Page(text)
-        ids = [a["id"] for _, a in found.elements if "id" in a]
+        parsed = Page(text)
+        ids = [a["id"] for _, a in parsed.elements if "id" in a]
         assert len(set(ids)) == len(ids)
-        for attributes in found.all("section"):
+        for attributes in parsed.all("section"):
             assert attributes["aria-labelledby"] in ids
-        for attributes in found.all("a"):
+        for attributes in parsed.all("a"):
             assert attributes["href"][1:] in ids
-        charts = [a for a in found.all("svg") if "aria-hidden" not in a]
+        charts = [a for a in parsed.all("svg") if "aria-hidden" not in a]
         assert charts
         assert all(a["role"] == "img" and len(a["aria-label"]) > 20 for a in charts)
-        assert found.all("html")[0]["lang"] == "en"
+        assert parsed.all("html")[0]["lang"] == "en"
         # every select and check box stands inside its label
         nested = re.findall(r"<label>(?:(?!</label>).)*<(select|input)", text)
-        assert len(nested) == len(found.all("select") + found.all("input"))
+        assert len(nested) == len(parsed.all("select") + parsed.all("input"))
         # each law, and the readings, can be had as a table
         assert text.count("as a table</summary>") >= 3
 
 
 def test_runs_that_are_left_out_are_named_before_everything_else(several):
-    found = Page(several)
+    parsed = Page(several)
     assert [run["name"] for run in data_of(several)["runs"]] == ["a/x", "b/x"]
-    assert len(found.all("input")) == 2
-    words = found.words()
+    assert len(parsed.all("input")) == 2
+    words = parsed.words()
     assert "2 of 2 runs gain quality by giving up diversity" in words
     assert "1 of 3 runs is left out" in words
     assert several.index("5 are needed") < several.index('id="answer"')
@@ -120,15 +120,15 @@ def test_nothing_from_a_log_becomes_markup(tmp_path):
     log = replace(log, names={"quality": EVIL})
     plain = short_run(source="runs/plain", tool="tool", notes=["a note"])
     text = report([log, plain], tmp_path / "evil.html").read_text(encoding="utf-8")
-    found = Page(text)
+    parsed = Page(text)
     clean = Page(report([plain, plain], tmp_path / "clean.html").read_text("utf-8"))
-    scripts = [tag for tag, _ in found.elements if tag in ("script", "img", "iframe")]
+    scripts = [tag for tag, _ in parsed.elements if tag in ("script", "img", "iframe")]
     assert scripts == ["script"] * 2
-    tags, expected = (Counter(tag for tag, _ in p.elements) for p in (found, clean))
+    tags, expected = (Counter(tag for tag, _ in p.elements) for p in (parsed, clean))
     assert tags - expected == {"ul": 1, "li": 1}  # that the runs measure differently
     assert not expected - tags
-    assert not [name for _, a in found.elements for name in a if name.startswith("on")]
-    assert EVIL in found.words()
+    assert not [name for _, a in parsed.elements for name in a if name.startswith("on")]
+    assert EVIL in parsed.words()
     assert EVIL.rpartition("/")[2] in data_of(text)["runs"][0]["name"]
 
 

@@ -62,7 +62,7 @@ def test_opens_without_complaint_and_loads_nothing(screen, page):
 
 def test_pointing_at_a_point_tells_its_values(screen, page):
     screen.open(page)
-    words = f"document.querySelector('{FREE} .tell').textContent"
+    words = f"document.querySelector('{FREE} .reading').textContent"
     assert "Point at" in screen.script(words)
     x, y = screen.script(
         f"(() => {{ const s = document.querySelector('{FREE} svg').getBoundingClientRect();"
@@ -79,7 +79,7 @@ def test_pointing_at_a_point_tells_its_values(screen, page):
 
 def test_keys_walk_through_the_points(screen, page):
     screen.open(page)
-    words = f"document.querySelector('{FREE} .tell').textContent"
+    words = f"document.querySelector('{FREE} .reading').textContent"
     right, left, end, escape = "\ue014", "\ue012", "\ue010", "\ue00c"
     screen.keys(f"{FREE} svg", right * 3)
     assert "step 10 " in screen.script(words)

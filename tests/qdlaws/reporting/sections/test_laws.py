@@ -55,5 +55,5 @@ def test_notes_of_the_reader_stand_with_the_readings_of_several_runs():
 
 def test_only_several_runs_can_be_chosen_among(views):
     assert controls(views[:1]) == ""
-    found = Page(controls(views))
-    assert [box["data-run"] for box in found.all("input")] == ["0", "1"]
+    parsed = Page(controls(views))
+    assert [box["data-run"] for box in parsed.all("input")] == ["0", "1"]
