@@ -28,7 +28,8 @@ from coverage_report import markdown
 from qdlaws.comparison.coefficients import fit_many
 from qdlaws.core.law import Law
 from qdlaws.core.runlog import RunLog
-from qdlaws.laws.fit import LawFits, fit
+from qdlaws.laws.fit import fit
+from qdlaws.laws.result import LawFits
 from qdlaws.simulation import (
     ERROR_MODELS,
     SimulatedRun,

@@ -15,8 +15,8 @@ from qdlaws.forecasting.forecast import Forecast, forecast
 from qdlaws.forecasting.learn_prior import learn_prior
 from qdlaws.forecasting.prior import ForecastPrior
 from qdlaws.kl_frontier.frontier import Frontier, frontier
-from qdlaws.laws.fit import LawFits, fit
-from qdlaws.laws.result import LawFit
+from qdlaws.laws.fit import fit
+from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.readers import read
 from qdlaws.reporting import report
 

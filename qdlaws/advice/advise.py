@@ -24,7 +24,8 @@ from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
-from qdlaws.laws.fit import LawFits, fit
+from qdlaws.laws.fit import fit
+from qdlaws.laws.result import LawFits
 
 __all__ = ["Action", "Advice", "Goal", "advise"]
 

@@ -27,7 +27,7 @@ from qdlaws.inference.true_values import TrueValues, true_values
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from qdlaws.laws.fit import LawFits
+    from qdlaws.laws.result import LawFits
 
 __all__ = ["Choice", "Measure", "choose"]
 
@@ -177,7 +177,8 @@ def _truth_of(log: RunLog, name: str, fits: LawFits | None) -> TrueValues:
 
 def _law_column(log: RunLog, fits: LawFits | None) -> Array | None:
     """The shape of quality as the law of another column has it."""
-    from qdlaws.laws.result import LawFit, mean_curve
+    from qdlaws.laws.fitted import mean_curve
+    from qdlaws.laws.result import LawFit
 
     for law in (fits.rd, fits.rh) if fits is not None else ():
         if not isinstance(law, LawFit) or not law.supported or law.x_name not in log.columns:

@@ -16,7 +16,7 @@ from qdlaws.control.targets import Targets, law_of
 from qdlaws.core.goal import Goal
 from qdlaws.core.runlog import RunLog
 from qdlaws.inference.e_process import Evidence, gain_below, level_above, level_below
-from qdlaws.laws.fit import LawFits
+from qdlaws.laws.result import LawFits
 
 __all__ = ["Action", "Decision", "decide"]
 

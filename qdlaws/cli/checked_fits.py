@@ -9,7 +9,7 @@ from typing import Any
 from qdlaws import LawFit, LawFits
 from qdlaws.core.summary import Summary, show
 from qdlaws.laws.certificate import Certificate
-from qdlaws.laws.fit import LAWS
+from qdlaws.laws.fitted import LAWS
 
 __all__ = ["CheckedFits", "checked"]
 

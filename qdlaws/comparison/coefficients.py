@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData, QdlawsError
-from qdlaws.laws.fit import LawFits, fitting
+from qdlaws.laws.fit import fitting
 from qdlaws.laws.in_step import Asking, answered, in_step
-from qdlaws.laws.result import LawFit
+from qdlaws.laws.result import LawFit, LawFits
 
 __all__ = ["COEFFICIENTS", "Kind", "Run", "fit_many", "runs_of"]
 

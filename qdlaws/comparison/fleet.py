@@ -24,7 +24,7 @@ from qdlaws.core.law import Interval, interval
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.laws.fit import LawFits
+from qdlaws.laws.result import LawFits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,7 +21,8 @@ from qdlaws.control.targets import Targets, targets
 from qdlaws.core.goal import Goal
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
-from qdlaws.laws.fit import LawFits, fit
+from qdlaws.laws.fit import fit
+from qdlaws.laws.result import LawFits
 
 __all__ = ["Action", "Turn", "check_steerable", "turn"]
 

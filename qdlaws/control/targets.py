@@ -12,8 +12,7 @@ from qdlaws.control.steering import PRIOR_GAIN, Steering, steer, steer_by_plant
 from qdlaws.core.goal import Goal
 from qdlaws.core.law import Interval, interval
 from qdlaws.core.runlog import RunLog
-from qdlaws.laws.fit import LawFits
-from qdlaws.laws.result import LawFit
+from qdlaws.laws.result import LawFit, LawFits
 
 __all__ = ["Targets", "law_of", "targets"]
 

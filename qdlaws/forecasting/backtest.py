@@ -23,7 +23,8 @@ from qdlaws.forecasting.baselines import BASELINES, EXPLAINED, LAWS
 from qdlaws.forecasting.column import NOMINAL
 from qdlaws.forecasting.forecast import Forecast, forecast
 from qdlaws.forecasting.prior import ForecastPrior
-from qdlaws.laws.fit import LawFits, fit
+from qdlaws.laws.fit import fit
+from qdlaws.laws.result import LawFits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

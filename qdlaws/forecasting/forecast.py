@@ -26,7 +26,7 @@ from qdlaws.forecasting.column import NOMINAL, ColumnForecast, Crossing, clock
 from qdlaws.forecasting.law_member import with_law
 from qdlaws.forecasting.plots import plot_fans
 from qdlaws.forecasting.prior import DEFAULT_PRIOR, ForecastPrior
-from qdlaws.laws.fit import LawFits
+from qdlaws.laws.result import LawFits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -22,8 +22,7 @@ from qdlaws.forecasting.stacking import (
     student_log_density,
 )
 from qdlaws.inference.law_posterior import LawPosterior, law_posterior
-from qdlaws.laws.fit import LawFits
-from qdlaws.laws.result import LawFit
+from qdlaws.laws.result import LawFit, LawFits
 
 __all__ = ["QualityForecast", "rolling_record", "with_law"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from qdlaws.core.law import shape
 from qdlaws.inference.error_model import grams
 from qdlaws.inference.gls import curvature_range
-from qdlaws.laws.result import LawFit
+from qdlaws.laws.fitted import FittedLaw
 
 __all__ = ["CLEAR", "Rival", "rivals"]
 
@@ -31,9 +31,9 @@ class Rival(NamedTuple):
     delta_bic: float
 
 
-def rivals(fit: LawFit) -> tuple[Rival, ...]:
+def rivals(fit: FittedLaw) -> tuple[Rival, ...]:
     """The rival forms of a law, the best first; the law itself stands among them at 0."""
-    post = fit._posterior
+    post = fit.known_posterior
     thin = slice(None, None, int(np.ceil(fit.n / 2000)))
     x, y = fit.path.mean[thin], fit.y[thin]
     weight = None if fit.weight is None else fit.weight[thin]
@@ -66,7 +66,7 @@ def rivals(fit: LawFit) -> tuple[Rival, ...]:
 
 
 def _loglik(
-    fit: LawFit, thin: slice, y: Array, weight: Array | None, designs: list[list[Array]]
+    fit: FittedLaw, thin: slice, y: Array, weight: Array | None, designs: list[list[Array]]
 ) -> Array:
     """The likelihood of each design (with an intercept), at its best error model."""
     step = fit.step[thin]

@@ -22,7 +22,7 @@ from qdlaws.inference.error_model import cut_memory, regimes_of, simulate
 from qdlaws.inference.latent_path import exact_path, latent_path
 from qdlaws.inference.law_posterior import STACK_SIZE, law_posteriors
 from qdlaws.inference.law_problem import LawProblem
-from qdlaws.laws.result import LawFit
+from qdlaws.laws.fitted import FittedLaw
 
 __all__ = ["Certificate", "certify"]
 
@@ -39,7 +39,7 @@ class Certificate:
     ``needed`` holds for every simulated run and question the level that just holds the truth.
     """
 
-    law: LawFit = field(repr=False)
+    law: FittedLaw = field(repr=False)
     nominal: float
     questions: tuple[str, ...]
     needed: Array = field(repr=False)  # (runs, questions)
@@ -70,7 +70,7 @@ class Certificate:
         ask = float(np.quantile(self.needed, self.nominal, method="higher"))
         return float(min(max(ask, self.nominal), 0.9995))
 
-    def recalibrated(self) -> LawFit:
+    def recalibrated(self) -> FittedLaw:
         """The same fit with its intervals at the recalibrated level."""
         from dataclasses import replace
 
@@ -101,10 +101,10 @@ class Certificate:
         return text
 
 
-def certify(fit: LawFit, runs: int = 0, seed: int = 0) -> Certificate:
+def certify(fit: FittedLaw, runs: int = 0, seed: int = 0) -> Certificate:
     """The certificate of a fit; ``runs=0`` takes as many as fit into about a second (20 to 200)."""
     began = time.perf_counter()
-    post = fit._posterior
+    post = fit.known_posterior
     rng = np.random.default_rng(seed)
     thin = slice(None, None, int(np.ceil(fit.n / MOST_ROWS)))
     step, x = fit.step[thin], fit.path.mean[thin]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from qdlaws.core.law import Interval, Law, interval, shape, unknown
 from qdlaws.core.serialize import plain
 from qdlaws.inference.error_model import grams
-from qdlaws.laws.result import LawFit
+from qdlaws.laws.fitted import FittedLaw
 
 __all__ = ["Composition", "compose"]
 
@@ -45,7 +45,7 @@ class Composition:
         return result
 
 
-def compose(rd: LawFit, rh: LawFit, hd: LawFit) -> Composition:
+def compose(rd: FittedLaw, rh: FittedLaw, hd: FittedLaw) -> Composition:
     """The composition check of three laws of one run."""
     level = rd.level
     weak = [law for law in (rd, rh, hd) if not law.supported or law.posterior is None]
@@ -82,7 +82,7 @@ def _judge(c: Interval, b: Interval, size: float, change: Interval) -> Compositi
     return Composition(c, b, "agrees", ("c = c0·k and b = b0 within their errors",))
 
 
-def _joint_draws(laws: list[LawFit], rows: Array) -> list[Law]:
+def _joint_draws(laws: list[FittedLaw], rows: Array) -> list[Law]:
     """Draws of the three laws with the correlation of their estimates."""
     designs, models = zip(*(_linearised(law, rows) for law in laws), strict=True)
     residuals = [law.residuals[np.isin(law.step, rows)] for law in laws]
@@ -115,7 +115,7 @@ def _joint_draws(laws: list[LawFit], rows: Array) -> list[Law]:
     return out
 
 
-def _linearised(law: LawFit, rows: Array) -> tuple[Array, tuple[float, float, float]]:
+def _linearised(law: FittedLaw, rows: Array) -> tuple[Array, tuple[float, float, float]]:
     """Derivatives of the law by (p, q, κ) at its median, and its error model (σ, ℓ, ν)."""
     keep = np.isin(law.step, rows)
     u = (law.path.mean[keep] - law.draws.x_lo) / law.draws.width
@@ -130,7 +130,7 @@ def _linearised(law: LawFit, rows: Array) -> tuple[Array, tuple[float, float, fl
     return np.column_stack(columns), (law.sigma, memory, float(np.median(post.white)))
 
 
-def _moved(law: LawFit, design: Array, model: tuple[float, float, float], rows: Array) -> Array:
+def _moved(law: FittedLaw, design: Array, model: tuple[float, float, float], rows: Array) -> Array:
     """Change of the estimate with each direction in which the path of x may be off: A·f'·U."""
     keep = np.isin(law.step, rows)
     x, d = law.path.mean[keep], law.draws

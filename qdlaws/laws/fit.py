@@ -2,113 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from qdlaws.core.law import median, quantiles
-from qdlaws.core.runlog import COLUMNS, RunLog
+from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.inference.error_model import cut_memory, regimes_of, spike_weights
 from qdlaws.inference.latent_path import LatentPath, exact_path, latent_path
 from qdlaws.inference.law_problem import LawProblem
+from qdlaws.laws.fitted import LAWS, Kind
 from qdlaws.laws.in_step import Asking, answered, in_step
-from qdlaws.laws.result import Kind, LawFit
+from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.laws.verdict import line_verdict, verdict
 
 if TYPE_CHECKING:
     from lmfit import Model
-    from matplotlib.figure import Figure
 
-    from qdlaws.core.summary import Summary
-    from qdlaws.laws.composition import Composition
-    from qdlaws.laws.user_model import UserFit
-
-__all__ = ["LAWS", "LawFits", "fit", "fitting"]
+__all__ = ["fit", "fitting"]
 
 Array = npt.NDArray[np.float64]
 Tails = Literal["auto", "normal", "heavy"]
 XNoise = Literal["auto", "none"]
 Regimes = Literal["separate", "shared", "ignore"]
 
-LAWS: dict[Kind, tuple[str, str]] = {
-    "rd": ("diversity", "quality"),
-    "rh": ("entropy", "quality"),
-    "hd": ("diversity", "entropy"),
-}
-"""Each law as (x, y)."""
-
 TINY = 1e-140
 """A column that moves by less is constant: its squares are no numbers any more."""
 
 LEAST = 5
 """Checkpoints that a law needs."""
-
-
-@dataclass(frozen=True, eq=False)
-class LawFits:
-    """The laws of one run: R on D, R on H, and the line H on D; None where a column is missing.
-
-    With marked regimes fitted separately, this is the last regime and ``pieces`` holds them all.
-    """
-
-    log: RunLog
-    rd: LawFit | UserFit | None
-    rh: LawFit | UserFit | None
-    hd: LawFit | UserFit | None
-    pieces: tuple[LawFits, ...] = ()
-
-    def laws(self) -> Iterator[LawFit | UserFit]:
-        """The laws that there are."""
-        return (law for law in (self.rd, self.rh, self.hd) if law is not None)
-
-    @cached_property
-    def composition(self) -> Composition | None:
-        """Do the three laws compose (c = c0·k, b = b0)? From joint draws over the three."""
-        from qdlaws.laws.composition import compose
-
-        laws = (self.rd, self.rh, self.hd)
-        if not all(isinstance(law, LawFit) for law in laws):
-            return None
-        return compose(*laws)  # type: ignore[arg-type]
-
-    def summary(self, classical: bool = False) -> Summary:
-        """The laws in words and numbers; ``classical`` sets lmfit and HAC beside them."""
-        from qdlaws.laws.summary import fits_summary
-
-        return fits_summary(self, classical)
-
-    def plot(self, **options: Any) -> Figure:
-        """One panel a law."""
-        from qdlaws.laws.plots import plot_fits
-
-        return plot_fits(self, **options)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as ``qdlaws fit --json`` prints them."""
-        log, composition = self.log, self.composition
-        return {
-            "source": log.source,
-            "tool": log.tool,
-            "n": len(log),
-            "columns": {c: log.names.get(c, c) if c in log.columns else None for c in COLUMNS},
-            "kinds": dict(log.kinds),
-            "laws": {
-                kind: None if (law := getattr(self, kind)) is None else law.to_dict()
-                for kind in LAWS
-            },
-            "composition": None if composition is None else composition.to_dict(),
-        }
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
 
 
 def fit(
@@ -132,8 +57,9 @@ def fit(
         standard errors where the log has them); "none" takes them as exact
     regimes : what marks do. "separate" fits each stretch by itself and returns the last (all are in
         ``.pieces``); "shared" fits one law to all, with errors that start anew at each mark;
-        "ignore" model : a user's own lmfit Model of y(x), fitted in place of the laws; start
-        values come from ``model_params`` or the model's own hints
+        "ignore" fits one law to all, as if there were no marks
+    model : a user's own lmfit Model of y(x), fitted in place of the laws
+    model_params : start values of ``model``; by default the model's own hints
     """
     for name, value, allowed in (
         ("tails", tails, get_args(Tails)),
@@ -294,7 +220,6 @@ def _fit_law(
         level=level,
         dropped=int((~rows).sum()),
         cut=cut,
-        settings=settings,
     )
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 
-from qdlaws.laws.result import LawFit
+from qdlaws.core.types import Array
+from qdlaws.laws.fitted import FittedLaw
 from qdlaws.laws.summary import EQUATIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from qdlaws.laws.fit import LawFits
-    from qdlaws.laws.user_model import UserFit
-
-__all__ = ["STYLE", "plot_fits", "plot_law", "plot_user"]
-
-Array = npt.NDArray[np.float64]
+__all__ = ["STYLE", "plot_fits", "plot_law", "plot_model"]
 
 INK, LAW, BAND, MARK = "#222222", "#b5403a", "#b5403a", "#1f4e79"
 STYLE: Any = {
@@ -54,7 +50,7 @@ def _style() -> Iterator[Any]:
 
 
 def plot_law(
-    law: LawFit,
+    law: FittedLaw,
     ax: Axes | None = None,
     price: float | None = None,
     legend: bool = True,
@@ -83,7 +79,7 @@ def plot_law(
     return ax
 
 
-def _readings(law: LawFit, ax: Axes, colorbar: bool) -> None:
+def _readings(law: FittedLaw, ax: Axes, colorbar: bool) -> None:
     look: dict[str, Any] = {"s": 14, "cmap": "viridis", "linewidths": 0, "alpha": 0.8}
     points = ax.scatter(law.x, law.y, c=law.step, rasterized=law.n > 5000, **look)
     if colorbar and ax.figure is not None:
@@ -92,7 +88,7 @@ def _readings(law: LawFit, ax: Axes, colorbar: bool) -> None:
         bar.outline.set_visible(False)
 
 
-def _curve(law: LawFit, ax: Axes) -> None:
+def _curve(law: FittedLaw, ax: Axes) -> None:
     grid = np.linspace(law.path.mean.min(), law.path.mean.max(), 160)
     band = law.predict(grid)
     alpha, style = (0.2, "-") if law.supported else (0.1, ":")
@@ -108,7 +104,7 @@ def _curve(law: LawFit, ax: Axes) -> None:
     ax.plot(grid, band["mid"], style, color=LAW, lw=1.6, label="law" if law.supported else "no law")
 
 
-def _ceiling(law: LawFit, ax: Axes) -> None:
+def _ceiling(law: FittedLaw, ax: Axes) -> None:
     """The ceiling as a bracket at x = 0, if that is at most one range away."""
     if law.extrapolation(0.0) > 1 or law.range[0] < 0:
         return
@@ -123,7 +119,7 @@ def _ceiling(law: LawFit, ax: Axes) -> None:
     ax.errorbar([0], [ceiling.mid], yerr=error, fmt="_", color=MARK, capsize=3, label="ceiling")
 
 
-def _operating_point(law: LawFit, ax: Axes, price: float) -> None:
+def _operating_point(law: FittedLaw, ax: Axes, price: float) -> None:
     point = law.operating_point(price)
     if not point.known:
         return
@@ -141,9 +137,14 @@ def _operating_point(law: LawFit, ax: Axes, price: float) -> None:
     )
 
 
-def plot_fits(fits: LawFits, price: float | None = None) -> Figure:
+class Drawable(Protocol):
+    """A fit that draws itself, such as a user's own model."""
+
+    def plot(self, ax: Axes | None = None) -> Axes: ...
+
+
+def plot_fits(laws: Sequence[FittedLaw | Drawable], price: float | None = None) -> Figure:
     """All laws of a run side by side, steps in one colour scale."""
-    laws = list(fits.laws())
     with _style() as plt:
         figure: Figure
         figure, axes = plt.subplots(
@@ -151,24 +152,24 @@ def plot_fits(fits: LawFits, price: float | None = None) -> Figure:
         )
         for i, (law, ax) in enumerate(zip(laws, axes[0], strict=True)):
             last = i == len(laws) - 1
-            if isinstance(law, LawFit):
+            if isinstance(law, FittedLaw):
                 plot_law(law, ax=ax, price=price, legend=i == 0 or price is not None, colorbar=last)
             else:
-                plot_user(law, ax=ax)
+                law.plot(ax=ax)
     return figure
 
 
-def plot_user(fit: UserFit, ax: Axes | None = None) -> Axes:
-    """A user's own model through its data, with the widened delta-method band."""
+def plot_model(
+    x: Array, y: Array, band: pd.DataFrame, names: tuple[str, str], title: str, ax: Axes | None
+) -> Axes:
+    """A model through its readings; ``band`` has the columns x, low, mid, high."""
     with _style() as plt:
         if ax is None:
             _, ax = plt.subplots(figsize=(4.2, 3.2), layout="constrained")
-        grid = np.linspace(fit.x.min(), fit.x.max(), 160)
-        band = fit.predict(grid)
-        ax.scatter(fit.x, fit.y, s=14, color=INK, alpha=0.6, linewidths=0)
-        ax.fill_between(grid, band["low"], band["high"], color=BAND, alpha=0.2, lw=0)
-        ax.plot(grid, band["mid"], color=LAW, lw=1.6)
-        ax.set_xlabel(fit.x_name)
-        ax.set_ylabel(fit.y_name)
-        ax.set_title(fit.result.model.name)
+        ax.scatter(x, y, s=14, color=INK, alpha=0.6, linewidths=0)
+        ax.fill_between(band["x"], band["low"], band["high"], color=BAND, alpha=0.2, lw=0)
+        ax.plot(band["x"], band["mid"], color=LAW, lw=1.6)
+        ax.set_xlabel(names[0])
+        ax.set_ylabel(names[1])
+        ax.set_title(title)
     return ax

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
-from qdlaws.core.summary import Summary, show
-from qdlaws.laws.alternatives import CLEAR
-from qdlaws.laws.result import LawFit
+from qdlaws.core.runlog import RunLog
+from qdlaws.core.summary import Result, Summary, show
+from qdlaws.laws.alternatives import CLEAR, rivals
+from qdlaws.laws.composition import Composition
+from qdlaws.laws.fitted import FittedLaw
 
-if TYPE_CHECKING:
-    from qdlaws.laws.fit import LawFits
-    from qdlaws.laws.user_model import UserFit
-
-__all__ = ["fits_summary", "law_summary", "user_summary"]
+__all__ = ["fits_summary", "law_summary"]
 
 EQUATIONS = {
     "rd": "R = b − a·exp(c·D)",
@@ -23,7 +21,7 @@ EQUATIONS = {
 }
 
 
-def law_summary(law: LawFit, classical: bool = False) -> Summary:
+def law_summary(law: FittedLaw, classical: bool = False) -> Summary:
     """What one law says, and how far it can be believed.
 
     ``classical`` adds lmfit's (for hd: the HAC line's) estimates and the residual diagnostics.
@@ -56,7 +54,7 @@ def law_summary(law: LawFit, classical: bool = False) -> Summary:
     return Summary(heading, law.verdict, tuple(rows), tuple(remarks))
 
 
-def _far(law: LawFit) -> str:
+def _far(law: FittedLaw) -> str:
     ranges = law.extrapolation(0.0)
     if ranges < 1:
         return ""
@@ -67,18 +65,21 @@ def _far(law: LawFit) -> str:
     )
 
 
-def _better(law: LawFit) -> list[str]:
-    best = law.rivals[0]
+def _better(law: FittedLaw) -> list[str]:
+    best = rivals(law)[0]
     if best.delta_bic > -CLEAR:
         return []
     return [f"a rival form fits clearly better: {best.form} (ΔBIC {best.delta_bic:.0f})"]
 
 
-def _classical(law: LawFit) -> list[tuple[str, str]]:
+def _classical(law: FittedLaw) -> list[tuple[str, str]]:
+    from qdlaws.laws.classical import diagnostics, hac_line, lmfit_law
+
     if law.kind == "hd":
-        rows = [(f"HAC {name}", show(value)) for name, value in law.hac().items()]
+        line = hac_line(law.x, law.y, law.level)
+        rows = [(f"HAC {name}", show(value)) for name, value in line.items()]
     else:
-        result = law.to_lmfit()
+        result = lmfit_law(law.x, law.y)
         rows = [
             (
                 f"lmfit {name}",
@@ -86,18 +87,22 @@ def _classical(law: LawFit) -> list[tuple[str, str]]:
             )
             for name, p in result.params.items()
         ]
-    d = law.diagnostics()
+    d = diagnostics(law.residuals, law.path.mean)
     tests = f"Ljung–Box p {d['ljung_box_p']:.2g}, Breusch–Pagan p {d['breusch_pagan_p']:.2g}"
     return [*rows, ("residuals", f"{tests}, Durbin–Watson {d['durbin_watson']:.2f}")]
 
 
-def fits_summary(fits: LawFits, classical: bool = False) -> Summary:
+def fits_summary(
+    log: RunLog,
+    laws: Sequence[FittedLaw | Result],
+    composition: Composition | None,
+    regimes: Sequence[object] = (),
+    classical: bool = False,
+) -> Summary:
     """All laws of a run, and whether they compose."""
     sections = [
-        law_summary(law, classical) if isinstance(law, LawFit) else law.summary()
-        for law in fits.laws()
+        law_summary(law, classical) if isinstance(law, FittedLaw) else law.summary() for law in laws
     ]
-    composition = fits.composition
     if composition is not None:
         sections.append(
             Summary(
@@ -110,21 +115,12 @@ def fits_summary(fits: LawFits, classical: bool = False) -> Summary:
                 composition.reasons,
             )
         )
-    log = fits.log
     rows: tuple[tuple[str, str], ...] = ()
     if len(log):
         span = f"{len(log)} checkpoints, steps {log.step[0]:g} to {log.step[-1]:g}"
         rows = (("run", span),)
-    if len(fits.pieces) > 1:
-        rows += (("regimes", f"{len(fits.pieces)}, fitted one by one; this is the last"),)
+    if len(regimes) > 1:
+        rows += (("regimes", f"{len(regimes)}, fitted one by one; this is the last"),)
     heading = f"{log.tool} {log.source}".strip() or "run"
     remarks = ("a law is an association over this run, not a cause",)
     return Summary(heading, "", rows, (*log.notes, *remarks), tuple(sections))
-
-
-def user_summary(fit: UserFit) -> Summary:
-    """A user's own model: estimates and honest remarks."""
-    rows = [("points", str(fit.n)), (f"{fit.level:.0%} intervals", "mid [low, high]")]
-    rows += [(name, show(value)) for name, value in fit.params.items()]
-    heading = f"{fit.y_name} on {fit.x_name}:  {fit.result.model.name}"
-    return Summary(heading, fit.verdict, tuple(rows), fit.reasons)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from qdlaws.core.law import Interval, Params, unknown
 from qdlaws.core.serialize import plain
+from qdlaws.core.summary import Result, Summary, show
 from qdlaws.errors import NotEnoughData
 from qdlaws.laws.classical import TIGHT, diagnostics
 
@@ -19,15 +20,13 @@ if TYPE_CHECKING:
     from lmfit.model import ModelResult
     from matplotlib.axes import Axes
 
-    from qdlaws.core.summary import Summary
-
 __all__ = ["UserFit", "user_fit"]
 
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class UserFit:
+@dataclass(frozen=True, eq=False, repr=False)
+class UserFit(Result):
     """A user's own lmfit Model fitted to one pair of columns.
 
     ``result`` is lmfit's, untouched. ``params`` are its estimates with intervals widened by what
@@ -102,20 +101,24 @@ class UserFit:
         return out
 
     def summary(self) -> Summary:
-        from qdlaws.laws.summary import user_summary
-
-        return user_summary(self)
+        """The estimates with their intervals, and what the residuals say of them."""
+        rows = [("points", str(self.n)), (f"{self.level:.0%} intervals", "mid [low, high]")]
+        rows += [(name, show(value)) for name, value in self.params.items()]
+        heading = f"{self.y_name} on {self.x_name}:  {self.result.model.name}"
+        return Summary(heading, self.verdict, tuple(rows), self.reasons)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        from qdlaws.laws.plots import plot_user
+        """The model through its data, with the widened delta-method band."""
+        from qdlaws.laws.plots import plot_model
 
-        return plot_user(self, ax=ax)
+        band = self.predict(np.linspace(self.x.min(), self.x.max(), 160))
+        names = (self.x_name, self.y_name)
+        return plot_model(self.x, self.y, band, names, self.result.model.name, ax)
 
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each parameter: parameter, low, mid, high, level."""
+        rows = [(name, *value) for name, value in self.params.items()]
+        return pd.DataFrame(rows, columns=["parameter", "low", "mid", "high", "level"])
 
 
 def user_fit(

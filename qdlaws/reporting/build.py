@@ -13,8 +13,8 @@ from qdlaws.core.goal import Goal
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, NotEnoughData, QdlawsError
 from qdlaws.forecasting.forecast import forecast
-from qdlaws.laws.fit import LawFits, fit
-from qdlaws.laws.result import LawFit
+from qdlaws.laws.fit import fit
+from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.readers import read
 from qdlaws.reporting.page import page
 from qdlaws.reporting.run_data import RunView, short_names

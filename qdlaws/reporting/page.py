@@ -12,7 +12,7 @@ from importlib.resources import files
 from qdlaws.comparison.fleet import Comparison
 from qdlaws.core.goal import Goal
 from qdlaws.core.summary import Summary
-from qdlaws.laws.fit import LAWS
+from qdlaws.laws.fitted import LAWS
 from qdlaws.laws.result import LawFit
 from qdlaws.laws.user_model import UserFit
 from qdlaws.readers.run_folder import run_files

@@ -15,8 +15,8 @@ from qdlaws.core.runlog import COLUMNS, RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.core.types import Array
 from qdlaws.forecasting.forecast import Forecast
-from qdlaws.laws.fit import LAWS, LawFits
-from qdlaws.laws.result import LawFit
+from qdlaws.laws.fitted import LAWS
+from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.laws.user_model import UserFit
 from qdlaws.reporting.charts import COLOURS, MARKERS, Curve, evenly
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qdlaws.core.summary import show
-from qdlaws.laws.fit import LAWS
+from qdlaws.laws.fitted import LAWS
 from qdlaws.laws.result import LawFit
 from qdlaws.reporting.html import fold, note, number, p_value, section, table
 from qdlaws.reporting.run_data import RunView

@@ -1,0 +1,277 @@
+"""A fitted law as data: its readings, its posterior, and the questions that both answer.
+
+Nothing here knows of summaries, plots, certificates or other views: these take a fitted law, and
+:class:`qdlaws.laws.result.LawFit` offers them as methods.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from qdlaws.core.law import Interval, Law, Params, interval, median, quantiles, unknown
+from qdlaws.core.serialize import plain
+from qdlaws.core.types import Array
+from qdlaws.errors import BadData, NotEnoughData
+from qdlaws.inference.gls import chebyshev_basis
+from qdlaws.inference.latent_path import LatentPath
+from qdlaws.inference.law_posterior import LawPosterior
+
+__all__ = ["LAWS", "FittedLaw", "Kind", "mean_curve"]
+
+Kind = Literal["rd", "rh", "hd"]
+
+LAWS: dict[Kind, tuple[str, str]] = {
+    "rd": ("diversity", "quality"),
+    "rh": ("entropy", "quality"),
+    "hd": ("diversity", "entropy"),
+}
+"""Each law as (x, y)."""
+
+PREDICTED = pd.Index(["x", "low", "mid", "high"])
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLaw:
+    """One law: quality on diversity (rd), quality on entropy (rh), or entropy on diversity (hd).
+
+    A law is an association over this run. ``verdict`` says whether there is one: "concave",
+    "convex" or "linear" when quality falls as x rises, else "unsupported"; ``reasons`` says why.
+    """
+
+    kind: Kind
+    x_name: str
+    y_name: str
+    step: Array
+    x: Array
+    y: Array
+    path: LatentPath
+    weight: Array | None
+    posterior: LawPosterior | None
+    verdict: str
+    reasons: tuple[str, ...]
+    direction: str = ""
+    level: float = 0.95
+    dropped: int = 0
+    cut: tuple[float, ...] = ()
+
+    # ------------------------------------------------------------------ what was found
+
+    @property
+    def n(self) -> int:
+        """The number of checkpoints the law was fitted to."""
+        return len(self.y)
+
+    @property
+    def supported(self) -> bool:
+        """Is there a trade-off (for hd: a line)?"""
+        return self.verdict != "unsupported"
+
+    @property
+    def draws(self) -> Law:
+        """Equally probable laws from the posterior."""
+        return self.known_posterior.law
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The observed range of x: the 2 % and 98 % quantiles of its path."""
+        if self.posterior is None:
+            return (np.nan, np.nan)
+        return (self.draws.x_lo, self.draws.x_hi)
+
+    @cached_property
+    def params(self) -> Params:
+        """a, b, c of R = b − a·exp(c·x); slope and intercept for hd. NaN where not identified.
+
+        a and b run away to infinity as a law becomes straight, so they are only known for a curved
+        verdict; :attr:`curvature` and :attr:`change` always are.
+        """
+        if self.kind == "hd":
+            return self._line_params()
+        names = ("a", "b", "c")
+        if self.verdict not in ("concave", "convex"):
+            return Params({name: unknown(self.level) for name in names})
+        return Params({name: self._interval(getattr(self.draws, name)) for name in names})
+
+    def _line_params(self) -> Params:
+        if not self.supported:
+            return Params(slope=unknown(self.level), intercept=unknown(self.level))
+        slope = self.draws.q / self.draws.width
+        intercept = self.draws.p - slope * self.draws.x_lo
+        return Params(slope=self._interval(slope), intercept=self._interval(intercept))
+
+    @cached_property
+    def curvature(self) -> Interval:
+        """κ = c·(x_hi − x_lo), the curvature over the observed range; 0 is a straight line."""
+        return unknown(self.level) if self.posterior is None else self._interval(self.draws.kappa)
+
+    @cached_property
+    def change(self) -> Interval:
+        """q, the change of the law from low to high x."""
+        return unknown(self.level) if self.posterior is None else self._interval(self.draws.q)
+
+    @cached_property
+    def fitted(self) -> Array:
+        """The posterior mean of the law at every checkpoint's x."""
+        return self.known_posterior.curve
+
+    @cached_property
+    def residuals(self) -> Array:
+        return self.y - self.fitted
+
+    @property
+    def r2(self) -> float:
+        """Share of the variance of y that the law explains."""
+        if self.posterior is None:
+            return np.nan
+        return float(1 - np.var(self.residuals) / np.var(self.y))
+
+    @property
+    def rho(self) -> float:
+        """Correlation of the errors of neighbouring checkpoints (posterior median)."""
+        if self.posterior is None:
+            return np.nan
+        gap = median(np.diff(self.step))
+        post = self.posterior
+        with np.errstate(divide="ignore"):
+            return median((1 - post.white) * np.exp(-gap / post.memory))
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the errors (posterior median)."""
+        return np.nan if self.posterior is None else median(self.posterior.sigma)
+
+    # ------------------------------------------------------------------ what can be asked
+
+    def predict(
+        self,
+        x: npt.ArrayLike,
+        level: float | None = None,
+        kind: Literal["mean", "observation"] = "mean",
+    ) -> pd.DataFrame:
+        """The law at x: columns x, low, mid, high.
+
+        ``kind="mean"`` is the law itself; ``"observation"`` adds the error of a new checkpoint.
+        """
+        if kind not in ("mean", "observation"):
+            raise BadData(f"kind is 'mean' or 'observation', not {kind!r}")
+        level = _level(self.level if level is None else level)
+        at = np.atleast_1d(np.asarray(x, float)).ravel()
+        values = self.draws.value(at)
+        if kind == "observation":
+            # One fixed normal per draw, in an order unrelated to the draws of the law.
+            values = values + (self.known_posterior.sigma * _normals(len(values)))[:, None]
+        levels = ((1 - level) / 2, 0.5, (1 + level) / 2)
+        found = np.array([quantiles(v, levels) for v in values.T]).reshape(-1, 3)
+        return pd.DataFrame(np.column_stack([at, found]), columns=PREDICTED)
+
+    def ceiling(self, level: float | None = None) -> Interval:
+        """The value at x = 0, b − a: what giving up all of x could bring.
+
+        Where x was never near 0 it is an extrapolation; see :meth:`extrapolation`.
+        """
+        return self._ask(lambda law: law.ceiling, level)
+
+    def exchange_rate(self, x: float, level: float | None = None) -> Interval:
+        """−dR/dx = a·c·exp(c·x): the quality that one more unit of x costs."""
+        return self._ask(lambda law: -law.slope(float(x)), level)
+
+    def diversity_for(self, quality: float, level: float | None = None) -> Interval:
+        """The x at which the law reaches this quality; unknown when it probably never does."""
+        return self._ask(lambda law: law.inverse(float(quality)), level)
+
+    def operating_point(self, price: float, level: float | None = None) -> Interval:
+        """x* = ln(λ/(a·c))/c, which maximises R + λ·x for a price λ > 0 of a unit of x.
+
+        Only a concave law has one.
+        """
+        if not price > 0:
+            raise BadData(f"the price of a unit of {self.x_name} is {price}, it must be positive")
+        if self.verdict != "concave":
+            return unknown(self.level if level is None else level)
+        return self._ask(lambda law: law.operating_point(price), level)
+
+    def extrapolation(self, x: float) -> float:
+        """How many observed ranges x lies outside of the observed range."""
+        low, high = self.range
+        return float(max(low - x, x - high, 0.0) / (high - low))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each parameter: its name, low, mid, high, level; NaN where not identified."""
+        rows = [(name, *value) for name, value in self.params.items()]
+        return pd.DataFrame(rows, columns=["parameter", "low", "mid", "high", "level"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The law as plain values; what is not known is None."""
+        out: dict[str, Any] = {
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "n": self.n,
+            "range": list(self.range),
+            "params": dict(self.params),
+            "r2": self.r2,
+            "rho": self.rho,
+            "sigma": self.sigma,
+            "change": self.change,
+            "direction": self.direction,
+            "dropped": self.dropped,
+        }
+        if self.kind == "hd":
+            out |= {"slope": self.params.slope, "intercept": self.params.intercept}
+        else:
+            post = self.posterior
+            out |= {
+                "ceiling": self.ceiling(),
+                "curvature": self.curvature,
+                "p_curved": np.nan if post is None else post.p_curved,
+                "p_concave": np.nan if post is None else post.p_concave,
+                "p_tradeoff": np.nan if post is None else post.p_falls,
+            }
+        result: dict[str, Any] = plain(out)
+        return result
+
+    @property
+    def known_posterior(self) -> LawPosterior:
+        """The posterior; NotEnoughData with the reason where no law could be fitted."""
+        if self.posterior is None:
+            raise NotEnoughData("; ".join(self.reasons))
+        return self.posterior
+
+    def _interval(self, draws: Array, level: float | None = None) -> Interval:
+        return interval(draws, _level(self.level if level is None else level))
+
+    def _ask(self, question: Any, level: float | None) -> Interval:
+        if not self.supported or self.posterior is None:
+            return unknown(_level(self.level if level is None else level))
+        return self._interval(question(self.draws), level)
+
+
+def _level(level: float) -> float:
+    if not 0 < level < 1:
+        raise BadData(f"a level lies between 0 and 1, e.g. 0.95; got {level!r}")
+    return float(level)
+
+
+def _normals(count: int) -> Array:
+    return np.random.default_rng(20250530).standard_normal(count)
+
+
+def mean_curve(law: Law, x: Array, thin: int = 8) -> Array:
+    """The mean over draws of the law at x, in bounded memory.
+
+    Through the Chebyshev polynomials that carry it to rounding, where x is longer than they are.
+    """
+    some = Law(law.x_lo, law.x_hi, law.kappa[::thin], law.p[::thin], law.q[::thin])
+    steep = float(np.abs(some.kappa).max())
+    if len(x) > 64 and steep * float(np.ptp(x)) < 48 * law.width:
+        basis = chebyshev_basis((x - law.x_lo) / law.width, steep, 1e-17)
+        assert basis is not None
+        values = some.value(law.x_lo + law.width * basis.nodes).mean(0)
+        return np.asarray(basis.columns @ basis.coefficients(values))
+    parts = np.array_split(x, max(1, len(x) // 10_000))
+    return np.concatenate([some.value(part).mean(0) for part in parts])
