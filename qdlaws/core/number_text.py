@@ -1,4 +1,4 @@
-"""Text to numbers, in the ways people and spreadsheets write them."""
+"""Numbers from text, as people and spreadsheets write them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from math import isfinite, nan
 
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["Array", "is_unknown", "number", "numbers"]
+from qdlaws.core.types import Array
 
-Array = npt.NDArray[np.float64]
+__all__ = ["is_unknown", "number", "numbers"]
 
 _UNKNOWN = {"", "nan", "na", "n/a", "null", "none", "-", "--", "inf", "infinity"}
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[,'_  \u202f]\d{3})+(?:\.\d*)?")
@@ -20,7 +19,7 @@ _BOOLEAN = {"true": 1.0, "false": 0.0}
 
 
 def is_unknown(text: str) -> bool:
-    """Whether the text is one of the ways to write that a value is not known."""
+    """Whether the text is one of the words for a missing value."""
     return text.strip().lstrip("+-").lower() in _UNKNOWN or text.strip() == "-"
 
 

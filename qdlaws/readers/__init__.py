@@ -1,4 +1,4 @@
-"""Readers: the logs of other people's trainers, and our own, as a RunLog."""
+"""Readers of logs: files of many training tools, and of our own trainer, as a RunLog."""
 
 from qdlaws.readers.reading import read, tools
 

@@ -18,8 +18,8 @@ from qdlaws.errors import BadLog
 __all__ = ["Line", "Source"]
 
 CHUNK = 1 << 20
-HEAD = 1 << 22  # what is looked at to tell the format
-LONGEST_COMPLAINT = 300  # of other libraries' words only
+HEAD = 1 << 22  # the bytes by which the format is recognised
+MAX_MESSAGE = 300  # characters: messages of other libraries can be long
 MAX_LINE = 1 << 25  # 32 MiB: no logger writes longer lines
 MAX_WHOLE = 1 << 28  # 256 MiB: the largest document that is read at once
 BOMB_SIZE, BOMB_RATIO = 1 << 24, 200  # real logs shrink five- to thirtyfold
@@ -30,7 +30,7 @@ UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Line(NamedTuple):
-    """One line of a text: its number from 1, its words, and whether a line end closed it."""
+    """One line of a text: its number from 1, its content, and whether a line end closed it."""
 
     number: int
     text: str
@@ -39,19 +39,19 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a log. Nothing is read before it is asked for."""
+    """One file of a log; it is read when its content is first used."""
 
     path: Path
 
     @property
     def name(self) -> str:
-        """What messages call this file."""
+        """The name of the file in messages."""
         return self.path.name
 
-    def bad(self, what: str, line: int | None = None) -> BadLog:
-        """The error that says what is wrong with this file, and in which line."""
+    def bad(self, problem: str, line: int | None = None) -> BadLog:
+        """The error that names this file, the line, and the problem."""
         where = f"{self.name}, line {line}" if line else self.name
-        return BadLog(f"{where}: {' '.join(what.split())[:LONGEST_COMPLAINT]}")
+        return BadLog(f"{where}: {' '.join(problem.split())[:MAX_MESSAGE]}")
 
     @cached_property
     def head(self) -> bytes:

@@ -1,4 +1,4 @@
-"""What a file is, told from its content."""
+"""The format of a file, recognised by its content."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["FORMATS", "Options", "detect", "read_file"]
 
 @dataclass(frozen=True)
 class Options:
-    """What a caller said: which run of several, and columns that must not be let go."""
+    """Wishes of the caller: which run of several, and columns to keep however long the log is."""
 
     run: str | None = None
     keep: Collection[str] = ()
@@ -57,7 +57,7 @@ FORMATS: dict[str, tuple[str, Reader]] = {
         lambda s, o: wandb_offline.unwrap_export(read_delimited(s, o.keep), o.run),
     ),
 }
-"""What can be read from one file: name -> (in words, reader)."""
+"""The formats of single files: name → (description, reader)."""
 
 CONSOLE = {"verl": console.VERL, "openrlhf": console.OPENRLHF, "reinvent4-log": console.REINVENT}
 REFUSED = {
@@ -91,11 +91,11 @@ def detect(source: Source) -> str:
         return "wandb"
     if is_tensorboard(head):
         return "tensorboard"
-    for magic, what in REFUSED.items():
+    for magic, advice in REFUSED.items():
         if head.startswith(magic):
-            raise source.bad(what)
+            raise source.bad(advice)
     if PICKLE.match(head):
-        raise source.bad("a pickle, which is a program and not a log: it is never opened")
+        raise source.bad("a pickle: it can run code when it is opened, so it is not read")
     if b"\0" in head[:4096]:
         raise source.bad("a binary file of no known format")
     return _detect_text(source)

@@ -1,4 +1,4 @@
-"""A folder as a log: which of its files belong to the run, and how they join."""
+"""A folder as a log: the files that belong to the run, as one table."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from qdlaws.readers.byte_source import Source
 from qdlaws.readers.detect import Options, detect, read_file
 from qdlaws.readers.formats.tensorboard import read_tensorboard
 from qdlaws.readers.formats.trackers_sqlite import only_run, read_mlflow_files
-from qdlaws.readers.merge_files import joined, one_run
+from qdlaws.readers.merge_files import is_one_run, join_tables
 from qdlaws.readers.table import Table
 
 __all__ = ["read_folder"]
 
 MOST_FILES = 5_000
 DEEPEST = 6
-TRIED = 1 << 25  # bytes of a file that is read to see whether it is a table
+SMALL = 1 << 25  # bytes: a smaller file is read whole to see whether it is a table
 SKIPPED = re.compile(
     r".*\.(?:safetensors|bin|pt|pth|pkl|npz|npy|png|jpg|html|py|toml|yaml|yml|md|lock|chkpt|prior)$"
 )
@@ -32,7 +32,7 @@ PREFERRED = (
     "reinvent4", "saturn", "jsonl", "wandb", "verl", "openrlhf", "reinvent4-log",
     "tensorboard", "sqlite", "csv", "parquet", "json",
 )  # fmt: skip
-"""Which of several formats in one folder is read: the one that holds most."""
+"""The order in which one of several formats in a folder is taken: the most informative first."""
 METRICS = {"metrics.jsonl", "logging.jsonl"}
 
 
@@ -44,13 +44,13 @@ def read_folder(folder: Path, options: Options) -> Table:
         return _longest(states, options)
     if stores := _mlflow_runs(folder):
         return _mlflow(folder, stores, options)
-    found = _by_format(folder)
-    if not found:
-        raise BadLog(f"{folder}: no log in this folder that is known here")
-    kind = next(k for k in PREFERRED if k in found)
-    others = sorted(set(found) - {kind})
+    sources = _by_format(folder)
+    if not sources:
+        raise BadLog(f"{folder}: no log of a supported tool in this folder")
+    kind = next(k for k in PREFERRED if k in sources)
+    others = sorted(set(sources) - {kind})
     note = f"this folder also holds {', '.join(others)}: name a file to read it" if others else ""
-    return _together(folder, kind, found[kind], options).noted(note)
+    return _together(folder, kind, sources[kind], options).with_notes(note)
 
 
 def _is_ours(metrics: Path) -> bool:
@@ -59,20 +59,20 @@ def _is_ours(metrics: Path) -> bool:
 
 def _by_format(folder: Path) -> dict[str, list[Source]]:
     """The readable files below a folder, by format."""
-    found: dict[str, list[Source]] = {}
+    sources: dict[str, list[Source]] = {}
     for path in _files(folder):
         source = Source(path)
         try:
             kind = detect(source)
-            small = path.stat().st_size < TRIED
+            small = path.stat().st_size < SMALL
             if kind in ("csv", "json") and small:  # anything could be one: see whether it reads
                 read_file(source, Options())
             if kind == "jsonl" and source.head.count(b"\n") < 2:  # settings, not a log
                 continue
         except QdlawsError:
             continue
-        found.setdefault(kind, []).append(Source(path))  # one that holds no bytes of the file yet
-    return found
+        sources.setdefault(kind, []).append(Source(path))  # a new one, which holds no bytes yet
+    return sources
 
 
 def _files(folder: Path) -> list[Path]:
@@ -100,10 +100,10 @@ def _together(folder: Path, kind: str, sources: list[Source], options: Options) 
         sources = [s for s in sources if s.name in METRICS]
     sources.sort(key=lambda s: _natural(s.path))
     tables, paths = [read_file(s, options) for s in sources], [s.path for s in sources]
-    if not one_run(tables, paths):
+    if not is_one_run(tables, paths):
         shown = ", ".join(str(p.relative_to(folder)) for p in paths[:8])
         raise BadLog(f"{folder}: {len(sources)} runs: {shown}; name one (or several of one run)")
-    return joined(tables, paths)
+    return join_tables(tables, paths)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -149,7 +149,7 @@ def _longest(states: list[Path], options: Options) -> Table:
     note = (
         f"{path.parent.name}/{path.name}, the longest of {len(states)}" if len(states) > 1 else ""
     )
-    return table.noted(note, *(f"left out: {error}" for error in problems))
+    return table.with_notes(note, *(f"left out: {error}" for error in problems))
 
 
 def _mlflow_runs(folder: Path) -> list[Path]:

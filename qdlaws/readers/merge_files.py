@@ -1,4 +1,4 @@
-"""Several files of one run as one table, and the question whether they are of one run."""
+"""Several files of one run, joined to one table."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 import pandas as pd
 
 from qdlaws.errors import BadLog
-from qdlaws.readers.columns.choose import clocked
+from qdlaws.readers.columns.column_choice import with_step_column
 from qdlaws.readers.table import CLOCKS, Table
 
-__all__ = ["joined", "one_run"]
+__all__ = ["is_one_run", "join_tables"]
 
 STAGED = {"reinvent4", "reinvent4-log"}
 
 
-def one_run(tables: Sequence[Table], paths: Sequence[Path]) -> bool:
-    """Whether files are stages, parts side by side, or pieces of one run one after the other."""
+def is_one_run(tables: Sequence[Table], paths: Sequence[Path]) -> bool:
+    """Whether the files are stages, parallel parts or consecutive pieces of one run."""
     if len(tables) == 1:
         return True
     if len({t.tool for t in tables}) > 1:
@@ -28,11 +28,11 @@ def one_run(tables: Sequence[Table], paths: Sequence[Path]) -> bool:
         return len({(p.parent, re.sub(r"\d+$", "", p.stem)) for p in paths}) == 1
     if not _share_columns(tables):
         return True
-    starts = {float(clocked(t.frame, None)[0]["step"].min()) for t in tables}
+    starts = {float(with_step_column(t.frame, None)[0]["step"].min()) for t in tables}
     return len({p.parent for p in paths}) == 1 and len(starts) == len(tables)
 
 
-def joined(tables: Sequence[Table], paths: Sequence[Path]) -> Table:
+def join_tables(tables: Sequence[Table], paths: Sequence[Path]) -> Table:
     """Several files of one run as one table.
 
     Stages that count their steps anew (REINVENT4) are put one after the other, with a mark where
@@ -43,14 +43,14 @@ def joined(tables: Sequence[Table], paths: Sequence[Path]) -> Table:
     if len(tables) == 1:
         return first
     if len({t.tool for t in tables}) > 1:
-        found = ", ".join(f"{n} ({t.tool})" for n, t in zip(names, tables, strict=True))
-        raise BadLog(f"files of different tools are not one run: {found}; name one")
+        tools = ", ".join(f"{n} ({t.tool})" for n, t in zip(names, tables, strict=True))
+        raise BadLog(f"files of different tools are not one run: {tools}; name one")
     marks: tuple[float, ...] = ()
     if first.tool in STAGED:
         frame, marks = _staged(tables)
         note = f"{len(tables)} stages joined: {', '.join(names[:6])}"
     else:
-        frame = pd.concat([clocked(t.frame, None)[0] for t in tables], ignore_index=True)
+        frame = pd.concat([with_step_column(t.frame, None)[0] for t in tables], ignore_index=True)
         if not _share_columns(tables):  # side by side: no part has left the others behind
             frame = frame.sort_values("step", kind="stable")
         note = f"{len(tables)} files read as one run: {', '.join(names[:6])}"

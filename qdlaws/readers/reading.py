@@ -1,8 +1,8 @@
-"""``read``: any log of any supported tool as a RunLog."""
+"""Reading a log: from a path to a RunLog, whatever tool wrote it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -20,12 +20,17 @@ from qdlaws.core.run_rows import (
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Source
-from qdlaws.readers.columns.choose import Choice, Series, choose, clocked
+from qdlaws.readers.columns.column_choice import (
+    ColumnChoice,
+    Series,
+    choose_columns,
+    with_step_column,
+)
 from qdlaws.readers.columns.tool_names import NO_ENTROPY, OURS, dialect_of
 from qdlaws.readers.detect import FORMATS, Options, read_file
 from qdlaws.readers.folder import read_folder
-from qdlaws.readers.merge_files import joined
-from qdlaws.readers.table import Table, steps_once
+from qdlaws.readers.merge_files import join_tables
+from qdlaws.readers.table import Table, one_row_a_step
 
 __all__ = ["read", "tools"]
 
@@ -34,7 +39,7 @@ CONTAINERS = {
     "trainer", "tensorboard", "wandb", "mlflow", "trackio", "jsonl", "json", "csv", "parquet",
     "wandb-export",
 }  # fmt: skip
-"""Tables whose real author shows in the names of their columns only."""
+"""Containers that many tools write into: only the names of the columns tell which one."""
 
 
 def read(
@@ -49,47 +54,76 @@ def read(
     batch_size: int | None = None,
     kinds: Mapping[str, str] | None = None,
 ) -> RunLog:
-    """The log of one run, whatever tool wrote it; told from the content, not from the name.
+    """The log of one run. The tool that wrote it is recognised by the content of its files.
 
     Parameters
     ----------
-    path : a file, a folder of a run, or several files of one run
-    quality, diversity, entropy, step : names of columns, where the guess is not what you want
-    series : ``"train"``, ``"eval"``, or ``"auto"``: evaluation where it has at least 8 points
-    run : which run, where a store holds several
-    batch_size : samples behind each logged mean; turns logged standard deviations into errors
-    kinds : what a column is, e.g. ``{"entropy": "token_entropy"}``, where the log does not say
+    path : str, path or sequence of paths
+        A file, a folder of a run, or several files of one run.
+    quality, diversity, entropy, step : str, optional
+        Names of columns, where the automatic choice is not the one you want.
+    series : {"auto", "train", "eval"}
+        The training rows or the evaluations; "auto" takes the evaluations where at least 8 of
+        them have every quantity.
+    run : str, optional
+        The run to read, where a tracker's store holds several.
+    batch_size : int, optional
+        Samples behind each logged mean; turns logged standard deviations into standard errors.
+    kinds : mapping, optional
+        The kind of a column where the log does not state it: ``{"entropy": "token_entropy"}``.
 
     Returns
     -------
-    RunLog : ``notes`` says what was decided on the way, ``names`` which columns were taken,
-        ``kinds`` what they are (``kinds["kl"]``: estimator, unit, reference).
+    RunLog
+        Its ``notes`` list the decisions made while reading, ``names`` the columns that were taken,
+        ``kinds`` their kinds (``kinds["kl"]``: estimator, unit and reference). Other columns are in
+        ``extra``; of our own trainer's runs they are the evaluation's (``n_samples``, ``kl_coef``)
+        and, with the prefix ``train/``, those of the training step before it.
 
-    Raises BadLog for a file that is no log, and MissingColumn for a name that is not in it.
+    Raises
+    ------
+    BadLog
+        The file is no log of a supported tool, or is damaged beyond repair.
+    MissingColumn
+        A column that you named is not in the log.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "log.csv"
+    ...     _ = path.write_text("step,reward,entropy\\n1,0.2,1.9\\n2,0.3,1.7\\n4,0.5,1.1\\n")
+    ...     log = read(path)
+    >>> log.step, log.quality
+    (array([1., 2., 4.]), array([0.2, 0.3, 0.5]))
+    >>> log.names["quality"]
+    'reward'
     """
     if series not in ("auto", "train", "eval"):
-        raise BadLog(f"series {series!r} is unknown: 'auto', 'train' or 'eval' was needed")
-    named = {"quality": quality, "diversity": diversity, "entropy": entropy}
-    options = Options(run, {n for n in (*named.values(), step) if n})
-    where, table = _table(path, options)
-    _refuse_words(table, {**named, "step": step})
-    frame, clock = clocked(table.frame, step)
-    table = steps_once(replace(table, frame=frame).noted(clock))
+        raise BadLog(f"series={series!r}: 'auto', 'train' or 'eval' was needed")
+    given = {"quality": quality, "diversity": diversity, "entropy": entropy}
+    named = {role: name for role, name in given.items() if name}
+    options = Options(run, {*named.values(), *([step] if step else [])})
+    source, table = _table(path, options)
+    _refuse_words(table, options.keep)
+    frame, step_note = with_step_column(table.frame, step)
+    table = one_row_a_step(replace(table, frame=frame).with_notes(step_note))
     dialect = dialect_of(table.tool, table.frame.columns)
     if dialect is OURS:
-        if "eval/quality" in table.frame and series != "train" and not any(named.values()):
-            return _evaluations(table, where, kinds or {})
+        if "eval/quality" in table.frame and series != "train" and not named:
+            return _evaluations(table, source, kinds or {})
         named = {role: _column_of_ours(name, table.frame) for role, name in named.items()}
-    choice = choose(table.frame, dialect, series, named, table.kinds, batch_size)
-    _refuse_words(table, choice.columns)
+    choice = choose_columns(table.frame, dialect, series, named, table.kinds, batch_size)
+    _refuse_words(table, choice.columns.values())
     if "entropy" not in choice.columns and dialect.tool in NO_ENTROPY:
-        table = table.noted(f"no entropy in this log: {NO_ENTROPY[dialect.tool]}")
+        table = table.with_notes(f"no entropy in this log: {NO_ENTROPY[dialect.tool]}")
     tool = dialect.tool if table.tool in CONTAINERS and dialect.tool != "plain" else table.tool
-    return _log(table, choice, where, tool, dict(kinds or {}))
+    return _log(replace(table, tool=tool), choice, source, kinds or {})
 
 
 def tools() -> dict[str, str]:
-    """The formats that ``read`` knows: name -> in words."""
+    """The formats that ``read`` supports: name → description."""
     folders = {
         "folder": "qdtrain run, checkpoints of TRL and transformers, W&B, TensorBoard, MLflow, "
         "several files of one run"
@@ -104,7 +138,7 @@ def _table(path: Where | Sequence[Where], options: Options) -> tuple[str, Table]
     if not paths:
         raise BadLog("no files given: a path, or several files of one run, was needed")
     tables = [_one(p, options) for p in paths]
-    return ", ".join(map(str, paths)), joined(tables, paths)
+    return ", ".join(map(str, paths)), join_tables(tables, paths)
 
 
 def _one(path: Path, options: Options) -> Table:
@@ -122,33 +156,33 @@ def _one(path: Path, options: Options) -> Table:
     return read_file(Source(path), options)
 
 
-def _refuse_words(table: Table, wanted: Mapping[str, str | None]) -> None:
-    """Complain where a wanted column holds words: with the line in which the first one stands."""
-    for name in wanted.values():
-        if name and name in table.texts:
+def _refuse_words(table: Table, columns: Iterable[str]) -> None:
+    """BadLog where a wanted column holds words, with the line of the first one."""
+    for name in columns:
+        if name in table.texts:
             raise BadLog(table.texts[name])
 
 
-def _evaluations(table: Table, where: str, stated: Mapping[str, str]) -> RunLog:
+def _evaluations(table: Table, source: str, stated: Mapping[str, str]) -> RunLog:
     """The log of our own trainer's evaluations, whose names need no guess."""
     log = evaluation_log(
-        table.frame, table.kinds, source=where, marks=table.marks, notes=table.notes
+        table.frame, table.kinds, source=source, marks=table.marks, notes=table.notes
     )
     note = f"evaluation series, {len(log)} points"
     kinds = {**log.kinds, **{column: str(kind) for column, kind in stated.items()}}
     return replace(log, kinds=kinds, notes=(*log.notes, note))
 
 
-def _column_of_ours(name: str | None, frame: pd.DataFrame) -> str | None:
-    """A column of both phases by the name that it has in a log, or in its row."""
-    if name is None or name in frame.columns:
+def _column_of_ours(name: str, frame: pd.DataFrame) -> str:
+    """The column in a table of both phases by the name that it has in a log, or in its row."""
+    if name in frame.columns:
         return name
     return next((p + name for p in (EVALUATION, TRAINING) if p + name in frame.columns), name)
 
 
-def _log(table: Table, choice: Choice, where: str, tool: str, stated: dict[str, str]) -> RunLog:
+def _log(table: Table, choice: ColumnChoice, source: str, stated: Mapping[str, str]) -> RunLog:
     frame, columns, marks = choice.frame, dict(choice.columns), table.marks
-    if tool == OURS.tool:
+    if table.tool == OURS.tool:
         frame = with_plain_names(frame)
         columns = {role: plain_name(name) for role, name in columns.items()}
         marks = (*marks, *stages(frame))
@@ -163,8 +197,8 @@ def _log(table: Table, choice: Choice, where: str, tool: str, stated: dict[str, 
         entropy_se=columns.get("entropy_se"),
         marks=marks,
         kinds={k: str(v) for k, v in {**choice.kinds, **stated}.items()},
-        source=where,
-        tool=tool,
+        source=source,
+        tool=table.tool,
         notes=(*table.notes, *choice.notes),
     )
     return replace(log, names={**log.names, "kl": kl}) if kl else log

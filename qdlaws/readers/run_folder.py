@@ -1,11 +1,11 @@
-"""What stands beside the metrics in a run's folder: decisions, the plan, and what was drawn last.
+"""The files beside the metrics in a run's folder: decisions, the plan, the last samples.
 
     advice.jsonl    every decision with its step, knobs, reasons and figures
     plan.json       the frontier of the reference's samples, as ``qdtrain plan --out`` writes it
-    config.toml     the goal that the run was given
-    samples/        what was sampled at evaluations
+    config.toml     the goal of the run
+    samples/        the completions of evaluations
 
-Any of them may be missing or cut short: what cannot be read is left out, never guessed.
+Any of them may be missing or cut short: a part that cannot be read is left out, never guessed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Drawn", "RunFiles", "last_decision", "run_files"]
 MOST_BYTES = 64 << 20
 """Larger files are not read for a page."""
 TAIL = 1 << 20
-"""Bytes at the end of a file in which its last line is looked for."""
+"""Bytes at the end of a file that are searched for its last line."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class RunFiles:
     decisions: tuple[Mapping[str, Any], ...] = ()
     plan: Mapping[str, Any] | None = None
     floors: Mapping[str, float] = field(default_factory=dict)
-    """``diversity`` and ``entropy`` that the run was told to hold."""
+    """The goal's floors on ``diversity`` and ``entropy``."""
     drawn: tuple[Drawn, ...] = ()
     molecules: bool = False
     """Whether the texts of ``drawn`` are SMILES."""
@@ -108,8 +108,8 @@ def _floors(path: Path) -> dict[str, float]:
     if not isinstance(control, dict):
         return {}
     names = ("diversity", "entropy")
-    asked = {name: control.get(f"min_{name}") for name in names}
-    return {name: float(v) for name, v in asked.items() if isinstance(v, (int, float))}
+    floors = {name: control.get(f"min_{name}") for name in names}
+    return {name: float(v) for name, v in floors.items() if isinstance(v, (int, float))}
 
 
 def _table(path: Path) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""What every reader hands over: a table of numbers by step, kept in bounded memory."""
+"""The table of numbers by step that every reader returns, gathered in bounded memory."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from qdlaws.core.number_text import Array
 from qdlaws.core.run_rows import latest_by_step, without_abandoned
+from qdlaws.core.types import Array
 
-__all__ = ["CLOCKS", "MAX_CELLS", "MAX_COLUMNS", "Columns", "Table", "steps_once"]
+__all__ = ["CLOCKS", "MAX_CELLS", "MAX_COLUMNS", "Columns", "Table", "one_row_a_step"]
 
 MAX_COLUMNS = 10_000
 MAX_CELLS = 1 << 23  # 64 MiB of float64
@@ -23,16 +23,16 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers as they were logged, in the order of the log.
+    """The numbers of a log, in its order.
 
     Attributes
     ----------
-    tool : who wrote it, as far as the container tells
-    frame : a column ``step`` and whatever was logged beside it; a step may stand in many rows
-    kinds : column -> what it is, where the reader itself knows
+    tool : the tool that wrote it, as far as the container shows
+    frame : a column ``step`` and the logged columns; a step may have several rows
+    kinds : column → its kind, where the format states it
     marks : steps at which the regime changed
-    texts : column -> what to complain about if a law wants this column, which holds words
-    notes : what the reader had to decide, in words
+    texts : column → the error to raise if a law needs this column, which holds words
+    notes : the decisions that the reader made, in words
     """
 
     tool: str
@@ -42,7 +42,7 @@ class Table:
     marks: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def noted(self, *notes: str) -> Table:
+    def with_notes(self, *notes: str) -> Table:
         """The same table with more notes."""
         return replace(self, notes=(*self.notes, *(n for n in notes if n)))
 
@@ -50,8 +50,8 @@ class Table:
 class Columns:
     """Rows of named numbers, gathered column by column.
 
-    Memory is bounded: beyond 2²³ values the columns that ``wanted`` does not name are let go,
-    and beyond that neighbouring rows are averaged in pairs.
+    Memory is bounded: beyond 2²³ values the columns that ``wanted`` refuses are dropped, and
+    beyond that neighbouring rows are averaged in pairs.
     """
 
     def __init__(self, wanted: Callable[[str], bool] = lambda _: True) -> None:
@@ -86,15 +86,15 @@ class Columns:
             self._shrink()
 
     def frame(self) -> pd.DataFrame:
-        """What was gathered, missing values as NaN; a last row that is not full is left out."""
+        """The gathered columns, missing values as NaN; an incomplete average is left out."""
         return pd.DataFrame({name: self._filled(c) for name, c in self._columns.items()})
 
     def notes(self) -> tuple[str, ...]:
-        """What was let go to stay within memory."""
-        told = ["a very long log: columns that no law uses were left out"] * self._only_wanted
+        """Notes on the columns and rows that the limit on memory cost."""
+        notes = ["a very long log: columns that no law uses were left out"] * self._only_wanted
         if self._block > 1:
-            told.append(f"a very long log: each row is the mean of {self._block}")
-        return tuple(told)
+            notes.append(f"a very long log: each row is the mean of {self._block} logged rows")
+        return tuple(notes)
 
     def _filled(self, column: array[float]) -> Array:
         return np.concatenate([np.frombuffer(column), np.full(self._rows - len(column), NAN)])
@@ -107,44 +107,44 @@ class Columns:
                 return
         pairs = {n: self._filled(c).reshape(-1, 2) for n, c in self._columns.items()}
         self._rows, self._block = self._rows // 2, self._block * 2
-        self._columns = {n: array("d", _mean_of_known(v).tobytes()) for n, v in pairs.items()}
+        self._columns = {n: array("d", _finite_mean(v).tobytes()) for n, v in pairs.items()}
 
 
 def _mean_row(rows: list[Mapping[str, float]]) -> dict[str, float]:
-    """Of each name the mean over the rows that know it."""
+    """For each name the mean over the rows in which it is a number."""
     names = dict.fromkeys(name for row in rows for name in row)
-    known = {n: [row[n] for row in rows if row.get(n, NAN) == row.get(n, NAN)] for n in names}
-    return {n: sum(values) / len(values) for n, values in known.items() if values}
+    finite = {n: [row[n] for row in rows if row.get(n, NAN) == row.get(n, NAN)] for n in names}
+    return {n: sum(values) / len(values) for n, values in finite.items() if values}
 
 
-def _mean_of_known(pairs: Array) -> Array:
-    known = np.isfinite(pairs)
-    total = np.where(known, pairs, 0.0).sum(axis=1)
-    return np.asarray(np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), NAN))
+def _finite_mean(pairs: Array) -> Array:
+    finite = np.isfinite(pairs)
+    total = np.where(finite, pairs, 0.0).sum(axis=1)
+    return np.asarray(np.where(finite.any(axis=1), total / np.maximum(finite.sum(axis=1), 1), NAN))
 
 
 # ---------------------------------------------------------------------- one row a step
 
 
-def steps_once(table: Table) -> Table:
+def one_row_a_step(table: Table) -> Table:
     """The table with one row a step.
 
-    Rows that share a step are, in this order of trying: samples of one batch (then their mean, with
-    its standard error), parts of one row written separately, or the rewriting of a resumed run
-    (then the last value of each column counts).
+    Where most steps have many rows, these are the samples of a batch: their mean, with its standard
+    error. Otherwise they are parts of one row that were written separately, or rows that a resumed
+    run wrote again: the last value of each column counts.
     """
     frame = table.frame[np.isfinite(table.frame["step"])]
     lost = len(table.frame) - len(frame)
-    table = table.noted(f"{lost} rows had no usable step" if lost else "")
+    table = table.with_notes(f"{lost} rows without a usable step left out" if lost else "")
     counts = frame["step"].value_counts()
     if not len(counts) or counts.max() == 1:
         return replace(table, frame=frame.sort_values("step").reset_index(drop=True))
     if _are_samples(frame, counts):
         merged = _batch_means(frame)
-        note = f"{len(frame)} rows over {len(merged)} steps: taken as samples and averaged by step"
-        return replace(table, frame=merged).noted(note)
+        note = f"{len(frame)} rows over {len(merged)} steps: taken as samples, averaged by step"
+        return replace(table, frame=merged).with_notes(note)
     frame, stale = without_abandoned(frame)
-    return replace(table, frame=latest_by_step(frame)).noted(stale)
+    return replace(table, frame=latest_by_step(frame)).with_notes(stale)
 
 
 def _are_samples(frame: pd.DataFrame, counts: pd.Series[int]) -> bool:

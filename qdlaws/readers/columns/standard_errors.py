@@ -15,7 +15,7 @@ COUNTS = ("n_samples", "eval/n_samples", "num_samples", "eval/num_samples", "n",
 def standard_error(
     frame: pd.DataFrame, column: str, batch_size: int | None
 ) -> tuple[pd.DataFrame, str | None]:
-    """The frame and the name of the column's standard error in it; None where it is not known.
+    """The frame and the name of the column's standard error in it; None where there is none.
 
     Taken as logged (``reward_se``, ``reward_stderr``, ``reward/se`` …), else s/√n from a logged
     standard deviation (``reward_std``, ``reward/std``) and a logged or given number of samples.
@@ -30,8 +30,8 @@ def standard_error(
             made = f"{column}_se"
             with np.errstate(divide="ignore", invalid="ignore"):
                 error = np.asarray(frame[name], float) / np.sqrt(np.asarray(samples, float))
-            known = np.isfinite(error) & (error >= 0)
-            return frame.assign(**{made: np.where(known, error, np.nan)}), made
+            usable = np.isfinite(error) & (error >= 0)
+            return frame.assign(**{made: np.where(usable, error, np.nan)}), made
     return frame, None
 
 

@@ -1,7 +1,7 @@
-"""Who logs what under which name: the one table of facts that all containers share.
+"""The names under which each tool logs quality, diversity, entropy and KL.
 
-The same key means different things in different tools, so a name is only ever read inside its
-dialect. A name is a regular expression over the whole key; trackers add ``train/`` in front.
+The same key means different things in different tools, so a name is only read within the dialect
+of its tool. A name is a regular expression over the whole key; trackers add ``train/`` in front.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ AUXILIARY = "auxiliary"
 
 
 def _kl(estimator: str, unit: str, reference: str = REFERENCE) -> str:
-    """A KL column in words: estimator, unit, and what the policy is compared with."""
+    """The kind of a KL column: its estimator, its unit, and the policy on the other side."""
     return f"{estimator}, {unit}, against {reference}"
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one tool names what it logs; ``marks`` are keys of which one gives it away."""
+    """The names of one tool; a log with a key that matches ``marks`` is that tool's."""
 
     tool: str
     marks: str
@@ -69,7 +69,7 @@ class Dialect:
     eval_entropy: Names = ()
     eval_kl: Names = ()
     evaluates: bool = False
-    """It always evaluates on fresh samples: few evaluations are still better than rollouts."""
+    """It evaluates on fresh samples: a few evaluations are still better than rollouts."""
 
     def names(self, role: str, evaluation: bool) -> Names:
         """The names for quality, diversity, entropy or kl, of one series."""
@@ -266,12 +266,12 @@ NO_ENTROPY = {
 
 
 def dialect_of(tool: str, columns: Iterable[str]) -> Dialect:
-    """The dialect of a tool, or of the tool that these columns give away, or the plain one."""
-    known = {d.tool: d for d in DIALECTS}
-    known |= {"ms-swift": TRL, "reinvent4": MOLECULES, "reinvent4-log": MOLECULES}
-    known |= {"saturn": MOLECULES}
-    if tool in known:
-        return known[tool]
+    """The dialect of a tool, or of the tool whose marks these columns bear, or the plain one."""
+    dialects = {d.tool: d for d in DIALECTS}
+    dialects |= {"ms-swift": TRL, "reinvent4": MOLECULES, "reinvent4-log": MOLECULES}
+    dialects |= {"saturn": MOLECULES}
+    if tool in dialects:
+        return dialects[tool]
     names = list(columns)
     return next(d for d in DIALECTS if any(re.fullmatch(d.marks, name) for name in names))
 

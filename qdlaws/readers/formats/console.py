@@ -82,7 +82,7 @@ def _gather(source: Source, tool: str, parse: Parser) -> Table:
     if not len(columns):
         raise source.bad(f"no line of {tool} with a step in it")
     note = f"{source.name}: {cut} lines were cut by the logger, what stood before the cut is kept"
-    return Table(tool, columns.frame(), notes=columns.notes()).noted(note if cut else "")
+    return Table(tool, columns.frame(), notes=columns.notes()).with_notes(note if cut else "")
 
 
 def read_reinvent_log(source: Source) -> Table:

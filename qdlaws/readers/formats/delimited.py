@@ -15,7 +15,8 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
-from qdlaws.core.number_text import Array, is_unknown, number, numbers
+from qdlaws.core.number_text import is_unknown, number, numbers
+from qdlaws.core.types import Array
 from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Line, Source
 from qdlaws.readers.columns.tool_names import is_wanted
@@ -31,7 +32,7 @@ Row = tuple[int, list[str]]
 
 @dataclass
 class Rows:
-    """The rows of one delimited file, streamed; ``notes()`` says afterwards what was repaired."""
+    """The rows of one delimited file, streamed; ``notes()`` lists the repairs afterwards."""
 
     source: Source
     separator: str = field(init=False)
@@ -54,7 +55,7 @@ class Rows:
             if fields == first:
                 self.repeated += 1
             elif len(fields) != len(first):
-                self._judge(line, fields, seen)
+                self._reject(line, fields, seen)
             elif not line.ended and shortest and len(fields[-1]) < min(shortest):
                 self.cut = line.number  # whole by count, but its last number was cut
             else:
@@ -79,27 +80,28 @@ class Rows:
         except csv.Error as error:
             raise self.source.bad(str(error), last.number) from error
 
-    def _judge(self, line: Line, fields: list[str], seen: int) -> None:
-        """Let a row of the wrong length go, or refuse the file."""
+    def _reject(self, line: Line, fields: list[str], seen: int) -> None:
+        """Leaves out a row of the wrong length, or refuses the file."""
         if not line.ended:
             self.cut = line.number
             return
         self.broken.append(line.number)
         if len(self.broken) > 3 + MOST_BROKEN * seen:
-            what = f"{len(fields)} fields where the header names {len(self.header)}, once more"
-            raise self.source.bad(f"{what}; the first such line is {self.broken[0]}", line.number)
+            problem = f"{len(fields)} fields where the header names {len(self.header)}"
+            first = f"{len(self.broken)} lines are like that, the first is line {self.broken[0]}"
+            raise self.source.bad(f"{problem}; {first}", line.number)
 
     def notes(self) -> tuple[str, ...]:
-        """What was repaired."""
-        told = []
+        """The repairs, in words."""
+        notes = []
         if self.repeated:
-            told.append(f"{self.source.name}: header repeated {self.repeated} time(s)")
+            notes.append(f"{self.source.name}: header repeated {self.repeated} time(s)")
         if self.broken:
             shown = ", ".join(map(str, self.broken))
-            told.append(f"{self.source.name}: wrong number of fields, left out: line {shown}")
+            notes.append(f"{self.source.name}: wrong number of fields, left out: line {shown}")
         if self.cut:
-            told.append(f"{self.source.name}: half-written last line {self.cut} left out")
-        return tuple(told)
+            notes.append(f"{self.source.name}: half-written last line {self.cut} left out")
+        return tuple(notes)
 
 
 def read_delimited(source: Source, keep: Collection[str] = ()) -> Table:
@@ -116,17 +118,17 @@ def read_delimited(source: Source, keep: Collection[str] = ()) -> Table:
             column = [fields[i] for _, fields in block]
             blocks[i].append(numbers(column, comma))
             if name not in texts and (bad := _first_word(column, blocks[i][-1])) is not None:
-                what = f"{column[bad][:40]!r} in column {name!r}, a number was needed"
-                texts[name] = str(source.bad(what, block[bad][0]))
+                problem = f"{column[bad][:40]!r} in column {name!r}, a number was needed"
+                texts[name] = str(source.bad(problem, block[bad][0]))
         if count * len(names) > MAX_CELLS:
             names = {i: n for i, n in names.items() if n in keep or is_wanted(n)}
     columns = {name: np.concatenate(blocks[i]) for i, name in names.items() if blocks[i]}
     frame = pd.DataFrame({n: v for n, v in columns.items() if np.isfinite(v).any()})
     if not len(frame):
         raise source.bad("a header and no numbers below it" if columns else "a header, no rows")
-    let_go = "a very long table: columns that no law uses were left out"
-    shorter = let_go if len(names) < len(rows.header) else ""
-    return Table("csv", frame, texts=texts, notes=rows.notes()).noted(shorter)
+    dropped = "a very long table: columns that no law uses were left out"
+    shorter = dropped if len(names) < len(rows.header) else ""
+    return Table("csv", frame, texts=texts, notes=rows.notes()).with_notes(shorter)
 
 
 def _first_word(column: list[str], values: Array) -> int | None:
@@ -147,7 +149,7 @@ def _separator(source: Source, top: list[str]) -> str:
             continue
         if counts and counts[0] > 1 and counts.count(counts[0]) >= 0.7 * len(counts):
             return separator
-    raise source.bad("no log that is known here, and no table of columns either")
+    raise source.bad("neither a log of a supported tool nor a table of columns")
 
 
 def _cut(source: Source, lines: list[str], separator: str) -> list[list[str]]:

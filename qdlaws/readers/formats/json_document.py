@@ -37,7 +37,7 @@ def _trainer_state(source: Source, state: dict[str, Any]) -> Table:
     every = state.get("logging_steps")
     averaged = isinstance(every, int) and every > 1
     note = f"each row is a mean over {every} steps (logging_steps)" if averaged else ""
-    return _table(source, "trainer", rows).noted(note)
+    return _table(source, "trainer", rows).with_notes(note)
 
 
 def _rows(source: Source, document: Any) -> list[Any]:

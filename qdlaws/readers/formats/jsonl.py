@@ -1,7 +1,7 @@
-"""One JSON object a line: our own metrics.jsonl, verl's file logger, prime-rl, ms-swift, any other.
+"""JSON lines: our own metrics.jsonl, verl's file logger, prime-rl, ms-swift, any other.
 
-Streamed in bounded memory. A line that is no JSON is let go where a kill or a crash explains it,
-counted and named in the notes; a file with many of them is refused.
+Streamed in bounded memory. A few lines that are no JSON, as a kill or a crash leaves them, are
+skipped and named in the notes; a file with many of them is refused.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from qdlaws.readers.table import Columns, Table
 __all__ = ["read_jsonl", "tool_of"]
 
 MOST_BROKEN = 0.02  # share of lines that may be unreadable
-LOOKED_AT = 100  # rows that are asked for the tool and the kinds
+FIRST_ROWS = 100  # by which the tool and the kinds are recognised
 
 
 def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
-    """The table of a JSONL log; of a very long one only what a law could use, and ``keep``."""
+    """The table of a JSONL log; a very long one keeps the columns of laws and ``keep`` only."""
     columns, kinds, lines = Columns(lambda c: c in keep or is_wanted(c)), dict[str, str](), 0
     broken: list[tuple[int, str]] = []
     tool = "jsonl"
@@ -33,11 +33,11 @@ def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
         if numbers is None:
             broken.append((line.number, problem))
             if len(broken) > 3 + MOST_BROKEN * lines:
-                what = f"{len(broken)} of {lines} lines are no JSON object; here: {broken[0][1]}"
-                raise source.bad(what, broken[0][0])
+                share = f"{len(broken)} of {lines} lines are no JSON object"
+                raise source.bad(f"{share}; the first problem: {broken[0][1]}", broken[0][0])
             continue
         row = line.row or {}
-        if lines <= LOOKED_AT or row.get("phase") == "eval":
+        if lines <= FIRST_ROWS or row.get("phase") == "eval":
             tool = tool if tool != "jsonl" else tool_of(row)
             kinds |= row_kinds(row)
         try:
@@ -56,7 +56,7 @@ def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
 
 
 def tool_of(row: Mapping[str, Any]) -> str:
-    """Which tool writes rows of this shape; "jsonl" where none is known."""
+    """The tool that writes rows of this shape; "jsonl" where none is recognised."""
     if is_ours(row):
         return OURS
     if isinstance(row.get("data"), dict) and "step" in row:

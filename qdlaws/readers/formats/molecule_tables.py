@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from qdlaws.core.kinds import EntropyKind
-from qdlaws.core.number_text import Array, numbers
+from qdlaws.core.number_text import numbers
+from qdlaws.core.types import Array
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.formats.delimited import Row, Rows
 from qdlaws.readers.formats.reinvent_score import ScoreRule, score_rule
@@ -69,8 +70,8 @@ def read_reinvent(source: Source) -> Table:
     if rule and filtered:
         kinds["quality"] = "mean_score before the diversity filter"
         notes.append(
-            f"the diversity filter had lowered {filtered:.0f} scores: quality is rebuilt from the "
-            f"components ({rule.words}); column Score keeps the filtered mean"
+            f"the diversity filter had lowered {filtered:.0f} scores: quality is computed from the "
+            f"score's components ({rule.words}); column Score keeps the filtered mean"
         )
     elif not rule:
         notes.append("quality is Score as logged: after the diversity filter, if there was one")
@@ -125,14 +126,14 @@ def _reinvent_step(batch: Batch, rule: ScoreRule | None, sigmas: list[Array]) ->
 
 
 def _mean(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else np.nan
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else np.nan
 
 
 def _mean_and_error(name: str, values: Array) -> dict[str, float]:
-    """Mean and its standard error s/√n over the known values."""
-    known = values[np.isfinite(values)]
-    error = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else np.nan
+    """The mean of the finite values and its standard error s/√n."""
+    finite = values[np.isfinite(values)]
+    error = float(finite.std(ddof=1) / np.sqrt(len(finite))) if len(finite) > 1 else np.nan
     return {name: _mean(values), f"{name}_se": error}
 
 
@@ -165,10 +166,10 @@ def _has_rdkit() -> bool:
 
 def _batches(rows: Rows, step: str) -> Iterator[Batch]:
     """The rows that follow each other with one step; rows without a step are left out."""
-    at = rows.header.index(step)
+    place = rows.header.index(step)
 
     def number_of(row: Row) -> float:
-        return float(numbers([row[1][at]])[0])
+        return float(numbers([row[1][place]])[0])
 
     for value, group in groupby(rows, key=number_of):
         if np.isfinite(value):
@@ -190,9 +191,9 @@ def _whole(source: Source, steps: list[dict[str, float]]) -> tuple[pd.DataFrame,
     return frame, notes
 
 
-def _sigma_notes(found: list[Array]) -> list[str]:
-    """What Target = −Prior + σ·Score says: σ, or that rows do not belong together."""
-    ratios = np.concatenate([r[np.isfinite(r)] for r in found] or [np.empty(0)])
+def _sigma_notes(sigmas: list[Array]) -> list[str]:
+    """σ by Target = −Prior + σ·Score, or a note that some rows do not satisfy it."""
+    ratios = np.concatenate([r[np.isfinite(r)] for r in sigmas] or [np.empty(0)])
     if len(ratios) < 10:
         return []
     sigma = float(np.median(ratios))

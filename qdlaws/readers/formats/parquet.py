@@ -41,7 +41,7 @@ def read_parquet(source: Source, keep: Collection[str] = ()) -> Table:
 
 
 def _columns(source: Source, file: object, pa: object, keep: Collection[str]) -> list[str]:
-    """The number columns; of a very long file only what a law could use."""
+    """The number columns; of a very long file only those that a law could use."""
     schema, rows = file.schema_arrow, file.metadata.num_rows  # type: ignore[attr-defined]
     numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)  # type: ignore[attr-defined]
     names = [f.name for f in schema if any(is_kind(f.type) for is_kind in numeric)]

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from qdlaws.readers.byte_source import Source
-from qdlaws.readers.decoding.crc32c import masked_crc32c
-from qdlaws.readers.decoding.protobuf import as_double, as_float, fields, signed
+from qdlaws.readers.formats.protobuf import as_double, as_float, fields, signed
 from qdlaws.readers.table import MAX_COLUMNS, Table
 
-__all__ = ["is_tensorboard", "read_tensorboard"]
+__all__ = ["is_tensorboard", "masked_crc32c", "read_tensorboard"]
 
 MAX_RECORD = 1 << 28
+POLYNOMIAL, MASK = 0x82F63B78, 0xA282EAD8  # of CRC-32C, and of its masking
 START = 1  # SessionLog.Status: a run that was started again discards later steps
 FLOATS = {1: ("<f4", 5), 2: ("<f8", 6)}  # DataType -> (numpy type, field of its values)
 Point = tuple[str, float, float]  # tag, step, value
@@ -126,13 +127,13 @@ def _scalar(value: bytes) -> tuple[str, float | None]:
 
 def _tensor(message: bytes) -> float | None:
     """The only number of a float tensor: in its content (4) or its values (5, 6)."""
-    found = {number: (wire, content) for number, wire, content in fields(message)}
-    dtype = found.get(1, (0, 0))[1]
+    parts = {number: (wire, content) for number, wire, content in fields(message)}
+    dtype = parts.get(1, (0, 0))[1]
     if not isinstance(dtype, int) or dtype not in FLOATS:
         return None
     kind, place = FLOATS[dtype]
     for number in (4, place):
-        wire, content = found.get(number, (0, b""))
+        wire, content = parts.get(number, (0, b""))
         if isinstance(content, bytes) and len(content) == np.dtype(kind).itemsize:
             unpack = as_double if kind == "<f8" else as_float
             return unpack(content) if wire in (1, 2, 5) else None
@@ -174,3 +175,25 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
         if prior in columns and agent in columns and "NLL" in columns[prior]:
             frame["prior − agent NLL"] = frame[columns[prior]] - frame[columns[agent]]
     return frame
+
+
+# ---------------------------------------------------------------------- checksums
+
+
+@cache
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = (byte >> 1) ^ (POLYNOMIAL if byte & 1 else 0)
+        table.append(byte)
+    return tuple(table)
+
+
+def masked_crc32c(data: bytes) -> int:
+    """The CRC-32C (Castagnoli) of the data, rotated and shifted as TFRecord files hold it."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = (crc >> 8) ^ _crc_table()[(crc ^ byte) & 255]
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + MASK) & 0xFFFFFFFF

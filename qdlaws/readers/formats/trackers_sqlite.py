@@ -72,8 +72,8 @@ def _trackio(source: Source, base: sqlite3.Connection, run: str | None, key: str
 
 
 def _has(base: sqlite3.Connection, table: str) -> bool:
-    found = base.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))
-    return found.fetchone() is not None
+    rows = base.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))
+    return rows.fetchone() is not None
 
 
 def _long(source: Source, tool: str, rows: Iterable[tuple[Any, Any, Any]]) -> Table:
@@ -101,10 +101,10 @@ def only_run(source: Source, runs: list[tuple[str, str, int]], wanted: str | Non
         raise source.bad("no run in it has metrics")
     names = ", ".join(f"{name} ({n} values)" for _, name, n in runs[:8])
     if wanted is not None:
-        found = [key for key, name, _ in runs if wanted in (key, name)]
-        if len(found) != 1:
-            raise source.bad(f"{len(found)} runs are called {wanted!r}; it holds {names}")
-        return found[0]
+        matches = [key for key, name, _ in runs if wanted in (key, name)]
+        if len(matches) != 1:
+            raise source.bad(f"{len(matches)} runs are called {wanted!r}; it holds {names}")
+        return matches[0]
     if len(runs) > 1:
         raise source.bad(f"holds {len(runs)} runs: {names}; name one, run={runs[0][1]!r}")
     return runs[0][0]

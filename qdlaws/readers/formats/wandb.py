@@ -17,7 +17,7 @@ from qdlaws.core.json_lines import flat, parse
 from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.columns.tool_names import is_wanted
-from qdlaws.readers.decoding.protobuf import as_double, fields, signed
+from qdlaws.readers.formats.protobuf import as_double, fields, signed
 from qdlaws.readers.table import Columns, Table
 
 __all__ = ["MAGIC", "read_wandb", "unwrap_export"]
@@ -45,7 +45,7 @@ def read_wandb(source: Source) -> Table:
     if not len(columns):
         raise source.bad("no history in this W&B run")
     note = f"{source.name}: ends in half a record, read up to there" if torn[0] else ""
-    return Table("wandb", columns.frame(), notes=columns.notes()).noted(note)
+    return Table("wandb", columns.frame(), notes=columns.notes()).with_notes(note)
 
 
 def _records(source: Source, torn: list[bool]) -> Iterator[bytes]:
@@ -125,4 +125,4 @@ def unwrap_export(table: Table, run: str | None) -> Table:
     data = {c.partition(" - ")[2]: frame[c] for c in kept}
     shared = {c: frame[c] for c in frame.columns if " - " not in c}
     note = "exported from W&B's pages, where long runs are sampled down: steps may be missing"
-    return Table("wandb-export", pd.DataFrame({**shared, **data})).noted(*table.notes, note)
+    return Table("wandb-export", pd.DataFrame({**shared, **data})).with_notes(*table.notes, note)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from qdlaws import BadLog, QdlawsError, RunLog
 from qdlaws.readers import read
-from qdlaws.readers.decoding.crc32c import masked_crc32c
+from qdlaws.readers.formats.tensorboard import masked_crc32c
 from tests.helpers.make_fixtures import FIXTURES
 
 
@@ -34,16 +34,16 @@ class Bomb:
 
 
 def refused(path: Path, match: str) -> None:
-    with pytest.raises(BadLog, match=match) as found:
+    with pytest.raises(BadLog, match=match) as caught:
         read(path)
-    assert "\n" not in str(found.value)
-    assert len(str(found.value)) < 500
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path):
     trace = tmp_path / "trace"
     (tmp_path / "log.csv").write_bytes(pickle.dumps(Bomb(trace)))
-    refused(tmp_path / "log.csv", "a pickle, which is a program")
+    refused(tmp_path / "log.csv", "a pickle: it can run code")
     assert not trace.exists()
 
 
@@ -139,7 +139,7 @@ def test_a_database_with_damaged_texts_does_not_crash(tmp_path: Path):
 
 def test_paths_that_are_no_logs(tmp_path: Path):
     refused(tmp_path / "nothing", "no such file")
-    refused(tmp_path, "no log in this folder")
+    refused(tmp_path, "no log of a supported tool in this folder")
     with pytest.raises(BadLog, match="no files given"):
         read([])
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:

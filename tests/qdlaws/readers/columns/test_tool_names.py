@@ -1,4 +1,4 @@
-"""The names of every tool: which column is taken, and what it is said to be."""
+"""The columns that are taken from the logs of each tool, and their kinds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from qdlaws import EntropyKind
 from qdlaws.readers import read
-from qdlaws.readers.columns.choose import choose
+from qdlaws.readers.columns.column_choice import choose_columns
 from qdlaws.readers.columns.tool_names import DIALECTS, dialect_of
 
 STEPS = np.arange(20.0)
@@ -18,7 +18,7 @@ def chosen(columns: dict[str, float], tool: str = "jsonl", **options):
     frame = pd.DataFrame({name: value + STEPS / 100 for name, value in columns.items()})
     frame["step"] = STEPS
     dialect = dialect_of(tool, frame.columns)
-    return dialect, choose(frame, dialect, **options)
+    return dialect, choose_columns(frame, dialect, **options)
 
 
 @pytest.mark.parametrize(
@@ -94,38 +94,6 @@ def test_several_validation_sets_are_averaged_and_named():
         {"critic/score/mean": 0.9, **sets}, named={"quality": "val-core/math/acc/mean@8"}
     )
     np.testing.assert_allclose(choice.frame[choice.columns["quality"]], 0.4 + STEPS / 100)
-
-
-def test_auxiliary_validation_is_taken_only_when_asked_for():
-    columns = {"critic/score/mean": 0.9, "actor/entropy": 1.0, "val-aux/m/reward/mean@8": 0.2}
-    _, choice = chosen(columns)
-    assert choice.columns["quality"] == "critic/score/mean"
-    _, choice = chosen(columns, series="eval")
-    assert choice.columns["quality"] == "val-aux/m/reward/mean@8"
-
-
-def test_a_diversity_that_only_evaluations_measure_joins_the_training_series():
-    frame = pd.DataFrame({"step": STEPS, "reward": STEPS, "entropy": 2.0})
-    frame["eval/diversity"] = np.where(STEPS % 5 == 0, 0.5, np.nan)
-    choice = choose(frame, dialect_of("csv", frame.columns))
-    assert choice.columns["diversity"] == "eval/diversity"
-    assert len(choice.frame) == 20
-    assert choice.frame["eval/diversity"].notna().sum() == 4
-    assert any("only evaluations measure" in note for note in choice.notes)
-    assert "diversity" not in choose(frame, dialect_of("csv", frame), "train").columns
-
-
-def test_training_values_are_lent_from_the_nearest_step_only():
-    frame = pd.DataFrame({"step": np.arange(0.0, 100.0)})
-    frame["reward"] = np.where(frame["step"] % 2 == 1, 1.0, np.nan)
-    frame["entropy"] = np.where(frame["step"] % 2 == 1, frame["step"], np.nan)
-    frame.loc[frame["step"] > 80, "entropy"] = np.nan
-    frame["eval/reward"] = np.where(frame["step"] % 10 == 0, frame["step"], np.nan)
-    choice = choose(frame, dialect_of("csv", frame.columns))
-    at = choice.frame.set_index("step")["entropy"]
-    assert list(at.index) == list(range(0, 100, 10))
-    assert np.all(np.abs(at.loc[:80] - at.loc[:80].index) <= 1)
-    assert np.isnan(at.loc[90])
 
 
 def test_every_entropy_kind_in_the_tables_is_a_known_one():

@@ -1,4 +1,4 @@
-"""Just enough of the protobuf wire format to read event files: fields and their raw values.
+"""The part of the protobuf wire format that event files need: fields and their raw values.
 
 https://protobuf.dev/programming-guides/encoding: a field is a varint tag (number · 8 + wire type),
 then a varint (0), 8 bytes (1), a length and bytes (2), or 4 bytes (5).
@@ -17,36 +17,36 @@ Field = tuple[int, int, int | bytes]
 
 def fields(message: bytes) -> Iterator[Field]:
     """The fields of a message in order; ValueError where it breaks off or is no message."""
-    at, end = 0, len(message)
-    while at < end:
-        tag, at = _varint(message, at)
+    place, end = 0, len(message)
+    while place < end:
+        tag, place = _varint(message, place)
         number, wire = tag >> 3, tag & 7
         if wire == 0:
-            value, at = _varint(message, at)
+            value, place = _varint(message, place)
             yield number, wire, value
             continue
         if wire == 2:
-            size, at = _varint(message, at)
+            size, place = _varint(message, place)
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
         else:
             raise ValueError(f"wire type {wire}")
-        if at + size > end:
+        if place + size > end:
             raise ValueError("a field breaks off")
-        yield number, wire, message[at : at + size]
-        at += size
+        yield number, wire, message[place : place + size]
+        place += size
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _varint(message: bytes, place: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        if at >= len(message) or shift > 63:
+        if place >= len(message) or shift > 63:
             raise ValueError("a varint breaks off")
-        byte = message[at]
-        at += 1
+        byte = message[place]
+        place += 1
         value |= (byte & 127) << shift
         if byte < 128:
-            return value, at
+            return value, place
         shift += 7
 
 

@@ -1,4 +1,4 @@
-"""Long logs: read as a stream, in memory that does not grow with the file."""
+"""Files are streamed, gzip is unpacked, progress shows on a terminal only."""
 
 from __future__ import annotations
 
@@ -13,32 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qdlaws.readers import read, table
-from qdlaws.readers.table import Columns
-
-
-def test_columns_let_go_of_what_no_law_uses(monkeypatch):
-    monkeypatch.setattr(table, "MAX_CELLS", 50_000)
-    columns = Columns(wanted=lambda name: name in ("step", "reward"))
-    for step in range(60_000):
-        columns.add({"step": float(step), "reward": step / 2, "noise": 1.0, "more": 2.0})
-    frame = columns.frame()
-    assert list(frame.columns) == ["step", "reward"]
-    assert frame.size <= 2 * 50_000
-    np.testing.assert_allclose(frame["reward"], frame["step"] / 2)
-    np.testing.assert_allclose(np.diff(frame["step"]), 4)
-    assert len(frame) == 15_000
-    assert any("mean of 4" in note for note in columns.notes())
-
-
-def test_averaged_rows_are_means_of_what_is_known(monkeypatch):
-    monkeypatch.setattr(table, "MAX_CELLS", 8_000)
-    columns = Columns(wanted=lambda _: True)
-    for step in range(8192):
-        columns.add({"step": float(step)} | ({"reward": 3.0} if step % 4 == 0 else {}))
-    reward = columns.frame()["reward"]
-    assert set(reward.dropna()) == {3.0}
-    assert len(reward) == 2048
+from qdlaws.readers import read
 
 
 def write_rows(path: Path, rows: int, width: int) -> None:

@@ -1,1 +1,0 @@
-"""Bytes and text to values: protobuf records, checksums, JSON and numbers."""

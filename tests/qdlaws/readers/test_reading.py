@@ -1,0 +1,62 @@
+"""One log in many formats and spellings."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from qdlaws import EntropyKind
+from qdlaws.readers import read, tools
+from tests.helpers.make_fixtures import FIXTURES
+
+ROWS = "1,0.10,2.0\n2,0.20,1.9\n3,0.30,1.8\n4,0.40,1.7\n"
+
+
+CSV = "step,reward,entropy\n" + ROWS
+
+
+RECORDS = [{"step": s, "reward": s / 10, "entropy": 2.1 - s / 10} for s in (1, 2, 3, 4)]
+
+
+SPELLINGS: dict[str, str | bytes] = {
+    "plain": CSV,
+    "no last line end": CSV.rstrip("\n"),
+    "CRLF": CSV.replace("\n", "\r\n"),
+    "CR": CSV.replace("\n", "\r"),
+    "tabs": CSV.replace(",", "\t"),
+    "semicolons": CSV.replace(",", ";"),
+    "bars": CSV.replace(",", " | "),
+    "decimal commas": CSV.replace(",", ";").replace(".", ","),
+    "comments on top": "# made by hand\n\n" + CSV,
+    "quotes": CSV.replace("step", '"step"'),
+    "header repeated": CSV + "step,reward,entropy\n",
+    "byte order mark": "\ufeff" + CSV,
+    "gzip": gzip.compress(CSV.encode()),
+    "UTF-16": CSV.encode("utf-16"),
+    "JSON rows, backwards": json.dumps(RECORDS[::-1]),
+    "JSON columns": json.dumps({name: [row[name] for row in RECORDS] for name in RECORDS[0]}),
+    "JSON lines, nested": "\n".join(json.dumps({"step": r["step"], "m": r}) for r in RECORDS),
+}
+
+
+@pytest.mark.parametrize("text", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_one_log_in_many_spellings(write, text):
+    log = read(write(text))
+    np.testing.assert_array_equal(log.step, [1, 2, 3, 4])
+    np.testing.assert_allclose(log.quality, [0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_allclose(log.entropy, [2.0, 1.9, 1.8, 1.7])
+    assert log.kinds["entropy"] == EntropyKind.UNKNOWN
+
+
+def test_kinds_that_the_caller_states_win():
+    log = read(FIXTURES / "trackio", kinds={"entropy": "token_entropy"})
+    assert log.kinds["entropy"] == EntropyKind.TOKEN
+
+
+def test_every_supported_tool_is_listed():
+    words = " ".join(tools().values())
+    for name in ("TRL", "verl", "REINVENT4", "Saturn", "TensorBoard", "W&B", "MLflow", "Trackio"):
+        assert name in words

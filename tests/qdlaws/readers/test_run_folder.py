@@ -1,0 +1,65 @@
+"""The files beside the metrics of a run: what cannot be read is left out."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from qdlaws.readers.run_folder import last_decision, run_files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "phase": "eval", "quality": 0.5}\n')
+    lines = [json.dumps({"step": step, "action": "wait"}) for step in (1, 2)]
+    (tmp_path / "advice.jsonl").write_text("\n".join([*lines, '{"no step": 3}', '{"step": 4, "a']))
+    (tmp_path / "plan.json").write_text('{"start_kl": 0.1}')
+    (tmp_path / "config.toml").write_text("[control]\nmin_diversity = 0.7\nmin_entropy = 'low'\n")
+    (tmp_path / "samples").mkdir()
+    rows = "prompt,completion,score\np,one,0.5\np,two,failed\n"
+    (tmp_path / "samples" / "step-000002.csv").write_text(rows)
+    return tmp_path
+
+
+def test_the_parts_of_a_run_are_read(folder: Path):
+    files = run_files(str(folder / "metrics.jsonl"))
+    assert [decision["step"] for decision in files.decisions] == [1, 2]
+    assert files.plan == {"start_kl": 0.1}
+    assert files.floors == {"diversity": 0.7}
+    one, two = files.drawn
+    assert (one.text, one.score, one.prompt) == ("one", 0.5, "p")
+    assert math.isnan(two.score)
+    assert not files.molecules
+
+
+def test_the_last_whole_decision_counts(folder: Path):
+    assert last_decision(folder) == {"step": 2, "action": "wait"}
+    (folder / "advice.jsonl").unlink()
+    assert last_decision(folder) is None
+
+
+def test_the_molecules_of_the_last_step_are_read(folder: Path):
+    rows = "step,SMILES,Score\n1,CC,0.1\n2,CCO,0.3\n2,,0.0\n"
+    (folder / "samples" / "reinvent_1.csv").write_text(rows)
+    files = run_files(str(folder))
+    assert [(d.text, d.score) for d in files.drawn] == [("CCO", 0.3)]
+    assert files.molecules
+
+
+def test_damaged_parts_are_left_out(folder: Path):
+    (folder / "plan.json").write_text("[" * 100_000)
+    (folder / "config.toml").write_text("control = ")
+    (folder / "samples" / "step-000002.csv").write_text('"')
+    files = run_files(str(folder))
+    assert files.plan is None
+    assert files.floors == {}
+    assert files.drawn == ()
+    assert len(files.decisions) == 2
+
+
+def test_a_log_of_another_tool_has_no_such_files(tmp_path: Path):
+    (tmp_path / "log.csv").write_text("step,reward\n1,1\n")
+    assert run_files(str(tmp_path / "log.csv")).decisions == ()
