@@ -196,11 +196,11 @@ def _sources(views: Sequence[RunView]) -> str:
         for v in views
     ]
     if len(views) == 1:
-        rows = tuple(zip(head, cells[0], strict=True))
-        body = facts(Summary("", rows=rows)) + bullets(views[0].log.notes)
+        labelled = Summary("", rows=tuple(zip(head, cells[0], strict=True)))
+        body = facts(labelled) + bullets(views[0].log.notes)
     else:
-        names = [view.name for view in views]
-        body = table(("run", *head), [(n, *c) for n, c in zip(names, cells, strict=True)])
+        rows = [(view.name, *row) for view, row in zip(views, cells, strict=True)]
+        body = fold("Files, tools and columns of the runs", table(("run", *head), rows))
     return section("Sources", body, "sources")
 
 

@@ -177,10 +177,10 @@ def _frontier(view: RunView, plan: Mapping[str, Any], single: bool) -> str:
         Layer(best_of["kl"], best_of["quality"], 1),
         Layer(kl, quality),
     ]
+    squares = " Squares: the best of n samples of the reference." if len(best_of["kl"]) else ""
     caption = (
-        "Line and band: the exponentially tilted reference, which no policy of the same KL can "
-        "exceed, as far as the reference's samples reach. Squares: best of n samples of the "
-        "reference. Points: this run, pale to strong."
+        "Line and band: the best quality that a policy of this KL can have, as far as samples of "
+        f"the reference can say.{squares} Points: this run, pale to strong."
     )
     svg = chart(layers, "KL to the reference, nats", "quality", "The run beside the frontier")
     shares = table(*_shares(view, kl, quality, tilt), "Share of the possible gain", numbers=0)
