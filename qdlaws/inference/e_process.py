@@ -1,13 +1,14 @@
-"""Statements that may be looked at after every step without raising their error rate: e-processes.
+"""e-processes: tests that may be evaluated after every step without raising their error rate.
 
-An e-process E is, while its null hypothesis is true, at most 1 in the mean at *every* stopping
-time, so P(E ever reaches 1/α) ≤ α (Ville). Nulls here are one-sided and about the whole past:
+An e-process E has, while its null hypothesis is true, a mean of at most 1 at *every* stopping time,
+so P(E ever reaches 1/α) ≤ α (Ville's inequality; Ramdas, Grünwald, Vovk & Shafer 2023). Nulls here
+are one-sided and about the whole past:
 
     gain:   the quality gained per step has been ≥ δ all along;   E large: now it is below
     level:  diversity has been ≥ the floor all along;             E large: now it is below
 
-When the gain never rises again (the law flattens) a false statement at a step means that the null
-held all along up to it, so false stops happen with probability at most α however often one looks.
+When the gain never rises again (the law flattens) a false rejection at a step means that the null
+held all along up to it, so false stops happen with probability at most α at any number of looks.
 
 For readings y = [1]·μ + x·θ + error, error ~ σ·(OU + nugget; :mod:`qdlaws.inference.error_model`):
 
@@ -15,9 +16,9 @@ For readings y = [1]·μ + x·θ + error, error ~ σ·(OU + nugget; :mod:`qdlaws
 
 m is the density with μ and σ integrated out under the right Haar prior, which is what makes the
 ratio a martingale whatever μ and σ are (Lai 1976; Pérez-Ortiz et al. 2024), in closed form by t
-distributions. The maximum over error models below makes the statement hold whichever of them is
-true (universal inference; Wasserman, Ramdas & Balakrishnan 2020), so autocorrelated noise does not
-fool it. Because gains change, E is averaged over starting rows fixed in advance.
+distributions. The maximum over error models below makes the test valid whichever of them is true
+(universal inference; Wasserman, Ramdas & Balakrishnan 2020), autocorrelated noise included. Because
+gains change, E is averaged over starting rows fixed in advance.
 """
 
 from __future__ import annotations
@@ -30,35 +31,39 @@ import numpy as np
 from qdlaws.core.types import Array, Flags
 from qdlaws.inference.error_model import grams
 
-__all__ = ["Evidence", "gain_below", "gain_bound", "level_above", "level_below"]
+__all__ = ["Evidence", "gain_below", "level_above", "level_below"]
 
 Kind = Literal["gain", "level"]
 
-EQUAL = 12
+EQUAL_SHARES = 12
 """Starting rows with equal shares of the capital."""
 
-LEAST = 5
+MIN_ROWS = 5
 """Rows after which a starting row begins to count."""
 
 MEMORIES: dict[Kind, tuple[float, ...]] = {"gain": (1.0, 3.0, 8.0), "level": (1.0, 3.0)}
-"""Memories of the noise in rows. What lasts longer is no noise but the run's own course: a stretch
-of ten rows without gain is a stretch without gain."""
+"""Memories of the noise in rows. Longer ones would call the course of the run itself noise: a
+stretch of ten rows without gain is a stretch without gain."""
+
 WHITES = (0.0, 0.5)
+"""White shares of the noise."""
+
 SCALES: dict[Kind, Array] = {
     "gain": np.array([0.01, 0.05, 0.25]),  # σ per row
     "level": np.array([0.3, 1.0, 3.0]),  # σ
 }
+"""Scales g of the alternatives."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The e-value of a statement at this moment."""
+    """The e-value against a null hypothesis at this moment."""
 
     log_e: float
 
     @property
     def p(self) -> float:
-        """A p-value that holds at every peek: min(1, 1/E)."""
+        """A p-value that is valid at every look: min(1, 1/E)."""
         return float(np.exp(-max(self.log_e, 0.0)))
 
     @property
@@ -67,18 +72,18 @@ class Evidence:
         return 1 - self.p
 
     def at_level(self, alpha: float = 0.05) -> bool:
-        """May the statement be made, at an error rate of ``alpha`` over all peeks together?"""
+        """Is the null rejected, at an error rate of ``alpha`` over all looks together?"""
         return bool(self.log_e >= -np.log(alpha))
 
 
 def gain_below(step: Array, y: Array, gain: float, se: Array | None = None) -> Evidence:
     """Evidence that y now gains less than ``gain`` per step, against "at least that all along"."""
-    return Evidence(float(_log_e(_windows(step, y, se, "gain"), np.array([gain]))[0]))
+    return Evidence(float(_log_e(_since_starts(step, y, se, "gain"), np.array([gain]))[0]))
 
 
 def level_below(step: Array, y: Array, floor: float, se: Array | None = None) -> Evidence:
     """Evidence that y is below ``floor`` now, against "at or above it all along"."""
-    return Evidence(float(_log_e(_windows(step, y, se, "level"), np.array([floor]))[0]))
+    return Evidence(float(_log_e(_since_starts(step, y, se, "level"), np.array([floor]))[0]))
 
 
 def level_above(step: Array, y: Array, target: float, se: Array | None = None) -> Evidence:
@@ -86,37 +91,9 @@ def level_above(step: Array, y: Array, target: float, se: Array | None = None) -
     return level_below(step, -np.asarray(y, float), -target, se)
 
 
-def gain_bound(step: Array, y: Array, level: float = 0.95, se: Array | None = None) -> float:
-    """An upper bound of the present gain per step that holds at all peeks together.
-
-    NaN where too few rows say anything.
-    """
-    windows = _windows(step, y, se, "gain")
-    if not windows:
-        return np.nan
-    scale = np.ptp(y) / np.ptp(step)
-    deltas = np.append(np.geomspace(1e4, 1e-4, 60), [0.0])
-    grid = np.concatenate([scale * deltas, -scale * deltas[-2::-1]])  # falling
-    evidence = _log_e(windows, grid) >= -np.log(1 - level)
-    if not evidence[0]:
-        return np.nan
-    # the nulls θ ≥ θ₀ are nested, so the bound is where the first of them is not rejected
-    first = int(np.argmin(evidence)) if not evidence.all() else len(grid)
-    high, low = grid[first - 1], grid[min(first, len(grid) - 1)]
-    for _ in range(4):
-        inner = np.linspace(high, low, 12)
-        kept = _log_e(windows, inner) >= -np.log(1 - level)
-        edge = int(np.argmin(kept)) if not kept.all() else len(inner) - 1
-        high, low = inner[max(edge - 1, 0)], inner[edge]
-    return float(high)
-
-
-# ---------------------------------------------------------------------- inside
-
-
 @dataclass(frozen=True, eq=False)
-class _Window:
-    """The sums that all e-values of one starting row need, for M error models."""
+class _RowsSince:
+    """Sufficient statistics of the rows since one starting row, for M error models."""
 
     share: float  # of the capital
     dof: int
@@ -138,7 +115,8 @@ def _starts(n: int) -> list[int]:
 
 def _share(j: int) -> float:
     """The capital of the j-th starting row: equal up to row 500, then falling; 1 in all."""
-    return 1 / (EQUAL + 1) if j < EQUAL else 2.0 ** -(j - EQUAL + 1) / (EQUAL + 1)
+    equal = 1 / (EQUAL_SHARES + 1)
+    return equal if j < EQUAL_SHARES else 2.0 ** -(j - EQUAL_SHARES + 1) * equal
 
 
 def _models(kind: Kind) -> tuple[Array, Array]:
@@ -147,23 +125,25 @@ def _models(kind: Kind) -> tuple[Array, Array]:
     return memory, white
 
 
-def _windows(step: Array, y: Array, se: Array | None, kind: Kind) -> list[_Window]:
+def _since_starts(step: Array, y: Array, se: Array | None, kind: Kind) -> list[_RowsSince]:
+    """The sufficient statistics of the finite readings since every starting row."""
     step, y = np.asarray(step, float), np.asarray(y, float)
-    known = np.isfinite(y)
-    step, y = step[known], y[known]
+    finite = np.isfinite(y)
+    step, y = step[finite], y[finite]
     n = len(y)
-    if n < LEAST:
+    if n < MIN_ROWS:
         return []
     gap = step[1] - step[0]
     t = (step - step[0]) / gap
-    weight = _weights(se, known)
+    weight = _weights(se, finite)
     memory, white = _models(kind)
     out = []
     for j, start in enumerate(_starts(n)):
-        if n - start < LEAST or not np.ptp(y[start:]) > 0:
+        if n - start < MIN_ROWS or not np.ptp(y[start:]) > 0:
             continue
         u = t[start:] - t[start]
-        level = y[start] if kind == "gain" else 0.0  # a gain has none: less is lost to rounding
+        # a gain does not depend on the level: without it fewer digits are lost
+        level = y[start] if kind == "gain" else 0.0
         columns = np.column_stack([np.ones(n - start), u, y[start:] - level])
         g = grams(columns, u, memory, white, None if weight is None else weight[start:])
         base, gram = -0.5 * g.logdet, g.gram
@@ -179,39 +159,40 @@ def _windows(step: Array, y: Array, se: Array | None, kind: Kind) -> list[_Windo
         if not good.any():
             continue
         dof = n - start - (kind == "gain")
-        out.append(_Window(_share(j), dof, base[good], a[good], c[good], s[good], scales))
+        out.append(_RowsSince(_share(j), dof, base[good], a[good], c[good], s[good], scales))
     return out
 
 
-def _weights(se: Array | None, known: Flags) -> Array | None:
+def _weights(se: Array | None, finite: Flags) -> Array | None:
     """Relative sampling variances, in units fixed by the first rows."""
     if se is None:
         return None
-    se = np.asarray(se, float)[known]
+    se = np.asarray(se, float)[finite]
     good = np.isfinite(se) & (se > 0)
     if not good.any():
         return None
-    unit = float(np.median(se[good][:LEAST]))
+    unit = float(np.median(se[good][:MIN_ROWS]))
     return np.asarray(np.where(good, se / unit, 1.0) ** 2)
 
 
-def _log_e(windows: list[_Window], null: Array) -> Array:
+def _log_e(starts: list[_RowsSince], null: Array) -> Array:
     """log E for each θ₀ of ``null``; capital of starting rows yet to come counts 1."""
-    held = 1 - sum(w.share for w in windows)
-    parts = [np.full(len(null), np.log(held)), *(np.log(w.share) + _one(w, null) for w in windows)]
-    return np.asarray(np.logaddexp.reduce(parts, axis=0))
+    reserve = 1 - sum(w.share for w in starts)
+    parts = [np.log(w.share) + _log_e_since(w, null) for w in starts]
+    return np.asarray(np.logaddexp.reduce([np.full(len(null), np.log(reserve)), *parts], axis=0))
 
 
-def _one(w: _Window, null: Array) -> Array:
+def _log_e_since(w: _RowsSince, null: Array) -> Array:
+    """log E of one starting row for each θ₀ of ``null``."""
     from scipy.special import stdtr
 
     a, c, s, base = (v[:, None] for v in (w.a, w.c, w.s, w.base))  # (M, 1) against (K,)
     tiny = 1e-12 * s
-    at = np.maximum(c / a, null)
-    rss = np.maximum(s - 2 * at * c + at**2 * a, tiny)
-    below = (base - w.dof / 2 * np.log(rss)).max(0)  # the best that the null can do
+    best = np.maximum(c / a, null)
+    rss = np.maximum(s - 2 * best * c + best**2 * a, tiny)
+    log_null = (base - w.dof / 2 * np.log(rss)).max(0)  # the highest density under the null
     off, rest = c - null * a, s - 2 * null * c + null**2 * a
-    above = []
+    densities = []  # log densities under the alternatives
     for g in w.scales:
         precision = a + 1 / g**2
         mean = off / precision
@@ -219,6 +200,6 @@ def _one(w: _Window, null: Array) -> Array:
         tail = stdtr(w.dof, -mean / np.sqrt(square / w.dof / precision))
         with np.errstate(divide="ignore"):
             half = np.log(2 * tail)
-        above.append(base - 0.5 * np.log(1 + g**2 * a) - w.dof / 2 * np.log(square) + half)
-    mixed = np.logaddexp.reduce(np.logaddexp.reduce(np.array(above), axis=0), axis=0)
-    return np.asarray(mixed - np.log(len(w.scales) * len(w.a)) - below)
+        densities.append(base - 0.5 * np.log(1 + g**2 * a) - w.dof / 2 * np.log(square) + half)
+    mixture = np.logaddexp.reduce(np.logaddexp.reduce(np.array(densities), axis=0), axis=0)
+    return np.asarray(mixture - np.log(len(w.scales) * len(w.a)) - log_null)

@@ -1,13 +1,14 @@
-"""The error model of one run: a slow Ornstein–Uhlenbeck part plus white sampling noise (a nugget).
+"""The error model of one run: an Ornstein–Uhlenbeck process plus a nugget of white sampling noise.
 
     Σ(ℓ, ν) = (1 − ν)·C(ℓ) + ν·W,     C_ij = exp(−|t_i − t_j|/ℓ),   W = diag(w)
 
-ℓ is the memory in steps, ν the white share, w the relative sampling variances (mean 1). The
-precision of C is tridiagonal, so everything costs O(n) at any spacing of the steps:
+ℓ is the memory in steps, ν the white share (the nugget of geostatistics; Cressie 1993), w the
+relative sampling variances (mean 1). On even steps C is an AR(1). The precision of C is
+tridiagonal, so everything costs O(n) at any spacing of the steps:
 
     Σ⁻¹ = K·W^½·(I + ν·W^½ K W^½)⁻¹·W^-½,     K = C⁻¹/(1 − ν)
 
-which stays well behaved down to ν = 0. The model is reversible in time.
+which is numerically stable down to ν = 0. The model is reversible in time.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Grams:
-    """Inner products Zᵀ Σ⁻¹ Z of the columns Z and log|Σ|, for every pair (ℓ, ν)."""
+    """Gram matrices Zᵀ Σ⁻¹ Z of the columns Z, and log|Σ|, for every pair (ℓ, ν)."""
 
     gram: Array  # (..., M, r, r)
     logdet: Array  # (..., M)
@@ -53,7 +54,7 @@ def tridiagonal(step: Array, memory: float) -> tuple[Array, Array, float]:
 def grams(
     columns: Array, step: Array, memory: Array, white: Array, weight: Array | None = None
 ) -> Grams:
-    """Zᵀ Σ⁻¹ Z and log|Σ| for each of the M pairs (memory, white).
+    """Gram matrices Zᵀ Σ⁻¹ Z and log|Σ| for each of the M pairs (memory, white).
 
     ``columns`` is (n, r), ``weight`` the relative sampling variances (n,). A memory of 0 means no
     slow part: Σ = W. Many runs at the same steps are stacked on a first axis of the columns, and of
@@ -76,24 +77,24 @@ def grams(
     scaled = np.asfortranarray(columns / root[:, None])
     gram = np.empty((len(memory), r, r))
     logdet = np.empty(len(memory))
-    before = -1.0
+    last_ell = -1.0
     for m, (ell, nu) in enumerate(zip(memory, white, strict=True)):
         if ell == 0 or nu >= 1:
             gram[m] = scaled.T @ scaled
             logdet[m] = np.log(w).sum()
             continue
-        if ell != before:
+        if ell != last_ell:
             diagonal, off, logdet_ou = tridiagonal(step, float(ell))
             product = diagonal[:, None] * columns  # C⁻¹ Z
             product[:-1] += off[:, None] * columns[1:]
             product[1:] += off[:, None] * columns[:-1]
             product *= root[:, None]
-            before = ell
+            last_ell = ell
         ratio = nu / (1 - nu)
-        factor, _, solved, bad = dptsv(
+        factor, _, solved, failed = dptsv(
             1 + ratio * w * diagonal, ratio * root[:-1] * root[1:] * off, scaled
         )
-        if bad:  # not positive definite to rounding: leave the pair out
+        if failed:  # not positive definite to rounding: leave the pair out
             gram[m], logdet[m] = np.nan, np.inf
             continue
         gram[m] = product.T @ solved / (1 - nu)
@@ -125,14 +126,14 @@ def simulate(
 
 
 def regimes_of(step: Array, marks: tuple[float, ...]) -> Rows:
-    """For each row the number of the regime it belongs to; a mark starts a new one."""
+    """The number of the regime of each row; a mark starts a new regime."""
     return np.searchsorted(np.asarray(marks, float), step, side="right")
 
 
 def cut_memory(step: Array, marks: tuple[float, ...]) -> tuple[Array, float]:
     """Steps with a gap at every mark that no memory crosses, and the span without the gaps.
 
-    The gap is a thousand runs long: more would only cost digits of the steps.
+    The gap is a thousand runs long: enough for independence, and few digits of the steps are lost.
     """
     span = float(step[-1] - step[0])
     regime = regimes_of(step, marks)
@@ -140,29 +141,29 @@ def cut_memory(step: Array, marks: tuple[float, ...]) -> tuple[Array, float]:
 
 
 def spike_weights(series: Array, tails: str = "auto") -> tuple[Array, int]:
-    """Factors on the sampling variance that tame spikes, and how many spikes there are.
+    """Factors on the sampling variance that weigh spikes down, and the number of spikes.
 
     A spike stands out on the same side from the medians of the three rows before and the three
     after it (a steep but smooth stretch does not); z is the smaller of the two distances over the
-    robust scale of the rows about their neighbours. Student-t weights with 4 degrees of freedom:
-    the variance grows by (4 + z²)/5, and by (z/5)⁴ more beyond z = 5: what is plainly no reading
-    says next to nothing. With "auto" nothing is touched unless some |z| exceeds 5.
+    robust scale of the rows about their neighbours. The weights are those of a Student t with 4
+    degrees of freedom (Lange, Little & Taylor 1989): the variance grows by (4 + z²)/5, and by
+    (z/5)⁴ more beyond z = 5. With "auto" all factors are 1 unless some |z| exceeds 5.
     """
     n = len(series)
     if tails == "normal" or n < 8:
         return np.ones(n), 0
     first, last = 2 * series[0] - series[3:0:-1], 2 * series[-1] - series[-2:-5:-1]
-    padded = np.concatenate([first, series, last])  # turned about both ends
-    one, two, three = padded[:-2], padded[1:-1], padded[2:]
-    medians = np.maximum(np.minimum(one, two), np.minimum(np.maximum(one, two), three))
+    extended = np.concatenate([first, series, last])  # mirrored through both ends
+    a, b, c = extended[:-2], extended[1:-1], extended[2:]
+    medians = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
     before, after = medians[:n], medians[4:]
     left, right = series - before, series - after
-    off = np.where(left * right > 0, np.minimum(np.abs(left), np.abs(right)), 0.0)
+    distance = np.where(left * right > 0, np.minimum(np.abs(left), np.abs(right)), 0.0)
     scale = 1.4826 * median(np.abs(series - (before + after) / 2))
     scale = max(scale, 0.01 * float(np.ptp(series)))
     if scale <= 0:
         return np.ones(n), 0
-    z = off / scale
+    z = distance / scale
     spikes = int((z > 5).sum())
     if tails == "auto" and not spikes:
         return np.ones(n), 0

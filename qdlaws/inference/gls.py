@@ -1,9 +1,10 @@
-"""The law as a linear regression: for every (κ, error model) the pieces of its posterior, at once.
+"""Generalised least squares (GLS) of the law R = p + q·g_κ(u) at every (κ, error model) at once.
 
-All the shapes g_κ of a run lie in the span of a few Chebyshev polynomials of u, so the whitening
-of a run costs one pass with some fifteen columns per error model, and every κ after that is
-algebra in fifteen dimensions. Nothing here knows about priors or draws. Everything works on one run
-or on many of the same steps, stacked on the first axes.
+Given κ and the error model the law is a linear regression. All the shapes g_κ of a run lie in the
+span of a few Chebyshev polynomials of u, so the whitening of a run costs one pass with some fifteen
+columns per error model, and every κ after that is algebra in fifteen dimensions. Priors and draws
+are not part of this module. Everything works on one run or on many of the same steps, stacked on
+the first axes.
 """
 
 from __future__ import annotations
@@ -19,28 +20,29 @@ from qdlaws.core.types import Array, Flags, Rows
 from qdlaws.inference.error_model import Grams, grams
 
 __all__ = [
-    "Cells",
+    "SCALE_TOLERANCE",
     "ChebyshevBasis",
     "Design",
-    "cells",
+    "GLSFits",
     "chebyshev_basis",
     "curvature_norm",
     "curvature_range",
     "design",
+    "gls_fits",
 ]
 
 
-ROOM = 300_000
-"""Numbers that the inner products of the runs worked on at once may take, to stay in the cache."""
+CACHE_SIZE = 300_000
+"""Numbers that the Gram matrices of the runs worked on at once may take, to stay in the cache."""
 
-MOST_TERMS = 160
-"""Polynomials that are worth their while; beyond, the shapes themselves are the columns."""
+MAX_TERMS = 160
+"""Largest degree of a Chebyshev basis; beyond it the shapes themselves are the columns."""
 
-STEEPEST = 30.0
-"""Outside of the range of x a law may grow by exp(30): more says only which rows lie there."""
+MAX_LOG_GROWTH = 30.0
+"""Outside of the range of x a law may grow by exp(30); steeper ones depend on the far rows only."""
 
-SETTLED = 0.002
-"""A scale σ² that moves by less, in logs, is found; the next move would be a tenth of it."""
+SCALE_TOLERANCE = 0.002
+"""Change of log σ² at which the iteration of the scale ends; the next would be a tenth of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +63,10 @@ class ChebyshevBasis:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """The columns of a run: a basis of its shapes, quality, and the columns that are no law.
+    """The regression columns of a run: nuisance columns, a basis of its shapes, and quality.
 
-    ``nuisance`` columns enter with coefficients of prior precision ``precision``: 0 for a free
-    covariate, 1 for the unit directions in which the path of x may be off (times their effect on
-    quality).
+    Nuisance columns have coefficients of prior precision ``precision``: 0 for a free covariate, 1
+    for the unit directions in which the path of x may be off (times their effect on quality).
     """
 
     columns: Array  # (..., n, k + s + 1): nuisance, basis (a constant first), y
@@ -83,15 +84,15 @@ class Design:
         """(..., n, s)"""
         return self.columns[..., -self.size - 1 : -1]
 
-    def of(self, rows: Rows) -> Design:
-        """Those of some runs of a stack."""
+    def take(self, rows: Rows) -> Design:
+        """The columns of some runs of a stack."""
         shapes, bends = (v[rows] if v.ndim > 2 else v for v in (self.shapes, self.bends))
         return Design(self.columns[rows], self.kappa[rows], shapes, bends, self.precision)
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
-    """The fit of R = p + q·g_κ(u) by generalised least squares: M error models, K curvatures."""
+class GLSFits:
+    """The GLS fits of R = p + q·g_κ(u) under M error models and K curvatures."""
 
     kappa: Array  # (..., K)
     logdet: Array  # (..., M)   log|Σ|
@@ -118,23 +119,23 @@ class Cells:
         """Variance of q in units of σ²."""
         return self.one / self.det
 
-    def of(self, rows: Rows) -> Cells:
-        """Those of some runs of a stack."""
-        return Cells(*(getattr(self, f.name)[rows] for f in fields(self)))
+    def take(self, rows: Rows) -> GLSFits:
+        """The fits of some runs of a stack."""
+        return GLSFits(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     @classmethod
-    def joined(cls, parts: Sequence[Cells]) -> Cells:
-        """Those of the runs of several stacks, one after another."""
+    def joined(cls, parts: Sequence[GLSFits]) -> GLSFits:
+        """The fits of the runs of several stacks, one after another."""
         each = (np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls))
         return cls(*each)
 
 
 @lru_cache(maxsize=64)
 def _degree(half: int, accuracy: float) -> int:
-    """Terms after which the Chebyshev series of exp(half·z) on [−1, 1] has converged; 0: never."""
+    """Terms of the Chebyshev series of exp(half·z) on [−1, 1] up to convergence; 0: too many."""
     from scipy.special import ive
 
-    order = np.arange(1, MOST_TERMS)
+    order = np.arange(1, MAX_TERMS)
     small = ive(order, half) < accuracy * ive(0, half)
     return 1 + int(order[int(np.argmax(small))]) if small.any() else 0
 
@@ -153,15 +154,15 @@ def _transform(degree: int) -> Array:
 
 
 def curvature_range(u: Array, reach: float) -> tuple[float, float]:
-    """The curvatures up to this reach under which no row far outside of the range is all."""
+    """The curvatures up to ``reach`` that do not let the rows far outside of the range dominate."""
     under, over = max(-float(u.min()), 1e-9), max(float(u.max()) - 1, 1e-9)
-    return -min(reach, STEEPEST / under), min(reach, STEEPEST / over)
+    return -min(reach, MAX_LOG_GROWTH / under), min(reach, MAX_LOG_GROWTH / over)
 
 
 def chebyshev_basis(u: Array, reach: float, accuracy: float = 1e-9) -> ChebyshevBasis | None:
-    """The polynomials that carry every g_κ with |κ| ≤ ``reach`` on the data, to ``accuracy``.
+    """Chebyshev polynomials that span every g_κ with |κ| ≤ ``reach`` on the data, to ``accuracy``.
 
-    Many runs (..., n) share the range that holds them all. None where it is too wide for them.
+    Many runs (..., n) share the range that holds them all. None where it needs too many terms.
     """
     low, high = float(u.min()), float(u.max())
     middle, half = (low + high) / 2, (high - low) / 2
@@ -193,41 +194,42 @@ def design(
         shapes, bends = (np.concatenate([mean, v - mean], axis=-1) for v, mean in means)
         every = 1
     else:
-        at = kappa[..., None], basis.nodes
-        shapes, bends = (basis.coefficients(curve(*at)) for curve in (shape, shape_bend))
+        nodes = kappa[..., None], basis.nodes
+        shapes, bends = (basis.coefficients(curve(*nodes)) for curve in (shape, shape_bend))
         every = max(1, (kappa.shape[-1] - 1) // basis.degree)
-    # Neighbouring curvatures look alike: a few combinations of the polynomials carry them all, and
-    # as many curvatures as there are polynomials say which, each as loud as the others.
-    both = np.concatenate([v[..., ::every, 1:] for v in (shapes, bends)], axis=-2)
-    both /= np.sqrt((both**2).sum(-1, keepdims=True)) + 1e-300
-    _, size, few = np.linalg.svd(both, full_matrices=False)
-    few = few[..., : int((size > accuracy * size[..., :1]).sum(-1).max()), :].mT
-    spanned = few.mT if basis is None else few.mT @ basis.columns[..., 1:].mT
+    # Neighbouring curvatures have similar shapes: their principal directions are fewer than the
+    # polynomials. As many curvatures as polynomials, each of unit length, suffice to find them.
+    samples = np.concatenate([v[..., ::every, 1:] for v in (shapes, bends)], axis=-2)
+    samples /= np.sqrt((samples**2).sum(-1, keepdims=True)) + 1e-300
+    _, size, directions = np.linalg.svd(samples, full_matrices=False)
+    count = int((size > accuracy * size[..., :1]).sum(-1).max())
+    directions = directions[..., :count, :].mT
+    spanned = directions.mT if basis is None else directions.mT @ basis.columns[..., 1:].mT
     rows = [np.ones((*u.shape[:-1], 1, u.shape[-1])), spanned, y[..., None, :]]
     if nuisance is not None:
         rows.insert(0, nuisance.mT)
     return Design(
-        columns=np.concatenate(rows, axis=-2).mT,  # each column in one piece
+        columns=np.concatenate(rows, axis=-2).mT,  # each column contiguous
         kappa=np.broadcast_to(kappa, (*u.shape[:-1], kappa.shape[-1])),
-        shapes=np.concatenate([shapes[..., :1], shapes[..., 1:] @ few], axis=-1),
-        bends=np.concatenate([bends[..., :1], bends[..., 1:] @ few], axis=-1),
+        shapes=np.concatenate([shapes[..., :1], shapes[..., 1:] @ directions], axis=-1),
+        bends=np.concatenate([bends[..., :1], bends[..., 1:] @ directions], axis=-1),
         precision=np.zeros(0) if precision is None else precision,
     )
 
 
-def cells(
+def gls_fits(
     d: Design, step: Array, memory: Array, white: Array, weight: Array | None = None
-) -> Cells:
+) -> GLSFits:
     """The generalised least-squares fit of every curvature under every error model."""
     size = d.columns.shape[-1] * (d.columns.shape[-1] * memory.shape[-1] + 2 * len(step))
-    some = max(1, ROOM // size)
-    if d.columns.ndim > 2 and len(d.columns) > some:
-        each = np.arange(len(d.columns))
+    block = max(1, CACHE_SIZE // size)
+    if d.columns.ndim > 2 and len(d.columns) > block:
+        runs = np.arange(len(d.columns))
         parts = []
-        for rows in np.array_split(each, -(-len(each) // some)):
+        for rows in np.array_split(runs, -(-len(runs) // block)):
             ell, nu = (v[rows] if v.ndim > 1 else v for v in (memory, white))
-            parts.append(cells(d.of(rows), step, ell, nu, weight))
-        return Cells.joined(parts)
+            parts.append(gls_fits(d.take(rows), step, ell, nu, weight))
+        return GLSFits.joined(parts)
     g = grams(d.columns, step, memory, white, weight)
     if len(d.precision):
         g = _without_nuisance(g, d, len(step))
@@ -235,7 +237,7 @@ def cells(
 
 
 def curvature_norm(d: Design) -> Array:
-    """‖∂g_κ/∂κ‖ after projecting [1, g_κ] out of it: how much the data could tell about κ."""
+    """‖∂g_κ/∂κ‖ after projecting [1, g_κ] out of it: the root Fisher information of κ."""
     gram = d.basis.mT @ d.basis
     c, dc, first = d.shapes, d.bends, gram[..., 0][..., None]
     a11, a12, a22 = gram[..., :1, 0], (c @ first)[..., 0], _inner(c, gram, c)
@@ -245,10 +247,12 @@ def curvature_norm(d: Design) -> Array:
 
 
 def _inner(left: Array, gram: Array, right: Array) -> Array:
+    """The inner products of rows of coefficients."""
     return np.asarray(((left @ gram) * right).sum(-1))
 
 
-def _solve(g: Grams, c: Array, kappa: Array) -> Cells:
+def _solve(g: Grams, c: Array, kappa: Array) -> GLSFits:
+    """The fits from the Gram matrices and the coefficients c (..., K, r) of the shapes."""
     r = c.shape[-1]
     one, yy, y1 = g.gram[..., :1, 0], g.gram[..., r, r][..., None], g.gram[..., :1, r]
     gy = g.gram[..., :r, r] @ c.mT
@@ -265,13 +269,13 @@ def _solve(g: Grams, c: Array, kappa: Array) -> Cells:
         rss = yy - p * y1
         rss -= q * gy
     np.maximum(rss, 1e-14 * yy, out=rss)
-    return Cells(kappa, g.logdet, one, g1, gg, det, p, q, rss)
+    return GLSFits(kappa, g.logdet, one, g1, gg, det, p, q, rss)
 
 
 def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
-    """Inner products with the nuisance columns integrated out: Σ + N·diag(1/precision)·Nᵀ/σ².
+    """Gram matrices with the nuisance columns integrated out: Σ + N·diag(1/precision)·Nᵀ/σ².
 
-    The scale σ² is that of the best curvature under each error model, found by a short iteration.
+    The scale σ² is that of the best curvature under each error model, from a short iteration.
     """
     free = np.append(d.precision == 0, np.zeros(d.size + 1, bool))
     if free.any():  # covariates go first, for good
@@ -282,33 +286,33 @@ def _without_nuisance(g: Grams, d: Design, n: int) -> Grams:
     if not k:
         return g
     reduced, dof = whole[..., k:, k:].copy(), max(n - 2 - int(free.sum()), 1)
-    first, last = np.arange(k), np.arange(whole.shape[-1] - k)
-    least = 1e-14 * whole[..., first, first].max(-1)
-    sizes = whole[..., k + last, k + last]
-    whole[..., k + last, k + last] += sizes
-    thin = d.shapes[..., :: max(1, d.shapes.shape[-2] // 12), :]
+    nuisance, rest = np.arange(k), np.arange(whole.shape[-1] - k)
+    floor = 1e-14 * whole[..., nuisance, nuisance].max(-1)
+    sizes = whole[..., k + rest, k + rest]
+    whole[..., k + rest, k + rest] += sizes
+    shapes = d.shapes[..., :: max(1, d.shapes.shape[-2] // 12), :]
     logdet, scale = g.logdet.copy(), np.full(g.logdet.shape, np.nan)
     for _ in range(4):
-        rss = _solve(Grams(reduced, g.logdet), thin, thin[..., 0]).rss
-        sigma2 = np.maximum(rss.min(-1) / dof, least)
-        moved = ~(np.abs(np.log(sigma2 / scale)) < SETTLED)
-        if not moved.any():
+        rss = _solve(Grams(reduced, g.logdet), shapes, shapes[..., 0]).rss
+        sigma2 = np.maximum(rss.min(-1) / dof, floor)
+        moving = ~(np.abs(np.log(sigma2 / scale)) < SCALE_TOLERANCE)
+        if not moving.any():
             break
-        scale[moved] = sigma2[moved]
-        some = whole[moved]
-        some[:, first, first] += scale[moved][:, None]
-        root = np.linalg.cholesky(some)
+        scale[moving] = sigma2[moving]
+        moving_grams = whole[moving]
+        moving_grams[:, nuisance, nuisance] += scale[moving][:, None]
+        root = np.linalg.cholesky(moving_grams)
         corner = root[:, k:, k:]
         left = corner @ corner.mT
-        left[:, last, last] -= sizes[moved]
-        reduced[moved] = left
-        pivots = np.log(root[:, first, first]).sum(-1)
-        logdet[moved] = g.logdet[moved] + 2 * pivots - k * np.log(scale[moved])
+        left[:, rest, rest] -= sizes[moving]
+        reduced[moving] = left
+        pivots = np.log(root[:, nuisance, nuisance]).sum(-1)
+        logdet[moving] = g.logdet[moving] + 2 * pivots - k * np.log(scale[moving])
     return Grams(reduced, logdet)
 
 
 def _project(g: Grams, free: Flags) -> Grams:
-    """The inner products with the free columns projected out; log|Σ| with log|FᵀΣ⁻¹F|."""
+    """Gram matrices with the free columns F projected out; log|Σ| with log|FᵀΣ⁻¹F| added."""
     rows = g.gram[..., free, :]
     ff, cross = rows[..., free], rows[..., ~free]
     size = np.trace(ff, axis1=-2, axis2=-1)[..., None, None] / ff.shape[-1]

@@ -1,14 +1,15 @@
-"""The latent path of a noisy x (diversity, entropy) in step.
+"""The latent path of a noisy x (diversity, entropy) in step, as a Gaussian process.
 
     x_i = s(t_i) + ε_i,  s = integrated Wiener process + Wiener process + line,   ε_i ~ N(0, τ²·w_i)
 
-(local linear trend; the smoothing spline is the special case without the Wiener part.) The second
-divided differences d = Qᵀx are free of the line and have a banded covariance
+This is the local linear trend model (Harvey 1989); the cubic smoothing spline is the special case
+without the Wiener process (Wahba 1978). The second divided differences d = Qᵀx do not depend on the
+line and have a banded covariance (Reinsch's form of the spline; Green & Silverman 1994)
 
     V = θ₂·R + θ₁·L + θ₀·QᵀWQ
 
-so likelihood and path cost O(n) at any spacing, and are the same whichever way time runs. The
-variances are integrated over a grid: the path is the average over it, never one choice.
+so likelihood and path cost O(n) at any spacing, and do not depend on the direction of time. The
+path is averaged over a grid of the variances θ, weighted by their likelihood.
 """
 
 from __future__ import annotations
@@ -21,13 +22,27 @@ import numpy as np
 
 from qdlaws.core.law import median
 from qdlaws.core.types import Array, Flags, Rows
-from qdlaws.inference.spectral import KEPT, even_path, evenly_spaced
+from qdlaws.inference.spectral import MAX_CACHED, even_path, evenly_spaced
 
-__all__ = ["LatentPath", "latent_path"]
-
+__all__ = [
+    "LatentPath",
+    "banded_path",
+    "covariance_factor",
+    "difference_bands",
+    "even_covariance_factor",
+    "exact_path",
+    "latent_path",
+    "variance_grid",
+]
 
 DIRECTIONS = 12
-"""Smooth directions in which the path may be off: more than the usual path has freedoms."""
+"""Smooth directions in which the path may be off: more than most paths have degrees of freedom."""
+
+Bands = tuple[Array, Array, Array]
+"""The covariance of the second divided differences by source, θ₁ θ₂ θ₀, each lower banded."""
+
+Average = Callable[[Array], Array]
+"""From weights of the pairs (θ₁, θ₂) to the weighted average of V⁻¹d."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,37 +55,16 @@ class LatentPath:
     noise_known: bool = False  # from known standard errors?
 
     def spread(self, rows: Flags) -> LatentPath:
-        """The same path on a longer series, NaN on the rows where there is none."""
+        """The same path on a longer series, NaN on the rows without a reading."""
         mean, noise = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         cov_factor = np.zeros((len(rows), self.cov_factor.shape[1]))
         mean[rows], noise[rows], cov_factor[rows] = self.mean, self.noise, self.cov_factor
         return LatentPath(mean, noise, cov_factor, self.noise_known)
 
     def take(self, rows: Flags) -> LatentPath:
-        return LatentPath(
-            self.mean[rows], self.noise[rows], self.cov_factor[rows], self.noise_known
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Differences:
-    """The second divided differences Qᵀ: the columns of Q are (a, −a − b, b)."""
-
-    a: Array
-    b: Array
-
-    def of(self, columns: Array) -> Array:
-        """Qᵀ·columns."""
-        a, b = (v.reshape(-1, *[1] * (columns.ndim - 1)) for v in (self.a, self.b))
-        return np.asarray(a * columns[:-2] - (a + b) * columns[1:-1] + b * columns[2:])
-
-    def spread(self, values: Array) -> Array:
-        """Q·values."""
-        out = np.zeros(len(values) + 2)
-        out[:-2] += self.a * values
-        out[1:-1] -= (self.a + self.b) * values
-        out[2:] += self.b * values
-        return out
+        """The path on some of the rows."""
+        mean, noise, cov_factor = (v[rows] for v in (self.mean, self.noise, self.cov_factor))
+        return LatentPath(mean, noise, cov_factor, self.noise_known)
 
 
 def exact_path(x: Array) -> LatentPath:
@@ -85,9 +79,9 @@ def latent_path(
     weight: Array | None = None,
     regime: Rows | None = None,
 ) -> LatentPath:
-    """The path of x in step; each ``regime`` (a number a row) has a path of its own.
+    """The path of x in step; the rows of every ``regime`` (a number a row) have a separate path.
 
-    With known standard errors ``se`` the noise is theirs; otherwise its size is told from the
+    With standard errors ``se`` the noise is theirs; otherwise its variance is estimated from the
     roughness of x, and ``weight`` may give its relative variances.
     """
     n = len(x)
@@ -95,8 +89,8 @@ def latent_path(
         pieces = []
         for r in np.unique(regime):
             rows = regime == r
-            cut = [None if v is None else v[rows] for v in (se, weight)]
-            pieces.append((rows, latent_path(step[rows], x[rows], *cut)))
+            errors = [None if v is None else v[rows] for v in (se, weight)]
+            pieces.append((rows, latent_path(step[rows], x[rows], *errors)))
         return _joined(n, pieces)
     if n < 5 or not np.ptp(x) > 0:
         return exact_path(x)
@@ -108,33 +102,34 @@ def latent_path(
         w = np.maximum(se / scale, 1e-9) ** 2
     else:
         w = np.ones(n) if weight is None else weight
-    differences = _Differences(1 / h[:-1], 1 / h[1:])
-    d = differences.of(x / scale)
+    differences = SecondDifferences(1 / h[:-1], 1 / h[1:])
+    d = differences.apply(x / scale)
     if not np.any(np.abs(d) > 1e-13):  # a straight line
         return exact_path(x)
-    grid = _grid(n, d, w, known=se is not None)
+    grid = variance_grid(n, d, w, noise_known=se is not None)
     even = np.ptp(w) == 0 and evenly_spaced(t)
     if even:
-        square, logdet, solved = even_path(d, *grid, float(w[0]))
+        square, logdet, average = even_path(d, *grid, float(w[0]))
     else:
-        square, logdet, solved = _evaluate(_bands(h, w), d, *grid)
+        square, logdet, average = banded_path(difference_bands(h, w), d, *grid)
     with np.errstate(invalid="ignore"):
         loglik = -0.5 * ((square if se is not None else len(d) * np.log(square)) + logdet)
     loglik = np.where(np.isfinite(loglik), loglik, -np.inf)
-    weight = np.exp(loglik - loglik.max())
-    weight /= weight.sum()
-    tau2 = 1.0 if se is not None else float(weight @ np.nan_to_num(square)) / len(d)
-    mean = x - scale * w * differences.spread(solved(weight))
-    one, two = (float(v[np.argmax(weight)]) for v in grid)
-    if even and n <= KEPT and w[0] == 1:
-        cov_factor = even_path_factor(n, one, two)
+    likelihood = np.exp(loglik - loglik.max())
+    likelihood /= likelihood.sum()
+    tau2 = 1.0 if se is not None else float(likelihood @ np.nan_to_num(square)) / len(d)
+    mean = x - scale * w * differences.apply_transposed(average(likelihood))
+    level, trend = (float(v[np.argmax(likelihood)]) for v in grid)
+    if even and n <= MAX_CACHED and w[0] == 1:
+        cov_factor = even_covariance_factor(n, level, trend)
     else:
-        cov_factor = path_factor(h, w, one, two)
+        cov_factor = covariance_factor(h, w, level, trend)
     size = scale * np.sqrt(tau2)
     return LatentPath(mean, size * np.sqrt(w), size * cov_factor, se is not None)
 
 
 def _joined(n: int, pieces: list[tuple[Flags, LatentPath]]) -> LatentPath:
+    """The paths of the regimes on all rows; their errors are independent."""
     mean, noise, blocks = np.zeros(n), np.zeros(n), []
     for rows, path in pieces:
         mean[rows], noise[rows] = path.mean, path.noise
@@ -144,14 +139,29 @@ def _joined(n: int, pieces: list[tuple[Flags, LatentPath]]) -> LatentPath:
     return LatentPath(mean, noise, np.hstack(blocks), all(path.noise_known for _, path in pieces))
 
 
-_Bands = tuple[Array, Array, Array]
-"""The covariance of the second divided differences by source, θ₁ θ₂ θ₀, each lower banded."""
+@dataclass(frozen=True, eq=False)
+class SecondDifferences:
+    """The matrix Qᵀ of second divided differences: the columns of Q are (a, −a − b, b)."""
 
-_Solved = Callable[[Array], Array]
-"""From weights of the pairs (θ₁, θ₂) to the average of V⁻¹d."""
+    a: Array
+    b: Array
+
+    def apply(self, columns: Array) -> Array:
+        """Qᵀ·columns."""
+        a, b = (v.reshape(-1, *[1] * (columns.ndim - 1)) for v in (self.a, self.b))
+        return np.asarray(a * columns[:-2] - (a + b) * columns[1:-1] + b * columns[2:])
+
+    def apply_transposed(self, values: Array) -> Array:
+        """Q·values."""
+        out = np.zeros(len(values) + 2)
+        out[:-2] += self.a * values
+        out[1:-1] -= (self.a + self.b) * values
+        out[2:] += self.b * values
+        return out
 
 
-def _bands(h: Array, w: Array) -> _Bands:
+def difference_bands(h: Array, w: Array) -> Bands:
+    """L, R and QᵀWQ, the parts of V, from the gaps h and the relative variances w."""
     m = len(h) - 1
     a, b = 1 / h[:-1], 1 / h[1:]
     level, trend, white = (np.zeros((3, m)) for _ in range(3))
@@ -163,16 +173,16 @@ def _bands(h: Array, w: Array) -> _Bands:
     return level, trend, white
 
 
-def _grid(n: int, d: Array, w: Array, known: bool) -> tuple[Array, Array]:
-    """Pairs (θ₁, θ₂) per noise variance: windows from below one row to the whole run."""
-    if known:  # up to a process that explains all the roughness by itself
-        most = max(10 * float(np.var(d)), float(w.mean()))
-        return _pairs(np.geomspace(1e-6 * most, most, 7), np.geomspace(1e-10 * most, most, 10))
-    return _unknown_grid(n)
+def variance_grid(n: int, d: Array, w: Array, noise_known: bool) -> tuple[Array, Array]:
+    """Pairs (θ₁, θ₂) per noise variance: smoothing windows from below one row to the whole run."""
+    if noise_known:  # up to a process that explains all the roughness by itself
+        top = max(10 * float(np.var(d)), float(w.mean()))
+        return _pairs(np.geomspace(1e-6 * top, top, 7), np.geomspace(1e-10 * top, top, 10))
+    return _grid_by_length(n)
 
 
 @lru_cache(maxsize=64)
-def _unknown_grid(n: int) -> tuple[Array, Array]:
+def _grid_by_length(n: int) -> tuple[Array, Array]:
     return _pairs(np.geomspace(0.1, n, 6) ** -2.0, np.geomspace(0.1, n / 2, 10) ** -4.0)
 
 
@@ -181,40 +191,49 @@ def _pairs(levels: Array, trends: Array) -> tuple[Array, Array]:
     return level.ravel(), trend.ravel()
 
 
-def _evaluate(bands: _Bands, d: Array, level: Array, trend: Array) -> tuple[Array, Array, _Solved]:
-    """dᵀV⁻¹d and log|V| for every pair of the grid, and averages of V⁻¹d over them."""
+def banded_path(bands: Bands, d: Array, level: Array, trend: Array) -> tuple[Array, Array, Average]:
+    """dᵀV⁻¹d and log|V| for every pair of the grid, and averages of V⁻¹d over them.
+
+    By a banded Cholesky factor for each pair; :func:`qdlaws.inference.spectral.even_path` is the
+    same on even steps.
+    """
     from scipy.linalg.lapack import dpbsv
 
     square, logdet = np.full(len(level), np.nan), np.full(len(level), np.nan)
     solved = np.zeros((len(level), len(d)))
     for i, (one, two) in enumerate(zip(level, trend, strict=True)):
-        factor, solution, bad = dpbsv(bands[2] + one * bands[0] + two * bands[1], d, lower=1)
-        if not bad:
+        factor, solution, failed = dpbsv(bands[2] + one * bands[0] + two * bands[1], d, lower=1)
+        if not failed:
             square[i], logdet[i] = d @ solution, 2 * np.log(factor[0]).sum()
             solved[i] = solution
     return square, logdet, lambda weight: np.asarray(weight @ solved)
 
 
 @lru_cache(maxsize=256)
-def even_path_factor(n: int, one: float, two: float) -> Array:
-    """What evenly spaced rows of equal weight make of the next pair of variances is kept."""
-    return path_factor(np.ones(n - 1), np.ones(n), one, two)
+def even_covariance_factor(n: int, level: float, trend: float) -> Array:
+    """The covariance factor of evenly spaced rows of equal weight, cached."""
+    return covariance_factor(np.ones(n - 1), np.ones(n), level, trend)
 
 
-def path_factor(h: Array, w: Array, one: float, two: float) -> Array:
-    """Square root of the posterior covariance W − W Q V⁻¹ QᵀW of the path, on smooth directions."""
+def covariance_factor(h: Array, w: Array, level: float, trend: float) -> Array:
+    """Square root of the posterior covariance W − W Q V⁻¹ QᵀW of the path, on smooth directions.
+
+    At one pair (θ₁, θ₂) = (``level``, ``trend``), per noise variance; the directions are Legendre
+    polynomials in step.
+    """
     from scipy.linalg.lapack import dpbsv
 
     n, t = len(w), np.append(0.0, np.cumsum(h))
     basis, _ = np.linalg.qr(
         np.polynomial.legendre.legvander(2 * t / t[-1] - 1, min(DIRECTIONS, n // 3) - 1)
     )
-    scaled = w[:, None] * basis
-    moved = _Differences(1 / h[:-1], 1 / h[1:]).of(scaled)
-    level, trend, white = _bands(h, w)
-    _, solved, bad = dpbsv(white + one * level + two * trend, moved, lower=1)
-    if bad:
+    weighted = w[:, None] * basis
+    differences = SecondDifferences(1 / h[:-1], 1 / h[1:]).apply(weighted)
+    level_band, trend_band, white_band = difference_bands(h, w)
+    v = white_band + level * level_band + trend * trend_band
+    _, solved, failed = dpbsv(v, differences, lower=1)
+    if failed:
         return np.zeros((n, 0))
-    covariance = basis.T @ scaled - moved.T @ solved
+    covariance = basis.T @ weighted - differences.T @ solved
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     return np.asarray(basis @ (vectors * np.sqrt(np.maximum(values, 0.0))))

@@ -1,8 +1,9 @@
-"""What the posterior of a law is asked of, and the columns of a run that are no law.
+"""The input of a law posterior: one run's columns, and its nuisance regressors.
 
-An error of the path of x moves quality by the slope of the law there. The directions in which the
-path may be off, times that slope by a first look, are columns of prior precision 1; covariates are
-columns of precision 0 (:mod:`qdlaws.inference.gls` integrates both out).
+An error of the path of x moves quality by the slope of the law there (errors in variables). The
+directions in which the path may be off, times that slope from a preliminary fit, are columns of
+prior precision 1; covariates are columns of precision 0 (:mod:`qdlaws.inference.gls` integrates
+both out).
 """
 
 from __future__ import annotations
@@ -15,30 +16,54 @@ import numpy as np
 
 from qdlaws.core.law import median, quantiles, shape_slope
 from qdlaws.core.types import Array
-from qdlaws.inference.gls import cells, chebyshev_basis, curvature_norm, curvature_range, design
-from qdlaws.inference.spectral import KEPT, evenly_spaced
+from qdlaws.inference.gls import (
+    chebyshev_basis,
+    curvature_norm,
+    curvature_range,
+    design,
+    gls_fits,
+)
+from qdlaws.inference.spectral import MAX_CACHED, evenly_spaced
 
-__all__ = ["LawProblem", "Nuisance", "nuisances", "padded"]
-
+__all__ = [
+    "LawProblem",
+    "Nuisance",
+    "nuisance_columns",
+    "padded_columns",
+    "path_effects",
+    "path_matters",
+]
 
 Nuisance = tuple[Array | None, Array | None]
 """Columns (n, k) and their prior precisions (k,); None where there are none."""
 
+PRELIMINARY_REACH = 8.0
+"""Largest |κ| of the preliminary fit, under white errors, that the slope of the law comes from."""
+
+NEGLIGIBLE_BOUND = 0.001
+"""Errors of the path are left out where a bound on their effect is this share of those of y."""
+
+NEGLIGIBLE_DIRECTION = 0.05
+"""A direction is left out where its effect is this share of the largest one."""
+
+NEGLIGIBLE_EFFECT = 0.02
+"""All directions are left out where their effect is this share of the errors of y."""
+
 
 @dataclass(frozen=True, eq=False)
 class LawProblem:
-    """What a posterior is asked of.
+    """The columns of one run whose law is to be inferred.
 
     Attributes
     ----------
     step, x, y : arrays (n,)
-        ``step`` increasing; an infinite gap cuts the memory of the errors. ``x`` is the path of x.
+        ``step`` increasing; an infinite gap cuts the memory of the errors. ``x`` is the mean path.
     weight : relative sampling variances of y, mean 1
-    cov_factor : (n, J) columns whose sum of squares is the posterior variance of the path of x
+    cov_factor : (n, J) columns whose sum of squares is the posterior variance of the path
     covariates : (n, k) further columns that y depends on linearly
     span : length of the run in steps without its cuts
     straight : fit the line κ = 0
-    effort : below 1 coarser grids and fewer draws, for the certificate's refits
+    effort : below 1 coarser grids and fewer draws, for refits of simulated runs
     """
 
     step: Array
@@ -56,14 +81,14 @@ class LawProblem:
         return len(self.y)
 
     @property
-    def plain(self) -> bool:
+    def stackable(self) -> bool:
         """Evenly spaced, equally weighted and short, with no row far outside of the range.
 
         Many such runs are worked on at once.
         """
-        bare = self.weight is None and self.covariates is None and self.n <= KEPT
+        simple = self.weight is None and self.covariates is None and self.n <= MAX_CACHED
         near = float(self.u.min()) > -0.5 and float(self.u.max()) < 1.5
-        return bare and near and evenly_spaced(self.step)
+        return simple and near and evenly_spaced(self.step)
 
     @cached_property
     def ends(self) -> tuple[float, float]:
@@ -73,6 +98,7 @@ class LawProblem:
 
     @cached_property
     def u(self) -> Array:
+        """x in units of its range: 0 and 1 at the ends."""
         return np.asarray((self.x - self.ends[0]) / (self.ends[1] - self.ends[0]))
 
     @cached_property
@@ -82,10 +108,12 @@ class LawProblem:
 
     @property
     def t(self) -> Array:
+        """The steps since the first, in units of the spacing."""
         return np.asarray((self.step - self.step[0]) / self.gap)
 
     @property
     def length(self) -> float:
+        """The length of the run without its cuts, in units of the spacing."""
         span = self.step[-1] - self.step[0] if self.span is None else self.span
         return float(span / self.gap) or 1.0
 
@@ -96,58 +124,56 @@ class LawProblem:
 
     @cached_property
     def z(self) -> Array:
+        """y with mean 0 and standard deviation 1."""
         return np.asarray((self.y - self.unit[0]) / self.unit[1])
 
 
-PILOT = 8.0
-"""Reach of κ in a first look, under white errors, that says what an error of the path does."""
-
-
-def nuisances(problems: Sequence[LawProblem]) -> list[Nuisance]:
+def nuisance_columns(problems: Sequence[LawProblem]) -> list[Nuisance]:
     """The nuisance columns of every run of a stack."""
-    asked = [i for i, p in enumerate(problems) if _matters(p)]
-    found = _effects([problems[i] for i in asked]) if asked else []
-    effects = dict(zip(asked, found, strict=True))
-    return [_joined(effects.get(i), p.covariates) for i, p in enumerate(problems)]
+    doubtful = [i for i, p in enumerate(problems) if path_matters(p)]
+    effects = path_effects([problems[i] for i in doubtful]) if doubtful else []
+    effect_of = dict(zip(doubtful, effects, strict=True))
+    return [_joined(effect_of.get(i), p.covariates) for i, p in enumerate(problems)]
 
 
-def _matters(problem: LawProblem) -> bool:
-    """Could the doubt about the path move quality by a thousandth of its errors?
+def path_matters(problem: LawProblem) -> bool:
+    """Could the errors of the path move quality by a thousandth of its errors? A quick bound.
 
-    At the steepest slope of the first look; the second differences of quality are hardly anything
-    but errors, and of errors that persist only a part.
+    It takes the steepest slope of the preliminary fit, and the second differences of quality for
+    its errors: they hold little of the law, and of errors that persist only a part.
     """
-    cov_factor = problem.cov_factor
-    if cov_factor is None or not cov_factor.shape[1] or not problem.plain:
-        return cov_factor is not None and bool(cov_factor.shape[1])
-    steepest = 2 * PILOT * float(np.ptp(problem.z))
-    doubt = float(np.einsum("ij,ij->i", cov_factor, cov_factor).max()) ** 0.5
+    factor = problem.cov_factor
+    if factor is None or not factor.shape[1] or not problem.stackable:
+        return factor is not None and bool(factor.shape[1])
+    steepest = 2 * PRELIMINARY_REACH * float(np.ptp(problem.z))
+    path_error = float(np.einsum("ij,ij->i", factor, factor).max()) ** 0.5
     errors = median(np.abs(np.diff(problem.z, 2)))
-    return bool(steepest * doubt > 0.001 * errors * (problem.ends[1] - problem.ends[0]))
+    x_range = problem.ends[1] - problem.ends[0]
+    return bool(steepest * path_error > NEGLIGIBLE_BOUND * errors * x_range)
 
 
-def _effects(problems: list[LawProblem]) -> list[Array | None]:
-    """What the doubtful directions of the path do to quality; None where that is next to nothing.
+def path_effects(problems: list[LawProblem]) -> list[Array | None]:
+    """The effect on quality of each direction in which the path may be off; None: negligible.
 
-    The slope of the law is its mean over the curvatures of a first look under white errors.
+    The slope of the law is its mean over the curvatures of a preliminary fit under white errors.
     """
     u, z = np.array([p.u for p in problems]), np.array([p.z for p in problems])
     n = u.shape[-1]
-    kappas = np.linspace(*curvature_range(u, PILOT), 33)
+    kappas = np.linspace(*curvature_range(u, PRELIMINARY_REACH), 33)
     d = design(u, z, kappas, 1e-5)
-    pilot = cells(d, problems[0].t, np.zeros(1), np.ones(1))
+    fits = gls_fits(d, problems[0].t, np.zeros(1), np.ones(1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        logw = -(n - 2) / 2 * np.log(pilot.rss) - 0.5 * np.log(pilot.det)
+        logw = -(n - 2) / 2 * np.log(fits.rss) - 0.5 * np.log(fits.det)
     logw = np.where(np.isfinite(logw), logw, -np.inf)[:, 0]
     w = np.exp(logw - logw.max(1, keepdims=True)) * curvature_norm(d)
-    q = pilot.q[:, 0] * w / w.sum(1, keepdims=True)
-    basis = chebyshev_basis(u, PILOT, 1e-6)
+    q = fits.q[:, 0] * w / w.sum(1, keepdims=True)
+    basis = chebyshev_basis(u, PRELIMINARY_REACH, 1e-6)
     if basis is None:
         slope = q[:, None] @ shape_slope(kappas[:, None], u[:, None])
     else:
         mean = basis.coefficients(q @ shape_slope(kappas[:, None], basis.nodes))
         slope = (basis.columns @ mean[..., None]).mT
-    noise = np.sqrt(pilot.rss[:, 0].min(1) / n)
+    noise = np.sqrt(fits.rss[:, 0].min(1) / n)
     width = max(p.cov_factor.shape[1] for p in problems if p.cov_factor is not None)
     effect = np.zeros((len(problems), n, width))
     for row, p in zip(effect, problems, strict=True):
@@ -156,10 +182,13 @@ def _effects(problems: list[LawProblem]) -> list[Array | None]:
     effect *= slope.mT
     square = effect**2
     length = np.sqrt(square.sum(1))
-    loud = length > 0.05 * length.max(1, keepdims=True)
-    felt = np.sqrt((square * loud[:, None]).sum(2).max(1)) > 0.02 * noise
-    found = zip(effect, loud, felt, strict=True)
-    return [e[:, some] if enough else None for e, some, enough in found]
+    influential = length > NEGLIGIBLE_DIRECTION * length.max(1, keepdims=True)
+    size = np.sqrt((square * influential[:, None]).sum(2).max(1))
+    relevant = size > NEGLIGIBLE_EFFECT * noise
+    return [
+        columns[:, directions] if matters else None
+        for columns, directions, matters in zip(effect, influential, relevant, strict=True)
+    ]
 
 
 def _joined(effect: Array | None, covariates: Array | None) -> Nuisance:
@@ -169,21 +198,21 @@ def _joined(effect: Array | None, covariates: Array | None) -> Nuisance:
         parts.append(effect)
         precisions.append(np.ones(effect.shape[1]))
     if covariates is not None and covariates.shape[1]:
-        scaled = covariates - covariates.mean(0)
-        parts.append(scaled / np.maximum(np.abs(scaled).max(0), 1e-300))
+        centred = covariates - covariates.mean(0)
+        parts.append(centred / np.maximum(np.abs(centred).max(0), 1e-300))
         precisions.append(np.zeros(covariates.shape[1]))
     if not parts:
         return None, None
     return np.hstack(parts), np.concatenate(precisions)
 
 
-def padded(columns_of: Sequence[Nuisance]) -> Nuisance:
-    """The nuisance columns of a stack, all or none; a column of zeros changes nothing."""
-    if columns_of[0][0] is None:
+def padded_columns(nuisances: Sequence[Nuisance]) -> Nuisance:
+    """The nuisance columns of a stack, all or none; columns of zeros make up the numbers."""
+    if nuisances[0][0] is None:
         return None, None
-    width = max(c.shape[1] for c, _ in columns_of if c is not None)
-    out = np.zeros((len(columns_of), len(columns_of[0][0]), width))
-    for row, (columns, _) in zip(out, columns_of, strict=True):
+    width = max(c.shape[1] for c, _ in nuisances if c is not None)
+    out = np.zeros((len(nuisances), len(nuisances[0][0]), width))
+    for row, (columns, _) in zip(out, nuisances, strict=True):
         assert columns is not None
         row[:, : columns.shape[1]] = columns
-    return out, columns_of[0][1] if len(columns_of) == 1 else np.ones(width)
+    return out, nuisances[0][1] if len(nuisances) == 1 else np.ones(width)

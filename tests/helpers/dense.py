@@ -1,5 +1,4 @@
-"""The posterior of law_posterior written down a second time, dense and slow: the
-judge.
+"""The model of law_posterior a second time, by dense and slow algebra, to compare with.
 
 y ~ N(p + q·g_κ(u), σ²·Σ(ℓ, ν)),   π(p, q, log σ) flat,   π(κ) ∝ J(κ) on ±reach
 ν = 1 (white) and ν = 0 (slow) as likely as ERROR_MODELS says, else ν = sin²(πv/2), v uniform
@@ -10,7 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from qdlaws.inference.error_prior import ERROR_MODELS, SLOW, reach, tilt
+from qdlaws.inference.error_prior import ERROR_MODELS, WHITE_TILT, memory_reach, memory_tilt
+
+
+def covariance(step, memory, white, weight):
+    """Σ = (1 − ν)·exp(−|Δt|/ℓ) + ν·W, dense."""
+    gap = np.abs(step[:, None] - step[None, :])
+    slow = np.exp(-gap / memory) if memory > 0 else np.diag(weight)
+    return (1 - white) * slow + white * np.diag(weight)
 
 
 class Model:
@@ -21,7 +27,7 @@ class Model:
         t = (step - step[0]) / np.median(np.diff(step))
         self.gap = np.abs(t[:, None] - t[None, :])
         self.y = y
-        self.logl = (np.log(0.4), np.log(max(reach(self.n) * t[-1], 4.0)))
+        self.logl = (np.log(0.4), np.log(max(memory_reach(self.n) * t[-1], 4.0)))
         self._norm_nu = np.linspace(0, 1, 201)
         nodes = np.linspace(*self.logl, 2001)
         density = np.exp(self._memory_kernel(nodes[None, :], self._norm_nu[:, None]))
@@ -49,7 +55,7 @@ class Model:
         memory = np.exp(logl)
         rho = np.exp(-1 / memory)
         arcsine = rho / memory / np.sqrt(1 - rho**2)
-        return np.log(arcsine) + (tilt(self.n) + SLOW * nu) * logl
+        return np.log(arcsine) + (memory_tilt(self.n) + WHITE_TILT * nu) * logl
 
     def log_memory(self, logl, nu):
         """The normalised prior density of log ℓ given ν."""

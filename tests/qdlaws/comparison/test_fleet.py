@@ -9,9 +9,9 @@ from qdlaws import BadData, NotEnoughData, RunLog, fit
 from qdlaws.comparison.coefficients import Run, fit_many, runs_of
 from qdlaws.comparison.fleet import _holm, _mixed, compare, fleet
 from qdlaws.errors import QdlawsError
-from qdlaws.inference import spectral as even
 from qdlaws.inference.error_prior import all_error_models
-from qdlaws.inference.latent_path import even_path_factor
+from qdlaws.inference.latent_path import even_covariance_factor
+from qdlaws.inference.spectral import cached_path_spectrum, spectral_nodes
 
 
 def run(v=0.8, s=0.5, c=4.0, n=60, seed=0, **options) -> RunLog:
@@ -176,7 +176,7 @@ def test_a_run_is_fitted_the_same_whatever_was_fitted_before():
     """
     logs = [run(seed=i, n=n) for i, n in enumerate((40, 61, 40, 300, 61))]
     forwards, backwards = fit_many(logs), fit_many(logs[::-1])[::-1]
-    for cache in (even._bundled, even._kept_path_spectrum, even_path_factor, all_error_models):
+    for cache in (spectral_nodes, cached_path_spectrum, even_covariance_factor, all_error_models):
         cache.cache_clear()
     alone = fit(logs[-1])
     for one, two in [*zip(forwards, backwards, strict=True), (forwards[-1], alone)]:

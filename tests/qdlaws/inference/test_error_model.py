@@ -13,13 +13,7 @@ from qdlaws.inference.error_model import (
     spike_weights,
     tridiagonal,
 )
-
-
-def covariance(step, memory, white, weight):
-    """Σ = (1 − ν)·exp(−|Δt|/ℓ) + ν·W, dense."""
-    gap = np.abs(step[:, None] - step[None, :])
-    slow = np.exp(-gap / memory) if memory > 0 else np.diag(weight)
-    return (1 - white) * slow + white * np.diag(weight)
+from tests.helpers.dense import covariance
 
 
 @pytest.fixture
@@ -32,7 +26,7 @@ def series():
 @pytest.mark.parametrize("memory", [0.0, 0.1, 1.0, 20.0, 2000.0])
 @pytest.mark.parametrize("white", [0.0, 1e-6, 0.3, 0.99, 1.0])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_grams_are_those_of_dense_algebra(series, memory, white, weighted):
+def test_gram_matrices_are_those_of_dense_algebra(series, memory, white, weighted):
     step, columns, weight = series
     weight = weight if weighted else np.ones(len(step))
     sigma = covariance(step, memory, white, weight)
@@ -44,7 +38,7 @@ def test_grams_are_those_of_dense_algebra(series, memory, white, weighted):
     assert np.array_equal(got.gram[0], got.gram[0].T)
 
 
-def test_many_pairs_at_once_are_the_pairs_one_by_one(series):
+def test_many_error_models_at_once_are_each_alone(series):
     step, columns, weight = series
     memory, white = np.array([1.0, 1.0, 5.0, 0.0]), np.array([0.0, 0.4, 0.4, 1.0])
     together = grams(columns, step, memory, white, weight)
@@ -54,7 +48,7 @@ def test_many_pairs_at_once_are_the_pairs_one_by_one(series):
         assert together.logdet[i] == alone.logdet[0]
 
 
-def test_the_precision_of_the_slow_part_is_tridiagonal():
+def test_precision_of_the_slow_part_is_tridiagonal():
     step = np.array([0.0, 1.0, 1.5, 4.0, 9.0])
     diagonal, off, logdet = tridiagonal(step, 2.0)
     dense = np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1)
@@ -63,7 +57,7 @@ def test_the_precision_of_the_slow_part_is_tridiagonal():
     assert logdet == pytest.approx(-np.linalg.slogdet(sigma)[1], abs=1e-12)
 
 
-def test_grams_do_not_depend_on_the_direction_of_time(series):
+def test_gram_matrices_do_not_depend_on_the_direction_of_time(series):
     step, columns, weight = series
     memory, white = np.array([3.0]), np.array([0.4])
     forth = grams(columns, step, memory, white, weight)
@@ -72,7 +66,7 @@ def test_grams_do_not_depend_on_the_direction_of_time(series):
     assert back.logdet[0] == pytest.approx(forth.logdet[0], rel=1e-12)
 
 
-def test_an_infinite_gap_makes_two_independent_runs(series):
+def test_errors_are_independent_across_a_mark(series):
     step, columns, weight = series
     far, span = cut_memory(step, (float(step[20]),))
     assert span == pytest.approx(step[-1] - step[0])
@@ -84,6 +78,18 @@ def test_an_infinite_gap_makes_two_independent_runs(series):
     ]
     np.testing.assert_allclose(both.gram, parts[0].gram + parts[1].gram, rtol=1e-10)
     assert both.logdet[0] == pytest.approx(sum(p.logdet[0] for p in parts), rel=1e-10)
+
+
+def test_thinned_rows_have_the_thinned_covariance():
+    """With exact OU errors, Σ of the thinned run is the thinned Σ of the run."""
+    rng = np.random.default_rng(2)
+    step = np.arange(60.0)
+    keep = np.sort(rng.choice(60, 25, replace=False))
+    columns = rng.standard_normal((60, 2))
+    sigma = covariance(step, 4.0, 0.3, np.ones(60))[np.ix_(keep, keep)]
+    got = grams(columns[keep], step[keep], np.array([4.0]), np.array([0.3])).gram[0]
+    want = columns[keep].T @ np.linalg.solve(sigma, columns[keep])
+    np.testing.assert_allclose(got, want, rtol=1e-10)
 
 
 def test_regimes_start_at_their_mark():
@@ -116,7 +122,7 @@ def test_simulated_white_errors_have_no_memory():
 # ------------------------------------------------------------------ spikes
 
 
-def test_a_spike_is_seen_and_weighed_down():
+def test_spikes_are_counted_and_weighed_down():
     y = np.random.default_rng(0).standard_normal(100)
     y[40] += 30
     factor, spikes = spike_weights(y)
@@ -125,20 +131,20 @@ def test_a_spike_is_seen_and_weighed_down():
     assert np.median(factor) < 2
 
 
-def test_ordinary_errors_are_left_alone():
+def test_ordinary_errors_keep_their_weight():
     touched = sum(
         spike_weights(np.random.default_rng(s).standard_normal(100))[1] for s in range(50)
     )
     assert touched <= 5
 
 
-def test_a_steep_smooth_stretch_is_no_spike():
+def test_steep_smooth_stretches_are_no_spikes():
     t = np.linspace(-8, 8, 101)
     y = np.tanh(4 * t) + 0.001 * np.random.default_rng(0).standard_normal(101)
     assert spike_weights(y)[1] == 0
 
 
-def test_tails_can_be_told():
+def test_tails_option_switches_the_weights():
     y = np.random.default_rng(0).standard_normal(100)
     y[40] += 30
     assert np.all(spike_weights(y, "normal")[0] == 1)

@@ -30,7 +30,9 @@ def dense_path(t, x, noise2, level, trend):
 
 def fixed(monkeypatch, level, trend):
     """The module with its grid of variances (per noise variance) reduced to one point."""
-    monkeypatch.setattr(module, "_grid", lambda *args, **kwargs: np.array([[level], [trend]]))
+    monkeypatch.setattr(
+        module, "variance_grid", lambda *args, **kwargs: np.array([[level], [trend]])
+    )
 
 
 @pytest.fixture
@@ -51,15 +53,15 @@ def test_path_with_known_errors_is_the_dense_posterior_mean(monkeypatch, reading
     got = latent_path(t, x, se=se)
     np.testing.assert_allclose(got.mean, want, atol=1e-8)
     np.testing.assert_allclose(got.noise, se, rtol=1e-12)
-    # the cov_factor is the posterior covariance seen in DIRECTIONS smooth directions
+    # the factor is that of the posterior covariance projected on smooth directions
     z = 2 * (t - t[0]) / (t[-1] - t[0]) - 1
     basis, _ = np.linalg.qr(np.polynomial.legendre.legvander(z, min(12, len(t) // 3) - 1))
-    seen = basis @ basis.T @ covariance @ basis @ basis.T
-    np.testing.assert_allclose(got.cov_factor @ got.cov_factor.T, seen, atol=1e-8)
+    projected = basis @ basis.T @ covariance @ basis @ basis.T
+    np.testing.assert_allclose(got.cov_factor @ got.cov_factor.T, projected, atol=1e-8)
 
 
-def test_noise_that_is_not_known_is_told_from_the_roughness(monkeypatch, readings):
-    """With variances per noise variance τ² fixed, τ² is the generalised residual variance."""
+def test_unknown_noise_is_the_generalised_residual_variance(monkeypatch, readings):
+    """With the variances per noise variance τ² fixed."""
     t, x, _ = readings
     fixed(monkeypatch, 0.2, 0.05)
     got = latent_path(t, x)
@@ -82,13 +84,13 @@ def test_without_the_wiener_part_it_is_the_smoothing_spline(monkeypatch, reading
     np.testing.assert_allclose(latent_path(t, x).mean, spline(t), atol=1e-8)
 
 
-def test_the_likelihood_is_that_of_statsmodels_kalman_filter(readings):
+def test_likelihood_is_that_of_the_kalman_filter_of_statsmodels(readings):
     """Differences of log-likelihoods over variances, against a local linear trend model."""
     from statsmodels.tsa.statespace.structural import UnobservedComponents
 
     _, x, _ = readings
     t = np.arange(30.0)
-    level_band, trend_band, white_band = module._bands(np.diff(t), np.ones(30))
+    level_band, trend_band, white_band = module.difference_bands(np.diff(t), np.ones(30))
     pairs = [(0.2, 0.05), (0.0, 0.05), (2.0, 0.01)]
 
     def ours(level, trend):
@@ -107,8 +109,8 @@ def test_the_likelihood_is_that_of_statsmodels_kalman_filter(readings):
         model.ssm.initialize_diffuse()
         return model.ssm.loglike()
 
-    mine, judge = (np.array([f(*pair) for pair in pairs]) for f in (ours, theirs))
-    np.testing.assert_allclose(np.diff(mine), np.diff(judge), atol=1e-6)
+    ours_loglik, theirs_loglik = (np.array([f(*pair) for pair in pairs]) for f in (ours, theirs))
+    np.testing.assert_allclose(np.diff(ours_loglik), np.diff(theirs_loglik), atol=1e-6)
 
 
 def dense(band):
@@ -120,16 +122,16 @@ def dense(band):
     return out
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_the_grid_finds_the_path_of_a_noisy_collapse(known):
-    """At noise of 5 % of the range the path beats the readings, and knows how well."""
+@pytest.mark.parametrize("noise_known", [True, False])
+def test_path_of_a_noisy_collapse_is_nearer_the_truth_than_the_readings(noise_known):
+    """At noise of 5 % of the range, and its standard deviation is about right."""
     ratios, scores, sizes = [], [], []
     for seed in range(20):
         rng = np.random.default_rng(seed)
         d = collapse(100)
         noise = 0.05 * np.ptp(d)
         x = d + noise * rng.standard_normal(100)
-        got = latent_path(np.arange(100.0), x, se=np.full(100, noise) if known else None)
+        got = latent_path(np.arange(100.0), x, se=np.full(100, noise) if noise_known else None)
         ratios.append(np.std(got.mean - d) / noise)
         spread = np.sqrt((got.cov_factor**2).sum(1))
         scores.append(np.mean(np.abs(got.mean - d) < 1.96 * spread))
@@ -139,7 +141,7 @@ def test_the_grid_finds_the_path_of_a_noisy_collapse(known):
     assert np.median(sizes) == pytest.approx(1.0, abs=0.1)
 
 
-def test_a_line_and_exact_readings_are_left_alone():
+def test_lines_and_exact_readings_are_their_own_path():
     t = np.arange(30.0)
     straight = latent_path(t, 3 - 0.1 * t)
     np.testing.assert_array_equal(straight.mean, 3 - 0.1 * t)
@@ -156,7 +158,7 @@ def test_a_line_far_from_the_origin_is_still_a_line(shift):
     assert np.all(got.noise < 1e-8)
 
 
-def test_regimes_have_paths_of_their_own():
+def test_regimes_have_separate_independent_paths():
     rng = np.random.default_rng(0)
     t = np.arange(60.0)
     x = np.where(t < 30, 1.0, 5.0) + 0.1 * np.sin(t) + 0.05 * rng.standard_normal(60)
@@ -170,7 +172,7 @@ def test_regimes_have_paths_of_their_own():
     assert np.all(cross == 0)
 
 
-def test_rows_without_a_reading_stay_unknown():
+def test_rows_without_a_reading_have_no_path():
     rows = np.array([True, False, True, True, True, True, True])
     spread = latent_path(np.arange(6.0), np.array([1.0, 0.8, 0.9, 0.5, 0.6, 0.2])).spread(rows)
     assert np.isnan(spread.mean[1])

@@ -7,10 +7,7 @@ import pytest
 from scipy.special import stdtr
 from scipy.stats import t as student
 
-from qdlaws.inference import law_posterior as posterior
-from qdlaws.inference import law_problem as module
-from qdlaws.inference.error_model import grams
-from qdlaws.inference.gls import cells, curvature_norm, design
+from qdlaws.inference import law_posterior as module
 from qdlaws.inference.law_posterior import law_posterior, law_posteriors
 from qdlaws.inference.law_problem import LawProblem
 from tests.helpers.dense import Model
@@ -90,20 +87,20 @@ def test_posterior_is_the_direct_integral(case):
     step, x, y = data(*case)
     post = law_posterior(step, x, y)
     low, high = post.law.kappa.min() - 1, post.law.kappa.max() + 1
-    judge = Integral(Model(step, x, y), np.linspace(max(low, -12), min(high, 12), 240))
-    assert post.p_falls == pytest.approx(judge.p_falls(), abs=1e-3)
-    assert post.p_concave == pytest.approx(1 - judge.cdf_kappa(0.0), abs=0.01)
+    integral = Integral(Model(step, x, y), np.linspace(max(low, -12), min(high, 12), 240))
+    assert post.p_falls == pytest.approx(integral.p_falls(), abs=1e-3)
+    assert post.p_concave == pytest.approx(1 - integral.cdf_kappa(0.0), abs=0.01)
     levels = np.array([0.025, 0.25, 0.5, 0.75, 0.975])
-    for at in (D_LOW, (D_LOW + D_HIGH) / 2, D_HIGH, 0.0):
-        quantiles = np.quantile(post.law.value(at), levels)
-        reached = [judge.cdf_value(at, v) for v in quantiles]
+    for place in (D_LOW, (D_LOW + D_HIGH) / 2, D_HIGH, 0.0):
+        quantiles = np.quantile(post.law.value(place), levels)
+        reached = [integral.cdf_value(place, v) for v in quantiles]
         # the library's grid of some 50 error models against 681 here
         np.testing.assert_allclose(reached, levels, atol=0.02)
-    reached = [judge.cdf_kappa(v) for v in np.quantile(post.law.kappa, levels)]
+    reached = [integral.cdf_kappa(v) for v in np.quantile(post.law.kappa, levels)]
     np.testing.assert_allclose(reached, levels, atol=0.02)
 
 
-def far_out(ranges: float, kappa: float = -2.0):
+def run_with_far_row(ranges: float, kappa: float = -2.0):
     """A run whose first row lies ranges of x beyond the others, on the same law."""
     step, x, _ = data(60, kappa, 0.05, 0.5, 4)
     x[0] += ranges * np.ptp(x)
@@ -111,23 +108,26 @@ def far_out(ranges: float, kappa: float = -2.0):
 
 
 @pytest.mark.parametrize("ranges", [0.8, 2.5, 6.0])
-def test_a_row_far_out_is_one_of_the_rows(ranges):
+def test_a_first_row_far_outside_the_range_of_x_gives_the_direct_integral(ranges):
     """Where polynomials of a wide range carry the shapes, against the direct integral again."""
-    step, x, y = far_out(ranges)
+    step, x, y = run_with_far_row(ranges)
     post = law_posterior(step, x, y)
-    judge = Integral(Model(step, x, y), np.linspace(*np.quantile(post.law.kappa, [0, 1]), 240))
+    integral = Integral(Model(step, x, y), np.linspace(*np.quantile(post.law.kappa, [0, 1]), 240))
     levels = np.array([0.025, 0.25, 0.5, 0.75, 0.975])
-    reached = [judge.cdf_kappa(v) for v in np.quantile(post.law.kappa, levels)]
+    reached = [integral.cdf_kappa(v) for v in np.quantile(post.law.kappa, levels)]
     np.testing.assert_allclose(reached, levels, atol=0.02)
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("ranges", [20.0, 300.0, 1e6])
-def test_a_row_beyond_all_bounds_overflows_nothing_and_harms_no_other_run(ranges):
+def test_a_row_beyond_all_bounds_overflows_nothing_and_changes_no_other_run(ranges):
     good = LawProblem(*data(60, 2.0, 0.05, 0.5, 5))
     (alone,) = law_posteriors([good])
     doubt = np.linspace(-0.05, 0.05, 60)[:, None]
-    bad = [LawProblem(*far_out(ranges)), LawProblem(*far_out(ranges), cov_factor=doubt)]
+    bad = [
+        LawProblem(*run_with_far_row(ranges)),
+        LawProblem(*run_with_far_row(ranges), cov_factor=doubt),
+    ]
     beside, *others = law_posteriors([good, *bad])
     np.testing.assert_allclose(beside.law.kappa, alone.law.kappa, atol=1e-9)
     for post in others:
@@ -139,7 +139,7 @@ def test_a_row_beyond_all_bounds_overflows_nothing_and_harms_no_other_run(ranges
         assert post.p_concave < 0.05
 
 
-def test_the_straight_law_is_a_t_distribution_under_white_errors():
+def test_a_straight_law_under_white_errors_is_linear_regression():
     """Dense limit: n large, white errors, κ = 0 must give the textbook interval of a line."""
     from scipy.stats import linregress
 
@@ -151,107 +151,14 @@ def test_the_straight_law_is_a_t_distribution_under_white_errors():
     slope = post.law.q / post.law.width
     low, high = np.quantile(slope, [0.025, 0.975])
     half = student.ppf(0.975, 298) * book.stderr
-    # the error model is not told that the errors are white: a few per cent wider
+    # the posterior allows for errors that are not white: a few per cent wider
     assert np.median(slope) == pytest.approx(book.slope, abs=0.1 * book.stderr)
     assert (high - low) / (2 * half) == pytest.approx(1.05, abs=0.1)
 
 
-# ------------------------------------------------------------------ the pieces
-
-
-@pytest.fixture
-def problem():
-    rng = np.random.default_rng(5)
-    step = np.cumsum(rng.uniform(0.5, 2, 40))
-    u = rng.uniform(-0.1, 1.1, 40)
-    return step, u, 1 - u**2 + 0.1 * rng.standard_normal(40), rng.uniform(0.5, 2, 40)
-
-
-def dense_sigma(step, memory, white, weight):
-    gap = np.abs(step[:, None] - step[None, :])
-    return (1 - white) * np.exp(-gap / memory) + white * np.diag(weight)
-
-
-def generalised(X, y, sigma):
-    inverse = np.linalg.inv(sigma)
-    gram = X.T @ inverse @ X
-    beta = np.linalg.solve(gram, X.T @ inverse @ y)
-    r = y - X @ beta
-    return beta, r @ inverse @ r, np.linalg.inv(gram), gram
-
-
-def exact_shape(kappa, u):
-    return u if kappa == 0 else np.expm1(kappa * u) / np.expm1(kappa)
-
-
-@pytest.mark.parametrize("kappa", [-10.0, -1.0, 0.0, 0.3, 5.0])
-@pytest.mark.parametrize(("memory", "white"), [(1.0, 0.0), (5.0, 0.4), (30.0, 0.9)])
-def test_cells_are_generalised_least_squares(problem, kappa, memory, white):
-    step, u, y, weight = problem
-    d = design(u, y, np.array([kappa]))
-    got = cells(d, step, np.array([memory]), np.array([white]), weight)
-    X = np.column_stack([np.ones(40), exact_shape(kappa, u)])
-    beta, rss, cov, gram = generalised(X, y, dense_sigma(step, memory, white, weight))
-    np.testing.assert_allclose([got.p[0, 0], got.q[0, 0]], beta, rtol=1e-6)
-    assert got.rss[0, 0] == pytest.approx(rss, rel=1e-6)
-    found = [v[0, 0] for v in (got.pp, got.pq, got.qq)]
-    np.testing.assert_allclose(found, [cov[0, 0], cov[0, 1], cov[1, 1]], rtol=1e-6)
-    assert got.det[0, 0] == pytest.approx(np.linalg.det(gram), rel=1e-6)
-
-
-def test_free_covariates_are_just_more_columns(problem):
-    step, u, y, weight = problem
-    extra = np.random.default_rng(0).standard_normal((40, 2))
-    d = design(u, y, np.array([2.0]), 1e-9, extra, np.zeros(2))
-    got = cells(d, step, np.array([5.0]), np.array([0.4]), weight)
-    X = np.column_stack([np.ones(40), exact_shape(2.0, u), extra])
-    beta, rss, cov, _ = generalised(X, y, dense_sigma(step, 5.0, 0.4, weight))
-    np.testing.assert_allclose([got.p[0, 0], got.q[0, 0]], beta[:2], rtol=1e-6)
-    assert got.rss[0, 0] == pytest.approx(rss, rel=1e-6)
-    found = [v[0, 0] for v in (got.pp, got.pq, got.qq)]
-    np.testing.assert_allclose(found, [cov[0, 0], cov[0, 1], cov[1, 1]], rtol=1e-6)
-
-
-def test_directions_of_the_path_are_errors_of_their_own(problem):
-    """A column of prior precision 1 adds N·Nᵀ/σ² to Σ, σ² = S/(n − 2) at the fit itself."""
-    step, u, y, _ = problem
-    cov_factor = 0.3 * np.random.default_rng(0).standard_normal((40, 3))
-    d = design(u, y, np.array([2.0]), 1e-9, cov_factor, np.ones(3))
-    got = cells(d, step, np.array([5.0]), np.array([0.4]))
-    X = np.column_stack([np.ones(40), exact_shape(2.0, u)])
-    sigma = dense_sigma(step, 5.0, 0.4, np.ones(40))
-    total, base = sigma, np.linalg.slogdet(sigma)[1]
-    for _ in range(20):  # the scale is where it no longer moves
-        beta, rss, cov, _ = generalised(X, y, total)
-        before = total
-        total = sigma + cov_factor @ cov_factor.T / (rss / 38)
-    assert np.abs(total - before).max() < 1e-9 * np.abs(total).max()
-    # σ² is found to a ten-thousandth: the move after the last is below a tenth of SETTLED
-    np.testing.assert_allclose([got.p[0, 0], got.q[0, 0]], beta, rtol=1e-4)
-    assert got.rss[0, 0] == pytest.approx(rss, rel=1e-3)
-    found = [v[0, 0] for v in (got.pp, got.pq, got.qq)]
-    np.testing.assert_allclose(found, [cov[0, 0], cov[0, 1], cov[1, 1]], rtol=1e-3)
-    assert got.logdet[0] == pytest.approx(np.linalg.slogdet(total)[1], abs=1e-3)
-    assert got.logdet[0] > base
-
-
-def test_directions_that_hardly_matter_are_left_out_with_and_without_a_look():
-    """The bound that spares the first look never leaves out what the look would keep."""
-    step, x, y = data(*CASES["persistent"])
-    direction = np.linspace(-1, 1, len(x))[:, None]
-    looked, spared = [], []
-    for size in np.geomspace(1e-9, 1e-1, 17):
-        problem = LawProblem(step, x, y, cov_factor=size * direction)
-        looked.append(module._effects([problem])[0] is not None)
-        spared.append(not module._matters(problem))
-        assert (module.nuisances([problem])[0][0] is not None) is looked[-1]
-    assert (looked[0], looked[-1]) == (False, True)
-    assert (spared[0], spared[-1]) == (True, False)
-
-
-def test_the_mean_law_is_the_mean_of_the_draws(monkeypatch):
+def test_mean_law_is_the_mean_of_the_draws(monkeypatch):
     """The sum over the grid against 2¹⁶ draws of it, to 2/√2¹⁶ of the posterior deviation."""
-    monkeypatch.setattr(posterior, "DRAWS", 2**16)
+    monkeypatch.setattr(module, "POSTERIOR_DRAWS", 2**16)
     for case in CASES.values():
         step, x, y = data(*case)
         for straight in (False, True):
@@ -261,16 +168,8 @@ def test_the_mean_law_is_the_mean_of_the_draws(monkeypatch):
             assert off.max() < 2**-7
 
 
-def test_prior_of_the_curvature_is_the_projected_derivative():
-    step, x, y = data(*CASES["white"])
-    model = Model(step, x, y)
-    kappa = np.array([-11.0, -2.0, -0.1, 0.1, 3.0, 11.0])
-    got = curvature_norm(design(model.u, y, kappa))
-    np.testing.assert_allclose(got, [model.j(k) for k in kappa], rtol=1e-4)
-
-
-def test_draws_have_the_moments_of_their_mixture():
-    """2,048 low-discrepancy draws: mean and spread of the law to about 1 % of a deviation."""
+def test_shares_of_the_draws_are_the_probabilities():
+    """2,048 low-discrepancy draws."""
     step, x, y = data(*CASES["persistent"])
     post = law_posterior(step, x, y)
     assert np.mean(post.law.kappa > 0) == pytest.approx(post.p_concave, abs=0.002)
@@ -278,15 +177,15 @@ def test_draws_have_the_moments_of_their_mixture():
     assert len(post.law.kappa) == len(post.sigma) == len(post.memory) == len(post.white)
 
 
-def test_every_so_many_th_draw_is_a_fair_part_of_them():
-    """A forecast takes every 32nd: the mean of 64 fair ones is within three eighths of an s.d."""
+def test_every_32nd_draw_is_a_fair_subset():
+    """A forecast uses every 32nd: the mean of 64 fair ones is within three eighths of an s.d."""
     step, x, y = data(60, 2.0, 0.05, 0.8, 6)
     post = law_posterior(step, x, y)
     for draws in (post.law.kappa, post.law.p, post.sigma, post.memory, post.white):
         assert abs(draws[::32].mean() - draws.mean()) < 3 / 8 * draws.std()
 
 
-def test_it_is_deterministic():
+def test_posterior_is_deterministic():
     step, x, y = data(*CASES["persistent"])
     one, two = law_posterior(step, x, y), law_posterior(step, x, y)
     assert np.array_equal(one.law.kappa, two.law.kappa)
@@ -294,7 +193,7 @@ def test_it_is_deterministic():
 
 
 @pytest.mark.parametrize("kappa", [-2.0, 0.0, 3.0])
-def test_small_white_noise_gives_what_lmfit_finds_from_the_truth(kappa):
+def test_small_white_noise_gives_the_estimates_of_lmfit(kappa):
     import lmfit
 
     rng = np.random.default_rng(8)
@@ -305,25 +204,25 @@ def test_small_white_noise_gives_what_lmfit_finds_from_the_truth(kappa):
     post = law_posterior(np.arange(200.0), x, y)
 
     def shape_law(x, kappa, p, q):
-        return p + q * exact_shape(kappa, (x - D_LOW) / (D_HIGH - D_LOW))
+        return p + q * np.expm1(kappa * (x - D_LOW) / (D_HIGH - D_LOW)) / np.expm1(kappa)
 
     model = lmfit.Model(shape_law)
-    found = model.fit(y, x=x, kappa=kappa or 1e-3, p=1.0, q=-1.0)
-    for at in (D_LOW, 0.6, D_HIGH):
-        error = float(found.eval_uncertainty(x=np.array([at]))[0])
-        theirs = float(found.eval(x=np.array([at]))[0])
-        assert np.median(post.law.value(at)) == pytest.approx(theirs, abs=0.2 * error)
-    kappa_hat = found.params["kappa"]
+    fitted = model.fit(y, x=x, kappa=kappa or 1e-3, p=1.0, q=-1.0)
+    for place in (D_LOW, 0.6, D_HIGH):
+        error = float(fitted.eval_uncertainty(x=np.array([place]))[0])
+        theirs = float(fitted.eval(x=np.array([place]))[0])
+        assert np.median(post.law.value(place)) == pytest.approx(theirs, abs=0.2 * error)
+    kappa_hat = fitted.params["kappa"]
     c = kappa_hat.value / (D_HIGH - D_LOW)
     error = kappa_hat.stderr / (D_HIGH - D_LOW)
     assert np.median(post.law.c) == pytest.approx(c, abs=0.2 * error)
-    # lmfit is told that the errors are white, the posterior is not
+    # lmfit takes the errors for white, the posterior allows for persistence
     assert error < np.std(post.law.c) < 2 * error
 
 
 @pytest.mark.parametrize("sigma", [1e-2, 1e-4, 1e-6])
-def test_precision_is_not_limited_by_the_grid(sigma):
-    """Intervals shrink with the noise, and still hold the truth (40 runs, nominal 95 %)."""
+def test_intervals_shrink_with_the_noise(sigma):
+    """And still hold the truth (40 runs, nominal 95 %)."""
     held, width = 0, []
     for seed in range(40):
         rng = np.random.default_rng(seed)
@@ -336,51 +235,39 @@ def test_precision_is_not_limited_by_the_grid(sigma):
     assert 0.5 * sigma < np.median(width) < 3 * sigma
 
 
-def test_a_missing_step_is_not_a_shock():
-    """Dropping rows changes the intervals smoothly: the errors live in step, not in row number."""
+def test_missing_steps_change_the_intervals_little():
+    """The errors live in step, not in row number."""
     step, x, y = data(120, 2.0, 0.05, 0.7, 0)
-    at = np.linspace(D_LOW, D_HIGH, 5)
-    full = np.quantile(law_posterior(step, x, y).law.value(at), [0.025, 0.5, 0.975], axis=0)
+    place = np.linspace(D_LOW, D_HIGH, 5)
+    full = np.quantile(law_posterior(step, x, y).law.value(place), [0.025, 0.5, 0.975], axis=0)
     width = full[2] - full[0]
     keep = np.ones(120, bool)
     keep[[30, 31, 70]] = False
     some = law_posterior(step[keep], x[keep], y[keep])
-    less = np.quantile(some.law.value(at), [0.025, 0.5, 0.975], axis=0)
+    less = np.quantile(some.law.value(place), [0.025, 0.5, 0.975], axis=0)
     assert np.all(np.abs(less - full) < 0.25 * width)
 
 
-def test_a_far_gap_does_not_carry_the_errors_over():
-    """With exact OU errors, Σ of the thinned run is the thinned Σ of the run."""
-    rng = np.random.default_rng(2)
-    step = np.arange(60.0)
-    keep = np.sort(rng.choice(60, 25, replace=False))
-    columns = rng.standard_normal((60, 2))
-    sigma = dense_sigma(step, 4.0, 0.3, np.ones(60))[np.ix_(keep, keep)]
-    got = grams(columns[keep], step[keep], np.array([4.0]), np.array([0.3])).gram[0]
-    want = columns[keep].T @ np.linalg.solve(sigma, columns[keep])
-    np.testing.assert_allclose(got, want, rtol=1e-10)
-
-
-def test_known_sizes_of_errors_are_weights():
-    """Half the rows ten times as noisy: told so, the law is as good as from the other half."""
+def test_known_sampling_variances_narrow_the_intervals():
+    """Half the rows ten times as noisy: weighted, the law is as good as from the other half."""
     rng = np.random.default_rng(0)
     x = collapse(120)
-    loud = rng.permutation(np.repeat([False, True], 60))
-    y = law(2.0).value(x) + np.where(loud, 0.3, 0.03) * rng.standard_normal(120)
-    variance = np.where(loud, 100.0, 1.0)
+    noisy = rng.permutation(np.repeat([False, True], 60))
+    y = law(2.0).value(x) + np.where(noisy, 0.3, 0.03) * rng.standard_normal(120)
+    variance = np.where(noisy, 100.0, 1.0)
     step = np.arange(120.0)
 
     def width(post):
         return np.diff(np.quantile(post.law.value(0.6), [0.025, 0.975]))[0]
 
-    told = width(law_posterior(step, x, y, weight=variance / variance.mean()))
-    untold = width(law_posterior(step, x, y))
-    quiet = width(law_posterior(step[~loud], x[~loud], y[~loud]))
-    assert told < 0.4 * untold
-    assert told == pytest.approx(quiet, rel=0.25)
+    weighted = width(law_posterior(step, x, y, weight=variance / variance.mean()))
+    unweighted = width(law_posterior(step, x, y))
+    quiet = width(law_posterior(step[~noisy], x[~noisy], y[~noisy]))
+    assert weighted < 0.4 * unweighted
+    assert weighted == pytest.approx(quiet, rel=0.25)
 
 
-def test_covariates_take_their_part():
+def test_a_covariate_explains_its_part():
     """A knob that shifts quality in steps hides the law until it is given as a covariate."""
     rng = np.random.default_rng(0)
     x = collapse(100)
@@ -396,7 +283,7 @@ def test_covariates_take_their_part():
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.1])
-def test_noise_in_x_does_not_flatten_the_slope(noise):
+def test_noise_in_x_does_not_attenuate_the_slope(noise):
     """The mean slope within 2 % of the truth, where a plain fit is too flat."""
     from qdlaws.inference.latent_path import latent_path
 
@@ -417,7 +304,7 @@ def test_noise_in_x_does_not_flatten_the_slope(noise):
     assert np.mean(plain) < np.mean(ratio) - 0.01
 
 
-def test_more_wobble_never_makes_the_slope_surer():
+def test_errors_of_the_path_widen_the_slope():
     step, x, y = data(80, 0.0, 0.02, 0.3, 0)
     z = np.linspace(-1, 1, 80)
     widths = []

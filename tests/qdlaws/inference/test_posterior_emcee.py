@@ -49,7 +49,7 @@ def log_probability(theta: np.ndarray, model: Model) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kappa", "rho", "seed"), [(2.0, 0.0, 0), (-3.0, 0.6, 4)])
-def test_posterior_is_what_emcee_samples(kappa, rho, seed):
+def test_posterior_agrees_with_emcee(kappa, rho, seed):
     import emcee
 
     rng = np.random.default_rng(seed)
