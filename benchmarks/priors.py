@@ -21,9 +21,14 @@ import torch
 from qdlaws.measure import Estimate
 from trainer.policy import load_policy
 from trainer.policy.bundled_priors import PRIORS, prior_path
-from trainer.pretrain.evaluation import Seen, measure_answers, measure_molecules, share
-from trainer.pretrain.model_card import read_seen
-from trainer.pretrain.sample import draw
+from trainer.pretrain.evaluation import (
+    CorpusHashes,
+    measure_answers,
+    measure_molecules,
+    share_estimate,
+)
+from trainer.pretrain.model import sample_texts
+from trainer.pretrain.model_card import read_corpus_hashes
 from trainer.pretrain.smiles_corpus import bundled_smiles, clean_all
 from trainer.tasks import make_task
 
@@ -54,17 +59,19 @@ def molecules(samples: int, seed: int) -> None:
     for name in (name for name in PRIORS if name.startswith("molecules")):
         folder = prior_path(name)
         policy = load_policy(folder, dtype="float32")
-        drawn = draw(
+        drawn = sample_texts(
             policy.model, policy.tokenizer, [""] * samples, key=(seed, BENCHMARK, 0), limit=120
         )
-        found = measure_molecules(drawn, read_seen(folder))
+        found = measure_molecules(drawn, read_corpus_hashes(folder))
         print(
             f"| `{name}` | {size(policy)} | {cells(found)} | {mebibytes(folder)} | {verdict(name, found)} |"
         )
     corpus = clean_all(bundled_smiles())
     rng = np.random.default_rng(seed)
     drawn = [corpus[i] for i in rng.choice(len(corpus), size=samples, replace=False)]
-    print(f"| their corpus | – | {cells(measure_molecules(drawn, Seen.of(corpus)))} | – | – |\n")
+    print(
+        f"| their corpus | – | {cells(measure_molecules(drawn, CorpusHashes.of(corpus)))} | – | – |\n"
+    )
 
 
 def texts(samples: int, seed: int) -> None:
@@ -82,13 +89,13 @@ def texts(samples: int, seed: int) -> None:
             asked = task.prompts(split)
             groups = max(1, samples // 8)
             prompts = [asked[i % len(asked)] for i in range(groups) for _ in range(8)]
-            drawn = draw(
+            drawn = sample_texts(
                 policy.model, policy.tokenizer, [p.text for p in prompts],
                 key=(seed, BENCHMARK, 0), limit=limit,
             )  # fmt: skip
             found = measure_answers(task, drawn, prompts)
             scores = task.score(prompts, drawn).score.reshape(-1, 8)
-            solved = share(int((scores >= 1).any(1).sum()), groups, "solved")
+            solved = share_estimate(int((scores >= 1).any(1).sum()), groups, "solved")
             row = [found["valid"], found["score"], solved, found.get("diversity")]
             shown = " | ".join("–" if one is None else cell(one) for one in row)
             print(f"| `{name}` | {size(policy)} | {split} | {shown} | {mebibytes(folder)} |")

@@ -1,4 +1,4 @@
-"""From a corpus to token rows."""
+"""The corpus of a pre-training, and its token rows."""
 
 from __future__ import annotations
 
@@ -23,34 +23,35 @@ from trainer.tasks.molecules.smiles import encoder
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["Corpus", "corpus", "spelled", "text_rows"]
+__all__ = ["Corpus", "load_corpus", "molecule_pairs", "text_rows"]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is trained on: (prompt, completion) pairs; molecules have the empty prompt.
+    """The (prompt, completion) pairs of a training; molecules have the empty prompt.
 
-    ``real`` is the corpus as it came, ``made`` what augmentation added, ``out`` what is held out.
-    ``sizes`` says how many examples there were at every stage.
+    ``augmented`` are the examples that recombination and respelling added; ``sizes`` has the number
+    of examples after every step of the preparation.
     """
 
     real: list[Pair]
-    made: list[Pair]
-    out: list[Pair]
+    augmented: list[Pair]
+    held_out: list[Pair]
     sizes: dict[str, int] = field(default_factory=dict)
 
     def tokenizer(self, molecules: bool) -> PreTrainedTokenizerFast:
-        """One with every symbol of the corpus."""
-        everything = [text for pair in (*self.real, *self.made, *self.out) for text in pair]
-        return (smiles_tokenizer if molecules else character_tokenizer)(everything)
+        """A tokenizer with every symbol of the corpus."""
+        pairs = (*self.real, *self.augmented, *self.held_out)
+        texts = [text for pair in pairs for text in pair]
+        return (smiles_tokenizer if molecules else character_tokenizer)(texts)
 
 
-def corpus(options: PretrainOptions) -> Corpus:
-    """The corpus that the options ask for."""
-    found = _molecules(options) if options.molecules else _texts(options)
-    if not found.real:
-        raise NotEnoughData(f"nothing is left to train on of {found.sizes}")
-    return found
+def load_corpus(options: PretrainOptions) -> Corpus:
+    """The corpus that the options describe."""
+    corpus = _molecules(options) if options.molecules else _texts(options)
+    if not corpus.real:
+        raise NotEnoughData(f"nothing is left to train on of {corpus.sizes}")
+    return corpus
 
 
 def _molecules(options: PretrainOptions) -> Corpus:
@@ -58,15 +59,15 @@ def _molecules(options: PretrainOptions) -> Corpus:
     cleaned = clean_all(raw, longest=options.limit)
     # a small corpus of the user's keeps the symbols that a large one would call rare
     fewest = min(options.fewest, 1 + len(cleaned) // 500)
-    known = without_rare(cleaned, fewest)
-    real, out = held_out(known, options.held_out)
+    common = without_rare(cleaned, fewest)
+    real, out = held_out(common, options.held_out)
     made = recombined(
         real, round(options.recombine * len(real)), options.seed, longest=options.limit
     )
     met = set(made)  # a recombination can hit upon a molecule that was held out
     out = [text for text in out if text not in met]
     others = randomised(real, options.randomise, options.seed)
-    pairs, more, kept = (spelled(texts, options) for texts in (real, made + others, out))
+    pairs, more, kept = (molecule_pairs(texts, options) for texts in (real, made + others, out))
     sizes = {
         "read": len(raw), "clean": len(cleaned), "real": len(real), "recombined": len(made),
         "randomised": len(others), "held_out": len(out),
@@ -74,7 +75,8 @@ def _molecules(options: PretrainOptions) -> Corpus:
     return Corpus(pairs, more, kept, sizes)
 
 
-def spelled(smiles: Sequence[str], options: PretrainOptions) -> list[Pair]:
+def molecule_pairs(smiles: Sequence[str], options: PretrainOptions) -> list[Pair]:
+    """The molecules in the wanted representation, with the empty prompt."""
     return [("", text) for text in map(encoder(options.representation), smiles) if text]
 
 

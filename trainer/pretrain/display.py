@@ -1,4 +1,4 @@
-"""What a pre-training shows while it runs."""
+"""The progress of a pre-training in a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Display", "Silent", "line"]
+__all__ = ["Display", "Silent", "summary_line"]
 
 
 class Silent:
@@ -29,10 +29,10 @@ class Silent:
     def phase(self, name: str) -> None:
         pass
 
-    def tell(self, step: int, steps: int, loss: float) -> None:
+    def advance(self, step: int, steps: int, loss: float) -> None:
         pass
 
-    def measured(self, number: int | None, found: dict[str, Any]) -> None:
+    def measured(self, number: int | None, measures: dict[str, Any]) -> None:
         pass
 
 
@@ -79,23 +79,23 @@ class Display(Silent):
             self.bar.remove_task(self.task)
         self.name, self.task = name, self.bar.add_task(name, total=None, loss=float("nan"))
 
-    def tell(self, step: int, steps: int, loss: float) -> None:
+    def advance(self, step: int, steps: int, loss: float) -> None:
         if self.task is not None:
             self.bar.update(self.task, completed=step, total=steps, loss=loss)
 
-    def measured(self, number: int | None, found: dict[str, Any]) -> None:
+    def measured(self, number: int | None, measures: dict[str, Any]) -> None:
         name = "stored" if number is None else f"round {number}" if number else "trained"
-        self._line(f"{name}: {line(found)}")
+        self._line(f"{name}: {summary_line(measures)}")
 
     def _line(self, text: str) -> None:
         minutes = (time.monotonic() - self.began) / 60
         self.console.print(f"{minutes:5.1f} min  {text}", highlight=False, soft_wrap=True)
 
 
-def line(found: dict[str, Any]) -> str:
-    """``valid 91.2 ± 0.9 %, …`` of what was measured."""
+def summary_line(measures: dict[str, Any]) -> str:
+    """The measures in a line such as ``valid 91.2 ± 0.9 %, …``."""
     words = []
-    for name, value in found.items():
+    for name, value in measures.items():
         if isinstance(value, int):
             words.append(f"{name} {value:,}")
         elif isinstance(value, float):

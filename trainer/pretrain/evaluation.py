@@ -1,4 +1,4 @@
-"""How good a prior is on fresh samples: valid, unique, novel, diverse; or its solve rate."""
+"""The quality of a prior on fresh samples: valid, unique, novel, diverse; or its solve rate."""
 
 from __future__ import annotations
 
@@ -13,37 +13,44 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from qdlaws.measure import Estimate
 
-__all__ = ["Seen", "holds", "measure_answers", "measure_molecules", "share"]
+__all__ = [
+    "CorpusHashes",
+    "measure_answers",
+    "measure_molecules",
+    "reaches_targets",
+    "share_estimate",
+]
 
 
-class Seen:
+class CorpusHashes:
     """The canonical molecules that a prior was trained on, as sorted 32-bit hashes.
 
     Small enough to be stored with the prior, so that anybody can measure novelty; a new molecule is
-    taken for a known one with probability about size / 2³² (one in 100,000 for 40,000 molecules).
+    taken for one of the corpus with probability about size / 2³² (10⁻⁵ for 40,000 molecules).
     """
 
     def __init__(self, hashes: npt.ArrayLike = ()) -> None:
         self.hashes = np.unique(np.asarray(hashes, dtype=np.uint32))
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Seen:
+    def of(cls, texts: Iterable[str]) -> CorpusHashes:
+        """The hashes of the texts."""
         return cls([zlib.crc32(text.encode()) for text in texts])
 
     def __len__(self) -> int:
         return len(self.hashes)
 
-    def __or__(self, other: Seen) -> Seen:
-        return Seen(np.union1d(self.hashes, other.hashes))
+    def __or__(self, other: CorpusHashes) -> CorpusHashes:
+        return CorpusHashes(np.union1d(self.hashes, other.hashes))
 
-    def holds(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """Which of the texts are among them."""
-        asked = np.array([zlib.crc32(text.encode()) for text in texts], dtype=np.uint32)
-        return np.isin(asked, self.hashes)
+    def contains(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """True for the texts that are in the corpus."""
+        hashes = np.array([zlib.crc32(text.encode()) for text in texts], dtype=np.uint32)
+        return np.isin(hashes, self.hashes)
 
 
-def share(hits: int, n: int, kind: str) -> Estimate:
-    """hits of n as an Estimate, with the binomial standard error."""
+def share_estimate(hits: int, n: int, kind: str) -> Estimate:
+    """The share of hits among n, with its binomial standard error."""
     from qdlaws.measure import Estimate
 
     if n == 0:
@@ -52,7 +59,7 @@ def share(hits: int, n: int, kind: str) -> Estimate:
     return Estimate(value, math.sqrt(value * (1 - value) / n), n, kind, share=True)
 
 
-def measure_molecules(smiles: Sequence[str | None], seen: Seen) -> dict[str, Estimate]:
+def measure_molecules(smiles: Sequence[str | None], corpus: CorpusHashes) -> dict[str, Estimate]:
     """``valid``, ``unique``, ``novel``, ``diversity`` and ``qed`` of sampled SMILES.
 
     ``unique``: different molecules among the valid, over the valid. ``novel``: the share of the
@@ -62,15 +69,17 @@ def measure_molecules(smiles: Sequence[str | None], seen: Seen) -> dict[str, Est
     from trainer.tasks.molecules.smiles import canonical
 
     valid = [text for text in canonical(smiles) if text is not None]
-    found = {"valid": share(len(valid), len(smiles), "valid share")}
+    measures = {"valid": share_estimate(len(valid), len(smiles), "valid share")}
     if len(valid) < 2:
-        return found
+        return measures
     molecules = read_molecules(valid)
-    found["unique"] = unique_share(molecules)
-    found["novel"] = share(int((~seen.holds(valid)).sum()), len(valid), "novel share of the valid")
-    found["diversity"] = internal_diversity(molecules)
-    found["qed"] = _mean([_qed(text) for text in valid], "mean QED of the valid")
-    return found
+    measures["unique"] = unique_share(molecules)
+    measures["novel"] = share_estimate(
+        int((~corpus.contains(valid)).sum()), len(valid), "novel share of the valid"
+    )
+    measures["diversity"] = internal_diversity(molecules)
+    measures["qed"] = _mean([_qed(text) for text in valid], "mean QED of the valid")
+    return measures
 
 
 def _qed(smiles: str) -> float:
@@ -84,30 +93,32 @@ def _qed(smiles: str) -> float:
 def measure_answers(task: Any, texts: Sequence[str], prompts: Sequence[Any]) -> dict[str, Estimate]:
     """``valid``, ``score`` and ``diversity`` of a text prior on prompts of its task."""
     scores = task.score(prompts, texts)
-    found = {
-        "valid": share(int(scores.valid.sum()), len(texts), "valid share"),
+    measures = {
+        "valid": share_estimate(int(scores.valid.sum()), len(texts), "valid share"),
         "score": _mean(scores.score, "mean score"),
     }
     diversity = task.measure(prompts, texts).get("diversity")
-    return found if diversity is None else {**found, "diversity": diversity}
+    return measures if diversity is None else {**measures, "diversity": diversity}
 
 
 def _mean(values: npt.ArrayLike, kind: str) -> Estimate:
     from qdlaws.measure import Estimate
 
-    known = np.asarray(values, dtype=float)
-    dropped = int(np.isnan(known).sum())
-    known = known[~np.isnan(known)]
-    if len(known) < 2:
-        return Estimate(math.nan, math.nan, len(known), kind, reason="too few", dropped=dropped)
-    se = float(known.std(ddof=1) / math.sqrt(len(known)))
-    return Estimate(float(known.mean()), se, len(known), kind, dropped=dropped)
+    scores = np.asarray(values, dtype=float)
+    dropped = int(np.isnan(scores).sum())
+    scores = scores[~np.isnan(scores)]
+    if len(scores) < 2:
+        return Estimate(math.nan, math.nan, len(scores), kind, reason="too few", dropped=dropped)
+    se = float(scores.std(ddof=1) / math.sqrt(len(scores)))
+    return Estimate(float(scores.mean()), se, len(scores), kind, dropped=dropped)
 
 
-def holds(found: dict[str, Estimate], targets: dict[str, float], names: Collection[str]) -> bool:
+def reaches_targets(
+    measures: dict[str, Estimate], targets: dict[str, float], names: Collection[str]
+) -> bool:
     """Whether every named share is above its target with two standard errors to spare."""
     return all(
-        name in found and found[name].value - 2 * _error(found[name]) >= targets[name]
+        name in measures and measures[name].value - 2 * _error(measures[name]) >= targets[name]
         for name in names
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-__all__ = ["Row", "Schedule", "batches", "fit", "mean_loss"]
+__all__ = ["Row", "Schedule", "batch_loss", "batches", "maximize_likelihood", "mean_loss"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Schedule:
     warmup: float = 0.05
 
     def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
         start = max(1, round(self.warmup * self.steps))
         if step < start:
             return self.peak * (step + 1) / start
@@ -64,7 +65,7 @@ def batches(rows: Sequence[Row], budget: int, rng: np.random.Generator) -> list[
     return [made[number] for number in rng.permutation(len(made))]
 
 
-def fit(
+def maximize_likelihood(
     model: Any,
     rows: Sequence[Row],
     *,
@@ -73,13 +74,13 @@ def fit(
     budget: int,
     seed: Sequence[int],
     weight_decay: float = 0.1,
-    tell: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+    on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> float:
-    """Mean loss of the last tenth of the steps (nats a token), after training ``model`` in place.
+    """Trains ``model`` in place; the mean loss of the last tenth of the steps, nats a token.
 
     Muon (Jordan et al. 2024) on the matrices of the layers at the rate ``peak``, AdamW (Loshchilov
     and Hutter 2019) on embeddings and norms at a quarter of it; gradients clipped to norm 1.
-    ``tell(step, steps, loss)`` hears of every step.
+    ``on_step(step, steps, loss)`` is called after every step.
     """
     rng = np.random.default_rng(list(seed))
     plan = _plan(rows, epochs, budget, rng)
@@ -97,7 +98,7 @@ def fit(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         losses.append(loss.item())
-        tell(step + 1, len(plan), losses[-1])
+        on_step(step + 1, len(plan), losses[-1])
     model.eval()
     return float(np.mean(losses[-max(1, len(losses) // 10) :])) if losses else math.nan
 
@@ -119,8 +120,8 @@ def _optimizers(model: Any, weight_decay: float) -> list[tuple[torch.optim.Optim
     """Each optimizer with its learning rate as a multiple of the schedule's."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     matrices = [p for name, p in named if p.ndim == 2 and ".layers." in name]
-    own = {id(p) for p in matrices}
-    others = [p for _, p in named if id(p) not in own]
+    by_muon = {id(p) for p in matrices}
+    others = [p for _, p in named if id(p) not in by_muon]
     return [
         (torch.optim.Muon(matrices, lr=0.0, momentum=0.95, weight_decay=weight_decay), 1.0),
         (torch.optim.AdamW(others, lr=0.0, betas=(0.9, 0.98), weight_decay=0.0), 0.25),

@@ -1,7 +1,8 @@
-"""The small Llama that is pre-trained, and its rounding to what is stored."""
+"""The small Llama that is pre-trained: made, sampled, and rounded as it is stored."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +12,11 @@ from trainer.pretrain.options import PretrainOptions
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["build_model", "rounded"]
+__all__ = ["build_model", "round_to_half", "sample_texts"]
+
+PHASE = 9
+"""The phase in the keys of the random numbers: no sample of a run shares them."""
+BATCH = 512
 
 
 def build_model(options: PretrainOptions, tokenizer: PreTrainedTokenizerFast) -> Any:
@@ -39,8 +44,26 @@ def build_model(options: PretrainOptions, tokenizer: PreTrainedTokenizerFast) ->
     return model.eval()
 
 
+def sample_texts(
+    model: Any, tokenizer: Any, prompts: Sequence[str], *, key: tuple[int, int, int], limit: int
+) -> list[str]:
+    """A completion of every prompt at temperature 1; the same key, the same completions.
+
+    ``key`` = (seed, round, purpose) with the row's number names the random numbers of each row.
+    """
+    from trainer.policy import encode_prompts
+    from trainer.policy.model import make_policy
+    from trainer.sampling import sample
+
+    policy = make_policy(model, tokenizer)
+    seed, number, purpose = key
+    keys = [(seed, PHASE, number, purpose, row) for row in range(len(prompts))]
+    ids = encode_prompts(policy, prompts)
+    return sample(policy, ids, keys, limit=limit, batch_size=BATCH).texts(policy)
+
+
 @torch.no_grad()
-def rounded(model: Any) -> None:
+def round_to_half(model: Any) -> None:
     """Rounds the weights in place to fp16, as they are stored; they stay float32 in memory."""
     for parameter in model.parameters():
         parameter.copy_(parameter.half().float())

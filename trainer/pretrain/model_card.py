@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from trainer.pretrain.evaluation import Seen
+from trainer.pretrain.evaluation import CorpusHashes
 from trainer.pretrain.options import PretrainOptions
 
-__all__ = ["prior_record", "read_seen", "write_prior"]
+__all__ = ["read_corpus_hashes", "write_prior"]
 
 BUNDLED = "the molecules of rdkit's wheel (NCI, WEHI)"
 PACKAGES = ("qdlaws", "torch", "transformers", "tokenizers", "rdkit", "numpy")
@@ -25,11 +25,11 @@ def write_prior(
     out: Path,
     model: Any,
     tokenizer: Any,
-    seen: Seen,
+    corpus: CorpusHashes,
     options: PretrainOptions,
     sizes: dict[str, int],
     phases: list[dict[str, Any]],
-    found: dict[str, Any],
+    measures: dict[str, Any],
 ) -> None:
     """Writes the folder under another name and renames it, so that it is whole or not there.
 
@@ -40,8 +40,8 @@ def write_prior(
     try:
         _save_model(work, model)
         tokenizer.save_pretrained(work)
-        np.save(work / "seen.npy", seen.hashes)
-        record = prior_record(out.name, model, options, sizes, phases, found)
+        np.save(work / "seen.npy", corpus.hashes)
+        record = _record(out.name, model, options, sizes, phases, measures)
         (work / "prior.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         (work / "README.md").write_text(_readme(record))
         work.rename(out)
@@ -64,21 +64,21 @@ def _save_model(folder: Path, model: Any) -> None:
         file.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
-def read_seen(folder: Path) -> Seen:
-    """What the prior of that folder was trained on, as hashes."""
-    return Seen(np.load(folder / "seen.npy"))
+def read_corpus_hashes(folder: Path) -> CorpusHashes:
+    """The hashes of the corpus that the prior of this folder was trained on."""
+    return CorpusHashes(np.load(folder / "seen.npy"))
 
 
-def prior_record(
+def _record(
     name: str,
     model: Any,
     options: PretrainOptions,
     sizes: dict[str, int],
     phases: list[dict[str, Any]],
-    found: dict[str, Any],
+    measures: dict[str, Any],
 ) -> dict[str, Any]:
-    """How the prior was made and how good it is, as JSON values."""
-    asked = {k: v for k, v in asdict(options).items() if k not in ("out", "texts")}
+    """The making and the quality of a prior, as JSON values."""
+    chosen = {k: v for k, v in asdict(options).items() if k not in ("out", "texts")}
     return {
         "name": name,
         "command": options.command(),
@@ -88,9 +88,9 @@ def prior_record(
         "seed": options.seed,
         "threads": options.threads,
         "corpus": sizes,
-        "measured": _plain(found),
+        "measured": _plain(measures),
         "phases": [_plain(phase) for phase in phases],
-        "options": {k: str(v) if isinstance(v, Path) else v for k, v in asked.items()},
+        "options": {k: str(v) if isinstance(v, Path) else v for k, v in chosen.items()},
         "versions": {package: _version(package) for package in PACKAGES},
     }
 
@@ -103,13 +103,13 @@ def _source(options: PretrainOptions) -> str:
     return f"task {options.task}" if options.task else BUNDLED
 
 
-def _plain(found: dict[str, Any]) -> dict[str, Any]:
+def _plain(measures: dict[str, Any]) -> dict[str, Any]:
     """Estimates as value, standard error and n; an unknown number is None."""
     plain: dict[str, Any] = {}
-    for name, value in found.items():
+    for name, value in measures.items():
         if hasattr(value, "to_dict"):
-            known = value.to_dict()
-            plain[name] = {key: known[key] for key in ("value", "se", "n", "kind")}
+            estimate = value.to_dict()
+            plain[name] = {key: estimate[key] for key in ("value", "se", "n", "kind")}
         else:
             plain[name] = value if value == value else None
     return plain
@@ -138,9 +138,9 @@ def _readme(record: dict[str, Any]) -> str:
     lines += ["", "Made by", "", f"    {record['command']}", ""]
     lines += ["Measured at temperature 1 on fresh samples, weights as stored (fp16):", ""]
     lines += ["| | value | standard error | n |", "|---|---|---|---|"]
-    for name, found in record["measured"].items():
-        error = "unknown" if found["se"] is None else f"{found['se']:.4f}"
-        lines.append(f"| {name} | {found['value']:.4f} | {error} | {found['n']} |")
+    for name, measured in record["measured"].items():
+        error = "unknown" if measured["se"] is None else f"{measured['se']:.4f}"
+        lines.append(f"| {name} | {measured['value']:.4f} | {error} | {measured['n']} |")
     sizes = ", ".join(f"{name} {count:,}" for name, count in record["corpus"].items())
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     lines += [

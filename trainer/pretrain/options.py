@@ -1,4 +1,4 @@
-"""What can be asked of a pre-training: one field per flag of ``qdtrain pretrain``."""
+"""The options of a pre-training: one field per flag of ``qdtrain pretrain``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class PretrainOptions:
-    """How a prior is made; the defaults make ``molecules-250k``.
+    """The options of a pre-training; the defaults make the prior ``molecules-250k``.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class PretrainOptions:
     texts : (prompt, completion) pairs to learn instead (from Python only)
     size : 60k, 250k, 1m, or ``width-layers-heads-inner`` such as 96-4-6-256
     representation : how molecules are spelled: ``smiles`` or ``selfies``
-    examples : pairs asked of the task's corpus
+    examples : pairs taken from the task's corpus
     recombine : new molecules made of fragments, per real one
     randomise : share of the real molecules that are also spelled from a random atom
     longest : tokens; longer examples are left out (None: 60 for molecules, 400 for texts)
@@ -116,12 +116,12 @@ class PretrainOptions:
 
     @property
     def shape(self) -> Shape:
-        """The model's measures."""
+        """The widths and numbers of the model's layers."""
         if self.size in SHAPES:
             return SHAPES[self.size]
         if not re.fullmatch(r"\d+-\d+-\d+-\d+", self.size):
-            known = ", ".join(SHAPES)
-            raise BadData(f"size={self.size!r}: {known} or width-layers-heads-inner was needed")
+            names = ", ".join(SHAPES)
+            raise BadData(f"size={self.size!r}: {names} or width-layers-heads-inner was needed")
         shape = Shape(*map(int, self.size.split("-")))
         if min(shape.width, shape.layers, shape.heads, shape.inner) < 1:
             raise BadData(f"size={self.size!r}: every number must be above 0")
@@ -137,7 +137,7 @@ class PretrainOptions:
         return 60 if self.molecules else 400
 
     def command(self) -> str:
-        """The ``qdtrain pretrain`` line that says the same: what differs from the defaults."""
+        """The ``qdtrain pretrain`` line with these options, defaults left out."""
         words = ["qdtrain pretrain"]
         for field in fields(self):
             value: Any = getattr(self, field.name)

@@ -26,21 +26,23 @@ def recombined(smiles: Sequence[str], n: int, seed: int, *, longest: int = 60) -
     from rdkit import Chem, rdBase
 
     halves = _halves(smiles)
-    sites = [site for site, found in halves.items() if found[0] and found[1]]
+    sites = [
+        site for site, halves_of_site in halves.items() if halves_of_site[0] and halves_of_site[1]
+    ]
     if not sites or n <= 0:
         return []
     rng = np.random.default_rng([seed, 17])
     weights = np.array([len(halves[site][0]) for site in sites], dtype=float)
     chosen = rng.choice(len(sites), size=4 * n, p=weights / weights.sum())
-    known, new = set(smiles), []
+    distinct, new = set(smiles), []
     with rdBase.BlockLogs():
         for number in chosen:
             left, right = halves[sites[number]]
             pair = left[rng.integers(len(left))] + "." + right[rng.integers(len(right))]
             joined = Chem.molzip(Chem.MolFromSmiles(pair))
             text = clean(Chem.MolToSmiles(joined), longest=longest)
-            if text is not None and text not in known:
-                known.add(text)
+            if text is not None and text not in distinct:
+                distinct.add(text)
                 new.append(text)
             if len(new) == n:
                 break
@@ -53,7 +55,7 @@ def _halves(smiles: Sequence[str]) -> dict[Site, tuple[list[str], list[str]]]:
     from rdkit.Chem import BRICS
 
     find: Any = BRICS.FindBRICSBonds
-    found: dict[Site, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    halves: dict[Site, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for text in smiles:
         mol = Chem.MolFromSmiles(text)
         for ends, kinds in find(mol):
@@ -61,10 +63,10 @@ def _halves(smiles: Sequence[str]) -> dict[Site, tuple[list[str], list[str]]]:
             if len(parts) != 2:
                 continue  # a bond of a ring
             first, second = (kinds, parts) if kinds[0] <= kinds[1] else (kinds[::-1], parts[::-1])
-            site = found[(first[0], first[1])]
+            site = halves[(first[0], first[1])]
             site[0].append(second[0])
             site[1].append(second[1])
-    return dict(found)
+    return dict(halves)
 
 
 def _cut(mol: Any, ends: tuple[int, int]) -> list[str]:

@@ -12,62 +12,64 @@ import torch
 from qdlaws.errors import BadData
 from trainer.pretrain.options import Pair, PretrainOptions
 
-__all__ = ["State", "Work"]
+__all__ = ["PhaseStore", "State"]
 
 
 @dataclass
 class State:
-    """The model as it is now, its own samples that were kept, and what was measured so far."""
+    """The present model, the samples of it that were accepted, and the measures of every phase."""
 
     model: Any
-    own: list[Pair] = field(default_factory=list)
-    found: list[dict[str, Any]] = field(default_factory=list)
+    accepted: list[Pair] = field(default_factory=list)
+    measures: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Work:
-    """Stores and restores the state after every phase."""
+class PhaseStore:
+    """The folder in which the state after every phase is stored."""
 
     folder: Path
 
     @classmethod
-    def begin(cls, out: Path, options: PretrainOptions) -> Work:
-        work = cls(out.with_name(out.name + ".partial"))
-        asked = json.dumps(asdict(options), default=str, sort_keys=True)
-        note = work.folder / "options.json"
-        if note.is_file() and note.read_text() != asked:
+    def open(cls, out: Path, options: PretrainOptions) -> PhaseStore:
+        """The folder beside ``out``; refused where it holds a training with other options."""
+        store = cls(out.with_name(out.name + ".partial"))
+        text = json.dumps(asdict(options), default=str, sort_keys=True)
+        note = store.folder / "options.json"
+        if note.is_file() and note.read_text() != text:
             raise BadData(
-                f"{work.folder} holds a training begun with other options: finish it with those, "
+                f"{store.folder} holds a training begun with other options: finish it with those, "
                 "or remove it"
             )
-        work.folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(asked)
-        return work
+        store.folder.mkdir(parents=True, exist_ok=True)
+        note.write_text(text)
+        return store
 
     def store(self, number: int, state: State) -> None:
-        """The state after a phase, in one file that appears complete or not at all."""
+        """Stores the state after a phase, in one file that appears complete or not at all."""
         path = self.folder / f"phase-{number}.pt"
         content = {
             "model": state.model.state_dict(),
-            "own": json.dumps(state.own),
-            "found": json.dumps(state.found, default=_estimate_dict),
+            "own": json.dumps(state.accepted),
+            "found": json.dumps(state.measures, default=_estimate_dict),
         }
         torch.save(content, path.with_suffix(".tmp"))
         path.with_suffix(".tmp").replace(path)
 
     def restore(self, number: int, state: State) -> bool:
-        """Whether the phase was stored; its state is then loaded."""
+        """Loads the state after a phase; False where the phase is not stored."""
         path = self.folder / f"phase-{number}.pt"
         if not path.is_file():
             return False
         content = torch.load(path, weights_only=True)
         state.model.load_state_dict(content["model"])
         state.model.eval()
-        state.own = [(prompt, text) for prompt, text in json.loads(content["own"])]
-        state.found = [_estimates(found) for found in json.loads(content["found"])]
+        state.accepted = [(prompt, text) for prompt, text in json.loads(content["own"])]
+        state.measures = [_estimates(saved) for saved in json.loads(content["found"])]
         return True
 
     def remove(self) -> None:
+        """Deletes the folder."""
         for path in self.folder.iterdir():
             path.unlink()
         self.folder.rmdir()
@@ -77,7 +79,7 @@ def _estimate_dict(value: Any) -> dict[str, Any]:
     return {"estimate": {k: v for k, v in asdict(value).items() if v == v}}
 
 
-def _estimates(found: dict[str, Any]) -> dict[str, Any]:
+def _estimates(saved: dict[str, Any]) -> dict[str, Any]:
     from qdlaws.measure import Estimate
 
     def read(value: Any) -> Any:
@@ -85,4 +87,4 @@ def _estimates(found: dict[str, Any]) -> dict[str, Any]:
             return value
         return Estimate(**{"value": float("nan"), "se": float("nan"), **value["estimate"]})
 
-    return {name: read(value) for name, value in found.items()}
+    return {name: read(value) for name, value in saved.items()}

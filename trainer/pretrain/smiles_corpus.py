@@ -36,7 +36,9 @@ def bundled_smiles() -> list[str]:
     files = (data / "NCI" / "first_5K.smi", data / "Pains" / "test_data" / "wehi_mols.csv")
     for file in files:
         if not file.is_file():
-            raise BadData(f"this rdkit has no {file.name}; give a file of your own (--smiles FILE)")
+            raise BadData(
+                f"this rdkit has no {file.name}; give a file of molecules (--smiles FILE)"
+            )
     nci = [line.split()[0] for line in files[0].read_text().splitlines() if line.split()]
     wehi = [line.split('"')[1] for line in files[1].read_text().splitlines() if '"' in line]
     return nci + wehi
@@ -53,12 +55,12 @@ def read_smiles(path: str | Path) -> list[str]:
     opener: Any = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
         words = [line.split() for line in lines if not line.startswith("#")]
-    found = [word[0] for word in words if word]
-    if found and found[0].lower() in ("smiles", "smi", "canonical_smiles"):
-        found = found[1:]
-    if not found:
+    smiles = [word[0] for word in words if word]
+    if smiles and smiles[0].lower() in ("smiles", "smi", "canonical_smiles"):
+        smiles = smiles[1:]
+    if not smiles:
         raise BadData(f"{path} holds no SMILES: one a line was needed")
-    return found
+    return smiles
 
 
 def _column(path: Path, separator: str) -> list[str]:

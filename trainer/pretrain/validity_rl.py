@@ -1,7 +1,7 @@
-"""The last round: the prior conditioned on being valid, by a short RLOO on validity alone.
+"""The last phase of a prior: a short RLOO run whose reward is validity alone.
 
-The tilt π·exp(valid/β) with a small β is the model's own distribution given that the sample is
-valid: what it says of valid molecules, and so its diversity, hardly moves.
+Its optimum π·exp(valid/β) is, for a small β, the model's distribution given that the sample is
+valid: the proportions among valid molecules, and so their diversity, hardly change.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from trainer.policy.model import make_policy
 from trainer.sampling import sample
 from trainer.types import Rollouts
 
-__all__ = ["polish"]
+__all__ = ["train_validity"]
 
 PHASE = 10
 ROWS = 128  # of a forward pass with gradient
 
 
-def polish(
+def train_validity(
     model: Any,
     tokenizer: Any,
     is_valid: Callable[[list[str]], list[bool]],
@@ -35,9 +35,9 @@ def polish(
     seed: int,
     learning_rate: float,
     beta: float,
-    tell: Callable[[int, int, float], None],
+    on_step: Callable[[int, int, float], None],
 ) -> None:
-    """Trains the model in place; ``tell`` hears the share of valid samples."""
+    """Trains the model in place; ``on_step(step, steps, valid share)`` after each step."""
     policy = make_policy(model, tokenizer)
     reference, recipe = frozen_reference(policy), rloo(beta)
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0)
@@ -48,11 +48,11 @@ def polish(
             part["lr"] = learning_rate * (1 - step / steps)
         keys = [(seed, PHASE, step, 0, row) for row in range(batch)]
         drawn = sample(policy, ids, keys, limit=limit)
-        good = is_valid(drawn.texts(policy))
+        valid = is_valid(drawn.texts(policy))
         with torch.no_grad():
             ref = token_log_probs(reference, ids, drawn.tokens, drawn.mask).logp
         rollouts = Rollouts.of(
-            torch.tensor(good).double(), group, drawn.mask, drawn.logp.double(), ref.double()
+            torch.tensor(valid).double(), group, drawn.mask, drawn.logp.double(), ref.double()
         )
         credited = credit(recipe, rollouts, recipe.knobs)
         for first in range(0, batch, ROWS):
@@ -62,5 +62,5 @@ def polish(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        tell(step + 1, steps, sum(good) / batch)
+        on_step(step + 1, steps, sum(valid) / batch)
     model.eval()

@@ -1,4 +1,4 @@
-"""The bundled priors are found by name, load in float32, and are as good as their cards say."""
+"""The bundled priors are measures by name, load in float32, and are as good as their cards say."""
 
 import json
 import math
@@ -10,8 +10,8 @@ from qdlaws.errors import BadData
 from trainer.policy import load_policy
 from trainer.policy.bundled_priors import PRIORS, prior_path
 from trainer.pretrain.evaluation import measure_answers, measure_molecules
-from trainer.pretrain.model_card import read_seen
-from trainer.pretrain.sample import draw
+from trainer.pretrain.model import sample_texts
+from trainer.pretrain.model_card import read_corpus_hashes
 from trainer.tasks import make_task
 
 MOLECULES = [name for name in PRIORS if name.startswith("molecules")]
@@ -26,11 +26,11 @@ def card(name):
 def fresh(name, prompts):
     policy = load_policy(prior_path(name), dtype="float32")
     limit = card(name)["options"]["longest"] or 120 + 280 * (name in TEXTS)
-    return draw(policy.model, policy.tokenizer, prompts, key=(3, 50, 0), limit=limit)
+    return sample_texts(policy.model, policy.tokenizer, prompts, key=(3, 50, 0), limit=limit)
 
 
 @pytest.mark.parametrize("name", PRIORS)
-def test_it_loads_unchanged_by_transformers(name):
+def test_transformers_loads_a_bundled_prior_unchanged(name):
     model = AutoModelForCausalLM.from_pretrained(prior_path(name))
     tokenizer = AutoTokenizer.from_pretrained(prior_path(name))
     assert sum(p.numel() for p in model.parameters()) == card(name)["parameters"]
@@ -40,39 +40,39 @@ def test_it_loads_unchanged_by_transformers(name):
 
 @pytest.mark.parametrize("name", MOLECULES)
 def test_fresh_molecules_are_valid_distinct_and_new(name):
-    found = measure_molecules(fresh(name, [""] * SAMPLES), read_seen(prior_path(name)))
-    said = card(name)["measured"]
+    measures = measure_molecules(fresh(name, [""] * SAMPLES), read_corpus_hashes(prior_path(name)))
+    stated = card(name)["measured"]
     for share in ("valid", "novel"):
-        value, n = said[share]["value"], found[share].n
+        value, n = stated[share]["value"], measures[share].n
         # what the card says of 1,000 samples, within four standard errors of these 200
-        room = 4 * math.sqrt(value * (1 - value) * (1 / n + 1 / said[share]["n"]))
-        assert abs(found[share].value - value) < room
+        tolerance = 4 * math.sqrt(value * (1 - value) * (1 / n + 1 / stated[share]["n"]))
+        assert abs(measures[share].value - value) < tolerance
     if name != "molecules-60k":
-        assert found["valid"].value >= 0.8
-        assert found["unique"].value >= 0.95
-        assert found["novel"].value >= 0.6
-    assert found["diversity"].value >= 0.85
+        assert measures["valid"].value >= 0.8
+        assert measures["unique"].value >= 0.95
+        assert measures["novel"].value >= 0.6
+    assert measures["diversity"].value >= 0.85
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_fresh_answers_score_as_the_card_says(name):
     task = make_task(name)
-    asked = task.prompts("eval")
-    prompts = [asked[number % len(asked)] for number in range(SAMPLES)]
-    found = measure_answers(task, fresh(name, [p.text for p in prompts]), prompts)
+    questions = task.prompts("eval")
+    prompts = [questions[number % len(questions)] for number in range(SAMPLES)]
+    measures = measure_answers(task, fresh(name, [p.text for p in prompts]), prompts)
     task.close()
-    said = card(name)["measured"]["score"]
-    room = 4 * math.hypot(found["score"].se, said["se"])
-    assert abs(found["score"].value - said["value"]) < room
-    assert 0.2 < found["score"].value < 0.9  # room to learn, and something to start from
+    stated = card(name)["measured"]["score"]
+    tolerance = 4 * math.hypot(measures["score"].se, stated["se"])
+    assert abs(measures["score"].value - stated["value"]) < tolerance
+    assert 0.2 < measures["score"].value < 0.9  # room to learn, and something to start from
 
 
 def test_cards_have_the_command_and_the_folders_are_small():
     for name in PRIORS:
-        said = card(name)
-        assert said["command"].startswith("qdtrain pretrain ")
-        assert said["command"].endswith(f"--out data/priors/{name}")
-        assert said["command"] in (prior_path(name) / "README.md").read_text()
+        stated = card(name)
+        assert stated["command"].startswith("qdtrain pretrain ")
+        assert stated["command"].endswith(f"--out data/priors/{name}")
+        assert stated["command"] in (prior_path(name) / "README.md").read_text()
     folders = [prior_path(name) for name in PRIORS]
     assert sum(f.stat().st_size for folder in folders for f in folder.iterdir()) < 6 * 2**20
 

@@ -1,4 +1,4 @@
-"""Polishing conditions a model on what is asked of it, and changes little else."""
+"""Validity RL conditions a model on being valid, and changes little else."""
 
 import torch
 
@@ -7,7 +7,7 @@ from trainer.policy.model import make_policy
 from trainer.policy.tokenizer import character_tokenizer
 from trainer.pretrain import PretrainOptions
 from trainer.pretrain.model import build_model
-from trainer.pretrain.validity_rl import polish
+from trainer.pretrain.validity_rl import train_validity
 from trainer.sampling import sample
 
 LETTERS = "abcd"
@@ -21,13 +21,13 @@ def starts(model, tokenizer, n=2000):
     return {letter: drawn.count(letter) / n for letter in (*LETTERS, "")}
 
 
-def polished(tmp_path, steps):
+def trained(tmp_path, steps):
     tokenizer = character_tokenizer([LETTERS])
     options = PretrainOptions(out=tmp_path, texts=[("", LETTERS)], size="32-1-2-64")
     model = build_model(options, tokenizer)
-    heard = []
+    shares = []
     before = starts(model, tokenizer)
-    polish(
+    train_validity(
         model,
         tokenizer,
         lambda texts: [not text.startswith("a") for text in texts],
@@ -37,16 +37,16 @@ def polished(tmp_path, steps):
         seed=0,
         learning_rate=3e-3,
         beta=0.3,
-        tell=lambda step, steps, share: heard.append(share),
+        on_step=lambda step, steps, share: shares.append(share),
     )
-    return before, starts(model, tokenizer), heard, model
+    return before, starts(model, tokenizer), shares, model
 
 
-def test_what_is_not_wanted_goes_and_the_rest_keeps_its_proportions(tmp_path):
-    before, after, heard, model = polished(tmp_path, 40)
+def test_invalid_samples_go_and_the_others_keep_their_proportions(tmp_path):
+    before, after, shares, model = trained(tmp_path, 40)
     assert before["a"] > 0.1
     assert after["a"] < 0.3 * before["a"]
-    assert heard[-1] > heard[0]
+    assert shares[-1] > shares[0]
     for letter in "bcd":
         kept = after[letter] / (1 - after["a"])
         was = before[letter] / (1 - before["a"])
@@ -56,7 +56,7 @@ def test_what_is_not_wanted_goes_and_the_rest_keeps_its_proportions(tmp_path):
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path):
-    _, _, _, first = polished(tmp_path, 2)
-    _, _, _, second = polished(tmp_path, 2)
+    _, _, _, first = trained(tmp_path, 2)
+    _, _, _, second = trained(tmp_path, 2)
     pairs = zip(first.parameters(), second.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
