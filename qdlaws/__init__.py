@@ -5,8 +5,9 @@ from qdlaws.advice.checkpoints import choose
 from qdlaws.comparison.coefficients import fit_many
 from qdlaws.comparison.fleet import Comparison, Fleet, compare, fleet
 from qdlaws.core.goal import Goal
+from qdlaws.core.interval import Interval
 from qdlaws.core.kinds import EntropyKind
-from qdlaws.core.law import Interval, Law
+from qdlaws.core.law import Law
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, BadLog, MissingColumn, NotEnoughData, QdlawsError
 from qdlaws.forecasting.backtest import Backtest, backtest

@@ -19,7 +19,7 @@ from qdlaws.advice.rules import Action, decide
 from qdlaws.control.knobs import in_force
 from qdlaws.control.targets import Targets, law_of, targets
 from qdlaws.core.goal import Goal
-from qdlaws.core.law import Interval
+from qdlaws.core.interval import Interval
 from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain

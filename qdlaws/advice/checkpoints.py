@@ -18,7 +18,7 @@ import pandas as pd
 
 from qdlaws.advice.next_measurement import DOUBTFUL, Measure, what_next
 from qdlaws.core.goal import Goal
-from qdlaws.core.law import Interval
+from qdlaws.core.interval import Interval
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import chance, plain
 from qdlaws.errors import BadData, NotEnoughData

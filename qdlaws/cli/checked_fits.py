@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qdlaws import LawFit, LawFits
-from qdlaws.core.summary import Summary, show
+from qdlaws.core.interval import show
+from qdlaws.core.summary import Summary
 from qdlaws.laws.certificate import Certificate
 from qdlaws.laws.fitted import LAWS
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.comparison.coefficients import COEFFICIENTS, WORDS, Kind, Run, runs_of
-from qdlaws.core.law import Interval, interval
+from qdlaws.core.interval import Interval, interval
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData, NotEnoughData

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from qdlaws.control.knobs import InForce
 from qdlaws.control.steering import PRIOR_GAIN, Steering, steer, steer_by_plant
 from qdlaws.core.goal import Goal
-from qdlaws.core.law import Interval, interval
+from qdlaws.core.interval import Interval, interval
 from qdlaws.core.runlog import RunLog
 from qdlaws.laws.result import LawFit, LawFits
 

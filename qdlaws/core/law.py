@@ -10,102 +10,23 @@ becomes a line; p, q, κ do not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "Interval",
-    "Law",
-    "Params",
-    "interval",
-    "median",
-    "quantiles",
-    "shape",
-    "shape_bend",
-    "shape_inverse",
-    "shape_slope",
-]
+from qdlaws.core.types import Array
 
-Array = npt.NDArray[np.float64]
+__all__ = ["Law", "shape", "shape_bend", "shape_inverse", "shape_slope"]
 
-NOTHING = 1e-200
-"""A curvature that is none."""
-
-
-class Interval(NamedTuple):
-    """An equal-tailed interval and the median between; NaN where nothing is known."""
-
-    low: float
-    mid: float
-    high: float
-    level: float
-
-    @property
-    def known(self) -> bool:
-        return bool(np.isfinite(self.mid))
-
-    def __str__(self) -> str:
-        if not self.known:
-            return "unknown"
-        return f"{self.mid:.4g} [{self.low:.4g}, {self.high:.4g}]"
-
-
-class Params(dict[str, Interval]):
-    """Intervals by name; ``params.c`` is ``params["c"]``."""
-
-    def __getattr__(self, name: str) -> Interval:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"no parameter {name!r}; there are {', '.join(self)}") from None
-
-
-def unknown(level: float = 0.95) -> Interval:
-    """The interval of something that is not known."""
-    return Interval(np.nan, np.nan, np.nan, level)
-
-
-def interval(draws: Array, level: float = 0.95, most_missing: float = 0.5) -> Interval:
-    """The equal-tailed interval of draws in which NaN means "does not exist".
-
-    Unknown when more than ``most_missing`` of the draws do not exist.
-    """
-    known = draws[np.isfinite(draws)]
-    if len(known) == 0 or len(known) < (1 - most_missing) * len(draws):
-        return unknown(level)
-    tail = (1 - level) / 2
-    low, mid, high = quantiles(known, (tail, 0.5, 1 - tail))
-    return Interval(low, mid, high, level)
-
-
-def quantiles(values: Array, levels: Sequence[float]) -> tuple[float, ...]:
-    """The quantiles of finite numbers, linear between order statistics.
-
-    As ``np.quantile``, without what that costs a call.
-    """
-    ordered, last = np.sort(values), len(values) - 1
-    found = []
-    for level in levels:
-        below = int(level * last)
-        low, high = float(ordered[below]), float(ordered[min(below + 1, last)])
-        found.append(low + (high - low) * (level * last - below))
-    return tuple(found)
-
-
-def median(values: Array) -> float:
-    """The median of finite numbers; as ``np.median``, without what that costs a call."""
-    ordered, last = np.sort(values), len(values) - 1
-    return float(ordered[last // 2] + ordered[(last + 1) // 2]) / 2
+MIN_CURVATURE = 1e-200
+"""A curvature below which a law is a straight line to rounding."""
 
 
 def shape(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
     """g_κ(u) = expm1(κu)/expm1(κ), the line u at κ = 0; broadcasts."""
     k, v = np.asarray(kappa, float), np.asarray(u, float)
-    straight = np.abs(k) < NOTHING  # expm1 is exact to rounding down to there
+    straight = np.abs(k) < MIN_CURVATURE  # expm1 is exact to rounding down to there
     if straight.all():
         return np.asarray(v + 0 * k)
     safe = np.where(straight, 1.0, k) if straight.any() else k
@@ -122,7 +43,7 @@ def shape(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
 def shape_slope(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
     """∂g_κ(u)/∂u = κ·exp(κu)/expm1(κ)."""
     k, v = np.asarray(kappa, float), np.asarray(u, float)
-    straight = np.abs(k) < NOTHING
+    straight = np.abs(k) < MIN_CURVATURE
     safe = np.where(straight, 1.0, k)
     with np.errstate(over="ignore", invalid="ignore"):
         down = -np.abs(safe)
@@ -153,7 +74,7 @@ def shape_bend(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
 def shape_inverse(kappa: npt.ArrayLike, g: npt.ArrayLike) -> Array:
     """u with g_κ(u) = g; NaN where the law never takes that value."""
     k, v = np.asarray(kappa, float), np.asarray(g, float)
-    straight = np.abs(k) < NOTHING
+    straight = np.abs(k) < MIN_CURVATURE
     safe = np.where(straight, 1.0, k)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         curved = np.log1p(v * np.expm1(safe)) / safe

@@ -6,11 +6,7 @@ import textwrap
 from dataclasses import dataclass
 from html import escape
 
-import numpy as np
-
-from qdlaws.core.law import Interval
-
-__all__ = ["Result", "Summary", "show"]
+__all__ = ["Result", "Summary"]
 
 WIDTH = 88
 """Columns of a terminal that remarks are wrapped to."""
@@ -76,16 +72,3 @@ class Result:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-
-def show(value: Interval) -> str:
-    """``mid [low, high]`` with as many digits as the width deserves."""
-    if not value.known:
-        return "unknown"
-    width = value.high - value.low
-    if not width > 0:
-        return f"{value.mid:.6g}"
-    decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 9))
-    if max(abs(value.low), abs(value.high)) >= 1e6 or decimals > 5:
-        return f"{value.mid:.4g} [{value.low:.4g}, {value.high:.4g}]"
-    return f"{value.mid:.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"

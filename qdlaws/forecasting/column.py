@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from qdlaws.core.law import Interval
+from qdlaws.core.interval import Interval, show
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
-from qdlaws.core.summary import Result, Summary, show
+from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData
 from qdlaws.forecasting.plots import FAN_LEVELS, Fan, plot_fan

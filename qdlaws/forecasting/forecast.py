@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from qdlaws.core.law import Interval
+from qdlaws.core.interval import Interval, show
 from qdlaws.core.runlog import COLUMNS, RunLog
 from qdlaws.core.serialize import plain
-from qdlaws.core.summary import Result, Summary, show
+from qdlaws.core.summary import Result, Summary
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.forecasting.column import NOMINAL, ColumnForecast, Crossing, clock
 from qdlaws.forecasting.law_member import with_law

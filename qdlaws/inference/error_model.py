@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdlaws.core.law import median
+from qdlaws.core.interval import median
 from qdlaws.core.types import Array, Rows
 from qdlaws.inference.spectral import even_grams, evenly_spaced
 

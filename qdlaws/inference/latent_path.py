@@ -20,7 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from qdlaws.core.law import median
+from qdlaws.core.interval import median
 from qdlaws.core.types import Array, Flags, Rows
 from qdlaws.inference.spectral import MAX_CACHED, even_path, evenly_spaced
 

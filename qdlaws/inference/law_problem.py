@@ -14,7 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
-from qdlaws.core.law import median, quantiles, shape_slope
+from qdlaws.core.interval import median, quantiles
+from qdlaws.core.law import shape_slope
 from qdlaws.core.types import Array
 from qdlaws.inference.gls import (
     chebyshev_basis,

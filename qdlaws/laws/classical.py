@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.core.law import Interval, Params, shape
+from qdlaws.core.interval import Interval, Params
+from qdlaws.core.law import shape
 
 if TYPE_CHECKING:
     from lmfit import Parameters

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.core.law import Interval, Law, interval, shape, unknown
+from qdlaws.core.interval import Interval, interval, unknown
+from qdlaws.core.law import Law, shape
 from qdlaws.core.serialize import plain
 from qdlaws.inference.error_model import grams
 from qdlaws.laws.fitted import FittedLaw

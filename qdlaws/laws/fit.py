@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.core.law import median, quantiles
+from qdlaws.core.interval import median, quantiles
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.inference.error_model import cut_memory, regimes_of, spike_weights

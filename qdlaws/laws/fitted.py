@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from qdlaws.core.law import Interval, Law, Params, interval, median, quantiles, unknown
+from qdlaws.core.interval import Interval, Params, interval, median, quantiles, unknown
+from qdlaws.core.law import Law
 from qdlaws.core.serialize import plain
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData, NotEnoughData
@@ -203,8 +204,7 @@ class FittedLaw:
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each parameter: its name, low, mid, high, level; NaN where not identified."""
-        rows = [(name, *value) for name, value in self.params.items()]
-        return pd.DataFrame(rows, columns=["parameter", "low", "mid", "high", "level"])
+        return self.params.to_frame()
 
     def to_dict(self) -> dict[str, Any]:
         """The law as plain values; what is not known is None."""

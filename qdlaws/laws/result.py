@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from qdlaws.core.law import Params
+from qdlaws.core.interval import Params
 from qdlaws.core.runlog import COLUMNS, RunLog
 from qdlaws.core.summary import Result, Summary
 from qdlaws.laws.fitted import LAWS, FittedLaw

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from qdlaws.core.interval import show
 from qdlaws.core.runlog import RunLog
-from qdlaws.core.summary import Result, Summary, show
+from qdlaws.core.summary import Result, Summary
 from qdlaws.laws.alternatives import CLEAR, rivals
 from qdlaws.laws.composition import Composition
 from qdlaws.laws.fitted import FittedLaw

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from qdlaws.core.law import Interval, Params, unknown
+from qdlaws.core.interval import Interval, Params, show, unknown
 from qdlaws.core.serialize import plain
-from qdlaws.core.summary import Result, Summary, show
+from qdlaws.core.summary import Result, Summary
 from qdlaws.errors import NotEnoughData
 from qdlaws.laws.classical import TIGHT, diagnostics
 
@@ -117,8 +117,7 @@ class UserFit(Result):
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each parameter: parameter, low, mid, high, level."""
-        rows = [(name, *value) for name, value in self.params.items()]
-        return pd.DataFrame(rows, columns=["parameter", "low", "mid", "high", "level"])
+        return self.params.to_frame()
 
 
 def user_fit(

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from qdlaws.core.law import median, quantiles
+from qdlaws.core.interval import median, quantiles
 from qdlaws.inference.law_posterior import LawPosterior
 
 __all__ = ["SURE", "Verdict", "line_verdict", "verdict"]

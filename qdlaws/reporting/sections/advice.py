@@ -9,9 +9,9 @@ import numpy as np
 
 from qdlaws.advice.advise import Advice
 from qdlaws.core.goal import Goal
-from qdlaws.core.law import Interval
+from qdlaws.core.interval import Interval, show
 from qdlaws.core.serialize import chance
-from qdlaws.core.summary import Summary, show
+from qdlaws.core.summary import Summary
 from qdlaws.forecasting.forecast import Forecast
 from qdlaws.reporting.html import Raw, badge, bullets, facts, fold, of_run, section, table
 from qdlaws.reporting.run_data import RunView

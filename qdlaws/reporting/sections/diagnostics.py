@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qdlaws.core.summary import show
+from qdlaws.core.interval import show
 from qdlaws.laws.fitted import LAWS
 from qdlaws.laws.result import LawFit
 from qdlaws.reporting.html import fold, note, number, p_value, section, table

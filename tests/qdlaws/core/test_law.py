@@ -10,19 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from qdlaws.core.law import (
-    Interval,
-    Law,
-    Params,
-    interval,
-    median,
-    quantiles,
-    shape,
-    shape_bend,
-    shape_inverse,
-    shape_slope,
-    unknown,
-)
+from qdlaws.core.interval import Interval, Params, interval, median, quantiles, unknown
+from qdlaws.core.law import Law, shape, shape_bend, shape_inverse, shape_slope
 
 KAPPAS = [-40.0, -3.0, -1e-3, -1e-7, -1e-12, 0.0, 1e-12, 1e-7, 1e-3, 0.5, 3.0, 40.0]
 U = np.linspace(-0.5, 1.5, 21)

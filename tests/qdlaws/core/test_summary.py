@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from qdlaws.core.law import Interval
-from qdlaws.core.summary import Result, Summary, show
+from qdlaws.core.interval import Interval, show
+from qdlaws.core.summary import Result, Summary
 
 
 @dataclass(frozen=True, repr=False)

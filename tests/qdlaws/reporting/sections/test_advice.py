@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from qdlaws import Goal, advise, fit, forecast
-from qdlaws.core.summary import show
+from qdlaws.core.interval import show
 from qdlaws.reporting.run_data import RunView
 from qdlaws.reporting.sections.advice import advice_section, call, forecast_section, reasons
 from tests.helpers.report_page import Page, short_run
