@@ -67,8 +67,10 @@ class Result:
 
     def __repr__(self) -> str:
         summary = self.summary()
+        name = type(self).__name__
         words = ": ".join(part for part in (summary.heading, summary.verdict) if part)
-        return f"<{type(self).__name__} {textwrap.shorten(words, SHORT, placeholder=' …')}>"
+        words = words.removeprefix(name).lstrip()
+        return f"<{name} {textwrap.shorten(words, SHORT, placeholder=' …')}>"
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()

@@ -94,43 +94,49 @@ class Backtest(Result):
         return bool(good and self.coverage >= self.level - SHORTFALL)
 
     @property
-    def verdict(self) -> str:
-        """One line: can they be trusted, and why."""
-        n = len(self.table)
+    def conclusion(self) -> str:
+        """Can the forecasts be trusted, in words without numbers."""
         if self.trusted is None:
-            return f"no verdict: {n} earlier forecasts are too few"
-        ours, last = self.median_errors[OURS], self.median_errors["last value"]
-        inside = round(self.coverage * n)
-        numbers = (
-            f"typical error {ours:.2g} standard deviations of the run "
-            f"({last:.2g} for the last value), "
-            f"{inside} of {n} later readings inside the {self.level:.0%} interval"
-        )
+            return f"no verdict: {len(self.table)} earlier forecasts are too few"
         if self.trusted:
-            return f"trust the forecasts of this run: {numbers}"
+            return "trust the forecasts of this run"
+        ours, last = self.median_errors[OURS], self.median_errors["last value"]
         if ours > last + TOLERANCE:
-            why = "the last value does better"
-        elif ours > ROUGH:
-            why = "the mean of the run does as well"
-        else:
-            return f"do not trust the intervals of these forecasts, only their middle: {numbers}"
-        return f"do not trust the forecasts of this run, {why}: {numbers}"
+            return "do not trust the forecasts of this run, the last value does better"
+        if ours > ROUGH:
+            return "do not trust the forecasts of this run, its mean does as well"
+        return "do not trust the intervals of these forecasts, only their middle"
+
+    @property
+    def verdict(self) -> str:
+        """One line: the conclusion and its numbers."""
+        if self.trusted is None:
+            return self.conclusion
+        ours, last = self.median_errors[OURS], self.median_errors["last value"]
+        return (
+            f"{self.conclusion}: typical error {ours:.2g} standard deviations of the run "
+            f"({last:.2g} for the last value), {self._inside}"
+        )
+
+    @property
+    def _inside(self) -> str:
+        n = len(self.table)
+        inside = round(self.coverage * n)
+        return f"{inside} of {n} later readings inside the {self.level:.0%} interval"
 
     def summary(self) -> Summary:
-        """The verdict, and the errors of every method."""
+        """The conclusion, and the errors of every method."""
         names = {OURS: "this forecast", **EXPLAINED}
-        rows = tuple(
-            (names.get(str(name), str(name)), f"{error:.3g}")
-            for name, error in self.median_errors.items()
-        )
-        failed = self.errors.isna().sum()
+        labels = self.median_errors.rename(index=names)
+        rows = tuple((str(name), f"{error:.3g}") for name, error in labels.items())
+        failed = self.errors.isna().sum().rename(index=names)
         remarks = tuple(
-            f"{names.get(str(name), str(name))}: no forecast for {count} of {len(self.table)}"
+            f"{name}: no forecast for {count} of {len(self.table)} later readings"
             for name, count in failed.items()
             if count
         )
         heading = f"Backtest of {self.column}: median error in standard deviations of the run"
-        return Summary(heading, self.verdict, rows, remarks)
+        return Summary(heading, self.conclusion, rows, (self._inside, *remarks))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; an unknown one is None."""
@@ -153,17 +159,23 @@ class Backtest(Result):
         return self.table.copy()
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Every forecast with its interval at its target, and the mean reading there."""
+        """Every forecast with its interval, and the later reading, over the step it is made at."""
         import matplotlib.pyplot as plt
 
         ax = ax or plt.subplots(layout="constrained")[1]
-        t = self.table.sort_values("target")
-        sides = t["mid"] - t["low"], t["high"] - t["mid"]
-        label = f"forecast, {self.level:.0%} interval"
-        ax.errorbar(t["target"], t["mid"], sides, fmt="o", ms=4, lw=1, color="C0", label=label)
-        ax.plot(t["target"], t["observed"], "x", color="black", label="observed")
-        ax.plot(t["target"], t["last value"], ".", color="0.6", label="last value")
-        ax.set(xlabel="step", ylabel=self.column)
+        last = self.table["target"] == self.table["target"].max()
+        shift = 0.005 * float(np.ptp(self.table["origin"]))  # the two targets of an origin
+        groups = (
+            ("twice the step", ~last, -shift, "C0"),
+            ("the end of the run", last, shift, "C1"),
+        )
+        for name, rows, offset, color in groups:
+            t = self.table[rows]
+            origin, sides = t["origin"] + offset, (t["mid"] - t["low"], t["high"] - t["mid"])
+            label = f"forecast of {name}, {self.level:.0%} interval"
+            ax.errorbar(origin, t["mid"], sides, fmt="o", ms=4, lw=1, color=color, label=label)
+            ax.plot(origin, t["observed"], "x", color=color, label=f"reading at {name}")
+        ax.set(xlabel="step at which the forecast is made", ylabel=self.column)
         ax.legend(fontsize=7, frameon=False)
         return ax
 

@@ -101,10 +101,10 @@ LAWS: dict[str, Callable[[Array, Array, float], float]] = {
 
 EXPLAINED = {
     "last value": "the last value",
-    "line through the last window": "a line through the last quarter of the readings",
-    "damped Holt": "damped Holt (exponential smoothing with a fading trend)",
-    "last + sd/2": "the last value + half a standard deviation",
-    "b − a·exp(H)": "the two-parameter law b − a·exp(entropy)",
-    "curve_fit law": "the law b − a·exp(c·entropy), fitted by scipy's curve_fit",
+    "line through the last window": "a line through the last quarter",
+    "damped Holt": "damped Holt (a fading trend)",
+    "last + sd/2": "the last value + half an s.d.",
+    "b − a·exp(H)": "the law b − a·exp(entropy)",
+    "curve_fit law": "the law, by scipy's curve_fit",
 }
 """The baselines in words."""

@@ -51,7 +51,7 @@ STEADY = 0.1
 """A change below this share of the noise of a reading is called staying."""
 
 WIDENED = 1.15
-"""Factor on the usual width from which the reader is told."""
+"""Factor on the usual width from which the reasons mention it."""
 
 
 class Crossing(NamedTuple):
@@ -104,7 +104,7 @@ class ColumnForecast(Result):
     @property
     def horizon(self) -> float:
         """Half as many steps as the run has taken: how far tables and pictures look ahead."""
-        return max((self.step - self.data.origin) / 2, 1.0)
+        return max((self.step - self.data.first) / 2, 1.0)
 
     @cached_property
     def now(self) -> Interval:
@@ -168,7 +168,7 @@ class ColumnForecast(Result):
         steps = self.data.origin + np.geomspace(
             self.data.s[-1], self.step + horizon - self.data.origin, 65
         )
-        # On paths that keep to their own quantile, the share that has got there by a step is the
+        # On paths that keep to one quantile, the share that has got there by a step is the
         # largest probability so far of being there.
         mean, variance = self.member_forecasts(steps)
         mid = mixture_quantiles(mean, variance, self.weight, np.array([0.5]))[:, 0]
@@ -186,7 +186,7 @@ class ColumnForecast(Result):
         """What the forecast rests on, in words."""
         if not self.moves:
             value = f"{self.column} has always been {self.data.y[0]:.4g}"
-            return [f"{value}: how it may change cannot be told"]
+            return [f"{value}: how it may change cannot be predicted"]
         last = self.step + horizon
         noise = float(np.sqrt(self.trend_weight @ self.filtered.sigma2[-1]))
         later = float(self.quantiles(np.array([last]), np.array([0.5]))[0, 0])
@@ -201,7 +201,7 @@ class ColumnForecast(Result):
         if ahead > FAR:
             words.append(
                 f"step {last:g} is {np.exp(ahead):.1f} times the steps run so far: "
-                f"far beyond the data, do not rely on the forecast of {self.column}"
+                "far beyond the data, do not rely on it"
             )
         if self.width > WIDENED * self.prior.width:
             factor = f"{self.width / self.prior.width:.1f}"

@@ -53,7 +53,7 @@ class Forecast(Result):
         """What the forecast rests on, in words."""
         last = self.step + self.horizon
         words = [r for c in self.by_column.values() for r in c.reasons(last - c.step)]
-        return (*self.missing, *words)
+        return (*self.missing, *dict.fromkeys(words))  # each once
 
     @property
     def step(self) -> float:

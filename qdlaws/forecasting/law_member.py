@@ -81,7 +81,7 @@ class QualityForecast(ColumnForecast):
 def with_law(fits: LawFits, by_column: Mapping[str, ColumnForecast]) -> ColumnForecast:
     """The forecast of quality, with the law in its pool where one is supported.
 
-    R on H comes first, R on D where there is no other: along their own x both say the same.
+    R on H comes first, R on D where there is no other: they mostly agree.
     """
     quality = by_column["quality"]
     for law in (fits.rh, fits.rd):

@@ -20,7 +20,7 @@ MAX_ROWS = 96
 """Rows that are filtered; longer series are averaged in blocks of equal numbers of rows."""
 
 SE_RATIO = 10.0
-"""A reading's known variance counts as at most this many times the typical one, and at least as
+"""The variance of a reading counts as at most this many times the typical one, and at least as
 its inverse."""
 
 
@@ -33,7 +33,8 @@ class Series:
     noise: Array  # relative variances of the rows
     block: int  # readings in one row
     origin: float  # step = origin + s
-    last: float  # the last step read
+    first: float  # the first step read
+    last: float
 
     @property
     def step(self) -> Array:
@@ -41,7 +42,7 @@ class Series:
 
 
 def series(log: RunLog, column: str, max_rows: int = MAX_ROWS) -> Series:
-    """The finite readings of a column, weighted by the log's own standard errors where it has them.
+    """The finite readings of a column, weighted by their standard errors where the log has them.
 
     The run starts one median gap before its first reading, so that log s exists for all.
     """
@@ -52,6 +53,7 @@ def series(log: RunLog, column: str, max_rows: int = MAX_ROWS) -> Series:
             f"{int(finite.sum())} readings of {column}; a forecast needs {MIN_READINGS} or more"
         )
     step, y = log.step[finite], values[finite]
+    ends = float(step[0]), float(step[-1])
     origin = float(step[0] - np.median(np.diff(step)))
     noise, _ = spike_weights(y)
     se = getattr(log, f"{column}_se")
@@ -62,10 +64,10 @@ def series(log: RunLog, column: str, max_rows: int = MAX_ROWS) -> Series:
             noise = noise * np.clip(variance / typical, 1 / SE_RATIO, SE_RATIO)
     block = -(-len(y) // max_rows)
     if block == 1:
-        return Series(step - origin, y, noise, 1, origin, float(step[-1]))
+        return Series(step - origin, y, noise, 1, origin, *ends)
     first = np.arange(len(y) % block, len(y), block)  # the odd rows go to the earliest block
     first = np.append(0, first) if first[0] else first
     precision = np.add.reduceat(1 / noise, first)
     mean_s = np.add.reduceat((step - origin) / noise, first) / precision
     mean_y = np.add.reduceat(y / noise, first) / precision
-    return Series(mean_s, mean_y, block / precision, block, origin, float(step[-1]))
+    return Series(mean_s, mean_y, block / precision, block, origin, *ends)

@@ -136,7 +136,7 @@ class Frontier(Result):
                     f"quality {best['quality']:.4g} at KL {best['kl']:.3g} nats",
                 )
             )
-        remark = "beyond this KL these samples do not show what is possible (± 1 standard error)"
+        remark = "± is one standard error; for larger KL these samples are too few"
         return Summary("Best possible quality at every KL", "", tuple(rows), (remark,))
 
     def to_dict(self) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def frontier(
 
     Parameters
     ----------
-    rewards : array (n,), or (prompts, n) where every prompt has its own answers
+    rewards : array (n,), or (prompts, n) where every prompt has n answers
         NaN is a failed score: dropped and counted. With prompts the reference is tilted prompt by
         prompt, quality and KL are means over prompts, and their errors are those over prompts.
     logprob : log π_ref of each sample's whole sequence, same shape; gives the sequence entropy
@@ -205,7 +205,7 @@ def frontier(
     if count.min() < MIN_ESS:
         raise NotEnoughData(
             f"a frontier needs at least {MIN_ESS:.0f} scored samples of the reference"
-            f" (of every prompt), found {count.min()}"
+            f" (of every prompt), got {count.min()}"
         )
     if not np.any(np.nanmax(table, axis=1) > np.nanmin(table, axis=1)):
         raise NotEnoughData("all rewards are equal: there is nothing to tilt towards")

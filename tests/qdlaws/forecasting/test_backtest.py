@@ -104,8 +104,10 @@ def test_it_answers_like_every_result(rising):
     assert values["verdict"] == rising.verdict
     assert len(values["table"]) == len(rising.table) == len(rising.to_frame())
     text = str(rising)
-    assert rising.verdict in " ".join(text.split())
-    assert "the last value + half a standard deviation" in text
+    assert rising.verdict.startswith(rising.conclusion)
+    assert rising.conclusion in text
+    assert "later readings inside the 80% interval" in text
+    assert "the last value + half an s.d." in text
     assert len(repr(rising)) < 200
     assert "Backtest of quality" in rising._repr_html_()
 
@@ -115,4 +117,9 @@ def test_plot_shows_forecasts_and_later_readings(rising):
 
     mpl.use("Agg")
     labels = rising.plot().get_legend_handles_labels()[1]
-    assert set(labels) == {"forecast, 80% interval", "observed", "last value"}
+    assert sorted(labels) == [
+        "forecast of the end of the run, 80% interval",
+        "forecast of twice the step, 80% interval",
+        "reading at the end of the run",
+        "reading at twice the step",
+    ]

@@ -104,11 +104,11 @@ def test_reasons_say_how_far_the_forecast_may_be_used():
 def test_it_answers_like_every_result():
     c = clock(logarithmic_run())
     assert len(repr(c)) < 200
-    assert "entropy from step 200 to 300" in repr(c)
-    assert "<b>entropy from step 200 to 300" in c._repr_html_()
+    assert "entropy from step 200 to 299.5" in repr(c)
+    assert "<b>entropy from step 200 to 299.5" in c._repr_html_()
     frame = c.to_frame()
     assert list(frame.columns) == ["column", "step", "low", "mid", "high"]
-    assert (frame["step"].iloc[0], frame["step"].iloc[-1], len(frame)) == (200, 300, 11)
+    assert (frame["step"].iloc[0], frame["step"].iloc[-1], len(frame)) == (200, 299.5, 11)
     values = json.loads(json.dumps(c.to_dict(), allow_nan=False))
     assert values["forecast"][-1]["mid"] == frame["mid"].iloc[-1]
 

@@ -85,8 +85,8 @@ def test_it_answers_like_every_result(fc):
     assert values["horizon"] == 100
     assert "step 100 to 200" in str(fc)
     assert "expected change until step 200" in str(fc)
-    assert len(repr(fc)) < 200
     assert "<b>Forecast from step 100 to 200" in fc._repr_html_()
+    assert repr(fc) == "<Forecast from step 100 to 200, 80% intervals>"
     frame = fc.to_frame(steps=3)
     assert frame[frame["column"] == "quality"]["step"].tolist() == [100, 150, 200]
 
@@ -148,3 +148,10 @@ def test_import_is_light():
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_warning_about_the_horizon_is_given_once():
+    far = [r for r in forecast(law_run(), horizon=1000).reasons if "far beyond the data" in r]
+    assert far == [
+        "step 1200 is 6.0 times the steps run so far: far beyond the data, do not rely on it"
+    ]

@@ -1,4 +1,4 @@
-"""The error model against dense linear algebra, and against the moments of its own simulation."""
+"""The error model against dense linear algebra, and against the moments of simulated errors."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_errors_of_the_path_add_their_covariance(regression):
         before = total
         total = sigma + factor @ factor.T / (rss / 38)
     assert np.abs(total - before).max() < 1e-9 * np.abs(total).max()
-    # σ² is found to a ten-thousandth: the move after the last is below a tenth of SCALE_TOLERANCE
+    # σ² is right to a ten-thousandth: the move after the last is below a tenth of SCALE_TOLERANCE
     np.testing.assert_allclose([got.p[0, 0], got.q[0, 0]], beta, rtol=1e-4)
     assert got.rss[0, 0] == pytest.approx(rss, rel=1e-3)
     variances = [v[0, 0] for v in (got.pp, got.pq, got.qq)]

@@ -132,7 +132,7 @@ def test_a_row_beyond_all_bounds_overflows_nothing_and_changes_no_other_run(rang
     np.testing.assert_allclose(beside.law.kappa, alone.law.kappa, atol=1e-9)
     for post in others:
         assert np.all(np.isfinite([post.law.kappa, post.law.p, post.law.q, post.sigma]))
-        # the far row at the asymptote of a convex law tells how far it is: the law is well known
+        # the far row fixes the asymptote of a convex law: the law is well determined
         values = post.law.value(np.array([D_LOW, D_HIGH]))
         off = values.mean(0) - law(-2.0).value(np.array([D_LOW, D_HIGH]))
         assert np.abs(off).max() < 0.15

@@ -81,14 +81,12 @@ def test_posterior_agrees_with_emcee(kappa, rho, seed):
     assert effective > 500
     k, p, q, log_sigma = chain.reshape(-1, 6)[:, :4].T
 
-    def value(at, k, p, q):
-        u = (at - model.x_lo) / (model.x_hi - model.x_lo)
+    def value(x, k, p, q):
+        u = (x - model.x_lo) / (model.x_hi - model.x_lo)
         return p + q * np.expm1(k * u) / np.expm1(k)
 
     pairs = [(k, post.law.kappa), (log_sigma, np.log(post.sigma))]
-    pairs += [
-        (value(at, k, p, q), post.law.value(at)) for at in (D_LOW, (D_LOW + D_HIGH) / 2, D_HIGH)
-    ]
+    pairs += [(value(x, k, p, q), post.law.value(x)) for x in (D_LOW, (D_LOW + D_HIGH) / 2, D_HIGH)]
     for theirs, ours in pairs:
         sd = np.subtract(*np.quantile(theirs, [0.84, 0.16])) / 2
         # 1.25/√n is the error of a median; 4 of them, and 5 % for the library's coarse grid

@@ -113,7 +113,7 @@ def test_prompts_are_tilted_separately():
 
 
 def test_refusals_name_the_shapes_and_counts():
-    with pytest.raises(NotEnoughData, match="found 5"):
+    with pytest.raises(NotEnoughData, match="got 5"):
         frontier(np.arange(5.0))
     with pytest.raises(NotEnoughData, match="equal"):
         frontier(np.ones(50))
