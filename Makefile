@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types fast slow benchmarks clean
+.PHONY: demo test lint types fast slow benchmarks docs clean
 
 RUN := out/demo
 
@@ -46,6 +46,11 @@ benchmarks: $(STAMP)
 	@for file in benchmarks/*.py benchmarks/systems/*.py; do \
 		grep -q -- --quick $$file || continue; \
 		echo "-- $$file"; $(BIN)/python $$file --quick || exit 1; done
+
+docs: $(STAMP)
+	@echo "== the pages that are written from the code"
+	@$(BIN)/python docs/architecture.py
+	@$(BIN)/python docs/reference.py
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "== setting up $(VENV) (once; a few minutes)"

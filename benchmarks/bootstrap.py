@@ -24,8 +24,8 @@ from functools import cache, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.core.law import Law, shape
-from qdlaws.errors import BadData
+from qdlaws import BadData, Law
+from qdlaws.core.law import shape
 from qdlaws.inference.gls import chebyshev_basis
 
 __all__ = ["Refits", "bootstrap_refits", "refit"]

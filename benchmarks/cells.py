@@ -103,7 +103,7 @@ def _number(cell: Cell) -> int:
 
 
 def _ours(run: Any, law: Any, rng: Any) -> np.ndarray:
-    from qdlaws.laws.fit import fit
+    from qdlaws import fit
 
     found = fit(run.log()).rd
     assert found is not None

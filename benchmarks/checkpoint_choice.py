@@ -16,8 +16,7 @@ import time
 
 import numpy as np
 
-from qdlaws.advice.checkpoints import choose
-from qdlaws.core.runlog import RunLog
+from qdlaws import RunLog, choose
 
 SHAPES = ("saturating", "over-optimised", "stepped")
 

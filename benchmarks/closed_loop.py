@@ -120,8 +120,8 @@ def run(setting: Setting, name: str, seed: int, *extra: str, short: bool) -> Pat
     """The folder of a finished run; one that was cut short goes on."""
     from motifs import save_prior
 
-    from trainer.config import Config, load_config, with_settings
-    from trainer.loop import resume, train
+    from trainer import load_config, resume, train
+    from trainer.config import Config, with_settings
     from trainer.training import checkpoint
 
     folder = OUT / ("quick" if short else "full") / setting.name / f"seed-{seed}" / name

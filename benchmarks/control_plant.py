@@ -24,10 +24,9 @@ from typing import Any
 import numpy as np
 
 from qdlaws import Goal, RunLog
+from trainer import Knobs
 from trainer.analysis.simulated_run import CLIFF, QED, SimulatedPlant, SteeredRun, qed, simulate
-from trainer.control import make_controller
-from trainer.control.knob_dial import make_dial
-from trainer.knobs import Knobs
+from trainer.control import make_controller, make_dial
 
 FLOOR, GAIN = 0.65, 0.065
 BASE = replace(QED, lag=80.0)

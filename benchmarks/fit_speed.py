@@ -25,11 +25,7 @@ import numpy as np
 from bootstrap import bootstrap_refits
 from coverage_report import markdown
 
-from qdlaws.comparison.coefficients import fit_many
-from qdlaws.core.law import Law
-from qdlaws.core.runlog import RunLog
-from qdlaws.laws.fit import fit
-from qdlaws.laws.result import LawFits
+from qdlaws import Law, LawFits, RunLog, fit, fit_many
 from qdlaws.simulation import (
     ERROR_MODELS,
     SimulatedRun,

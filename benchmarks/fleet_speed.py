@@ -13,8 +13,7 @@ import time
 
 import numpy as np
 
-from qdlaws.comparison.fleet import fleet
-from qdlaws.core.runlog import RunLog
+from qdlaws import RunLog, fleet
 
 
 def simulate(count: int, rng: np.random.Generator) -> tuple[list[RunLog], np.ndarray]:

@@ -25,9 +25,9 @@ import numpy as np
 from forecast_runs import LIKE_PUBLISHED, PUBLISHED, simulate
 
 import qdlaws as qd
+from qdlaws import fit
 from qdlaws.forecasting.backtest import forecast_by_every_method
 from qdlaws.forecasting.baselines import LAWS
-from qdlaws.laws.fit import fit
 
 ROOT = Path(__file__).resolve().parents[1]
 FRACTIONS = (0.25, 0.5)
@@ -128,7 +128,7 @@ def published() -> str:
 def logs_in(folder: Path) -> list[tuple[str, str, qd.RunLog]]:
     """(group, source, log) of every run in a folder; law runs are those whose law is supported."""
     try:
-        from qdlaws.readers import read
+        from qdlaws import read
     except ImportError:
         return []
     jobs = []
@@ -147,7 +147,7 @@ def logs_in(folder: Path) -> list[tuple[str, str, qd.RunLog]]:
 
 def learn(count: int) -> None:
     """Print the prior learnt from a start that favours nothing, on both populations alike."""
-    from qdlaws.forecasting.learn_prior import learn_prior
+    from qdlaws import learn_prior
     from qdlaws.forecasting.prior import DEFAULT_PRIOR, SETTINGS
 
     even = {name: dict.fromkeys(getattr(DEFAULT_PRIOR, name), 1.0) for name in SETTINGS}

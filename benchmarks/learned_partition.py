@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qdlaws import measure
-from qdlaws.measure.equivalence.classes import partition
+from qdlaws.measure import partition
 from qdlaws.measure.equivalence.pairs import best_threshold
 
 PEOPLE = [

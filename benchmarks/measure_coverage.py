@@ -22,8 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from qdlaws import measure
-from qdlaws.measure import Estimate
-from qdlaws.measure.molecule.tanimoto import tanimoto_matrix
+from qdlaws.measure import Estimate, tanimoto_matrix
 
 N = 100
 Draw = Callable[[np.random.Generator], object]

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from bootstrap import refit
 
-from qdlaws.core.law import Law, shape
+from qdlaws import Law
+from qdlaws.core.law import shape
 from qdlaws.simulation import SimulatedRun, jacobian
 
 Array = npt.NDArray[np.float64]

@@ -62,7 +62,7 @@ class WordsTask:
 
     def prompts(self, split: str = "train") -> Sequence[Any]:
         """As many as a step asks."""
-        from trainer.tasks.task import Prompt
+        from trainer import Prompt
 
         return [Prompt(i, "") for i in range(PROMPTS)]
 
@@ -70,7 +70,7 @@ class WordsTask:
         """The reward of each text."""
         import numpy as np
 
-        from trainer.tasks.task import Scores
+        from trainer import Scores
 
         return Scores(np.array([reward(t) for t in texts]), np.ones(len(texts), bool))
 

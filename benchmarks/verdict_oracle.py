@@ -21,8 +21,8 @@ from coverage_report import markdown
 from verdicts import MODELS, Cell, N
 
 import qdlaws as qd
+from qdlaws import fit
 from qdlaws.core.law import shape
-from qdlaws.laws.fit import fit
 from qdlaws.simulation import (
     EFFECT,
     ERROR_MODELS,

@@ -77,7 +77,7 @@ SEED = 20261121  # runs that nobody saw while the thresholds were chosen (those 
 
 def measure(cell: Cell, first: int, reps: int) -> dict[str, Any]:
     """How often each verdict falls in the runs from number ``first`` on."""
-    from qdlaws.laws.fit import fit
+    from qdlaws import fit
 
     counts = dict.fromkeys(VERDICTS, 0)
     seed = [

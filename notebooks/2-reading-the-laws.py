@@ -33,7 +33,7 @@ for name, fits in runs.items():
         print(f"    {reason}")
 
 # %% [markdown]
-# ## Numbers that are asked of a law
+# ## Numbers from a law
 #
 # Every answer is an interval, and NaN where the data do not know. The coefficients a and b run away
 # to infinity as a law becomes straight, so better ask for what you want to know:

@@ -27,8 +27,8 @@ right.set(xlabel="diversity", ylabel="quality", title="against diversity: one la
 left.legend(*[part[::4] for part in left.get_legend_handles_labels()]);
 
 # %% [markdown]
-# The clock differs by a factor of three, the law hardly. `compare` asks whether all runs share one
-# law, and if not, which coefficient differs:
+# The two learning rates differ by a factor of three in speed and by little in the law. `compare`
+# tests whether all runs share one law exactly, and if not, which coefficient differs:
 
 # %%
 same = qd.compare(fits, names=names)
@@ -49,8 +49,7 @@ fleet.plot();
 # and plans rest on:
 
 # %%
-at = [0.2, 0.4, 0.6, 0.8]
-fleet.predict(at).round(3)
+fleet.predict([0.2, 0.4, 0.6, 0.8]).round(3)
 
 # %% [markdown]
 # Runs on *different* tasks do not share a law, and the comparison says so:

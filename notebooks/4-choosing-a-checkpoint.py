@@ -31,7 +31,7 @@ ax.plot(log.step, log.quality, color="black", lw=1, ls=":", label="400 samples")
 ax.legend();
 
 # %% [markdown]
-# The band is what is known of each checkpoint's *true* quality, given the readings of all of them.
+# The band is the posterior of each checkpoint's *true* quality, given the readings of all of them.
 # Crosses are checkpoints that cannot be trusted to hold the floor on diversity of .35.
 
 # %%

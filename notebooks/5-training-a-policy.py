@@ -14,8 +14,7 @@ import tempfile
 from pathlib import Path
 
 import qdlaws as qd
-from trainer.config import load_config
-from trainer.loop import train
+from trainer import load_config, train
 
 runs = Path(tempfile.mkdtemp())
 small = ["policy.model=molecules-60k", "train.samples=32", "train.threads=1", "eval.samples=150"]
@@ -39,7 +38,7 @@ fits.plot();
 # one can go back to a checkpoint and change a single thing.
 
 # %%
-from trainer.runs import branch
+from trainer import branch
 
 branch(runs / "first", runs / "looser", step=15, settings=["recipe.kl=0.01"])
 other = qd.read(runs / "looser")
@@ -78,7 +77,7 @@ qd.read(runs / "rings").quality.round(3)
 (runs / "my_task.py").write_text('''
 import numpy as np
 from qdlaws import measure
-from trainer.tasks.task import Prompt, Scores
+from trainer import Prompt, Scores
 from trainer.types import Traits
 
 class LongSums:
@@ -125,9 +124,9 @@ qd.read(runs / "sums").quality.round(3)
 # %%
 from dataclasses import replace
 
+from trainer import RECIPES
 from trainer.algorithms import advantage
 from trainer.algorithms import weighting as weigh
-from trainer.algorithms.recipes import RECIPES
 from trainer.analysis.plant import live_knobs, read_plant, sweep
 
 mine = replace(RECIPES["rloo"](), name="mine", advantage=advantage.centred, reduce=weigh.sequence_sum)

@@ -3,7 +3,7 @@
 # %% [markdown]
 # # Closing the loop: hold a diversity instead of sweeping a coefficient
 #
-# A KL strength is set before a run and read off after it: one sweeps. `law_guided` is told what is
+# A KL strength is set before a run and read off after it: one sweeps. `law_guided` is given what is
 # wanted, here *diversity stays at .70 or above*, and turns log(reward scale / KL) while it runs.
 #
 # The task: write an expression that equals N (`24=20+4`), many answers are right. Diversity is the
@@ -19,8 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import qdlaws as qd
-from trainer.config import load_config
-from trainer.loop import train
+from trainer import load_config, train
 
 FLOOR = 0.70
 runs = Path(tempfile.mkdtemp())
@@ -41,18 +40,18 @@ for kl, log in fixed.items():
     print(f"kl {kl:<5} ends at D {log.diversity[-1]:.2f}, R {log.quality[-1]:.2f}")
 
 # %% [markdown]
-# ## One run that is told the floor
+# ## One run that is given the floor
 #
 # Before the first step 2,000 samples of the prior give the frontier: what the best policy of every
 # KL would show. With it comes a start on the tight side, no strength has to be guessed.
 
 # %%
-told = ["control=law_guided", f"control.min_diversity={FLOOR}"]
-train(load_config("arithmetic", [*small, *told]), runs / "guided")
+floor = ["control=law_guided", f"control.min_diversity={FLOOR}"]
+train(load_config("arithmetic", [*small, *floor]), runs / "guided")
 guided = qd.read(runs / "guided")
 decisions = [json.loads(line) for line in (runs / "guided" / "advice.jsonl").open()]
-for said in decisions[2::4]:
-    print(f"step {said['step']:>3}  {said['action']:<8} {said['reasons'][0]}")
+for decision in decisions[2::4]:
+    print(f"step {decision['step']:>3}  {decision['action']:<8} {decision['reasons'][0]}")
 print(f"it ends at D {guided.diversity[-1]:.2f}, R {guided.quality[-1]:.2f}")
 
 # %% [markdown]
@@ -71,13 +70,13 @@ left.invert_xaxis()
 left.set(xlabel="diversity", ylabel="quality")
 left.legend(frameon=False)
 
-knobs = [said["knobs"] for said in decisions]
+knobs = [decision["knobs"] for decision in decisions]
 ratio = [np.log(k["reward_scale"] / k["kl"]) for k in knobs]
 right.plot(guided.step, guided.diversity, "o", c="C0", ms=4, label="diversity")
 right.axhline(FLOOR, c="C3", lw=1)
 right.set(xlabel="step", ylabel="diversity")
 other = right.twinx()
-other.step([said["step"] for said in decisions], ratio, where="post", c="C1")
+other.step([decision["step"] for decision in decisions], ratio, where="post", c="C1")
 other.set_ylabel("log(reward scale / KL)", color="C1")
 plt.show()
 
@@ -107,17 +106,14 @@ plt.show()
 # can see why it did what it did, or what another controller would have done.
 
 # %%
-from trainer.algorithms.recipes import RECIPES
-from trainer.control import make_controller, replay, run_log
-from trainer.knobs import Knobs
-from trainer.training.metrics import read_rows
+from trainer import RECIPES, Knobs
+from trainer.control import make_controller, replay
 
 start = json.loads((runs / "guided" / "start.json").read_text())
 begin = Knobs(**start["knobs"])
-log = run_log(read_rows(runs / "guided" / "metrics.jsonl"))
 goal = qd.Goal(min_diversity=FLOOR, budget_steps=100)
 gain = {} if start["gain"] is None else {"gain": start["gain"]}
 controller = make_controller("law_guided", RECIPES["rloo"](), begin, goal, **gain)
-again = replay(controller, log, begin)
+again = replay(controller, guided, begin)
 assert [d.as_dict()["knobs"] for d in again] == knobs
 print(f"{len(again)} decisions, all as they were")

@@ -14,14 +14,13 @@ from functools import partial
 import matplotlib.pyplot as plt
 
 from qdlaws import Goal
-from trainer.algorithms import advantage, divergence
+from trainer import RECIPES, Knobs
+from trainer.algorithms import advantage, divergence, shaping
 from trainer.algorithms import weighting as weigh
 from trainer.algorithms.objective import Term
-from trainer.algorithms.recipes import RECIPES
 from trainer.analysis.exact_bandit import random_bandit
 from trainer.analysis.plant import live_knobs, read_plant, settle, sweep
 from trainer.control import make_controller
-from trainer.knobs import Knobs
 
 reverse_kl = Term(partial(divergence.reverse, level="sequence"), "kl", reduce=weigh.sequence_sum)
 rloo = RECIPES["rloo"]()
@@ -83,7 +82,6 @@ except ValueError as refused:
 # π_ref·exp(R/β), and both knobs steer again.
 
 # %%
-from trainer.training.recipe_config import build
-
-remedy = build("rloo", normalise="batch")
-sorted(remedy.live), remedy.plant
+remedy = replace(rloo, shape=(*rloo.shape, shaping.batch_normalised))
+live = live_knobs(remedy)
+sorted(live), read_plant(sweep(replace(remedy, live=live)))

@@ -21,7 +21,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 from trl import GRPOConfig, GRPOTrainer
 
 import qdlaws as qd
-from qdlaws.integrations.trl.callback import LawCallback
+from qdlaws.integrations.trl import LawCallback
 
 out = Path(tempfile.mkdtemp())
 words = ["<pad>", "<eos>", *"abcdefgh"]

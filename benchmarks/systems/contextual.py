@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from trainer.algorithms.objective import Recipe, credit, objective
-from trainer.types import Knobs, Rollouts
+from trainer import Knobs, Recipe
+from trainer.algorithms.objective import credit, objective
+from trainer.types import Rollouts
 
 FEATURES, ACTIONS, RIGHT = 24, 40, 3
 LR = 0.6 * FEATURES

@@ -24,7 +24,7 @@ from contextual import (
     train,
 )
 
-from trainer.algorithms.objective import Recipe
+from trainer import Recipe
 from trainer.algorithms.recipes import clip_cov, grpo, kl_cov
 from trainer.algorithms.surrogate import clipped
 from trainer.algorithms.weighting import mixed_groups

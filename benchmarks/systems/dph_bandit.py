@@ -23,7 +23,7 @@ from contextual import (
 )
 from torch import Tensor
 
-from trainer.algorithms.objective import Recipe
+from trainer import Recipe
 from trainer.algorithms.recipes import dph_alpha, dph_forward, dph_js, reverse_kl
 from trainer.algorithms.replay import StoredSamples, confirm, partition
 from trainer.types import ReferencePlan

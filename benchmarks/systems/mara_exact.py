@@ -11,7 +11,8 @@ import torch
 from contextual import Clock, options, print_directions, print_table
 from torch import Tensor
 
-from trainer.algorithms.objective import Recipe, Term, credit, objective
+from trainer import Knobs, Recipe
+from trainer.algorithms.objective import Term, credit, objective
 from trainer.algorithms.recipes import mara, mara_forward, rloo
 from trainer.algorithms.shaping import mara as raised
 from trainer.algorithms.shaping import scaled
@@ -25,7 +26,7 @@ from trainer.analysis.exact_bandit import (
     tilt,
 )
 from trainer.analysis.plant import settle
-from trainer.types import Knobs, Rollouts
+from trainer.types import Rollouts
 
 BANDIT = decaying_bandit()
 GOOD = BANDIT.reward[0] == 1

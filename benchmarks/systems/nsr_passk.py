@@ -17,7 +17,7 @@ from contextual import (
     train,
 )
 
-from trainer.algorithms.objective import Recipe
+from trainer import Recipe
 from trainer.algorithms.recipes import grpo, nsr, pass_at_k, psr, w_reinforce
 
 PRINTED = {

@@ -10,13 +10,12 @@ from functools import partial
 
 from contextual import Clock, options
 
+from trainer import RECIPES, Knobs, Recipe
 from trainer.algorithms import advantage, divergence, shaping, surrogate
 from trainer.algorithms import weighting as weigh
-from trainer.algorithms.objective import Recipe, Term
-from trainer.algorithms.recipes import RECIPES
+from trainer.algorithms.objective import Term
 from trainer.analysis.exact_bandit import forward_optimum, random_bandit, tilt, total_variation
 from trainer.analysis.plant import Sweep, live_knobs, read_plant, settle, sweep
-from trainer.types import Knobs
 
 IN_REWARD = (shaping.scaled, shaping.kl_in_reward)
 K2 = Term(partial(divergence.reverse, level="sequence"), "kl", reduce=weigh.sequence_sum)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.measure import Estimate
-from trainer.tasks.task import Prompt, Scores
+from trainer import Prompt, Scores
 from trainer.types import Traits
 
 __all__ = ["LENGTH", "LETTERS", "Motifs", "make", "save_prior"]

@@ -7,8 +7,8 @@ import pytest
 from bootstrap import bootstrap_refits, refit
 from scipy.optimize import curve_fit
 
-from qdlaws.core.law import Law, shape
-from qdlaws.errors import BadData
+from qdlaws import BadData, Law
+from qdlaws.core.law import shape
 
 TIGHT = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
 

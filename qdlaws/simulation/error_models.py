@@ -33,6 +33,7 @@ ERROR_MODELS = {
 """Four AR(1) models; 70 % white + 30 % AR(.95); 30 % white + 70 % AR(.8)."""
 
 MIXED = ("mixed A", "mixed B")
+"""The error models with both parts, by name."""
 
 
 def ar1_series(rng: np.random.Generator, n: int, rho: float) -> Array:

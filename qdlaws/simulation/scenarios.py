@@ -116,3 +116,4 @@ SCENARIOS = {
     "two AR(1) series": Scenario(_two_stationary_series, "unsupported"),
     "unrelated clocks": Scenario(_two_saturating_series, None),
 }
+"""Runs with a law and without one, by name."""

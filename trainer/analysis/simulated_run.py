@@ -110,6 +110,7 @@ class SimulatedPlant:
 
 
 QED, CLIFF = SimulatedPlant(qed()), SimulatedPlant(cliff())
+"""Plants with the curves :func:`qed` and :func:`cliff`."""
 
 
 @dataclass(frozen=True)
