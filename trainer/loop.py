@@ -28,7 +28,7 @@ from trainer.training import checkpoint
 from trainer.training.context import Bench, Progress, RunFailed
 from trainer.training.evaluation import evaluate
 from trainer.training.rollout import collect
-from trainer.training.run_control import Pilot, make_pilot
+from trainer.training.run_control import RunControl, make_run_control, plan_run
 from trainer.training.run_writer import Desk, Watcher, cut_files
 from trainer.training.setup import make_bench, start, with_stage
 from trainer.training.update import make_optimizer, update
@@ -55,16 +55,16 @@ def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outco
     with _held(folder, world):
         _refuse_used(folder, world)
         bench = make_bench(config, world, folder)
-        pilot = make_pilot(bench, folder)
+        control = make_run_control(bench.config, bench.recipe, plan_run(bench, folder))
         if world.leads:
             threads = torch.get_num_threads()
             resolved = replace(config, train=replace(config.train, threads=threads))
             write_atomically(folder / "config.toml", to_toml(resolved))
-            if watcher is not None and pilot.outset:
-                watcher({"phase": "plan", "words": pilot.outset})
+            if watcher is not None and control.start.reason:
+                watcher({"phase": "plan", "words": control.start.reason})
         world.wait()
-        begin = replace(start(bench), knobs=pilot.start)
-        return _run(bench, begin, make_optimizer(bench), pilot, folder, watcher)
+        begin = replace(start(bench), knobs=control.start.knobs)
+        return _run(bench, begin, make_optimizer(bench), control, folder, watcher)
 
 
 def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
@@ -83,7 +83,7 @@ def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
         if config.train.threads is not None:
             torch.set_num_threads(config.train.threads)
         bench = make_bench(config, world, folder)
-        pilot = make_pilot(bench, folder)
+        control = make_run_control(bench.config, bench.recipe, plan_run(bench, folder))
         progress = _progress(state)
         bench = with_stage(bench, at_step(config, progress.step))
         checkpoint.load_trained(bench.policy, saved)
@@ -94,14 +94,14 @@ def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
         if world.leads:
             cut_files(folder, progress.step, state["sizes"])
         world.wait()
-        return _run(bench, progress, optimizer, pilot, folder, watcher, begun=True)
+        return _run(bench, progress, optimizer, control, folder, watcher, begun=True)
 
 
 def _run(
     bench: Bench,
     progress: Progress,
     optimizer: torch.optim.Optimizer,
-    pilot: Pilot,
+    control: RunControl,
     folder: Path,
     watcher: Watcher | None,
     begun: bool = False,
@@ -120,7 +120,7 @@ def _run(
                     bench, progress = _enter(bench, stage, progress)
                 if not begun:
                     if _is_due(whole, progress.step):
-                        progress, stop = _look(bench, progress, pilot, desk, entered)
+                        progress, stop = _look(bench, progress, control, desk, entered)
                         ended = "stopped" if stop else ended
                     if ended == "stopped" or _is_saved(whole, progress.step):
                         _save(bench, progress, optimizer, desk)
@@ -186,9 +186,9 @@ def _refuse_far(bench: Bench, step: int, kl: float | None) -> None:
 
 
 def _look(
-    bench: Bench, progress: Progress, pilot: Pilot, desk: Desk, entered: bool
+    bench: Bench, progress: Progress, control: RunControl, desk: Desk, entered: bool
 ) -> tuple[Progress, bool]:
-    """Evaluates, logs, and lets the pilot decide from the log."""
+    """Evaluates, logs, and lets the controller decide from the log."""
     last = progress.step >= bench.config.train.steps
     number = (last and bench.config.eval.final) or bench.config.eval.samples
     found = evaluate(bench, progress.step, number, progress.knobs)
@@ -201,7 +201,7 @@ def _look(
     desk.keep(bench, found, progress.step)
     _refuse_far(bench, progress.step, row["kl"])
     said = bench.world.broadcast(
-        pilot.decide(desk.folder, progress.knobs, progress.step) if bench.world.leads else None
+        control.decide(desk.folder, progress.knobs, progress.step) if bench.world.leads else None
     )
     assert said is not None
     desk.advise(said.row)

@@ -1,7 +1,8 @@
-"""The pilot: controller and stopping rule of a run, which decide from its log alone.
+"""What decides a run's knobs and its end, from its log alone.
 
-What it starts from is written to ``start.json``, so a resumed run is steered as it would have been;
-a plan that was made for it to ``plan.json``, for the report.
+:func:`plan_run` settles where the run begins and writes that to ``start.json``, so a resumed run is
+steered as it would have been, and a plan that was made for it to ``plan.json``, for the report.
+:func:`make_run_control` is pure: it samples nothing and writes nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from trainer.control import (
     Controller,
     Stopper,
     make_controller,
-    make_dial,
     run_log,
     stop_when_advised,
 )
@@ -28,9 +28,9 @@ from trainer.knobs import Knobs
 from trainer.training.checkpoint import checkpoint_steps
 from trainer.training.context import Bench
 from trainer.training.metrics import read_rows
-from trainer.training.plan import Plan, make_plan, write_plan
+from trainer.training.plan import make_plan, write_plan
 
-__all__ = ["Pilot", "Said", "goal_of", "make_pilot"]
+__all__ = ["RunControl", "RunStart", "Said", "goal_of", "make_run_control", "plan_run"]
 
 PLAN_SAMPLES = 2000
 
@@ -46,16 +46,24 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Pilot:
-    """Both rules, and the knobs that the run begins with."""
+class RunStart:
+    """The knobs that a run begins with; the plant's gain −dD/du where a plan predicted it."""
 
-    start: Knobs
+    knobs: Knobs
+    gain: float | None = None
+    reason: str = ""
+    """Why it begins there, where a plan was made for it just now."""
+
+
+@dataclass(frozen=True)
+class RunControl:
+    """The controller and the stopping rule of a run, and where it begins."""
+
+    start: RunStart
     controller: Controller
     stopper: Stopper | None
     stops: bool
     """Whether the advice to stop is followed, or only written down."""
-    outset: str = ""
-    """Why it begins where it does, where a plan was made for it."""
 
     def decide(self, folder: Path, knobs: Knobs, step: int) -> Said:
         """The knobs from now on, from what ``metrics.jsonl`` holds."""
@@ -65,10 +73,10 @@ class Pilot:
         if self.stopper is None:
             return Said(decision.knobs, False, None, row)
         steps = [s for s in {*checkpoint_steps(folder), step} if s in set(log.step)]
-        said = self.stopper(log, steps)
-        row["stopping"] = said.as_dict()
-        kept = None if said.checkpoint is None else int(said.checkpoint)
-        return Said(decision.knobs, said.stop and self.stops, kept, row)
+        stop = self.stopper(log, steps)
+        row["stopping"] = stop.as_dict()
+        kept = None if stop.checkpoint is None else int(stop.checkpoint)
+        return Said(decision.knobs, stop.stop and self.stops, kept, row)
 
 
 def goal_of(config: Config) -> Goal:
@@ -76,53 +84,59 @@ def goal_of(config: Config) -> Goal:
     return Goal(**config.control.goal, budget_steps=float(config.train.steps))
 
 
-def make_pilot(bench: Bench, folder: Path) -> Pilot:
-    """The pilot of a run; refused in one line where its recipe cannot be steered that way.
+# ---------------------------------------------------------------------- where a run begins
+
+
+def plan_run(bench: Bench, folder: Path) -> RunStart:
+    """Where the run in ``folder`` begins: as written there, else as planned now and then written.
 
     Without a strength of the user's own a law-guided run with a floor on diversity begins on the
-    tight side: where the frontier of the reference's samples foretells the floor and a margin.
+    tight side: where the frontier of the reference's samples predicts the floor and a margin. What
+    cannot be steered is refused before anything is sampled.
     """
-    control, recipe = bench.config.control, bench.recipe
-    goal, options = goal_of(bench.config), dict(control.options)
-    turn = options.pop("turn", None)
-    knobs = recipe.knobs
-    if control.name != "fixed":
-        make_dial(recipe, knobs, turn)  # refuses before anything is sampled
-    written, words = folder / "start.json", ""
-    if written.exists():
-        kept = json.loads(written.read_text(encoding="utf-8"))
-        knobs, gain = Knobs(**kept["knobs"]), kept["gain"]
-    else:
-        knobs, gain, plan = _outset(bench, goal)
-        if plan is not None:
-            words = f"planned from {PLAN_SAMPLES:,} samples, kl {knobs.kl:.3g}: {plan.notes[-1]}"
+    path = folder / "start.json"
+    if path.exists():
+        written = json.loads(path.read_text(encoding="utf-8"))
+        return RunStart(Knobs(**written["knobs"]), written["gain"])
+    start = RunStart(bench.recipe.knobs)
+    make_run_control(bench.config, bench.recipe, start)
+    if _is_planned(bench.config, bench.recipe):
+        plan = make_plan(bench, PLAN_SAMPLES, bench.config.control.min_diversity)
+        knobs = replace(start.knobs, kl=plan.start_kl)
+        reason = f"planned from {PLAN_SAMPLES:,} samples, kl {knobs.kl:.3g}: {plan.notes[-1]}"
+        start = RunStart(knobs, plan.gain if plan.gain == plan.gain else None, reason)
         if bench.world.leads:
-            if plan is not None:
-                write_plan(folder / "plan.json", plan)
-            write_atomically(written, json.dumps({"knobs": asdict(knobs), "gain": gain}) + "\n")
-    if gain is not None and control.name == "law_guided":
-        options.setdefault("gain", gain)
-    controller = make_controller(control.name, recipe, knobs, goal, turn=turn, **options)
+            write_plan(folder / "plan.json", plan)
+    if bench.world.leads:
+        values = {"knobs": asdict(start.knobs), "gain": start.gain}
+        write_atomically(path, json.dumps(values) + "\n")
+    return start
+
+
+def _is_planned(config: Config, recipe: Recipe) -> bool:
+    """Whether a floor on diversity is to be held from a strength that the frontier can predict."""
+    floor = config.control.name == "law_guided" and config.control.min_diversity is not None
+    tilted = recipe.plant == "tilt" and "kl" in recipe.live
+    return floor and tilted and config.recipe.kl is None
+
+
+# ---------------------------------------------------------------------- what decides
+
+
+def make_run_control(config: Config, recipe: Recipe, start: RunStart) -> RunControl:
+    """The control of a run that begins there; BadData where its recipe cannot be steered that way.
+
+    It follows from its arguments alone, so a resumed run gets the same.
+    """
+    control, goal, options = config.control, goal_of(config), dict(config.control.options)
+    turn = options.pop("turn", None)
+    if start.gain is not None and control.name == "law_guided":
+        options.setdefault("gain", start.gain)
+    controller = make_controller(control.name, recipe, start.knobs, goal, turn=turn, **options)
     stopper = stop_when_advised(_stopping_goal(goal, control.name)) if control.advise else None
     if control.stop and stopper is None:
         raise BadData("control.stop needs control.advise: it stops where the advice says so")
-    return Pilot(knobs, controller, stopper, control.stop, words)
-
-
-def _outset(bench: Bench, goal: Goal) -> tuple[Knobs, float | None, Plan | None]:
-    """Knobs to begin with, the plant's gain where the frontier tells it, and the plan behind it."""
-    recipe, config = bench.recipe, bench.config
-    planned = config.control.name == "law_guided" and goal.min_diversity is not None
-    if not planned or config.recipe.kl is not None or not _is_tilted(recipe):
-        return recipe.knobs, None, None
-    plan = make_plan(bench, PLAN_SAMPLES, goal.min_diversity)
-    gain = plan.gain if plan.gain == plan.gain else None
-    return replace(recipe.knobs, kl=plan.start_kl), gain, plan
-
-
-def _is_tilted(recipe: Recipe) -> bool:
-    """Whether kl is a strength that the frontier speaks of."""
-    return recipe.plant == "tilt" and "kl" in recipe.live
+    return RunControl(start, controller, stopper, control.stop)
 
 
 def _stopping_goal(goal: Goal, controller: str) -> Goal:
