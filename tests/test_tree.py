@@ -29,7 +29,7 @@ TOPICS = {
     "trainer/distributed/test_processes.py": "one process and several give the same run",
     "trainer/sampling/test_foreign_sampler.py": "a sampler of the user's",
     "trainer/sampling/test_sampling.py": "the two samplers draw from the same distribution",
-    "trainer/tasks/test_own_task.py": "a task of the user's own",
+    "trainer/tasks/test_user_task.py": "a task and a reward of the user",
     "trainer/tasks/test_tasks_together.py": "what every bundled task promises",
     "trainer/tasks/test_text_tasks.py": "what all text tasks share",
     "trainer/algorithms/recipes/test_recipes.py": "live knobs and plant of every recipe",

@@ -62,7 +62,7 @@ def by_topic(text, topic):
 
 @dataclass
 class Vowels:
-    """A whole task of one's own: answer with as many vowels as you can, in so many letters."""
+    """A task of the user's: a text of so many letters with as many vowels as possible."""
 
     letters: int = 5
     name: str = "vowels"

@@ -5,7 +5,7 @@ import time
 
 
 def length(items):
-    """The number of characters, and whatever a bad word in an item brings about."""
+    """The number of characters, and the effect of a bad word in an item."""
     for item in items:
         if "crash" in item:
             os._exit(7)

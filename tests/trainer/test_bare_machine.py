@@ -23,7 +23,7 @@ sys.meta_path.insert(0, Missing())
 
 
 def bare(code, *arguments):
-    """What a Python without those packages says to the code."""
+    """Runs the code in a Python without those packages."""
     return subprocess.run(
         [sys.executable, "-c", BARE + code, *map(str, arguments)],
         cwd=ROOT,
@@ -58,7 +58,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules} & set(MISSING)))
 """.replace("MISSING", repr(MISSING))
 
 
-def test_a_run_with_advice_works_without_them(model, tmp_path):
+def test_a_run_with_advice_works_without_those_packages(model, tmp_path):
     done = bare(RUN, model, tmp_path / "run")
     assert done.returncode == 0, done.stderr[-3000:]
     number, ended, loaded = done.stdout.split("\n")[:3]
@@ -68,7 +68,7 @@ def test_a_run_with_advice_works_without_them(model, tmp_path):
     assert (tmp_path / "run" / "advice.jsonl").read_text().count("\n") == 3
 
 
-def test_a_molecule_is_one_clear_line():
+def test_the_molecules_task_is_refused_in_one_line_without_rdkit():
     done = bare("from trainer.tasks import make_task\nmake_task('molecules', objective='qed')")
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]

@@ -1,4 +1,4 @@
-"""Tasks: what is asked, how an answer scores, and which answers mean the same.
+"""Tasks: prompts, the scores of answers, and which answers mean the same.
 
 Importing this package loads no task: each is imported when it is made.
 """
@@ -26,13 +26,35 @@ TASKS: dict[str, str] = {
 
 
 def make_task(name: str, **options: Any) -> Task:
-    """The task of that name, or the one that ``package.module:function`` makes."""
+    """A task by its name, or one that a function of the user's makes.
+
+    Parameters
+    ----------
+    name : one of ``TASKS``, or ``package.module:function``
+    options : keyword arguments of the function that makes the task (:func:`task_options`)
+
+    Returns
+    -------
+    Task
+
+    Raises
+    ------
+    QdlawsError
+        In one line, with the nearest right name, for an unknown task or option, and for a task
+        that needs a package which is not installed.
+
+    Examples
+    --------
+    >>> task = make_task("arithmetic", high=20)
+    >>> task.score(task.prompts()[:1], ["1+1"]).score.shape
+    (1,)
+    """
     make = _maker(name)
     _check(name, make, options)
     try:
         task: Task = make(**options)
     except ModuleNotFoundError as error:  # such as rdkit, which a GPU image may not have
-        raise QdlawsError(f"task {name} needs a package that is not there: {error}") from error
+        raise QdlawsError(f"task {name} needs a package that is not installed: {error}") from error
     return task
 
 
@@ -45,22 +67,22 @@ def task_options(name: str) -> dict[str, Any]:
 
 def _maker(name: str) -> Callable[..., Any]:
     if name not in TASKS and ":" not in name:
-        found = f"no task is called {name!r}{nearest(name, TASKS)}"
-        raise QdlawsError(f"{found}; have {', '.join(TASKS)}, or 'package.module:function'")
+        problem = f"no task is called {name!r}{nearest(name, TASKS)}"
+        raise QdlawsError(f"{problem}; have {', '.join(TASKS)}, or 'package.module:function'")
     make: Callable[..., Any] = find_object(TASKS.get(name, name), "task")
     return make
 
 
 def _check(name: str, make: Callable[..., Any], options: dict[str, Any]) -> None:
-    """Unknown and missing options end in one line with the nearest right name."""
+    """Refuses unknown and missing options in one line, with the nearest right name."""
     signature = inspect.signature(make)
     free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
-    known = list(task_options(name))
+    names = list(task_options(name))
     for option in options:
-        if option not in known and not free:
+        if option not in names and not free:
             raise QdlawsError(
-                f"task {name} has no option {option!r}{nearest(option, known)}; "
-                f"have {', '.join(known) or 'none'}"
+                f"task {name} has no option {option!r}{nearest(option, names)}; "
+                f"have {', '.join(names) or 'none'}"
             )
     try:
         signature.bind(**options)

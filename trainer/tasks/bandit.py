@@ -1,8 +1,8 @@
-"""The exact bandit as a task for a language model: a prompt is a context, one token is an answer.
+"""The exact bandit as a task for a language model: a prompt is a context, an answer one token.
 
-Contexts read "c0", "c1", … and actions "a0", "a1", …; a policy whose tokens these are, asked for
+Contexts read "c0", "c1", … and actions "a0", "a1", …; a policy whose tokens these are, with
 completions of one token, is the categorical policy whose optima
-:mod:`trainer.analysis.exact_bandit` knows.
+:mod:`trainer.analysis.exact_bandit` computes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def make(
 
 
 class BanditTask:
-    """See :func:`make`; ``bandit`` is the exact one."""
+    """The task that :func:`make` makes; ``bandit`` is the exact one."""
 
     name = "bandit"
 
@@ -65,20 +65,20 @@ class BanditTask:
         return [f"a{i}" for i in range(self._reward.shape[1])]
 
     def prompts(self, split: str = "train") -> Sequence[Prompt]:
-        """One a context."""
+        """One prompt for each context."""
         if split not in ("train", "eval"):
             raise BadData(f"bandit has no split {split!r}; have train, eval")
         return [Prompt(i, f"c{i}") for i in range(len(self._reward))]
 
     def score(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Scores:
-        """The reward of each action in its context; 0 for what is no action."""
+        """The reward of each action in its context; 0 for a text that is no action."""
         chosen = [self._action(text) for text in texts]
         pairs = zip(prompts, chosen, strict=True)
         score = [0.0 if a is None else float(self._reward[p.number, a]) for p, a in pairs]
         return Scores(np.array(score, float), np.array([a is not None for a in chosen], bool))
 
     def keys(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Hashable | None]:
-        """What each action means."""
+        """The meaning of each action."""
         chosen = (self._action(text) for text in texts)
         return [None if a is None else self._meaning[a] for a in chosen]
 
@@ -94,16 +94,16 @@ class BanditTask:
                 groups.setdefault(prompt.number, []).append(str(key))
         same = by_key("meaning", str)
         each = [
-            distinct_classes(own, same, reading="pairwise")
-            for own in groups.values()
-            if len(own) > 1
+            distinct_classes(meanings, same, reading="pairwise")
+            for meanings in groups.values()
+            if len(meanings) > 1
         ]
-        known = np.array([key is not None for key in keys], bool)
+        valid = np.array([key is not None for key in keys], bool)
         return {
             "diversity": each[0]
             if len(each) == 1
             else clustered_mean([e.value for e in each], kind="distinct_pairs_within_prompt"),
-            "valid_share": mean_of_units(known, kind="valid_share", share=True),
+            "valid_share": mean_of_units(valid, kind="valid_share", share=True),
         }
 
     def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
@@ -121,6 +121,6 @@ class BanditTask:
         """Nothing to give back."""
 
     def _action(self, text: str) -> int | None:
-        found = re.fullmatch(r"a(\d+)", text.strip())
-        number = int(found[1]) if found else -1
+        match = re.fullmatch(r"a(\d+)", text.strip())
+        number = int(match[1]) if match else -1
         return number if 0 <= number < self._reward.shape[1] else None

@@ -51,7 +51,7 @@ def _launch(processes, words):
 
 
 @pytest.mark.parametrize("recipe", ["rloo", "dapo", "reinvent"])
-def test_two_processes_are_one(recipe, model, tmp_path):
+def test_two_processes_give_the_run_of_one(recipe, model, tmp_path):
     settings = _settings(recipe)
     train(config_of(model, *settings), tmp_path / "one")
     _torchrun(2, model, tmp_path / "two", settings)
@@ -77,7 +77,7 @@ SHARDED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(SHARDED))
-def test_a_model_spread_over_two_processes_is_one(name, model, tmp_path):
+def test_a_model_spread_over_two_processes_gives_the_run_of_one(name, model, tmp_path):
     """FSDP2: the same tokens and weights, though every process holds half of each tensor."""
     settings = [*_settings("clip_cov" if name == "clip_cov" else "rloo"), *SHARDED[name]]
     train(config_of(model, *settings), tmp_path / "one")
@@ -93,7 +93,7 @@ def test_a_model_spread_over_two_processes_is_one(name, model, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_spread_run_goes_on_from_its_checkpoint(model, tmp_path):
+def test_a_spread_run_resumes_from_its_checkpoint(model, tmp_path):
     """Weights and optimizer are saved whole and spread again: the rest of the run is the same."""
     settings = [*_settings("rloo"), "policy.shard=true"]
     _torchrun(2, model, tmp_path / "whole", settings)
@@ -106,7 +106,7 @@ def test_a_spread_run_goes_on_from_its_checkpoint(model, tmp_path):
 
 
 @pytest.mark.parametrize("recipe", ["rloo", "grpo", "clip_cov", "dr_grpo"])
-def test_accumulation_changes_nothing(recipe, model, tmp_path):
+def test_gradient_accumulation_changes_nothing(recipe, model, tmp_path):
     ends = []
     for number in (16, 8, 3, 1):
         folder = tmp_path / f"{recipe}-{number}"

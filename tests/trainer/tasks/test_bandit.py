@@ -19,7 +19,7 @@ def test_scores_are_the_rewards():
     assert (task.traits.many_prompts, task.traits.binary) == (True, False)
 
 
-def test_what_is_no_action():
+def test_a_text_that_is_no_action_is_invalid():
     task = make_task("bandit", contexts=1, actions=5)
     texts = ["a5", "a-1", "b2", "", "a 2", " a2 "]
     prompts = list(task.prompts()) * 6
@@ -54,7 +54,7 @@ def test_the_corpus_is_drawn_from_the_reference():
     assert (np.abs(counts - expected) < 5 * np.sqrt(expected)).all()
 
 
-def test_bad_options():
+def test_bad_options_are_refused():
     with pytest.raises(BadData, match="did you mean 'decaying'"):
         make_task("bandit", kind="decayng")
     with pytest.raises(BadData, match="at least"):

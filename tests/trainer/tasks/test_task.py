@@ -11,14 +11,14 @@ from trainer.tasks import TASKS, make_task, task_options
 from trainer.tasks.task import Scores, find_object
 
 
-def test_a_wrong_name_in_one_line():
+def test_a_wrong_name_is_refused_with_the_nearest():
     with pytest.raises(QdlawsError) as caught:
         make_task("molecule")
     assert "did you mean 'molecules'" in str(caught.value)
     assert all(name in str(caught.value) for name in TASKS)
 
 
-def test_a_task_of_the_users(tmp_path, monkeypatch):
+def test_a_task_can_be_made_by_a_function_of_the_user(tmp_path, monkeypatch):
     (tmp_path / "my_task.py").write_text(
         "class Mine:\n    name = 'mine'\n    def __init__(self, size=3, *, word):\n"
         "        self.size, self.word = size, word\n"
@@ -43,14 +43,14 @@ def test_a_task_of_the_users(tmp_path, monkeypatch):
         ("math:nothing", "math has no nothing"),
     ],
 )
-def test_what_cannot_be_found(spec, words):
+def test_a_missing_function_is_refused(spec, words):
     with pytest.raises(QdlawsError) as caught:
         find_object(spec)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_scores_count_what_failed_and_what_was_capped():
+def test_scores_count_failed_and_capped_answers():
     score = np.array([0.5, np.nan, np.nan, 0.0])
     over = np.array([False, True, False, False])
     scores = Scores(score, np.ones(4, bool), {}, over, spent=True)
@@ -61,7 +61,7 @@ def test_scores_count_what_failed_and_what_was_capped():
 
 
 @pytest.mark.parametrize("name", ["molecules", "bandit"])
-def test_the_table_of_recipes_speaks_of_the_task_as_it_comes(name):
+def test_the_table_of_recipes_describes_the_default_task(name):
     from trainer.algorithms import suitability
 
     pytest.importorskip("rdkit")

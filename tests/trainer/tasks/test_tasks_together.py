@@ -16,11 +16,11 @@ def task(request):
     made.close()
 
 
-def test_the_table_of_recipes_tells_the_truth_about_it(task):
+def test_the_table_of_recipes_agrees_with_the_task(task):
     assert task.traits == TASKS[task.name]
 
 
-def test_it_scores_measures_and_names_meanings(task):
+def test_every_task_scores_measures_and_has_keys(task):
     pairs = task.corpus(600, 0)
     prompts = list(task.prompts("train"))
     by_text = {q.text: q for q in prompts}
@@ -45,7 +45,7 @@ def test_it_scores_measures_and_names_meanings(task):
     assert found["diversity"].se >= 0 or found["diversity"].reason
 
 
-def test_train_and_eval_prompts_do_not_mix(task):
+def test_train_and_eval_prompts_are_disjoint(task):
     train, held = ({q.number for q in task.prompts(s)} for s in ("train", "eval"))
     assert train
     assert held

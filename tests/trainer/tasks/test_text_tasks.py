@@ -52,7 +52,7 @@ def elsewhere():
     return json.loads(seen[0])
 
 
-def test_the_same_in_every_process_and_without_torch_or_rdkit(elsewhere):
+def test_tasks_are_the_same_in_every_process_and_need_no_torch_or_rdkit(elsewhere):
     """Worker processes and scoring scripts stay light; a resumed run sees the same task."""
     assert set(elsewhere) == set(NAMES)
     for name in ("arithmetic", "stories"):
@@ -61,7 +61,7 @@ def test_the_same_in_every_process_and_without_torch_or_rdkit(elsewhere):
 
 
 @pytest.mark.parametrize("name", ["arithmetic", "stories"])
-def test_what_the_loop_asks_of_a_task(name):
+def test_text_tasks_have_the_members_that_the_loop_uses(name):
     task = make_task(name)
     assert task.name == name
     assert task.traits.name == name
@@ -83,7 +83,7 @@ def test_what_the_loop_asks_of_a_task(name):
 
 
 @pytest.mark.parametrize("name", ["arithmetic", "stories"])
-def test_collapse_is_seen(name):
+def test_a_collapse_lowers_the_measured_diversity(name):
     """All samples of a prompt the same: no diversity left, and still a standard error of 0."""
     task = make_task(name)
     pairs = [

@@ -36,10 +36,10 @@ def parse(text: str, operators: str = "+-*/", max_length: int = 80) -> Node | No
         return None
     tokens.append("")  # the end
     try:
-        node, at = _sum(tokens, 0, 0)
+        node, position = _sum(tokens, 0, 0)
     except _NoExpressionError:
         return None
-    return node if at == len(tokens) - 1 else None
+    return node if position == len(tokens) - 1 else None
 
 
 def value(node: Node) -> Fraction | None:
@@ -91,7 +91,7 @@ def render(form: Canon) -> str:
 
 
 def operands(form: Canon) -> int:
-    """How many numbers stand in a canonical form; 24+0 and 24+5-5 have one."""
+    """The number of operands of a canonical form; 24+0 and 24+5-5 have one."""
     if isinstance(form, int):
         return 1
     return sum(abs(times) * operands(part) for part, times in form[1])
@@ -105,41 +105,41 @@ class _NoExpressionError(Exception):
 
 
 def _tokens(text: str) -> list[str] | None:
-    found, at = [], 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
+    tokens, position = [], 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
         if match is None:
             return None
-        found.append(match.group(1) or match.group(2))
-        at = match.end()
-    return found
+        tokens.append(match.group(1) or match.group(2))
+        position = match.end()
+    return tokens
 
 
-def _sum(tokens: list[str], at: int, depth: int) -> tuple[Node, int]:
-    node, at = _product(tokens, at, depth)
-    while tokens[at] in ("+", "-"):
-        right, after = _product(tokens, at + 1, depth)
-        node, at = (tokens[at], node, right), after
-    return node, at
+def _sum(tokens: list[str], position: int, depth: int) -> tuple[Node, int]:
+    node, position = _product(tokens, position, depth)
+    while tokens[position] in ("+", "-"):
+        right, after = _product(tokens, position + 1, depth)
+        node, position = (tokens[position], node, right), after
+    return node, position
 
 
-def _product(tokens: list[str], at: int, depth: int) -> tuple[Node, int]:
-    node, at = _atom(tokens, at, depth)
-    while tokens[at] in ("*", "/"):
-        right, after = _atom(tokens, at + 1, depth)
-        node, at = (tokens[at], node, right), after
-    return node, at
+def _product(tokens: list[str], position: int, depth: int) -> tuple[Node, int]:
+    node, position = _atom(tokens, position, depth)
+    while tokens[position] in ("*", "/"):
+        right, after = _atom(tokens, position + 1, depth)
+        node, position = (tokens[position], node, right), after
+    return node, position
 
 
-def _atom(tokens: list[str], at: int, depth: int) -> tuple[Node, int]:
-    if tokens[at].isdigit():
-        return int(tokens[at]), at + 1
-    if tokens[at] != "(" or depth == DEPTH:
+def _atom(tokens: list[str], position: int, depth: int) -> tuple[Node, int]:
+    if tokens[position].isdigit():
+        return int(tokens[position]), position + 1
+    if tokens[position] != "(" or depth == DEPTH:
         raise _NoExpressionError
-    node, at = _sum(tokens, at + 1, depth + 1)
-    if tokens[at] != ")":
+    node, position = _sum(tokens, position + 1, depth + 1)
+    if tokens[position] != ")":
         raise _NoExpressionError
-    return node, at + 1
+    return node, position + 1
 
 
 def _combined(kind: str, parts: tuple[tuple[Canon, int], ...]) -> Canon:

@@ -50,8 +50,8 @@ def make(
     ``min_operands`` is counted in the canonical form, so that 24 itself does not count and neither
     do 24+0, 24*1 or 24+5-5. ``right`` is the share of right pairs in the corpus; a small prior
     solves fewer, because it has to learn to calculate: the range is as small as it is for its sake
-    (a larger model can have ``high=999``). ``invalid``: what a text that is no expression scores;
-    "nan" drops it.
+    (a larger model can have ``high=999``). ``invalid``: the score of a text that is no
+    expression; "nan" drops it.
     """
     return Arithmetic(
         low, high, operators, min_operands, max_length, eval_share, template, right, invalid
@@ -112,8 +112,8 @@ class Arithmetic:
             raise QdlawsError(f"arithmetic has the splits train and eval, not {split!r}")
         if not self._held:
             return self._prompts
-        asked = split == "eval"
-        return [p for p in self._prompts if (str(p.data["target"]) in self._held) == asked]
+        held_out = split == "eval"
+        return [p for p in self._prompts if (str(p.data["target"]) in self._held) == held_out]
 
     def score(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Scores:
         """1 where the text equals the prompt's number with enough operands, else 0."""
@@ -130,11 +130,11 @@ class Arithmetic:
 
     def measure(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, Estimate]:
         """Diversity of canonical forms within a prompt, pass@k, solved, valid."""
-        from trainer.tasks.scoring.answer_metrics import answer_figures
+        from trainer.tasks.scoring.answer_metrics import answer_metrics
 
         scores = self.score(prompts, texts)
         numbers = [prompt.number for prompt in prompts]
-        return answer_figures(self.keys(prompts, texts), numbers, scores.score, scores.valid)
+        return answer_metrics(self.keys(prompts, texts), numbers, scores.score, scores.valid)
 
     def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
         """n pairs of any number's prompt and an expression; a share of ``right`` equals it.
@@ -153,22 +153,22 @@ class Arithmetic:
         return pairs
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to give back."""
 
     # ------------------------------------------------------------------ helpers
 
     def _meaning(self, text: str) -> tuple[str, str, int] | None:
         """(canonical form, value, operands) of a text; None where it is no expression."""
         node = expressions.parse(text, self.operators, self.max_length)
-        found = None if node is None else expressions.value(node)
-        if node is None or found is None:
+        result = None if node is None else expressions.value(node)
+        if node is None or result is None:
             return None
         form = expressions.canonical(node)
-        return expressions.render(form), str(found), expressions.operands(form)
+        return expressions.render(form), str(result), expressions.operands(form)
 
     def _is_right(self, read: tuple[str, str, int], prompt: Prompt) -> bool:
-        _, found, numbers = read
-        return found == str(prompt.data["target"]) and numbers >= self.min_operands
+        _, result, numbers = read
+        return result == str(prompt.data["target"]) and numbers >= self.min_operands
 
     def _an_answer(self, target: int, rng: Random) -> str:
         """A right expression: mostly two or three operands, up to four."""
@@ -198,7 +198,7 @@ def express(
     """A random expression of ``numbers`` operands up to ``largest`` that equals ``target``.
 
     Built from the top: an operator, two operands that give the target, each expanded in turn.
-    None where a step has no way on. ``outer`` says where the text will stand, for parentheses.
+    None where a step has no way on. ``outer`` is the operator around the text, for parentheses.
     """
     if numbers == 1:
         return str(target) if 0 <= target <= largest else None

@@ -55,30 +55,30 @@ def hub_rows(name: str, config: str | None, split: str, limit: int | None = None
             f"hub={name!r} needs the package datasets: pip install datasets"
         ) from None
     try:
-        found = datasets.load_dataset(name, config, split=split)
+        rows = datasets.load_dataset(name, config, split=split)
     except Exception as error:  # the hub's client raises many kinds
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise QdlawsError(f"hub={name!r}, split {split!r} cannot be loaded: {first}") from None
-    return _bounded(((i, dict(row)) for i, row in enumerate(found, 1)), limit, name)
+    return _bounded(((i, dict(row)) for i, row in enumerate(rows, 1)), limit, name)
 
 
 def read_prompts(
     rows: Sequence[Numbered], column: str, source: str, start: int = 0
 ) -> list[Prompt]:
-    """The prompts of the rows, numbered from ``start``; what else a row holds is their data."""
-    found = []
+    """The prompts of the rows, numbered from ``start``; the other columns are their data."""
+    prompts = []
     for number, (line, row) in enumerate(rows, start):
         where = f"{source}, line {line}"
         if column not in row:
             raise BadData(f"{where}: no column {column!r}; found {', '.join(map(str, row))}")
         data = {str(name): value for name, value in row.items() if name != column}
-        asked = row[column]
-        if isinstance(asked, str):
-            found.append(Prompt(number, asked, data))
+        content = row[column]
+        if isinstance(content, str):
+            prompts.append(Prompt(number, content, data))
         else:
-            messages = _messages(asked, where)
-            found.append(Prompt(number, _words(messages), {**data, "messages": messages}))
-    return found
+            messages = _messages(content, where)
+            prompts.append(Prompt(number, _words(messages), {**data, "messages": messages}))
+    return prompts
 
 
 # ---------------------------------------------------------------------- formats
@@ -111,10 +111,10 @@ def _csv(file: Path) -> Iterator[Numbered]:
         try:
             for row in reader:
                 if None in row or None in row.values():
-                    found = sum(v is not None for k, v in row.items() if k is not None)
-                    found += len(row.get(None) or ())
+                    count = sum(v is not None for k, v in row.items() if k is not None)
+                    count += len(row.get(None) or ())
                     wanted = len(reader.fieldnames or ())
-                    raise BadData(f"{file}, line {reader.line_num}: {found} values, not {wanted}")
+                    raise BadData(f"{file}, line {reader.line_num}: {count} values, not {wanted}")
                 yield reader.line_num, row
         except csv.Error as error:
             raise BadData(f"{file}, line {reader.line_num}: {error}") from None
@@ -140,34 +140,34 @@ def _parquet(file: Path) -> Iterator[Numbered]:
 # ---------------------------------------------------------------------- helpers
 
 
-def _row(found: Any, file: Path, number: int, unit: str = "line") -> dict[str, Any]:
-    if not isinstance(found, Mapping):
-        raise BadData(f"{file}, {unit} {number}: an object was needed, found {found!r:.40}")
-    return dict(found)
+def _row(value: Any, file: Path, number: int, unit: str = "line") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadData(f"{file}, {unit} {number}: an object was needed, found {value!r:.40}")
+    return dict(value)
 
 
 def _bounded(rows: Iterator[Numbered], limit: int | None, name: str) -> list[Numbered]:
     if limit is not None and limit < 1:
         raise QdlawsError(f"limit={limit}: at least one row was needed")
-    found = list(islice(rows, MOST_ROWS if limit is None else limit))
+    taken = list(islice(rows, MOST_ROWS if limit is None else limit))
     if limit is None and next(rows, None) is not None:
         raise QdlawsError(f"{name}: more than {MOST_ROWS:,} rows; limit= takes the first so many")
-    if not found:
+    if not taken:
         raise BadData(f"{name}: no rows")
-    return found
+    return taken
 
 
-def _messages(asked: Any, where: str) -> list[dict[str, str]]:
-    good = isinstance(asked, list) and asked
+def _messages(content: Any, where: str) -> list[dict[str, str]]:
+    good = isinstance(content, list) and content
     if not good or not all(
         isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
-        for m in asked
+        for m in content
     ):
         raise BadData(
             f"{where}: the prompt must be text or a list of messages with role and content, "
-            f"found {asked!r:.60}"
+            f"found {content!r:.60}"
         )
-    return [{"role": m["role"], "content": m["content"]} for m in asked]
+    return [{"role": m["role"], "content": m["content"]} for m in content]
 
 
 def _words(messages: Sequence[dict[str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""A task from one's own rows: a prompt column, rewards that are plain functions, any columns.
+"""A task from the user's rows: a prompt column, rewards that are plain functions, any columns.
 
     [task]
     name = "dataset"
@@ -25,7 +25,7 @@ from qdlaws.errors import QdlawsError
 from trainer.tasks.dataset.tables import Numbered, hub_rows, read_prompts, read_rows
 from trainer.tasks.scoring.call_by_name import PerCompletion
 from trainer.tasks.scoring.user_rewards import Rewards
-from trainer.tasks.splits import check_share, place
+from trainer.tasks.splits import check_share, hash_fraction
 from trainer.tasks.task import Prompt, Scores, find_object
 
 if TYPE_CHECKING:
@@ -54,12 +54,20 @@ def make(
 ) -> Dataset:
     """The task of a file or of a data set of the hub.
 
-    ``prompt``, ``completion``: names of columns; a completion is needed only to pre-train.
-    ``equivalence``: "exact", "normalised" (case, punctuation and blanks aside) or
-    "package.module:function", the key of a completion. Rows whose prompt falls into the share
-    ``eval_share`` by its hash are held out, or those of ``eval_path`` are. ``binary``, ``lowest``
-    and ``highest`` say what the rewards give, for recipes that need to know; ``binary`` also asks
-    for pass@k.
+    Parameters
+    ----------
+    path, hub : a file of rows, or the name of a data set of the hub; one of the two
+    rewards : functions, or ``package.module:function`` of each
+    weights : one for each reward; 1 where left out
+    prompt, completion : names of columns; a completion is needed only to pre-train
+    equivalence : "exact", "normalised" (case, punctuation and blanks aside) or
+        "package.module:function", the key of a completion
+    eval_share, eval_path : the share of prompts that is held out, by a hash of the prompt, or a
+        file of held-out rows
+    hub_config, hub_split : of the data set of the hub
+    limit : at most so many of the first rows
+    binary, lowest, highest : the possible values of the rewards, for recipes that need them;
+        ``binary`` adds pass@k to the metrics
     """
     if (path is None) == (hub is None):
         raise QdlawsError("task dataset: one of path= and hub= was needed")
@@ -78,7 +86,7 @@ def make(
 
 
 class Dataset:
-    """Prompts from rows, scored by the user's rewards."""
+    """Prompts from rows, scored by the rewards of the user."""
 
     name = "dataset"
 
@@ -127,9 +135,9 @@ class Dataset:
 
     def score(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Scores:
         """Σ weight · reward of each row, and the rewards in ``parts``; any text is valid."""
-        asked = [prompt.data.get("messages", prompt.text) for prompt in prompts]
+        contents = [prompt.data.get("messages", prompt.text) for prompt in prompts]
         columns = {c: [prompt.data.get(c) for prompt in prompts] for c in self._columns}
-        score, parts = self.rewards(asked, list(texts), columns)
+        score, parts = self.rewards(contents, list(texts), columns)
         scores = Scores(score, np.ones(len(texts), bool), parts)
         self._last = (_rows(prompts, texts), scores)
         return scores
@@ -142,22 +150,22 @@ class Dataset:
         """Diversity by the equivalence and of wordings within a prompt; pass@k where binary."""
         from trainer.tasks.scoring.answer_metrics import (
             key_diversity,
-            pass_figures,
+            pass_metrics,
             unique_keys,
             wording_diversity,
         )
 
         numbers = [prompt.number for prompt in prompts]
         keys = self.keys(prompts, texts)
-        found = {
+        metrics = {
             "diversity": key_diversity(keys, numbers),
             "unique_share": unique_keys(keys, numbers),
             "diversity_wording": wording_diversity(texts, numbers),
             "diversity_wording_unique": wording_diversity(texts, numbers, unique=True),
         }
         if self._bounds[0]:
-            found |= pass_figures(self._scored(prompts, texts).score, numbers)
-        return found
+            metrics |= pass_metrics(self._scored(prompts, texts).score, numbers)
+        return metrics
 
     def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
         """n pairs of rows to train on, drawn with replacement; needs a column of completions."""
@@ -173,12 +181,12 @@ class Dataset:
         return Random(f"dataset corpus {seed}").choices(pairs, k=n)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to give back."""
 
     # ------------------------------------------------------------------ helpers
 
     def _scored(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Scores:
-        """The scores just given for these rows: a user's reward may be dear."""
+        """The scores just given for these rows: a user's reward may be expensive."""
         if self._last is not None and self._last[0] == _rows(prompts, texts):
             return self._last[1]
         return self.score(prompts, texts)
@@ -187,10 +195,10 @@ class Dataset:
         if not isinstance(self._key, PerCompletion):
             return self._key(text)
         try:
-            asked = prompt.data.get("messages", prompt.text)
+            content = prompt.data.get("messages", prompt.text)
             columns = {c: prompt.data.get(c) for c in self._columns}
-            found: Hashable | None = self._key(asked, text, columns)
-            hash(found)
+            key: Hashable | None = self._key(content, text, columns)
+            hash(key)
         except Exception as error:  # a user's function may raise anything
             if not self._key_failed:
                 self._key_failed = f"{type(error).__name__}: {error}"
@@ -200,7 +208,7 @@ class Dataset:
                     stacklevel=2,
                 )
             return None
-        return found
+        return key
 
 
 # ---------------------------------------------------------------------- helpers
@@ -216,11 +224,11 @@ def _columns(prompt: Prompt) -> list[str]:
 
 def _split(prompts: list[Prompt], share: float) -> tuple[list[Prompt], list[Prompt]]:
     """(train, eval): by the hash of the prompt, at least one different prompt in each."""
-    places = {prompt.text: place(prompt.text) for prompt in prompts}
-    if share == 0 or len(places) == 1:
+    fractions = {prompt.text: hash_fraction(prompt.text) for prompt in prompts}
+    if share == 0 or len(fractions) == 1:
         return prompts, prompts
-    ranked = sorted(places, key=lambda text: (places[text], text))
-    held = {text for text in ranked if places[text] < share} or {ranked[0]}
+    ranked = sorted(fractions, key=lambda text: (fractions[text], text))
+    held = {text for text in ranked if fractions[text] < share} or {ranked[0]}
     if len(held) == len(ranked):
         held.remove(ranked[-1])
     return (
@@ -244,7 +252,9 @@ def _key_function(
         raise QdlawsError(
             f"equivalence={equivalence!r}: 'exact', 'normalised' or 'package.module:function'"
         )
-    found = find_object(equivalence, "equivalence") if isinstance(equivalence, str) else equivalence
-    key_of = PerCompletion(found, str(getattr(found, "__name__", "equivalence")))
+    function = (
+        find_object(equivalence, "equivalence") if isinstance(equivalence, str) else equivalence
+    )
+    key_of = PerCompletion(function, str(getattr(function, "__name__", "equivalence")))
     key_of.check(columns)
     return key_of

@@ -1,4 +1,4 @@
-"""Several scores made one: components with weights and transforms under a mean.
+"""Composite objectives: a mean of several scores with weights and transforms.
 
 A configuration such as ::
 
@@ -28,13 +28,13 @@ from trainer.tasks.task import nearest
 __all__ = ["MEANS", "Component", "Composite", "objective_names", "read_objective"]
 
 MEANS = ("geometric", "arithmetic", "product", "sum")
-OWN = ("objective", "name", "weight", "transform", "components")
+COMPONENT_KEYS = ("objective", "name", "weight", "transform", "components")
 """Keys of a component that are not options of its objective."""
 
 
 @dataclass(frozen=True)
 class Component:
-    """One score: which, with what options, how it is brought to [0, 1], what it weighs."""
+    """One score of a composite: its objective and options, its transform to [0, 1], its weight."""
 
     name: str
     objective: str | Composite
@@ -56,13 +56,13 @@ class Composite:
 
     @property
     def range(self) -> Range:
-        """What the mean can be, from what the components can be."""
+        """The range of the mean, from the ranges of the components."""
         ranges = [c.range for c in self.components]
         weights = [c.weight for c in self.components]
         ends = []
         for side in ("low", "high"):
-            known = [getattr(r, side) for r in ranges]
-            ends.append(None if None in known else mean_of(self.mean, known, weights))
+            bounds = [getattr(r, side) for r in ranges]
+            ends.append(None if None in bounds else mean_of(self.mean, bounds, weights))
         only_products = self.mean in ("geometric", "product") or len(ranges) == 1
         binary = only_products and all(r.binary for r in ranges) and ends == [0.0, 1.0]
         return Range(ends[0], ends[1], binary)
@@ -94,7 +94,7 @@ def mean_of(mean: str, values: Sequence[float], weights: Sequence[float]) -> flo
 
 
 def objective_names() -> list[str]:
-    """Every objective that has a name of its own."""
+    """The names of all objectives."""
     return [*OBJECTIVES, *GUACAMOL, "jnk3", "gsk3b", "drd2"]
 
 
@@ -137,15 +137,15 @@ def _component(given: Any) -> Component:
         given = {"objective": given}
     if not isinstance(given, Mapping) or ("objective" in given) == ("components" in given):
         raise BadData(f"found component {given!r}: a table with objective = … was needed")
-    of: str | Composite
+    objective: str | Composite
     if "components" in given:
-        of, options, default = _composite(given), {}, None
-        label = of.name
-        known = of.range
+        objective, options, default = _composite(given), {}, None
+        label = objective.name
+        bounds = objective.range
     else:
         label = str(given["objective"])
-        options = {k: v for k, v in given.items() if k not in OWN}
-        of, known, default = _of_name(label, options)
+        options = {k: v for k, v in given.items() if k not in COMPONENT_KEYS}
+        objective, bounds, default = _by_name(label, options)
     name = str(given.get("name", label))
     weight = given.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight > 0:
@@ -154,14 +154,14 @@ def _component(given: Any) -> Component:
     if chosen is not None:
         if not isinstance(chosen, Mapping):
             raise BadData(f"{name}: found transform {chosen!r}, a table with type = … was needed")
-        known = _after(chosen, known, name)
-    return Component(name, of, options, chosen, float(weight), known)
+        bounds = _range_after(chosen, bounds, name)
+    return Component(name, objective, options, chosen, float(weight), bounds)
 
 
-def _of_name(
+def _by_name(
     name: str, options: dict[str, Any]
 ) -> tuple[str | Composite, Range, Mapping[str, Any] | None]:
-    """What a name stands for, what it can be, its usual transform; its options are checked."""
+    """The objective of a name, its range and its usual transform; its options are checked."""
     if name in GUACAMOL:
         if options:
             raise BadData(f"objective {name} has no options, found {', '.join(options)}")
@@ -171,9 +171,9 @@ def _of_name(
     if name not in OBJECTIVES:
         hint = f"{nearest(name, objective_names())}; have {', '.join(objective_names())}"
         raise BadData(f"no objective is called {name!r}{hint}, or 'package.module:function'")
-    found = OBJECTIVES[name]
-    _check_options(name, found.make, options)
-    return name, found.range, found.transform
+    entry = OBJECTIVES[name]
+    _check_options(name, entry.make, options)
+    return name, entry.range, entry.transform
 
 
 def _check_options(name: str, make: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -188,7 +188,7 @@ def _check_options(name: str, make: Callable[..., Any], options: Mapping[str, An
         raise BadData(f"objective {name} needs {' and '.join(missing)}")
 
 
-def _after(chosen: Mapping[str, Any], before: Range, name: str) -> Range:
+def _range_after(chosen: Mapping[str, Any], before: Range, name: str) -> Range:
     """The range behind a transform; all but ``linear`` end within [0, 1]."""
     made = transform(chosen, name)
     kind = chosen["type"]
@@ -203,11 +203,11 @@ def _named(components: list[Component]) -> tuple[Component, ...]:
     """The components under names that differ: "similarity", "similarity 2", …"""
     from dataclasses import replace
 
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     named = []
     for component in components:
-        seen[component.name] = seen.get(component.name, 0) + 1
-        number = seen[component.name]
+        counts[component.name] = counts.get(component.name, 0) + 1
+        number = counts[component.name]
         named.append(
             component if number == 1 else replace(component, name=f"{component.name} {number}")
         )

@@ -1,8 +1,8 @@
 """Scores from elsewhere: a function of the user's, or an oracle of TDC.
 
-A user's function gets SMILES and says numbers. It is called with the whole list, and returns one
-number each, unless the annotation of its first parameter is ``str`` (or ``batch = false`` says so):
-then it is called with one SMILES at a time. None and NaN mean that the score failed.
+A user's function takes SMILES and returns numbers. It is called with the whole list and returns a
+number for each, unless the annotation of its first parameter is ``str`` (or ``batch = false`` is
+set): then it is called with one SMILES at a time. None and NaN mean that the score failed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def is_outside(name: str) -> bool:
 
 
 def outside_options(name: str, options: Mapping[str, Any]) -> Range:
-    """What the score can be, from its options ``low`` and ``high``; wrong options are refused."""
+    """The range of the score, from its options ``low`` and ``high``; wrong options are refused."""
     if name.lower() in TDC:
         if options:
             raise BadData(f"objective {name} has no options, found {', '.join(options)}")
@@ -46,18 +46,18 @@ def outside_options(name: str, options: Mapping[str, Any]) -> Range:
 
 
 def outside_score(name: str, options: Mapping[str, Any]) -> Batch:
-    """The function itself, as one of a list of SMILES."""
+    """The function, as one that takes a list of SMILES."""
     if name.lower() in TDC:
         return _one_by_one(_tdc(name.lower()))
     function = _function(name)
     if not takes_list(name, options):
         return _one_by_one(function)
-    said = "batch" in options or _annotation(function) is not inspect.Parameter.empty
-    return _whole(function, name, "" if said else HINT)
+    explicit = "batch" in options or _annotation(function) is not inspect.Parameter.empty
+    return _whole(function, name, "" if explicit else HINT)
 
 
 def takes_list(name: str, options: Mapping[str, Any]) -> bool:
-    """Whether the function is called with a list: unless ``batch`` or its annotation says not."""
+    """Whether the function is called with a list; ``batch`` and its annotation decide."""
     if name.lower() in TDC:
         return False
     function = _function(name)
@@ -97,20 +97,20 @@ def _one_by_one(function: Callable[[str], Any]) -> Batch:
 def _whole(function: Callable[[list[str]], Any], name: str, hint: str) -> Batch:
     def score(smiles: Sequence[str]) -> list[float]:
         try:
-            found = [_number(value) for value in function(list(smiles))]
+            scores = [_number(value) for value in function(list(smiles))]
         except Exception as error:
             kind = type(error).__name__
             raise QdlawsError(f"{name} raised {kind}: {error}{hint}") from error
-        if len(found) != len(smiles):
-            raise BadData(f"{name} returned {len(found)} scores for {len(smiles)} SMILES{hint}")
-        return found
+        if len(scores) != len(smiles):
+            raise BadData(f"{name} returned {len(scores)} scores for {len(smiles)} SMILES{hint}")
+        return scores
 
     return score
 
 
 def _tdc(name: str) -> Callable[[str], Any]:
     try:
-        _lend_six()
+        _provide_six()
         from tdc import Oracle  # type: ignore[import-not-found, unused-ignore]
 
         oracle = Oracle(name=name)
@@ -122,11 +122,11 @@ def _tdc(name: str) -> Callable[[str], Any]:
             f"objective {name} needs PyTDC (pip install PyTDC) and its model file, which PyTDC "
             f"downloads into ./oracle: {why.splitlines()[0]}"
         ) from error
-    return lambda smiles: oracle([smiles])[0]  # asked for one alone it turns every error into 0
+    return lambda smiles: oracle([smiles])[0]  # for a single text it turns every error into 0
 
 
 def _drd2() -> Callable[[str], Any]:
-    """TDC's classifier asked directly: its own last line is an error with numpy 2.4."""
+    """TDC's classifier called directly: the last line of TDC's wrapper fails with numpy 2.4."""
     from rdkit import Chem
     from tdc.chem_utils.oracle.oracle import (  # type: ignore[import-not-found, unused-ignore]
         fingerprints_from_mol,
@@ -138,7 +138,7 @@ def _drd2() -> Callable[[str], Any]:
     return lambda smiles: model.predict_proba(of(Chem.MolFromSmiles(smiles)))[0, 1]
 
 
-def _lend_six() -> None:
+def _provide_six() -> None:
     """``rdkit.six``, which PyTDC 1.1.15 still imports one name from and rdkit no longer has."""
     from importlib.util import find_spec
 

@@ -23,7 +23,7 @@ Score = Callable[[Any], float]
 
 @dataclass(frozen=True)
 class Range:
-    """The values a score can take; None where nobody knows."""
+    """The values that a score can take; None where a bound is not known."""
 
     low: float | None = None
     high: float | None = None
@@ -32,7 +32,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Objective:
-    """How a score is made, what it can be, and the transform that fits it to [0, 1]."""
+    """The function that makes a score, its range, and the transform that fits it to [0, 1]."""
 
     make: Callable[..., Score]
     range: Range = field(default_factory=Range)
@@ -47,7 +47,7 @@ COUNT = Range(0.0, None)
 
 
 def _of_rdkit(module: str, name: str) -> Callable[[], Score]:
-    """A function of rdkit as it is, imported when asked for."""
+    """A function of rdkit, imported on first use."""
 
     def make() -> Score:
         from importlib import import_module
@@ -66,7 +66,7 @@ def _sa() -> Score:
 
 @cache
 def _sascorer() -> Any:
-    """rdkit's own implementation, which its wheel carries among the contributions."""
+    """rdkit's implementation, which its wheel carries among the contributions."""
     import importlib.util
     from pathlib import Path
 
@@ -187,11 +187,11 @@ def _isomers(formula: str, mean: str = "geometric") -> Score:
 
 def parse_formula(formula: str) -> dict[str, int]:
     """{"C": 11, "H": 24} of "C11H24"."""
-    found = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
-    if not found or "".join(a + b for a, b in found) != formula:
+    elements = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
+    if not elements or "".join(a + b for a, b in elements) != formula:
         raise BadData(f"found {formula!r}: a molecular formula such as C11H24 was needed")
     counts: dict[str, int] = {}
-    for element, number in found:
+    for element, number in elements:
         counts[element] = counts.get(element, 0) + int(number or 1)
     return counts
 
@@ -207,7 +207,7 @@ def _elements(mol: Any) -> dict[str, int]:
 
 
 def _atoms(element: str) -> Score:
-    """How many atoms of an element."""
+    """The number of atoms of an element."""
     return lambda mol: float(_elements(mol).get(element, 0))
 
 

@@ -1,4 +1,4 @@
-"""Samples as the CSV that REINVENT4 writes while it learns, for the tools that read it."""
+"""Samples are written as the CSV of REINVENT4, for the tools that read it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def reinvent_csv(
 ) -> None:
     """Appends one row a sample; the file and its header are made with the first of them.
 
-    ``texts`` is what was sampled and ``smiles`` its canonical form (None: invalid). ``agent`` and
+    ``texts`` are the samples and ``smiles`` their canonical forms (None: invalid). ``agent`` and
     ``prior`` are negative log-likelihoods of whole sequences; Target = −Prior + σ·Score, σ being
-    1/β for other recipes than REINVENT's. What is not known is left empty.
+    1/β for other recipes than REINVENT's. An unknown number is left empty.
     """
     n = len(scores)
     nll, prior_nll = np.asarray(agent, float), np.asarray(prior, float)
@@ -52,14 +52,14 @@ def reinvent_csv(
         _check_header(path, header)
     target = -prior_nll + sigma * scores.score
     columns = [nll, prior_nll, target, scores.score]
-    table: list[Sequence[object]] = [[_shown(x) for x in column] for column in columns]
+    table: list[Sequence[object]] = [[_number_text(x) for x in column] for column in columns]
     table.append([text if one is None else one for text, one in zip(texts, smiles, strict=True)])
     table.append(_states(smiles))
     if scaffolds is not None:
         table.append(["" if s is None else s for s in scaffolds])
     for name, values in scores.parts.items():
         worth = values if name.endswith(" (raw)") else np.where(scores.valid, values, 0.0)
-        table.append([_shown(x) for x in worth])
+        table.append([_number_text(x) for x in worth])
     table.append([step] * n)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", newline="", encoding="utf-8") as file:
@@ -79,21 +79,23 @@ def _header(scores: Scores, with_scaffold: bool) -> list[str]:
 
 def _check_header(path: Path, header: list[str]) -> None:
     with path.open(newline="", encoding="utf-8") as file:
-        found = next(csv.reader(file), [])
-    if found != header:
-        raise BadData(f"{path} has columns {', '.join(found)}; these rows have {', '.join(header)}")
+        existing = next(csv.reader(file), [])
+    if existing != header:
+        raise BadData(
+            f"{path} has columns {', '.join(existing)}; these rows have {', '.join(header)}"
+        )
 
 
 def _states(smiles: Sequence[str | None]) -> list[int]:
-    """0 invalid, 1 valid, 2 seen before in this batch."""
-    seen: set[str] = set()
+    """The state of each sample: 0 invalid, 1 valid, 2 a duplicate within this batch."""
+    earlier: set[str] = set()
     states = []
     for one in smiles:
-        states.append(INVALID if one is None else DUPLICATE if one in seen else VALID)
+        states.append(INVALID if one is None else DUPLICATE if one in earlier else VALID)
         if one is not None:
-            seen.add(one)
+            earlier.add(one)
     return states
 
 
-def _shown(x: float) -> str:
+def _number_text(x: float) -> str:
     return f"{x:.8g}" if math.isfinite(x) else ""

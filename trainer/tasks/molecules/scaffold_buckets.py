@@ -1,4 +1,4 @@
-"""The bucket that a molecule falls into, for a diversity filter (REINVENT, Blaschke et al. 2020).
+"""Scaffold buckets of molecules, for a diversity filter (REINVENT, Blaschke et al. 2020).
 
 :class:`trainer.algorithms.replay.Buckets` counts them; a bucket that is full makes its molecules
 worth less. Keys are strings, so that a checkpoint can hold them.
@@ -28,8 +28,8 @@ def bucket_keys(
     """The bucket of each molecule; None for None.
 
     ``identical``: the molecule. ``scaffold``: its Bemis–Murcko scaffold (all molecules without a
-    ring share the bucket ""). ``topological``: the scaffold with atoms and bonds made alike.
-    ``similar``: the most alike of the scaffolds ``known`` so far and of those before it here, if
+    ring share the bucket ""). ``topological``: the scaffold with all atoms and bonds made the same.
+    ``similar``: the most similar of the scaffolds in ``known`` and of those before it here, if
     the Tanimoto similarity of their atom pairs is at least ``similarity``, else its own scaffold.
     """
     if by not in FILTERS:
@@ -54,25 +54,25 @@ def _scaffold(smiles: str, generic: bool) -> str:
 
 
 def _merged(cores: list[str | None], known: Iterable[Any], similarity: float) -> list[str | None]:
-    """Each scaffold, or the one seen before that it is most like."""
+    """Each scaffold, or the earlier one that it is most similar to."""
     from rdkit.DataStructs import BulkTanimotoSimilarity
 
-    seen = [core for core in dict.fromkeys(known) if core]
-    prints = [_atom_pairs(core) for core in seen]
-    found: list[str | None] = []
+    earlier = [core for core in dict.fromkeys(known) if core]
+    prints = [_atom_pairs(core) for core in earlier]
+    merged: list[str | None] = []
     for core in cores:
-        if not core or core in seen:
-            found.append(core)
+        if not core or core in earlier:
+            merged.append(core)
             continue
-        alike = BulkTanimotoSimilarity(_atom_pairs(core), prints)
-        best = max(range(len(alike)), key=alike.__getitem__, default=None)
-        if best is not None and alike[best] >= similarity:
-            found.append(seen[best])
+        similarities = BulkTanimotoSimilarity(_atom_pairs(core), prints)
+        best = max(range(len(similarities)), key=similarities.__getitem__, default=None)
+        if best is not None and similarities[best] >= similarity:
+            merged.append(earlier[best])
         else:
-            found.append(core)
-            seen.append(core)
+            merged.append(core)
+            earlier.append(core)
             prints.append(_atom_pairs(core))
-    return found
+    return merged
 
 
 @lru_cache(100_000)

@@ -1,4 +1,4 @@
-"""A composite made into a function: list of SMILES → one row of numbers each."""
+"""The score function of a composite: a list of SMILES → a row of numbers each."""
 
 from __future__ import annotations
 

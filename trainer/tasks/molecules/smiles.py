@@ -1,4 +1,4 @@
-"""Texts of a policy → canonical SMILES, and molecules to train a prior on."""
+"""Texts of a policy to canonical SMILES and back, and molecules to train a prior on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def decoder(representation: str) -> Callable[[str], str | None]:
 
 
 def encoder(representation: str) -> Callable[[str], str | None]:
-    """SMILES → text of a policy; None where SELFIES cannot say it."""
+    """SMILES → text of a policy; None where SELFIES cannot express it."""
     if representation == "smiles":
         return str
     selfies = _selfies(representation)
@@ -51,7 +51,7 @@ def encoder(representation: str) -> Callable[[str], str | None]:
 
 
 def canonical(smiles: Sequence[str | None]) -> list[str | None]:
-    """rdkit's canonical SMILES of each; None where it is no molecule, or holds a blank."""
+    """rdkit's canonical SMILES of each; None where it is no molecule, or has a blank in it."""
     from rdkit import rdBase
 
     with rdBase.BlockLogs():

@@ -51,7 +51,7 @@ def make(
     budget: int | None = None,
     screen: float = 0.8,
 ) -> Molecules:
-    """The task.
+    """The molecules task.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def make(
         table with ``components`` under a ``mean``, or a list of components
     mean : of a list of components: geometric, arithmetic, product or sum
     representation : "smiles" or "selfies"
-    invalid : what a string that is no molecule scores: "zero", or "nan" (dropped and counted)
-    prompt : what the policy is shown; no part of the molecule
+    invalid : the score of a text that is no molecule: "zero", or "nan" (dropped and counted)
+    prompt : the text that the policy is shown; no part of the molecule
     workers, timeout, budget : scoring processes, seconds a molecule, unique calls
     screen : the score from which a molecule counts for Yield and OB-n
     """
@@ -82,7 +82,7 @@ def make(
 
 
 class Samples(Protocol):
-    """What an evaluation hands over to be written."""
+    """The samples of an evaluation, to be written to a file."""
 
     texts: list[str]
     scores: Scores | None
@@ -91,7 +91,7 @@ class Samples(Protocol):
 
 
 class Molecules:
-    """See :func:`make`. ``oracle`` holds the state: what was asked, what it cost."""
+    """The task that :func:`make` makes; its oracle holds the state of a run."""
 
     name = "molecules"
 
@@ -111,15 +111,15 @@ class Molecules:
         self._representation = representation
         self._worth = 0.0 if invalid == "zero" else math.nan
         self._prompt = Prompt(0, prompt)
-        may = objective.range
-        low, high = may.low, may.high
+        bounds = objective.range
+        low, high = bounds.low, bounds.high
         if invalid == "zero":
             low = None if low is None else min(low, 0.0)
             high = None if high is None else max(high, 0.0)
-        self.traits: Traits = Traits(self.name, False, may.binary, low, high, True)
+        self.traits: Traits = Traits(self.name, False, bounds.binary, low, high, True)
 
     def prompts(self, split: str = "train") -> Sequence[Prompt]:
-        """The one prompt there is."""
+        """The only prompt."""
         if split not in ("train", "eval"):
             raise BadData(f"molecules has no split {split!r}; have train, eval")
         return [self._prompt]
@@ -133,7 +133,7 @@ class Molecules:
         return self.submit(prompts, texts).result()
 
     def submit(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> PendingScores:
-        """Scoring begun; with workers it goes on while other work is done."""
+        """Starts scoring; with workers it goes on while other work is done."""
         smiles = self.smiles(texts)
         return PendingScores(self.oracle.submit(smiles), smiles, self._worth)
 
@@ -144,20 +144,20 @@ class Molecules:
     def measure(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, Estimate]:
         """Diversity with duplicates and without, shares of valid and unique, scaffolds, #Circles.
 
-        What depends on a sample size is rarefied to a quarter of the samples (half of the valid
-        ones where that is less), so that evaluations of one size compare.
+        Measures that depend on the sample size are rarefied to a quarter of the samples (half of
+        the valid ones where that is less), so that evaluations of one size compare.
         """
         from qdlaws import measure
 
         smiles = [key or "" for key in self.smiles(texts)]
         molecules = measure.read_molecules(smiles)
         valid = int(molecules.valid.sum())
-        found = {"valid_share": measure.valid_share(molecules)}
+        measures = {"valid_share": measure.valid_share(molecules)}
         if valid < 2:
-            return found | _unknown(len(texts), valid)
+            return measures | _unknown(len(texts), valid)
         size = max(1, min(len(texts) // 4, valid // 2))
         scaffolds = measure.scaffolds(molecules, size)
-        return found | {
+        return measures | {
             "diversity": measure.internal_diversity(molecules),
             "diversity_unique": measure.internal_diversity(molecules, unique=True),
             "unique_share": measure.unique_share(molecules, size),
@@ -168,7 +168,7 @@ class Molecules:
 
     @property
     def central(self) -> bool:
-        """Whether one process must ask the oracle for all: a budget is counted in one place."""
+        """Whether one process must score for all: a budget is counted in one place."""
         return self.oracle.budget is not None
 
     def buckets(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Hashable | None]:
@@ -185,17 +185,17 @@ class Molecules:
         apart[np.ix_(rows, rows)] = 1 - measure.tanimoto_matrix(molecules.fingerprints)
         return apart
 
-    def write_samples(self, folder: Path, step: int, found: Samples) -> None:
+    def write_samples(self, folder: Path, step: int, samples: Samples) -> None:
         """Appends the samples of an evaluation to ``reinvent_1.csv``, in REINVENT4's columns."""
-        assert found.scores is not None
+        assert samples.scores is not None
         reinvent_csv(
             folder / "reinvent_1.csv",
             step,
-            found.texts,
-            self.smiles(found.texts),
-            found.scores,
-            agent=-np.asarray(found.logp),
-            prior=-np.asarray(found.ref_logp),
+            samples.texts,
+            self.smiles(samples.texts),
+            samples.scores,
+            agent=-np.asarray(samples.logp),
+            prior=-np.asarray(samples.ref_logp),
         )
 
     def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
@@ -203,7 +203,7 @@ class Molecules:
         return [(self._prompt.text, text) for text in corpus(n, seed, self._representation)]
 
     def report(self) -> dict[str, float | None]:
-        """What the oracle has cost so far and has given: calls, Yield, OB-100, top-10 AUC."""
+        """The cost and the yield of the oracle so far: calls, Yield, OB-100, top-10 AUC."""
         return self.oracle.report(self.screen)
 
     def state_dict(self) -> dict[str, Any]:
@@ -211,7 +211,7 @@ class Molecules:
         return self.oracle.state_dict()
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Takes up the oracle's memory."""
+        """Restores the oracle's memory."""
         self.oracle.load_state(state)
 
     def close(self) -> None:
@@ -226,7 +226,7 @@ class PendingScores:
     pending: Pending
     smiles: list[str | None]
     worth: float
-    """What a text that is no molecule scores."""
+    """The score of a text that is no molecule."""
 
     def done(self) -> bool:
         """Whether :meth:`result` would not wait."""
@@ -258,7 +258,7 @@ def _any_takes_list(composite: Composite) -> bool:
 
 
 def _unknown(n: int, valid: int) -> dict[str, Estimate]:
-    """The measures of a sample without two molecules: all of them, none of them known."""
+    """The measures of a sample without two molecules: all of them, all NaN."""
     from qdlaws.measure import Estimate
 
     kinds = {

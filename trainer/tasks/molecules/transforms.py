@@ -116,7 +116,7 @@ TRANSFORMS: dict[str, Callable[..., float]] = {
     )
 }
 BINARY = frozenset({"step", "right_step", "left_step"})
-"""Transforms that say 0 or 1."""
+"""Transforms whose values are 0 and 1."""
 
 
 def transform(options: Mapping[str, Any], of: str = "a component") -> Transform:
@@ -124,8 +124,8 @@ def transform(options: Mapping[str, Any], of: str = "a component") -> Transform:
     given = dict(options)
     kind = str(given.pop("type", ""))
     if kind not in TRANSFORMS:
-        found = f"transform of {of}: found type {kind!r}{nearest(kind, TRANSFORMS)}"
-        raise BadData(f"{found}; have {', '.join(TRANSFORMS)}")
+        problem = f"transform of {of}: found type {kind!r}{nearest(kind, TRANSFORMS)}"
+        raise BadData(f"{problem}; have {', '.join(TRANSFORMS)}")
     function = TRANSFORMS[kind]
     parameters = list(inspect.signature(function).parameters.values())[1:]
     names = [p.name for p in parameters]

@@ -1,4 +1,4 @@
-"""Figures of a set of answers: distinct pairs within a prompt, pass@k, solved, kept and newly won.
+"""Metrics of a set of answers: diversity within a prompt, pass@k, solved, kept, newly solved.
 
 ``prompts`` holds one label a sample; errors are taken over prompts, and over the samples where
 there is one prompt only. A score of NaN has failed: it is dropped and counted.
@@ -20,9 +20,9 @@ from qdlaws.measure.molecule.diversity import unique_labels
 from qdlaws.measure.standard_errors import clustered_mean, codes
 
 __all__ = [
-    "answer_figures",
+    "answer_metrics",
     "key_diversity",
-    "pass_figures",
+    "pass_metrics",
     "retention",
     "unique_keys",
     "valid_share",
@@ -43,7 +43,7 @@ def key_diversity(keys: Keys, prompts: Labels) -> Estimate:
     """
     groups, dropped = _by_prompt(keys, prompts)
     groups = [group for group in groups if len(group) > 1]
-    apart = [_others(group) for group in groups]
+    apart = [_number_with_another_key(group) for group in groups]
     if len(groups) == 1:
         total = float(apart[0].sum())
         return pairwise_mean(apart[0], total, kind="distinct_pairs", share=True, dropped=dropped)
@@ -89,7 +89,7 @@ def wording_diversity(
     return clustered_mean([e.value for e in each], kind=kind, share=True)
 
 
-def pass_figures(scores: npt.ArrayLike, prompts: Labels) -> dict[str, Estimate]:
+def pass_metrics(scores: npt.ArrayLike, prompts: Labels) -> dict[str, Estimate]:
     """pass@1, 2, 4, … and the share of prompts solved, of scores that are 0 or 1.
 
     k goes up to the samples of most prompts; a prompt with fewer than k scored samples (failed
@@ -100,21 +100,21 @@ def pass_figures(scores: npt.ArrayLike, prompts: Labels) -> dict[str, Estimate]:
     if not len(total):
         return {}
     usual = int(np.bincount(total).argmax())
-    found = {}
+    metrics = {}
     k = 1
     while k <= usual:
         use = total >= k
         passed = pass_at_k(correct[use], total[use], k)
-        found[f"pass@{k}"] = replace(passed, dropped=int((~use).sum()))
+        metrics[f"pass@{k}"] = replace(passed, dropped=int((~use).sum()))
         k *= 2
-    found["solved"] = clustered_mean(correct > 0, kind="solved", m=usual, share=True)
-    return found
+    metrics["solved"] = clustered_mean(correct > 0, kind="solved", m=usual, share=True)
+    return metrics
 
 
-def answer_figures(
+def answer_metrics(
     keys: Keys, prompts: Labels, scores: npt.ArrayLike, valid: npt.ArrayLike
 ) -> dict[str, Estimate]:
-    """Everything of a task with right and wrong answers: diversity, pass@k, solved, valid.
+    """The metrics of a task with right and wrong answers: diversity, pass@k, solved, valid.
 
     ``diversity`` is over all valid answers, ``diversity_correct`` over the right ones, and
     ``distinct_correct`` the number of different right answers among half of a prompt's samples.
@@ -127,7 +127,7 @@ def answer_figures(
         "unique_share": unique_keys(keys, prompts),
         "distinct_correct": _distinct_correct(right, prompts),
         "valid_share": valid_share(valid, prompts),
-        **pass_figures(score, prompts),
+        **pass_metrics(score, prompts),
     }
 
 
@@ -145,16 +145,16 @@ def retention(
     *,
     threshold: float = 0.75,
 ) -> dict[str, Estimate]:
-    """What a policy kept of what its base could do, and what it won, over the prompts of both.
+    """The abilities that a policy kept from its base and those it gained, over common prompts.
 
     ``retained_pass@1``: success now on the prompts where the base had at least ``threshold`` of its
     samples right. ``kept``: the share of the prompts the base solved at all that are solved now;
-    ``newly_solved``: the share of those it never solved. The base's own figures on prompts chosen
-    this way are too good (they were chosen for it): judge it on fresh samples, passed as
+    ``newly_solved``: the share of those it never solved. The base's figures on prompts chosen
+    this way are too good (they were chosen for it): measure the base on fresh samples, passed as
     ``scores``.
     """
-    before = _table(base_scores, base_prompts)
-    now = _table(scores, prompts)
+    before = _counts_by_prompt(base_scores, base_prompts)
+    now = _counts_by_prompt(scores, prompts)
     both = [prompt for prompt in before if prompt in now]
     if not both:
         raise BadData("retention: no prompt was scored both times")
@@ -177,7 +177,7 @@ def retention(
 
 
 def _by_prompt(keys: Keys, prompts: Labels) -> tuple[list[list[Hashable]], int]:
-    """The keys of each prompt that are there, and how many are not."""
+    """The keys of each prompt, and the number of samples without one."""
     groups: dict[Hashable, list[Hashable]] = {}
     for key, prompt in zip(keys, prompts, strict=True):
         if key is not None:
@@ -185,8 +185,8 @@ def _by_prompt(keys: Keys, prompts: Labels) -> tuple[list[list[Hashable]], int]:
     return list(groups.values()), sum(key is None for key in keys)
 
 
-def _others(group: Sequence[Hashable]) -> Array:
-    """How many of the other samples have another key, for each sample."""
+def _number_with_another_key(group: Sequence[Hashable]) -> Array:
+    """The number of other samples with another key, for each sample."""
     label = codes(group)
     return (len(label) - np.bincount(label)[label]).astype(float)
 
@@ -204,19 +204,19 @@ def _distinct_correct(right: Keys, prompts: Labels) -> Estimate:
 
 
 def _counts(scores: npt.ArrayLike, prompts: Labels) -> tuple[npt.NDArray[np.intp], ...]:
-    table = list(_table(scores, prompts).values())
+    table = list(_counts_by_prompt(scores, prompts).values())
     correct, total = zip(*table, strict=True) if table else ((), ())
     return np.array(correct, np.intp), np.array(total, np.intp)
 
 
-def _table(scores: npt.ArrayLike, prompts: Labels) -> dict[Hashable, tuple[int, int]]:
+def _counts_by_prompt(scores: npt.ArrayLike, prompts: Labels) -> dict[Hashable, tuple[int, int]]:
     """Right answers and scored answers of each prompt that has any."""
     values = np.asarray(scores, float)
-    known = np.isfinite(values)
-    if not np.isin(values[known], (0.0, 1.0)).all():
+    finite = np.isfinite(values)
+    if not np.isin(values[finite], (0.0, 1.0)).all():
         raise BadData("pass@k needs scores of 0 and 1")
     table: dict[Hashable, tuple[int, int]] = {}
-    for value, prompt in zip(values[known], _chosen(prompts, known), strict=True):
+    for value, prompt in zip(values[finite], _chosen(prompts, finite), strict=True):
         right, n = table.get(prompt, (0, 0))
         table[prompt] = (right + int(value), n + 1)
     return table

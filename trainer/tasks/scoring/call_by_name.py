@@ -1,4 +1,4 @@
-"""How a user's function is called: what it takes of what there is, by name."""
+"""Calls of a user's function: its parameters are filled by name from what is available."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any
 
 from qdlaws.errors import QdlawsError
 
-__all__ = ["PerCompletion", "accepted", "parameters", "refuse_missing", "wants"]
+__all__ = [
+    "PerCompletion",
+    "accepted_arguments",
+    "parameters",
+    "refuse_missing",
+    "required_parameters",
+]
 
 
 class PerCompletion:
@@ -16,50 +22,52 @@ class PerCompletion:
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.function, self.name = function, name
-        self._needs = wants(function, name, skip=1)
+        self._needs = required_parameters(function, name, skip=1)
 
     def check(self, columns: Sequence[str]) -> None:
-        """One clear line where a parameter can be filled from nothing."""
+        """Refuses, in one line, a parameter that no column fills."""
         refuse_missing(self.name, self._needs, ["prompt", *columns])
 
     def __call__(self, prompt: Any, completion: str, row: Mapping[str, Any]) -> Any:
-        return self.function(completion, **accepted(self.function, {**row, "prompt": prompt}, 1))
+        return self.function(
+            completion, **accepted_arguments(self.function, {**row, "prompt": prompt}, 1)
+        )
 
 
 def parameters(function: Callable[..., Any], name: str) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a function, or one clear line where it does not tell them."""
+    """The parameters of a function; one without a readable signature is refused in one line."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
         raise QdlawsError(f"reward {name} has no signature that can be read: wrap it") from None
 
 
-def wants(function: Callable[..., Any], name: str, skip: int = 0) -> list[str]:
-    """Parameters without a default, those filled by position left out."""
+def required_parameters(function: Callable[..., Any], name: str, skip: int = 0) -> list[str]:
+    """The parameters without a default, except those filled by position."""
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = list(parameters(function, name).values())
-    if skip and not found:
+    signature = list(parameters(function, name).values())
+    if skip and not signature:
         raise QdlawsError(f"reward {name} has no parameter to take the completion")
-    needed = [p for p in found[skip:] if p.default is inspect.Parameter.empty]
+    needed = [p for p in signature[skip:] if p.default is inspect.Parameter.empty]
     return [p.name for p in needed if p.kind in named]
 
 
-def refuse_missing(name: str, wants: Sequence[str], have: Sequence[str]) -> None:
-    """One clear line where something that must be given is not there."""
-    missing = [want for want in wants if want not in have]
+def refuse_missing(name: str, required: Sequence[str], available: Sequence[str]) -> None:
+    """Refuses, in one line, a required name that is not available."""
+    missing = [need for need in required if need not in available]
     if missing:
         raise QdlawsError(
-            f"reward {name} asks for {', '.join(missing)}; there are {', '.join(have)}"
+            f"reward {name} needs {', '.join(missing)}; there are {', '.join(available)}"
         )
 
 
-def accepted(
+def accepted_arguments(
     function: Callable[..., Any], given: Mapping[str, Any], skip: int = 0
 ) -> dict[str, Any]:
-    """What the function takes of what there is: all of it where it has ``**kwargs``."""
-    found = list(inspect.signature(function).parameters.values())
-    taken = {p.name for p in found[:skip]}
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in found):
-        return {name: value for name, value in given.items() if name not in taken}
-    names = {p.name for p in found[skip:]}
+    """The arguments that the function accepts: all of them where it has ``**kwargs``."""
+    signature = list(inspect.signature(function).parameters.values())
+    positional = {p.name for p in signature[:skip]}
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature):
+        return {name: value for name, value in given.items() if name not in positional}
+    names = {p.name for p in signature[skip:]}
     return {name: value for name, value in given.items() if name in names}

@@ -1,4 +1,4 @@
-"""Oracle: a score function with a memory, a budget of unique calls, and processes of its own."""
+"""Oracle: a score function with a memory, a budget of unique calls, and worker processes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Answers:
-    """What the oracle said: a row for each item, NaN where it could not or was not asked."""
+    """A row of numbers for each item; NaN where scoring failed or the budget was spent."""
 
     rows: Array  # (n, columns)
     over_budget: npt.NDArray[np.bool_]  # (n,)
     spent: bool
-    """No unseen item would be scored any more."""
+    """The budget is used up: a new item would not be scored."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,19 @@ class _Call:
 
 
 class Oracle:
-    """Asks a score function once about each unique key, never about more than ``budget`` of them.
-
-    ``make`` makes the function: a list of items → a row of numbers each (``columns`` names them,
-    the score first). With ``workers`` it is made again in that many processes, and is pickled to
-    get there; the results are the same to the bit. ``timeout`` (seconds an item) and survival of a
-    crash need at least one worker. ``together``: the function is faster on long lists.
+    """Scores each unique key once, and never more than ``budget`` of them.
 
     An item that failed is remembered as NaN and not tried again: it has cost its call.
+
+    Parameters
+    ----------
+    make : makes the score function: a list of items → a row of numbers each
+    columns : the names of these numbers, the score first
+    workers : processes in which the function is made again (pickled to get there), with the same
+        results to the bit; 0 scores in this process
+    timeout : seconds an item; it and survival of a crash need at least one worker
+    budget : most unique calls
+    together : the function is faster on long lists
     """
 
     def __init__(
@@ -87,9 +92,9 @@ class Oracle:
         _check(workers, timeout, budget)
         self.columns = tuple(columns)
         self.budget = budget
-        self.capped = self.asked = 0
+        self.capped = self.requests = 0
         self.failures: dict[str, int] = {}
-        self._known: dict[Hashable, Row | _Call] = {}  # in the order of the calls
+        self._memory: dict[Hashable, Row | _Call] = {}  # in the order of the calls
         self._proven = False  # a call has succeeded
         self._pool: Pool = (
             Workers(make, workers, timeout=timeout, together=together)
@@ -98,18 +103,18 @@ class Oracle:
         )
 
     def ready(self) -> None:
-        """Waits until the score can be asked; raises where a package or a file is missing."""
+        """Waits until scoring can begin; raises where a package or a file is missing."""
         self._pool.ready()
 
-    # ------------------------------------------------------------------ asking
+    # ------------------------------------------------------------------ scoring
 
     def submit(
         self, items: Sequence[Any], keys: Sequence[Hashable | None] | None = None
     ) -> Pending:
         """Starts scoring and returns at once (with workers); an item whose key is None is skipped.
 
-        What is unseen and still in the budget is decided here, in the order of the items, so the
-        order in which workers finish changes nothing.
+        Which items are new and still in the budget is decided here, in the order of the items, so
+        the order in which workers finish changes nothing.
         """
         names: list[Hashable | None] = list(items if keys is None else keys)
         if len(names) != len(items):
@@ -118,16 +123,16 @@ class Oracle:
         for key, item in zip(names, items, strict=True):
             if key is None:
                 continue
-            self.asked += 1
-            if key not in self._known and key not in new:
-                if self.budget is not None and len(self._known) + len(new) >= self.budget:
+            self.requests += 1
+            if key not in self._memory and key not in new:
+                if self.budget is not None and len(self._memory) + len(new) >= self.budget:
                     self.capped += 1
                 else:
                     new[key] = item
         for key, future in zip(new, self._pool.submit(list(new.values())), strict=True):
-            self._known[key] = _Call(key, future)
-        found = (self._known.get(key) for key in names if key is not None)
-        waiting = dict.fromkeys(call for call in found if isinstance(call, _Call))
+            self._memory[key] = _Call(key, future)
+        entries = (self._memory.get(key) for key in names if key is not None)
+        waiting = dict.fromkeys(call for call in entries if isinstance(call, _Call))
         return Pending(self, names, tuple(waiting))
 
     def score(self, items: Sequence[Any], keys: Sequence[Hashable | None] | None = None) -> Answers:
@@ -140,33 +145,33 @@ class Oracle:
             raise QdlawsError(f"not one answer could be scored: {failed[0].reason}")
         nothing = (math.nan,) * len(self.columns)
         rows = [
-            self._known.get(key, nothing) if key is not None else nothing for key in pending.keys
+            self._memory.get(key, nothing) if key is not None else nothing for key in pending.keys
         ]
-        unknown = [key is not None and key not in self._known for key in pending.keys]
+        unscored = [key is not None and key not in self._memory for key in pending.keys]
         table = np.array(rows, dtype=float).reshape(len(rows), len(self.columns))
-        return Answers(table, np.array(unknown, bool), self.spent)
+        return Answers(table, np.array(unscored, bool), self.spent)
 
     def _settle(self, call: _Call) -> Failure | None:
-        """Puts the answer of a call where its promise was, and says how it failed, if it did."""
+        """Replaces a call in the memory by its answer; the failure, where it failed."""
         answer = call.future.result()
-        if self._known.get(call.key) is not call:
+        if self._memory.get(call.key) is not call:
             return None  # settled before
         if isinstance(answer, Failure):
-            self._known[call.key] = (math.nan,) * len(self.columns)
+            self._memory[call.key] = (math.nan,) * len(self.columns)
             self.failures[answer.reason] = self.failures.get(answer.reason, 0) + 1
             return answer
         if len(answer) != len(self.columns):
             raise BadData(f"found {len(answer)} numbers in a row, needed {len(self.columns)}")
         self._proven = True
-        self._known[call.key] = answer
+        self._memory[call.key] = answer
         return None
 
-    # ------------------------------------------------------------------ what it has cost
+    # ------------------------------------------------------------------ cost
 
     @property
     def calls(self) -> int:
-        """Unique calls so far, failed ones and those under way included."""
-        return len(self._known)
+        """Unique calls so far, including failed and unfinished ones."""
+        return len(self._memory)
 
     @property
     def spent(self) -> bool:
@@ -174,50 +179,50 @@ class Oracle:
         return self.budget is not None and self.calls >= self.budget
 
     def history(self) -> tuple[list[Hashable], Array]:
-        """The keys in the order of the calls, and their scores; waits for what is under way."""
+        """The keys in the order of the calls, and their scores; waits for unfinished calls."""
         self._wait()
-        rows = [row for row in self._known.values() if not isinstance(row, _Call)]
-        return list(self._known), np.array([row[0] for row in rows], float)
+        rows = [row for row in self._memory.values() if not isinstance(row, _Call)]
+        return list(self._memory), np.array([row[0] for row in rows], float)
 
     def report(self, threshold: float = 0.8, n: int = 100, k: int = 10) -> dict[str, float | None]:
-        """Calls, Yield, OB-n and top-k AUC, which is over the budget, or the calls without one."""
+        """Calls, Yield, OB-n and top-k AUC (over the budget, or over the calls without one)."""
         scores = self.history()[1].tolist()
         over = self.budget or max(len(scores), 1)
         return {
             "oracle_calls": self.calls,
-            "oracle_cached": self.asked - self.calls - self.capped,
+            "oracle_cached": self.requests - self.calls - self.capped,
             "oracle_capped": self.capped,
             "oracle_failed": sum(self.failures.values()),
             f"yield@{threshold:g}": yield_count(scores, threshold),
             f"ob{n}@{threshold:g}": calls_until(scores, threshold, n),
-            f"top{k}_auc": _known(top_auc(scores, over, k)),
+            f"top{k}_auc": _finite(top_auc(scores, over, k)),
         }
 
     # ------------------------------------------------------------------ resuming
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a resumed run needs, as lists and numbers; waits for what is under way."""
+        """The state that a resumed run needs, as lists and numbers; waits for unfinished calls."""
         self._wait()
         return {
             "columns": list(self.columns),
-            "keys": list(self._known),
-            "rows": [list(row) for row in self._known.values() if not isinstance(row, _Call)],
+            "keys": list(self._memory),
+            "rows": [list(row) for row in self._memory.values() if not isinstance(row, _Call)],
             "capped": self.capped,
-            "asked": self.asked,
+            "asked": self.requests,
             "failures": dict(self.failures),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Takes up where :meth:`state_dict` was taken; the budget stays the one given here."""
+        """Restores a saved state; the budget stays the one given here."""
         if tuple(state["columns"]) != self.columns:
             raise BadData(
                 f"the saved oracle gave {', '.join(state['columns'])}; this one gives "
                 f"{', '.join(self.columns)}: the objective has changed"
             )
         rows = (tuple(row) for row in state["rows"])
-        self._known = dict(zip(state["keys"], rows, strict=True))
+        self._memory = dict(zip(state["keys"], rows, strict=True))
         self._proven = any(not math.isnan(row[0]) for row in state["rows"])
-        self.capped, self.asked = int(state["capped"]), int(state["asked"])
+        self.capped, self.requests = int(state["capped"]), int(state["asked"])
         self.failures = dict(state["failures"])
 
     def close(self) -> None:
@@ -225,11 +230,11 @@ class Oracle:
         self._pool.close()
 
     def _wait(self) -> None:
-        for call in [call for call in self._known.values() if isinstance(call, _Call)]:
+        for call in [call for call in self._memory.values() if isinstance(call, _Call)]:
             self._settle(call)
 
 
-def _known(number: float) -> float | None:
+def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 

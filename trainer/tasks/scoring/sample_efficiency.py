@@ -1,4 +1,4 @@
-"""How well oracle calls were spent, from the scores of the unique calls in their order.
+"""Sample efficiency, from the scores of the unique oracle calls in their order.
 
 NaN, a call that failed, is a call and never a success.
 """
@@ -22,14 +22,14 @@ def yield_count(scores: Sequence[float], threshold: float) -> int:
 def calls_until(scores: Sequence[float], threshold: float, n: int) -> int | None:
     """OB-n, the oracle burden: calls until n unique answers score at least ``threshold``.
 
-    None where so many were not found.
+    None where there are fewer.
     """
     if n < 1:
         raise BadData(f"oracle burden of {n} answers: at least 1 was needed")
-    found = 0
+    successes = 0
     for call, score in enumerate(scores, 1):
-        found += score >= threshold
-        if found == n:
+        successes += score >= threshold
+        if successes == n:
             return call
     return None
 
@@ -42,12 +42,12 @@ def top_auc(scores: Sequence[float], budget: int, k: int = 10, every: int = 100)
     """
     if budget < 1 or k < 1 or every < 1:
         raise BadData(f"top-k AUC: budget {budget}, k {k}, every {every} must be at least 1")
-    seen = list(scores[:budget])
-    n = len(seen)
+    counted = list(scores[:budget])
+    n = len(counted)
     best: list[float] = []
     area = before = 0.0
     last = 0
-    for call, score in enumerate(seen, 1):
+    for call, score in enumerate(counted, 1):
         if not math.isnan(score):
             (heapq.heappush if len(best) < k else heapq.heappushpop)(best, score)
         if (call % every == 0 or call == n) and best:

@@ -1,11 +1,14 @@
-"""Rewards that are a user's functions: how they are called, weighed and summed, and how they fail.
+"""Rewards that are a user's functions: their calls, weights and failures.
 
 A reward is one plain function, in either of two forms:
 
 - with a parameter named ``completions`` it is called once a batch, by name, as TRL does:
   ``f(prompts, completions, **columns) -> list[float | None]``;
 - otherwise once a completion: the first parameter is the text, the others are filled by name from
-  ``prompt`` and the columns: ``f(text, answer) -> float``.
+  ``prompt`` and the columns: ``f(text, answer) -> float``. For example ::
+
+      def correct(text: str, answer: str) -> float:
+          return float(text.strip() == answer)
 
 The score is Σ weight · reward. None means that a reward does not apply to a row: it is left out of
 the sum, and a row without any reward is NaN. An exception, NaN or infinity is a failure: NaN for
@@ -25,10 +28,10 @@ import numpy.typing as npt
 from qdlaws.errors import QdlawsError
 from trainer.tasks.scoring.call_by_name import (
     PerCompletion,
-    accepted,
+    accepted_arguments,
     parameters,
     refuse_missing,
-    wants,
+    required_parameters,
 )
 from trainer.tasks.task import find_object
 
@@ -36,7 +39,7 @@ __all__ = ["Reward", "Rewards", "weighted"]
 
 Array = npt.NDArray[np.float64]
 Columns = Mapping[str, Sequence[Any]]
-FAILED = object()  # told apart from None, which says that a reward does not apply
+FAILED = object()  # unlike None, which means that a reward does not apply
 
 
 def weighted(parts: Mapping[str, Array], weights: Mapping[str, float], n: int) -> Array:
@@ -48,38 +51,38 @@ def weighted(parts: Mapping[str, Array], weights: Mapping[str, float], n: int) -
 
 
 class Reward:
-    """One reward function with what became of its calls: ``failures`` and the first ``message``."""
+    """One reward function, the number of its failures and the first message of them."""
 
     def __init__(self, function: str | Callable[..., Any]) -> None:
-        found = find_object(function, "reward") if isinstance(function, str) else function
-        if not callable(found):
+        function_object = find_object(function, "reward") if isinstance(function, str) else function
+        if not callable(function_object):
             raise QdlawsError(f"reward {function!r} is not a function")
-        self.function: Callable[..., Any] = found
-        self.name = str(getattr(found, "__name__", type(found).__name__))
-        self.batched = "completions" in parameters(found, self.name)
-        self._single = None if self.batched else PerCompletion(found, self.name)
+        self.function: Callable[..., Any] = function_object
+        self.name = str(getattr(function_object, "__name__", type(function_object).__name__))
+        self.batched = "completions" in parameters(function_object, self.name)
+        self._single = None if self.batched else PerCompletion(function_object, self.name)
         self.failures = 0
         self.message = ""
 
     def check(self, columns: Sequence[str]) -> None:
-        """One clear line where the function asks for a column that is not there."""
+        """Refuses, in one line, a function that needs a column which is not there."""
         if self._single is not None:
             self._single.check(columns)
         else:
             have = ["prompts", "completions", *columns]
-            refuse_missing(self.name, wants(self.function, self.name), have)
+            refuse_missing(self.name, required_parameters(self.function, self.name), have)
 
     def __call__(
         self, prompts: Sequence[Any], completions: Sequence[str], columns: Columns
     ) -> tuple[Array, npt.NDArray[np.bool_]]:
         """(values, where the reward applies); NaN where it failed."""
         if self.batched:
-            found = self._batch(prompts, completions, columns)
+            values = self._batch(prompts, completions, columns)
         else:
             rows = range(len(completions))
-            found = [self._caught(self._one, prompts, completions, columns, i) for i in rows]
-        numbers = [self._number(value) for value in found]
-        applies = np.array([value is not None for value in found], bool)
+            values = [self._caught(self._one, prompts, completions, columns, i) for i in rows]
+        numbers = [self._number(value) for value in values]
+        applies = np.array([value is not None for value in values], bool)
         return np.array(numbers, float), applies
 
     # ------------------------------------------------------------------ helpers
@@ -94,9 +97,9 @@ class Reward:
             raise
         except Exception:  # a user's function may raise anything
             rows = range(len(completions))
-            return [self._caught(self._alone, prompts, completions, columns, i) for i in rows]
+            return [self._caught(self._single_row, prompts, completions, columns, i) for i in rows]
 
-    def _alone(
+    def _single_row(
         self, prompts: Sequence[Any], completions: Sequence[str], columns: Columns, i: int
     ) -> Any:
         row = {name: [values[i]] for name, values in columns.items()}
@@ -108,10 +111,9 @@ class Reward:
         given = {
             **columns,
             "prompts": list(prompts),
-            "completions": _as_given(prompts, completions),
+            "completions": _in_trl_form(prompts, completions),
         }
-        found = self.function(**accepted(self.function, given))
-        values = list(found)
+        values = list(self.function(**accepted_arguments(self.function, given)))
         if len(values) != len(completions):
             raise QdlawsError(
                 f"reward {self.name} gave {len(values)} numbers for {len(completions)} completions"
@@ -175,13 +177,13 @@ class Rewards:
             raise QdlawsError(f"found {len(given)} weights for {len(self.rewards)} rewards")
         if not all(math.isfinite(w) for w in given):
             raise QdlawsError(f"weights={given}: finite numbers were needed")
-        names = _different([reward.name for reward in self.rewards])
+        names = _numbered([reward.name for reward in self.rewards])
         for reward, name in zip(self.rewards, names, strict=True):
             reward.name = name
         self.weights = dict(zip(names, given, strict=True))
 
     def check(self, columns: Sequence[str]) -> None:
-        """One clear line where a function asks for a column that is not there."""
+        """Refuses, in one line, a function that needs a column which is not there."""
         for reward in self.rewards:
             reward.check(columns)
 
@@ -192,7 +194,7 @@ class Rewards:
 
     @property
     def messages(self) -> dict[str, str]:
-        """What the first failure of each reward said."""
+        """The message of the first failure of each reward."""
         return {reward.name: reward.message for reward in self.rewards if reward.message}
 
     def __call__(
@@ -213,7 +215,7 @@ class Rewards:
 # ---------------------------------------------------------------------- helpers
 
 
-def _as_given(prompts: Sequence[Any], completions: Sequence[str]) -> list[Any]:
+def _in_trl_form(prompts: Sequence[Any], completions: Sequence[str]) -> list[Any]:
     """Completions as TRL passes them: messages where the prompt was messages."""
     return [
         [{"role": "assistant", "content": text}] if isinstance(prompt, list) else text
@@ -221,14 +223,14 @@ def _as_given(prompts: Sequence[Any], completions: Sequence[str]) -> list[Any]:
     ]
 
 
-def _different(names: Sequence[str]) -> list[str]:
+def _numbered(names: Sequence[str]) -> list[str]:
     """The names with 2, 3, … behind those that come again."""
-    seen: dict[str, int] = {}
+    totals: dict[str, int] = {}
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-    count = dict.fromkeys(seen, 0)
-    found = []
+        totals[name] = totals.get(name, 0) + 1
+    count = dict.fromkeys(totals, 0)
+    distinct = []
     for name in names:
         count[name] += 1
-        found.append(name if count[name] == 1 else f"{name}_{count[name]}")
-    return found
+        distinct.append(name if count[name] == 1 else f"{name}_{count[name]}")
+    return distinct

@@ -1,4 +1,4 @@
-"""The query in an answer, and queries without what changes nothing."""
+"""The query in an answer, and its normalised form."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _IDLE = frozenset({"as", "asc", "inner", ";"})
 
 
 def query_in(text: str) -> str:
-    """The query in an answer: what is fenced by ``` where something is, else all of it."""
+    """The query in an answer: the part fenced by ```, or all of it without a fence."""
     fenced = _FENCE.search(text)
     return (fenced.group(1) if fenced else text).strip()
 
 
 def normalised_query(query: str) -> str:
-    """A query without what changes nothing: case, blanks, comments, quotes of names, idle words.
+    """A query without case, blanks, comments, quotes of names and words that change nothing.
 
     Strings keep their case. Aliases, the order of conditions and equal queries that are written
     otherwise count as different.

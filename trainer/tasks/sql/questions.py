@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of which database, the SQL that answers it, and whether order is asked for."""
+    """A question about a database, its SQL, and whether the order of rows counts."""
 
     database: str
     text: str
@@ -60,7 +60,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns a database of a domain has."""
+    """The columns of a database of a domain."""
 
     domain: Domain
     text: str
@@ -115,16 +115,16 @@ def questions_about(layout: Layout) -> Iterator[Question]:
     names = {"T": parent.table, "one": parent.one, "c": text, "C": child.table}
     names |= {"y": layout.child_number, "ref": f"{parent.one}_id"}
     for entity, column in ((parent, number), (child, layout.child_number)):
-        own = {**names, "T": entity.table, "one": entity.one, "x": column}
+        filled = {**names, "T": entity.table, "one": entity.one, "x": column}
         for k in _thresholds(entity.numbers[column]):
-            yield from _filled(OVER, {**own, "k": str(k)}, layout)
-        yield from _filled(ONE_TABLE, own, layout)
-    own = {**names, "x": number}
-    yield from _filled(GROUPS, own, layout)
+            yield from _filled(OVER, {**filled, "k": str(k)}, layout)
+        yield from _filled(ONE_TABLE, filled, layout)
+    filled = {**names, "x": number}
+    yield from _filled(GROUPS, filled, layout)
     for value in parent.texts[text]:
-        yield from _filled(WHERE, {**own, "v": value}, layout)
+        yield from _filled(WHERE, {**filled, "v": value}, layout)
     for name in parent.names:
-        yield from _filled(OF_PARENT, {**own, "p": name}, layout)
+        yield from _filled(OF_PARENT, {**filled, "p": name}, layout)
 
 
 def generated(
@@ -200,5 +200,5 @@ def _thresholds(bounds: tuple[int, int]) -> list[int]:
     """Four values inside the range, round ones where it is wide."""
     low, high = bounds
     step = 10 if high - low > 60 else 1
-    found = [low + (high - low) * share // 10 // step * step for share in (3, 4, 6, 7)]
-    return sorted({k for k in found if low < k < high})
+    values = [low + (high - low) * share // 10 // step * step for share in (3, 4, 6, 7)]
+    return sorted({k for k in values if low < k < high})

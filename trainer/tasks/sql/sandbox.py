@@ -34,7 +34,7 @@ _FORBIDDEN = frozenset(
 
 @dataclass(frozen=True)
 class Limits:
-    """What a query may use."""
+    """The limits of a query."""
 
     steps: int = 300_000
     """Virtual-machine instructions; a question on twelve rows takes some hundreds."""
@@ -48,7 +48,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a query: ``rows``, or that it was no good, or that it took too long."""
+    """The outcome of a query: its rows, an error, or that it took too long."""
 
     status: Literal["rows", "error", "too_slow"]
     rows: tuple[Row, ...] = ()
@@ -58,7 +58,7 @@ class Outcome:
 
 
 class ReadOnlyDatabase:
-    """Tables of rows, to be asked; answers are kept, so that a repeated query costs nothing."""
+    """Tables of rows for queries; outcomes are kept, so that a repeated query costs nothing."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ def _plain(value: Any) -> tuple[str, Any]:
 
 
 def _only_reads(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-    """sqlite's question whether a statement may do something, asked while it is compiled."""
+    """sqlite's authorizer: allows reads only, while a statement is compiled."""
     if action not in _READS:
         return sqlite3.SQLITE_DENY
     if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _FORBIDDEN:

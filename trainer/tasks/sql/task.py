@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from qdlaws.errors import QdlawsError
-from trainer.tasks.splits import check_share, hold_out, place
+from trainer.tasks.splits import check_share, hash_fraction, hold_out
 from trainer.tasks.sql.domains import CROSS_DOMAINS, DOMAINS
 from trainer.tasks.sql.parsing import normalised_query, query_in
 from trainer.tasks.sql.questions import (
@@ -68,21 +68,24 @@ def make(
     _check(equivalence, template, invalid)  # before a second is spent on building
     check_share("eval_share", eval_share)
     limits = Limits(steps=steps, seconds=seconds, rows=rows)
-    own, other = generated(DOMAINS, instances, limits), generated(CROSS_DOMAINS, instances, limits)
-    held = hold_out((q.sql for q in own[1]), eval_share)
-    cross_held = hold_out((q.sql for q in other[1]), 0.3)
+    main, cross_generated = (
+        generated(DOMAINS, instances, limits),
+        generated(CROSS_DOMAINS, instances, limits),
+    )
+    held = hold_out((q.sql for q in main[1]), eval_share)
+    cross_held = hold_out((q.sql for q in cross_generated[1]), 0.3)
     pools = {
-        "train": [q for q in own[1] if q.sql not in held],
-        "eval": [q for q in own[1] if q.sql in held],
-        "cross": [q for q in other[1] if q.sql in cross_held],
+        "train": [q for q in main[1] if q.sql not in held],
+        "eval": [q for q in main[1] if q.sql in held],
+        "cross": [q for q in cross_generated[1] if q.sql in cross_held],
     }
     wanted = {"train": train, "eval": eval, "cross": cross}
     rng = Random(f"sql prompts {seed}")
     splits = {name: _chosen(name, pools[name], wanted[name], rng) for name in pools}
     return Sql(
-        own[0] + other[0],
+        main[0] + cross_generated[0],
         splits,
-        corpus_pools=(pools["train"], [q for q in other[1] if q.sql not in cross_held]),
+        corpus_pools=(pools["train"], [q for q in cross_generated[1] if q.sql not in cross_held]),
         equivalence=equivalence,
         template=template,
         right=right,
@@ -141,7 +144,7 @@ class Sql:
         """1 where the result is that of the gold query in every instance; NaN: took too long."""
         score, valid = np.zeros(len(texts)), np.zeros(len(texts), bool)
         for i, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
-            score[i], valid[i] = self._judge(prompt, query_in(text))
+            score[i], valid[i] = self._grade(prompt, query_in(text))
         return Scores(score, valid, {"correct": score.copy()})
 
     def keys(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Hashable | None]:
@@ -150,11 +153,11 @@ class Sql:
 
     def measure(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, Estimate]:
         """Diversity of queries within a prompt, pass@k, solved, valid."""
-        from trainer.tasks.scoring.answer_metrics import answer_figures
+        from trainer.tasks.scoring.answer_metrics import answer_metrics
 
         scores = self.score(prompts, texts)
         numbers = [prompt.number for prompt in prompts]
-        return answer_figures(self.keys(prompts, texts), numbers, scores.score, scores.valid)
+        return answer_metrics(self.keys(prompts, texts), numbers, scores.score, scores.valid)
 
     def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
         """n pairs of a question and a query; a share of ``right`` answers it.
@@ -163,13 +166,13 @@ class Sql:
         splits ``eval`` and ``cross`` is shown.
         """
         rng = Random(f"sql corpus {seed}")
-        own, other = self._pools
+        main, cross = self._pools
         about: dict[str, list[Question]] = {}
-        for question in (*own, *other):
+        for question in (*main, *cross):
             about.setdefault(question.database, []).append(question)
         pairs = []
         for _ in range(n):
-            pool = other if other and rng.random() < self._cross_share else own
+            pool = cross if cross and rng.random() < self._cross_share else main
             question = rng.choice(pool)
             answer = question
             if rng.random() >= self._right:
@@ -199,19 +202,19 @@ class Sql:
         )
 
     def _gold_rows(self, question: Question) -> list[tuple[Row, ...]]:
-        found = []
+        rows = []
         for instance in self._databases[question.database].instances:
             outcome = instance.ask(question.sql)
             if outcome.status != "rows" or outcome.more:
                 why = outcome.message or f"more than {instance.limits.rows} rows"
                 raise QdlawsError(f"sql: the gold query of {question.text!r} fails: {why}")
-            found.append(canonical_rows(outcome.rows, ordered=question.ordered))
-        return found
+            rows.append(canonical_rows(outcome.rows, ordered=question.ordered))
+        return rows
 
     def _outcomes(self, prompt: Prompt, query: str) -> Iterable[Outcome]:
         return (i.ask(query) for i in self._databases[prompt.data["database"]].instances)
 
-    def _judge(self, prompt: Prompt, query: str) -> tuple[float, bool]:
+    def _grade(self, prompt: Prompt, query: str) -> tuple[float, bool]:
         """(score, whether it runs). A query that is wrong before it is slow is wrong."""
         data = prompt.data
         gold = self._gold[data["database"], data["sql"], data["ordered"]]
@@ -241,8 +244,8 @@ def _gold_key(question: Question) -> tuple[str, str, bool]:
 
 def _chosen(split: str, pool: Sequence[Question], count: int, rng: Random) -> list[Question]:
     if not 1 <= count <= len(pool):
-        raise QdlawsError(f"sql: {split}={count}: 1 to {len(pool)} questions can be asked")
-    return rng.sample(sorted(pool, key=lambda q: place(f"{q.database} {q.text}")), count)
+        raise QdlawsError(f"sql: {split}={count}: there are 1 to {len(pool)} questions")
+    return rng.sample(sorted(pool, key=lambda q: hash_fraction(f"{q.database} {q.text}")), count)
 
 
 def _check(equivalence: str, template: str, invalid: str) -> None:

@@ -1,11 +1,11 @@
-"""The small grammar of the stories: words, phrases, and what each phrase means.
+"""The small grammar of the stories: words, phrases, and the meaning of each phrase.
 
     story   := opening goal [detail] event [detail] ending
     opening := (once | long ago | …) a ADJECTIVE CHARACTER lived PLACE
     goal    := (the CHARACTER | it) GOAL          event := CONNECTOR EVENT
     ending  := MARKER ENDING                      detail := the CHARACTER MOOD
 
-Every phrase of a class says the same in other words; a class is what a phrase means.
+Every phrase of a class says the same in other words; a class is the meaning of a phrase.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ __all__ = [
     "draw_plot",
     "lexicon",
     "patterns",
-    "spoilt",
-    "told",
+    "story_sentences",
+    "with_flaw",
 ]
 
 Phrases = Mapping[str, tuple[str, ...]]
@@ -129,7 +129,7 @@ KEYWORDS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Plot:
-    """What a story is about: the classes of its phrases."""
+    """The plot of a story: the classes of its phrases."""
 
     character: str
     place: str
@@ -149,7 +149,7 @@ def draw_plot(rng: Random, character: str, place: str | None = None) -> Plot:
     )
 
 
-def told(plot: Plot, rng: Random) -> list[str]:
+def story_sentences(plot: Plot, rng: Random) -> list[str]:
     """The plot in sentences, without full stops."""
     noun = rng.choice(CHARACTERS[plot.character])
     adjective = rng.choice(ADJECTIVES)
@@ -169,8 +169,8 @@ def told(plot: Plot, rng: Random) -> list[str]:
     return sentences
 
 
-def spoilt(sentences: list[str], rng: Random) -> list[str]:
-    """The story with one more flaw: what a half-trained writer gets wrong."""
+def with_flaw(sentences: list[str], rng: Random) -> list[str]:
+    """The story with one more flaw, of a kind that a half-trained writer makes."""
     flaw = rng.choice(("missing", "swapped", "twice", "stranger", "jumbled", "unfinished"))
     sentences = list(sentences)
     i = rng.randrange(len(sentences))

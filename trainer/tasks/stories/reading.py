@@ -1,4 +1,4 @@
-"""What a text tells: its sentences, which of them the grammar derives, and what it is about."""
+"""The reading of a story: its sentences, which of them the grammar derives, and its plot."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PHRASES = {
 
 @dataclass(frozen=True)
 class Reading:
-    """A text, read. A class is None where nothing in the text tells it."""
+    """The reading of a text; a class is None where the text does not have it."""
 
     sentences: tuple[str, ...]
     kinds: tuple[str | None, ...]
@@ -50,9 +50,9 @@ class Reading:
 
     @property
     def key(self) -> tuple[str | None, ...] | None:
-        """(character, goal, event, ending): what the story means; None: nothing recognised."""
-        found = (self.character, self.goal, self.event, self.ending)
-        return None if all(part is None for part in found) else found
+        """(character, goal, event, ending), the meaning of the story; None: nothing recognised."""
+        classes = (self.character, self.goal, self.event, self.ending)
+        return None if all(part is None for part in classes) else classes
 
     @property
     def words(self) -> list[str]:
@@ -60,19 +60,19 @@ class Reading:
 
     def share_derived(self) -> float:
         """The share of sentences that the grammar derives; half of the known words for another."""
-        known = lexicon()
+        vocabulary = lexicon()
         credit = 0.0
         for sentence, kind in zip(self.sentences, self.kinds, strict=True):
             words = sentence.split()
-            credit += 1 if kind else 0.5 * sum(word in known for word in words) / len(words)
+            credit += 1 if kind else 0.5 * sum(word in vocabulary for word in words) / len(words)
         return credit / len(self.sentences) if self.sentences else 0.0
 
     def coherence(self, character: str, place: str | None) -> float:
         """½ for each of these that does not hold of a story about them: 1, .5, .25, …
 
-        It opens with the character asked for, in the place asked for; nobody else is in it; the
+        It opens with the character and in the place of the prompt; nobody else is in it; the
         character is mentioned again; goal, event and ending each come once and in this order; it
-        closes with an ending and a full stop; no sentence is said twice.
+        closes with an ending and a full stop; no sentence comes twice.
         """
         if not self.sentences:
             return 0.0
@@ -96,22 +96,22 @@ def read(text: str) -> Reading:
     plain = re.sub(r"[^a-z.!?' ]+", " ", text[:LONGEST].lower()).strip()
     sentences = [" ".join(s.split()) for s in re.split(r"[.!?]+", plain)]
     sentences = [s for s in sentences if s]
-    kinds, told = [], {}
+    kinds, plot = [], {}
     for sentence in sentences:
         kind, classes = _derived(sentence)
         kinds.append(kind)
-        for name, found in classes.items():
+        for name, phrase_class in classes.items():
             # a story ends with its last ending; of all else the first counts
-            if name == "ending" or name not in told:
-                told[name] = found
+            if name == "ending" or name not in plot:
+                plot[name] = phrase_class
     for name, part in _parts(sentences).items():
-        if name not in told and (guess := _by_keyword(name, part)) is not None:
-            told[name] = guess
+        if name not in plot and (guess := _by_keyword(name, part)) is not None:
+            plot[name] = guess
     return Reading(
         tuple(sentences),
         tuple(kinds),
         finished=plain.endswith((".", "!", "?")),
-        **{name: told.get(name) for name in _PHRASES},
+        **{name: plot.get(name) for name in _PHRASES},
     )
 
 
@@ -119,12 +119,12 @@ def read(text: str) -> Reading:
 
 
 def _derived(sentence: str) -> tuple[str | None, dict[str, str]]:
-    """(kind, {what: class}) of a sentence of the grammar."""
+    """The kind of a sentence of the grammar, and the class of each of its phrases."""
     for kind, pattern in patterns().items():
         match = pattern.match(sentence)
         if match:
-            found = {k: v for k, v in match.groupdict().items() if v is not None}
-            return kind, {name: _meaning(name)[phrase] for name, phrase in found.items()}
+            phrases = {k: v for k, v in match.groupdict().items() if v is not None}
+            return kind, {name: _meaning(name)[phrase] for name, phrase in phrases.items()}
     return None, {}
 
 
@@ -136,12 +136,12 @@ def _parts(sentences: list[str]) -> dict[str, str]:
     ends = [i for i, s in enumerate(sentences) if s.startswith(starts)]
     end = ends[-1] if ends else len(sentences) - 1
     middle = " . ".join(sentences[1:end] or sentences[:end])
-    found = {"character": " . ".join(sentences), "place": sentences[0]}
+    parts = {"character": " . ".join(sentences), "place": sentences[0]}
     if middle:
-        found |= {"goal": middle, "event": middle}
+        parts |= {"goal": middle, "event": middle}
     if end > 0 or ends:
-        found["ending"] = sentences[end]
-    return found
+        parts["ending"] = sentences[end]
+    return parts
 
 
 def _by_keyword(kind: str, text: str) -> str | None:

@@ -17,7 +17,14 @@ import numpy as np
 from qdlaws.errors import QdlawsError
 from trainer.tasks.scoring.user_rewards import weighted
 from trainer.tasks.splits import check_share, hold_out
-from trainer.tasks.stories.grammar import CHARACTERS, PLACES, Plot, draw_plot, spoilt, told
+from trainer.tasks.stories.grammar import (
+    CHARACTERS,
+    PLACES,
+    Plot,
+    draw_plot,
+    story_sentences,
+    with_flaw,
+)
 from trainer.tasks.stories.reading import Reading, read
 from trainer.tasks.task import Prompt, Scores
 
@@ -104,7 +111,7 @@ class Stories:
         return Traits(self.name, True, False, 0.0, 1.0, True)
 
     def prompts(self, split: str = "train") -> list[Prompt]:
-        """Who the stories are about; "eval" holds other pairs of character and place."""
+        """A prompt for each character and place; "eval" holds other pairs than "train"."""
         if split not in ("train", "eval"):
             raise QdlawsError(f"stories has the splits train and eval, not {split!r}")
         if not self._held:
@@ -130,7 +137,7 @@ class Stories:
         return Scores(score, valid, parts)
 
     def keys(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Hashable | None]:
-        """(character, goal, event, ending) of each story, None in it for what is not told."""
+        """(character, goal, event, ending) of each story, with None for a part that it lacks."""
         return [self._read(text).key for text in texts]
 
     def measure(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, Estimate]:
@@ -163,7 +170,7 @@ class Stories:
         return pairs
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to give back."""
 
     # ------------------------------------------------------------------ helpers
 
@@ -174,10 +181,10 @@ class Stories:
         return max(0.0, 1 - max(words - self.max_words, 0) / self.max_words)
 
     def _write(self, plot: Plot, rng: Random) -> list[str]:
-        sentences = [f"{sentence}." for sentence in told(plot, rng)]
+        sentences = [f"{sentence}." for sentence in story_sentences(plot, rng)]
         if rng.random() < self._flawed:
             for _ in range(rng.choice((1, 1, 2, 3))):
-                sentences = spoilt(sentences, rng)
+                sentences = with_flaw(sentences, rng)
         return sentences
 
 

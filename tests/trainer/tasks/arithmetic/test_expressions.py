@@ -99,12 +99,12 @@ def test_order_does_not_matter(text, rng):
         (" 1 + 2 ", "2+1"),
     ],
 )
-def test_same_form(a, b):
+def test_equal_expressions_have_one_form(a, b):
     assert canonical(parse(a)) == canonical(parse(b))
 
 
 @pytest.mark.parametrize(("a", "b"), [("12+12", "20+4"), ("2*(3+4)", "2*3+2*4"), ("8-2", "2-8")])
-def test_other_form(a, b):
+def test_different_expressions_have_different_forms(a, b):
     assert canonical(parse(a)) != canonical(parse(b))
 
 
@@ -121,11 +121,11 @@ def test_operands_are_counted_after_cancelling(text, count):
     ["", " ", "1+", "+1", "-3+5", "1 2", "007", "1++2", "(1", "1)", "()", "1.5", "1e3", "2**3",
      "a", "1=1", "2//1", "٣+1", "1_0", "__import__('os')", "1+\n(", "(" * 999],
 )  # fmt: skip
-def test_what_is_no_expression(text):
+def test_other_texts_are_no_expressions(text):
     assert parse(text) is None
 
 
-def test_bounds():
+def test_length_and_depth_are_bounded():
     deep = "(" * DEPTH + "1" + ")" * DEPTH
     assert parse(deep) == 1
     assert parse(f"({deep})") is None

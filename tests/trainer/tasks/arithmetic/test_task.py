@@ -38,7 +38,7 @@ def prompt_for(task, n):
         ("", 0, False),
     ],
 )
-def test_score(task, text, score, valid):
+def test_an_expression_of_the_number_scores_one(task, text, score, valid):
     found = task.score([prompt_for(task, 24)], [text])
     assert found.score.tolist() == [score]
     assert found.valid.tolist() == [valid]
@@ -53,7 +53,7 @@ def test_invalid_can_be_dropped():
     assert found.failed == 1
 
 
-def test_keys(task):
+def test_equal_expressions_have_one_key(task):
     prompt = prompt_for(task, 24)
     keys = task.keys([prompt] * 5, ["20+4", "4+20", "12+12", "25", "?"])
     assert keys[0] == keys[1] == "4+20"
@@ -62,7 +62,7 @@ def test_keys(task):
     assert keys[4] is None
 
 
-def test_splits_are_disjoint_and_steady(task):
+def test_splits_are_disjoint_and_always_the_same(task):
     train = {p.data["target"] for p in task.prompts()}
     held = {p.data["target"] for p in task.prompts("eval")}
     assert train | held == set(range(5, 41))
@@ -74,13 +74,13 @@ def test_splits_are_disjoint_and_steady(task):
         task.prompts("test")
 
 
-def test_nothing_held_out():
+def test_without_held_out_numbers_all_are_evaluated():
     task = make_task("arithmetic", eval_share=0)
     assert task.prompts("eval") == task.prompts()
     assert len(task.prompts()) == 36
 
 
-def test_corpus_has_the_share_of_right_ones_that_was_asked_for():
+def test_the_corpus_has_the_wanted_share_of_right_answers():
     for right in (0.0, 0.5, 1.0):
         task = make_task("arithmetic", right=right)
         pairs = task.corpus(1000, seed=3)
@@ -91,7 +91,7 @@ def test_corpus_has_the_share_of_right_ones_that_was_asked_for():
         assert abs(found.score.mean() - right) <= 4 * math.sqrt(right * (1 - right) / 1000)
 
 
-def test_corpus_is_right_by_pythons_arithmetic_and_varied(task):
+def test_answers_of_the_corpus_are_right_by_pythons_arithmetic(task):
     pairs = make_task("arithmetic", right=1.0).corpus(500, seed=0)
     for prompt, text in pairs:
         code = re.sub(r"\d+", r"F(\g<0>)", text)
@@ -138,7 +138,7 @@ def test_measure_against_counting_by_hand(task):
     assert found["distinct_correct"].m == 2
 
 
-def test_template_and_traits():
+def test_the_template_makes_the_prompts():
     task = make_task("arithmetic", template="Write an expression that equals {n}:")
     assert task.prompts()[0].text.startswith("Write an expression that equals ")
     assert task.traits.binary
@@ -161,6 +161,6 @@ def test_template_and_traits():
         ({"hihg": 5}, "did you mean 'high'"),
     ],
 )
-def test_refusals(options, said):
+def test_bad_options_are_refused_in_one_line(options, said):
     with pytest.raises(QdlawsError, match=re.escape(said)):
         make_task("arithmetic", **options)

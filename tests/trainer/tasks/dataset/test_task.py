@@ -66,7 +66,7 @@ def test_splits_follow_the_hash_of_the_prompt(tmp_path):
     assert len({p.number for s in ("train", "eval") for p in other.prompts(s)}) == 160
 
 
-def test_few_prompts_still_have_something_on_each_side(tmp_path):
+def test_two_prompts_are_split_into_one_and_one(tmp_path):
     two = dataset(write(tmp_path / "two.jsonl", ROWS[:2]), eval_share=0.01)
     assert [len(two.prompts(s)) for s in ("train", "eval")] == [1, 1]
     most = dataset(write(tmp_path / "most.jsonl", ROWS[:3]), eval_share=1.0)
@@ -88,7 +88,7 @@ def test_a_second_file_is_held_out(tmp_path):
         task.prompts("test")
 
 
-def test_messages(tmp_path):
+def test_prompts_can_be_messages(tmp_path):
     system = {"role": "system", "content": "be brief"}
     user = {"role": "user", "content": "hello"}
     rows = [{"prompt": [user]}, {"prompt": [system, user]}]
@@ -131,14 +131,14 @@ def test_bad_rows_are_refused_with_their_line(tmp_path, name, content, said):
     assert "\n" not in str(raised.value)
 
 
-def test_bytes_that_are_no_text(tmp_path):
+def test_a_binary_file_is_refused(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"prompt": "\xff"}')
     with pytest.raises(QdlawsError, match="not UTF-8"):
         dataset(path)
 
 
-def test_limit_and_the_most_rows(tmp_path, monkeypatch):
+def test_rows_are_limited(tmp_path, monkeypatch):
     path = write(tmp_path / "a.jsonl")
     assert len(dataset(path, limit=7, eval_share=0).prompts()) == 7
     monkeypatch.setattr(tables, "MOST_ROWS", 59)
@@ -149,12 +149,12 @@ def test_limit_and_the_most_rows(tmp_path, monkeypatch):
         dataset(path, limit=0)
 
 
-def test_other_columns_and_missing_ones(tmp_path):
+def test_rewards_get_other_columns_and_miss_none(tmp_path):
     rows = [{"q": "a", "answer": "1"}, {"q": "b"}]
     task = dataset(write(tmp_path / "a.jsonl", rows), prompt="q", eval_share=0)
     assert task.prompts()[0] == Prompt(0, "a", {"answer": "1"})
     assert task.score(task.prompts(), ["1", "1"]).score.tolist() == [1, 0]
-    with pytest.raises(QdlawsError, match="asks for missing_column; there are prompt, answer"):
+    with pytest.raises(QdlawsError, match="needs missing_column; there are prompt, answer"):
         dataset(tmp_path / "a.jsonl", prompt="q", rewards=[example.needs_more])
 
 
@@ -167,7 +167,7 @@ def test_failed_rewards_are_nan_and_counted(tmp_path):
     assert task.rewards.failures == {"touchy": 2}
 
 
-def test_equivalences(tmp_path):
+def test_keys_follow_the_equivalence(tmp_path):
     path = write(tmp_path / "a.jsonl")
     texts = ["One two", "one, TWO!", " One two ", "one"]
 
@@ -191,7 +191,7 @@ def test_equivalences(tmp_path):
             keys(equivalence=wrong)
 
 
-def test_measure(tmp_path):
+def test_diversity_and_pass_at_k_are_measured(tmp_path):
     calls = []
 
     def graded(text, answer):
@@ -215,7 +215,7 @@ def test_measure(tmp_path):
     assert "pass@1" not in unknown.measure(prompts, texts)
 
 
-def test_traits_are_what_the_user_says(tmp_path):
+def test_traits_are_those_the_user_states(tmp_path):
     path = write(tmp_path / "a.jsonl")
     traits = dataset(path).traits
     assert (traits.binary, traits.lowest, traits.highest) == (None, None, None)
@@ -227,7 +227,7 @@ def test_traits_are_what_the_user_says(tmp_path):
     assert (traits.binary, traits.lowest, traits.highest) == (None, -1, 2)
 
 
-def test_corpus(tmp_path):
+def test_the_corpus_is_drawn_from_the_completions(tmp_path):
     rows = [{**row, "completion": row["answer"] * 2} for row in ROWS]
     task = dataset(write(tmp_path / "a.jsonl", rows))
     pairs = task.corpus(30, seed=0)
@@ -239,7 +239,7 @@ def test_corpus(tmp_path):
         dataset(tmp_path / "a.jsonl", completion="gold").corpus(3, 0)
 
 
-def test_where_the_rows_come_from_is_asked_for(tmp_path):
+def test_one_source_of_rows_is_required(tmp_path):
     for options in ({}, {"path": "a.jsonl", "hub": "owner/name"}):
         with pytest.raises(QdlawsError, match="one of path= and hub="):
             make_task("dataset", rewards=[example.short], **options)
@@ -249,7 +249,7 @@ def test_where_the_rows_come_from_is_asked_for(tmp_path):
         make_task("dataset", path=write(tmp_path / "a.jsonl"))
 
 
-def test_hub(monkeypatch):
+def test_rows_can_come_from_the_hub(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(QdlawsError, match="pip install datasets"):
         make_task("dataset", hub="owner/name", rewards=[example.short])

@@ -66,7 +66,7 @@ def test_a_published_objective_shows_its_parts_and_can_be_a_part():
     assert row["score"] == pytest.approx((alone["score"] ** 2 * row["qed"]) ** (1 / 3), rel=1e-12)
 
 
-def test_equal_names_are_told_apart():
+def test_equal_names_get_numbers():
     two = [{"objective": "similarity", "query": q} for q in ("CCO", "CCN")]
     assert list(rows(two, "CCO")[0])[1::2] == ["similarity", "similarity 2"]
 
@@ -94,7 +94,7 @@ UNIT, BINARY = Range(0.0, 1.0), Range(0.0, 1.0, binary=True)
         ({"objective": "sa", "transform": {"type": "linear", "slope": -1}}, Range(-10.0, -1.0)),
     ],
 )  # fmt: skip
-def test_what_a_score_can_be(objective, expected):
+def test_the_range_of_a_composite(objective, expected):
     found = read_objective(objective).range
     assert (found.low, found.high, found.binary) == pytest.approx(
         (expected.low, expected.high, expected.binary)
@@ -121,7 +121,7 @@ def test_what_a_score_can_be(objective, expected):
         ({"objective": "a.b:c", "bacth": True}, "did you mean 'batch'"),
     ],
 )
-def test_refusals_in_one_line(objective, words):
+def test_bad_objectives_are_refused_in_one_line(objective, words):
     with pytest.raises(QdlawsError) as caught:
         read_objective(objective)
     assert words in str(caught.value)

@@ -59,7 +59,7 @@ BY_GUACAMOL = [
 
 
 @pytest.mark.parametrize(("name", "smiles", "expected"), BY_GUACAMOL)
-def test_guacamol(name, smiles, expected):
+def test_scores_are_those_of_guacamol(name, smiles, expected):
     assert score(name, smiles) == pytest.approx(expected, abs=1e-9)
 
 
@@ -72,7 +72,7 @@ def test_isomers_by_hand():
     assert mean == pytest.approx(sum(wanted) / 3, rel=1e-12)
 
 
-def test_formula():
+def test_formulas_are_parsed():
     assert parse_formula("C9H10N2O2PF2Cl") == {
         "C": 9, "H": 10, "N": 2, "O": 2, "P": 1, "F": 2, "Cl": 1,
     }  # fmt: skip
@@ -179,7 +179,7 @@ def test_substructure_and_atoms():
         ({"objective": "smarts", "pattern": "c1cc("}, "is no SMARTS pattern"),
     ],
 )
-def test_bad_values_in_one_line(spec, words):
+def test_bad_values_are_refused_in_one_line(spec, words):
     with pytest.raises(BadData) as caught:
         score(spec, "CC")
     assert words in str(caught.value)

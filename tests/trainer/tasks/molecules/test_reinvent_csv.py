@@ -36,7 +36,7 @@ def write(path, steps=6, size=20):
     return truth
 
 
-def test_the_library_reads_it_as_reinvent(tmp_path):
+def test_the_library_reads_the_file_as_reinvent(tmp_path):
     truth = write(tmp_path / "stage1_1.csv")
     log = qd.read(tmp_path / "stage1_1.csv")
     assert log.tool == "reinvent4"
@@ -75,7 +75,7 @@ def scores(n=2, **parts):
     return Scores(np.full(n, 0.5), np.ones(n, bool), {k: np.ones(n) for k in parts})
 
 
-def test_rows_that_do_not_belong_are_refused(tmp_path):
+def test_rows_with_other_columns_are_refused(tmp_path):
     path = tmp_path / "a.csv"
     two = {"agent": [1.0, 2.0], "prior": [1.0, 2.0]}
     reinvent_csv(path, 1, ["C", "CC"], ["C", "CC"], scores(qed=1), **two)

@@ -32,12 +32,12 @@ def test_similar_scaffolds_share_the_bucket_of_the_first():
     assert bucket_keys([quinoline, isoquinoline], "similar", known=[""])[0] == quinoline
 
 
-def test_they_fill_the_buckets():
+def test_the_keys_fill_the_buckets():
     buckets = Buckets().add(bucket_keys(FOUR), [0.9, 0.8, 0.9, 0.1, 0.9])
     assert buckets.counts == {"c1ccccc1": 2, "c1ccncc1": 1}
     assert buckets.seen(bucket_keys([PHENOL, ETHANOL, None])).tolist() == [2, 0, 0]
 
 
-def test_unknown_filter():
+def test_an_unknown_filter_is_refused():
     with pytest.raises(BadData, match="did you mean 'scaffold'"):
         bucket_keys(FOUR, "scafold")

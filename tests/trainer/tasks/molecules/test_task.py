@@ -34,7 +34,7 @@ def user_module(tmp_path, monkeypatch):
     sys.modules.pop("my_scores", None)
 
 
-def test_qed_of_valid_molecules_and_zero_for_the_rest():
+def test_valid_molecules_score_their_qed_and_others_zero():
     from rdkit import Chem
     from rdkit.Chem import QED
 
@@ -99,14 +99,14 @@ def test_components_are_logged():
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_functions_of_the_users(user_module, workers):
+def test_a_function_of_the_user_is_an_objective(user_module, workers):
     for name in ("many", "one"):
         task = make_task("molecules", objective=f"{user_module}:{name}", workers=workers)
         np.testing.assert_array_equal(scored(task).score, [0.3, 0.3, 0, 0.9, 0, 0.3])
         task.close()
 
 
-def test_a_score_that_is_not_known_is_dropped_and_counted(user_module):
+def test_a_missing_score_is_dropped_and_counted(user_module):
     task = make_task("molecules", objective=f"{user_module}:some")
     scores = scored(task, ["CC", "CN", "x", "CI"])
     np.testing.assert_array_equal(scores.score, [0.5, np.nan, 0, np.nan])
@@ -114,7 +114,7 @@ def test_a_score_that_is_not_known_is_dropped_and_counted(user_module):
     assert scores.failed == 2
 
 
-def test_a_range_of_the_users_and_how_it_is_called(user_module):
+def test_the_user_states_the_range_and_the_call_of_a_function(user_module):
     spec = {"objective": f"{user_module}:unannotated", "batch": False, "low": 0, "high": 9}
     task = make_task("molecules", objective=spec)
     assert (task.traits.lowest, task.traits.highest) == (0, 9)
@@ -129,7 +129,7 @@ def test_a_range_of_the_users_and_how_it_is_called(user_module):
         ("no_such_module:f", "No module named 'no_such_module'"),
     ],
 )
-def test_a_missing_function_is_said_before_anything_runs(user_module, objective, words):
+def test_a_missing_function_is_refused_before_the_run(user_module, objective, words):
     for workers in (0, 1):
         with pytest.raises(QdlawsError) as caught:
             make_task("molecules", objective=objective, workers=workers)
@@ -137,7 +137,7 @@ def test_a_missing_function_is_said_before_anything_runs(user_module, objective,
         assert "\n" not in str(caught.value)
 
 
-def test_a_function_of_one_called_with_a_list_says_how_to_change_that(user_module):
+def test_a_function_wrongly_called_with_a_list_gets_a_remedy(user_module):
     task = make_task("molecules", objective=f"{user_module}:unannotated")
     with pytest.raises(QdlawsError) as caught:
         scored(task)
@@ -146,7 +146,7 @@ def test_a_function_of_one_called_with_a_list_says_how_to_change_that(user_modul
     assert "\n" not in str(caught.value)
 
 
-def test_tdc_without_its_package_in_one_line(monkeypatch):
+def test_tdc_without_its_package_is_refused_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "tdc", None)
     with pytest.raises(QdlawsError) as caught:
         make_task("molecules", objective="jnk3")
@@ -154,7 +154,7 @@ def test_tdc_without_its_package_in_one_line(monkeypatch):
     assert "\n" not in str(caught.value)
 
 
-def test_tdc_where_it_is_installed(tmp_path, monkeypatch):
+def test_tdc_scores_where_it_is_installed(tmp_path, monkeypatch):
     # a stand-in with TDC's interface: its model files cannot be had in a test
     (tmp_path / "tdc.py").write_text(
         "class Oracle:\n"
@@ -186,7 +186,7 @@ def test_workers_budget_and_overlap():
     assert capped.report()["oracle_calls"] == 2
 
 
-def test_the_memory_of_a_task_is_taken_up():
+def test_a_resumed_task_has_the_memory_of_its_oracle():
     one, two = make_task("molecules"), make_task("molecules")
     first = scored(one)
     two.load_state(one.state_dict())
@@ -194,7 +194,7 @@ def test_the_memory_of_a_task_is_taken_up():
     assert two.report()["oracle_calls"] == 2
 
 
-def test_what_is_measured():
+def test_measures_have_their_kinds_and_sample_sizes():
     from qdlaws import measure
 
     task = make_task("molecules")
@@ -212,7 +212,7 @@ def test_what_is_measured():
 
 
 @pytest.mark.parametrize("texts", [["CC", "x"], ["x"], []])
-def test_too_little_to_measure_is_unknown_and_not_zero(texts):
+def test_measures_of_one_molecule_are_nan_and_not_zero(texts):
     task = make_task("molecules")
     full = task.measure(list(task.prompts()) * 8, ["CC", "CCO", "CCN", "CCC"] * 2)
     found = task.measure(list(task.prompts()) * len(texts), texts)
@@ -233,7 +233,7 @@ def test_a_corpus_is_reproducible_and_valid():
     assert None not in task.keys([], [text for _, text in pairs])
 
 
-def test_selfies():
+def test_texts_can_be_selfies():
     selfies = pytest.importorskip("selfies")
     task = make_task("molecules", representation="selfies")
     texts = [selfies.encoder("CCO"), selfies.encoder("c1ccccc1O"), "[no such]", ""]
@@ -243,7 +243,7 @@ def test_selfies():
     assert all(text.startswith("[") for _, text in task.corpus(5, seed=0))
 
 
-def test_selfies_missing_in_one_line(monkeypatch):
+def test_selfies_without_its_package_is_refused_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "selfies", None)
     with pytest.raises(QdlawsError, match="pip install selfies"):
         make_task("molecules", representation="selfies")
@@ -258,7 +258,7 @@ def test_selfies_missing_in_one_line(monkeypatch):
         ({"objective": ["qed"], "mean": "geometrc"}, "did you mean 'geometric'"),
     ],
 )
-def test_bad_options_in_one_line(options, words):
+def test_bad_options_are_refused_in_one_line(options, words):
     with pytest.raises(QdlawsError) as caught:
         make_task("molecules", **options)
     assert words in str(caught.value)

@@ -34,7 +34,7 @@ REINVENT = [
 
 
 @pytest.mark.parametrize(("options", "expected"), REINVENT)
-def test_as_in_reinvent(options, expected):
+def test_transforms_are_those_of_reinvent(options, expected):
     shape = transform(options)
     assert [shape(x) for x in X] == pytest.approx(expected, abs=2e-6)
 
@@ -69,7 +69,7 @@ def test_reverse_is_the_complement():
         ({"type": "sigmoid", "low": 3, "high": 3}, 2.999, 0),
     ],
 )
-def test_by_hand(options, at, value):
+def test_transforms_by_hand(options, at, value):
     assert transform(options)(at) == pytest.approx(value, abs=1e-15)
 
 
@@ -84,7 +84,7 @@ def every():
         yield transform({"type": name, **{n: EXAMPLE[n] for n in names if n in EXAMPLE}}), name
 
 
-def test_unknown_stays_unknown_and_far_values_stay_finite():
+def test_nan_stays_nan_and_far_values_stay_finite():
     for shape, name in every():
         assert math.isnan(shape(math.nan)), name
         if name != "linear":
@@ -92,7 +92,7 @@ def test_unknown_stays_unknown_and_far_values_stay_finite():
                 assert 0 <= shape(x) <= 1, (name, x)
 
 
-def test_those_that_say_0_or_1():
+def test_step_transforms_are_0_or_1():
     for shape, name in every():
         assert (name in BINARY) == all(shape(x / 7) in (0, 1) for x in range(-70, 70)), name
 
@@ -110,7 +110,7 @@ def test_those_that_say_0_or_1():
         ({"low": 1}, "found type ''"),
     ],
 )
-def test_bad_options_in_one_line(options, words):
+def test_bad_options_are_refused_in_one_line(options, words):
     with pytest.raises(BadData) as caught:
         transform(options, "logp")
     assert words in str(caught.value)

@@ -10,7 +10,7 @@ from qdlaws.errors import BadData
 from qdlaws.measure import distinct_classes, edit_diversity, exact
 from trainer.tasks.scoring.answer_metrics import (
     key_diversity,
-    pass_figures,
+    pass_metrics,
     retention,
     unique_keys,
     wording_diversity,
@@ -45,7 +45,7 @@ def test_one_prompt_has_the_error_of_a_u_statistic():
     assert found.kind == other.kind
 
 
-def test_error_of_key_diversity_covers():
+def test_the_standard_error_of_key_diversity_covers():
     """Over many draws of 30 prompts the interval holds the truth about 95 times of a hundred."""
     rng = np.random.default_rng(1)
     chance = np.array([0.5, 0.3, 0.2])
@@ -58,13 +58,13 @@ def test_error_of_key_diversity_covers():
     assert 0.90 <= hits / 300 <= 0.99
 
 
-def test_unknown_is_nan_with_a_reason():
+def test_unknown_metrics_are_nan_with_a_reason():
     for keys, prompts in (([], []), ([None, None], [0, 0]), (["a", "b"], [0, 1])):
         found = key_diversity(keys, prompts)
         assert math.isnan(found.value)
         assert math.isnan(found.se)
         assert found.reason
-    assert pass_figures([math.nan], [0]) == {}
+    assert pass_metrics([math.nan], [0]) == {}
 
 
 def test_unique_keys_by_enumeration():
@@ -84,7 +84,7 @@ def test_pass_at_k_by_enumeration():
     scores = {0: [1, 0, 0, 1], 1: [0, 0, 0, 0], 2: [1, 1, 1, 0]}
     flat = [float(s) for own in scores.values() for s in own]
     prompts = [p for p, own in scores.items() for _ in own]
-    found = pass_figures(flat, prompts)
+    found = pass_metrics(flat, prompts)
     for k in (1, 2, 4):
         each = [np.mean([max(s) for s in combinations(own, k)]) for own in scores.values()]
         assert found[f"pass@{k}"].value == pytest.approx(np.mean(each))
@@ -95,7 +95,7 @@ def test_pass_at_k_by_enumeration():
 
 def test_failed_scores_shrink_their_prompt_only():
     scores = [1.0, 0.0, 1.0, 0.0, 1.0, math.nan, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]
-    found = pass_figures(scores, [0] * 4 + [1] * 4 + [2] * 4)
+    found = pass_metrics(scores, [0] * 4 + [1] * 4 + [2] * 4)
     assert found["pass@1"].value == pytest.approx((1 / 2 + 2 / 3 + 1 / 4) / 3)
     assert found["pass@4"].dropped == 1
     assert found["pass@1"].dropped == 0
@@ -103,10 +103,10 @@ def test_failed_scores_shrink_their_prompt_only():
 
 def test_graded_scores_have_no_pass_at_k():
     with pytest.raises(BadData, match="0 and 1"):
-        pass_figures([0.5, 1.0], [0, 0])
+        pass_metrics([0.5, 1.0], [0, 0])
 
 
-def test_retention():
+def test_retention_by_hand():
     base = [int(c) for c in "1111 1000 0000 0000 1110".replace(" ", "")]
     now = [int(c) for c in "1011 0000 0100 0000 0010".replace(" ", "")]
     prompts = np.repeat(np.arange(5), 4).tolist()
@@ -119,7 +119,7 @@ def test_retention():
         retention(base, prompts, now, [p + 10 for p in prompts])
 
 
-def test_wording_diversity():
+def test_wording_diversity_by_hand():
     texts = ["a b c", "a b d", "a b c", "x y", "x y", "x z"]
     prompts = [0, 0, 0, 1, 1, 1]
     found = wording_diversity(texts, prompts)

@@ -2,11 +2,8 @@
 
 import json
 import math
-import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +11,6 @@ import pytest
 from qdlaws.errors import BadData, QdlawsError
 from tests.helpers import score_makers
 from trainer.tasks.scoring.oracle import Oracle
-from trainer.tasks.scoring.worker_pool import Failure, SameProcess, Workers
 
 COLUMNS = ("score", "inverse")
 
@@ -37,29 +33,26 @@ def closing():
         one.close()
 
 
-# ---------------------------------------------------------------------- memory and budget
-
-
 class Counting:
-    """A score function that notes what it is asked."""
+    """A score function that notes the items it is called with."""
 
     def __init__(self):
-        self.asked = []
+        self.scored = []
 
     def __call__(self):
         return self.score
 
     def score(self, items):
-        self.asked += items
+        self.scored += items
         return [(len(item) / 10, 0.0) for item in items]
 
 
-def test_each_key_is_asked_once_and_every_row_answered():
+def test_each_key_is_scored_once_and_every_row_answered():
     count = Counting()
     one = oracle(count)
     first = one.score(["aa", "b", "aa", "ccc"])
     again = one.score(["b", "dddd", "b"])
-    assert count.asked == ["aa", "b", "ccc", "dddd"]
+    assert count.scored == ["aa", "b", "ccc", "dddd"]
     np.testing.assert_array_equal(first.rows[:, 0], [0.2, 0.1, 0.2, 0.3])
     np.testing.assert_array_equal(again.rows[:, 0], [0.1, 0.4, 0.1])
     assert one.calls == 4
@@ -69,7 +62,7 @@ def test_each_key_is_asked_once_and_every_row_answered():
 def test_keys_decide_what_is_the_same_and_none_is_skipped():
     count = Counting()
     answers = oracle(count).score(["CC", "C C", "?"], keys=["CC", "CC", None])
-    assert count.asked == ["CC"]
+    assert count.scored == ["CC"]
     np.testing.assert_array_equal(answers.rows[:, 0], [0.2, 0.2, np.nan])
     assert not answers.over_budget.any()
 
@@ -79,7 +72,7 @@ def test_budget_counts_unique_calls_and_caps_the_rest():
     one = oracle(count, budget=3)
     assert not one.score(["a", "a", "bb"]).spent
     answers = one.score(["a", "ccc", "dddd", "ccc", "dddd"])
-    assert count.asked == ["a", "bb", "ccc"]
+    assert count.scored == ["a", "bb", "ccc"]
     assert answers.spent
     assert one.spent
     np.testing.assert_array_equal(answers.over_budget, [False, False, True, False, True])
@@ -110,16 +103,13 @@ def test_the_state_travels_as_json():
     two = oracle(count, budget=3)
     two.load_state(state)
     answers = two.score(["ccc", "a", "dddd", "bb raise"])
-    assert count.asked == []
+    assert count.scored == []
     np.testing.assert_array_equal(answers.rows[:, 0], [3, 1, np.nan, np.nan])
     np.testing.assert_array_equal(answers.over_budget, [False, False, True, False])
     assert two.history()[0] == one.history()[0]
     assert two.report()["oracle_failed"] == 1
     with pytest.raises(BadData, match="the objective has changed"):
         oracle(columns=("score", "other")).load_state(state)
-
-
-# ---------------------------------------------------------------------- failures
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -136,7 +126,7 @@ def test_an_item_that_raises_fails_alone(closing, workers, together):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_function_that_never_works_says_so(closing, workers):
+def test_a_function_that_never_works_is_refused_with_its_first_error(closing, workers):
     one = closing(oracle(workers=workers))
     with pytest.raises(QdlawsError, match="not one answer could be scored: ValueError: cannot"):
         one.score(["raise a", "raise b"])
@@ -166,7 +156,7 @@ def test_a_worker_that_hangs_is_replaced(closing, together):
 
 
 @pytest.mark.parametrize("make", [score_makers.make_nothing, score_makers.make_death])
-def test_a_score_that_cannot_be_made_is_said_at_once(closing, make):
+def test_a_score_that_cannot_be_made_is_refused_at_once(closing, make):
     one = closing(Oracle(make, workers=2))
     words = "plutonium" if make is score_makers.make_nothing else "could not start"
     with pytest.raises(QdlawsError, match=words):
@@ -199,7 +189,7 @@ def test_bad_options_in_one_line(options, words):
     assert "\n" not in str(caught.value)
 
 
-def test_what_cannot_go_to_a_worker_says_what_to_do():
+def test_a_function_that_cannot_be_pickled_is_refused_with_the_remedy():
     with pytest.raises(QdlawsError, match="workers = 0"):
         oracle(lambda: len, workers=1)
 
@@ -208,15 +198,12 @@ def of_a_notebook():
     return score_makers.length
 
 
-def test_what_is_written_in_a_notebook_says_what_to_do(monkeypatch):
+def test_a_function_of_a_notebook_is_refused_with_the_remedy(monkeypatch):
     main = sys.modules["__main__"]
     monkeypatch.setattr(of_a_notebook, "__module__", "__main__")
     monkeypatch.setattr(main, "of_a_notebook", of_a_notebook, raising=False)
     with pytest.raises(QdlawsError, match="move it into a module, or set workers = 0"):
         oracle(of_a_notebook, workers=1)
-
-
-# ---------------------------------------------------------------------- processes
 
 
 def test_workers_give_the_bits_of_this_process(closing):
@@ -226,7 +213,7 @@ def test_workers_give_the_bits_of_this_process(closing):
     assert here.history()[0] == there.history()[0]
 
 
-def test_lists_stay_long_where_that_is_faster(closing):
+def test_items_are_scored_in_long_lists_where_that_is_faster(closing):
     make = score_makers.make_batch_size
     long = closing(Oracle(make, workers=2, together=True)).score([str(i) for i in range(40)])
     single = closing(Oracle(make, workers=2)).score([str(i) for i in range(40)])
@@ -249,62 +236,12 @@ def test_submit_returns_at_once_and_requests_may_overlap(closing):
     assert one.history()[0] == ["a", "bb", "ccc", "dddd", "eeeee"]
 
 
-def test_a_state_taken_while_scores_are_under_way_has_them(closing):
+def test_a_state_taken_while_scoring_goes_on_has_the_scores(closing):
     one = closing(Oracle(score_makers.make_slow, workers=1))
     one.submit(["a", "bb"])
     assert one.state_dict()["rows"] == [[1.0], [2.0]]
 
 
-def test_what_a_score_prints_stays_off_stdout(closing, capfd):
+def test_output_of_a_score_function_stays_off_stdout(closing, capfd):
     closing(Oracle(score_makers.make_noisy, workers=1)).score(["a"])
     assert capfd.readouterr().out == ""
-
-
-def test_closing_ends_the_processes_and_what_waits_for_them():
-    pool = Workers(score_makers.make_length, 1)
-    pool.ready()
-    (child,) = pool._children.values()
-    waiting = pool.submit(["hang"])
-    threading.Timer(0.2, pool.close).start()
-    with pytest.raises(QdlawsError, match="closed"):
-        waiting[0].result(timeout=20)
-    assert child.process.wait(timeout=20) != 0
-    with pytest.raises(QdlawsError, match="closed"):
-        pool.submit(["a"])
-    pool.close()  # twice is once
-
-
-def test_a_worker_ends_with_its_parent(tmp_path):
-    script = tmp_path / "parent.py"
-    script.write_text(  # no main guard, on purpose: a worker must not run the script again
-        "import os, sys\n"
-        f"sys.path[:0] = [{str(Path(__file__).parents[4])!r}]\n"
-        "from tests.helpers import score_makers\n"
-        "from trainer.tasks.scoring.worker_pool import Workers\n"
-        "pool = Workers(score_makers.make_length, 1)\n"
-        "pool.ready()\n"
-        "print(next(iter(pool._children.values())).process.pid, flush=True)\n"
-        "pool.submit(['hang'])\n"
-        "os.kill(os.getpid(), 9)\n"
-    )
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
-    (pid,) = map(int, done.stdout.split())
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if not runs(pid):
-            return
-        time.sleep(0.2)
-    pytest.fail("the worker outlived its parent")
-
-
-def runs(pid):
-    """Whether the process is there; one that ended and that nobody has collected is not."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return found.returncode == 0 and not found.stdout.strip().startswith("Z")
-
-
-def test_in_this_process_the_same_answers():
-    answers = SameProcess(score_makers.make_length).submit(["a", "raise", "cc"])
-    assert answers[0].result() == (1.0, 1.0)
-    assert answers[1].result() == Failure("ValueError: cannot read raise")
-    assert SameProcess(score_makers.make_length).submit([]) == []

@@ -11,13 +11,13 @@ from trainer.tasks.scoring.sample_efficiency import calls_until, top_auc, yield_
 SCORES = [0.1, 0.9, math.nan, 0.8, 0.85, 0.2]
 
 
-def test_yield_and_burden():
+def test_yield_and_oracle_burden_by_hand():
     assert yield_count(SCORES, 0.8) == 3
     assert [calls_until(SCORES, 0.8, n) for n in (1, 2, 3)] == [2, 4, 5]
     assert calls_until(SCORES, 0.8, 4) is None
 
 
-def test_area_by_hand():
+def test_top_auc_by_hand():
     # top-2 at call 2: (.4 + .2)/2 = .3; at call 4: (.8 + .6)/2 = .7; then kept up to call 8
     scores = [0.2, 0.4, 0.6, 0.8]
     expected = (2 * (0 + 0.3) / 2 + 2 * (0.3 + 0.7) / 2 + 4 * 0.7) / 8
@@ -33,7 +33,7 @@ def test_a_budget_used_up_at_a_constant_score():
     assert top_auc([1.0] * 5000, 1000) == pytest.approx(0.95, rel=1e-14)
 
 
-def test_against_the_definition_written_out():
+def test_top_auc_agrees_with_its_definition():
     rng = np.random.default_rng(0)
     scores = rng.uniform(size=730).tolist()
     budget, k, every = 1000, 10, 100
@@ -51,7 +51,7 @@ def test_failures_are_calls_without_a_score():
     assert top_auc([math.nan, math.nan, 0.5], 10) == pytest.approx((3 * 0.25 + 7 * 0.5) / 10)
 
 
-def test_bad_numbers():
+def test_bad_numbers_are_refused():
     with pytest.raises(BadData):
         top_auc([0.5], 0)
     with pytest.raises(BadData):

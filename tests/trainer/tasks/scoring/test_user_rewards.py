@@ -48,13 +48,13 @@ def test_failures_are_counted_and_warned_about_once():
 
 
 @pytest.mark.parametrize("text", ["boom", "word", "nan", "inf"])
-def test_what_is_no_finite_number_is_nan(text):
+def test_values_that_are_not_finite_numbers_are_nan(text):
     with pytest.warns(UserWarning, match="touchy"):
         _, score, _ = call([example.touchy], [text])
     assert math.isnan(score[0])
 
 
-def test_none_does_not_apply():
+def test_none_leaves_a_reward_out_of_the_sum():
     columns = {"answer": ["a", "b"], "topic": ["skip", "x"]}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -67,7 +67,7 @@ def test_none_does_not_apply():
     assert rewards.failures == {"keyed": 0, "short": 0}
 
 
-def test_a_batch_that_raises_is_asked_row_by_row():
+def test_a_batch_that_raises_is_scored_row_by_row():
     with pytest.warns(UserWarning, match="boom in the batch"):
         rewards, score, _ = call([example.touchy_batch], ["ab", "boom", "abcd"])
     assert score[0] == 2
@@ -81,8 +81,8 @@ def test_a_batch_of_another_length_is_refused():
         call([example.too_few], ["a", "b"])
 
 
-def test_a_column_that_is_not_there_is_named():
-    with pytest.raises(QdlawsError, match="asks for missing_column; there are prompt, answer"):
+def test_a_missing_column_is_named():
+    with pytest.raises(QdlawsError, match="needs missing_column; there are prompt, answer"):
         Rewards([example.needs_more]).check(["answer"])
     Rewards([example.correct, example.keyed, example.short]).check(["answer", "topic"])
 
@@ -110,7 +110,7 @@ def test_numbers_of_any_kind_and_functions_of_any_kind():
     assert rewards.failures["flag"] == 0
 
 
-def test_weighted():
+def test_weighted_sums_are_nan_where_a_part_is():
     parts = {"a": np.array([1.0, np.nan]), "b": np.array([2.0, 2.0])}
     total = weighted(parts, {"a": 1.0, "b": 0.5}, 2)
     assert total[0] == 2
@@ -130,6 +130,6 @@ def test_weighted():
         (["math"], None, "package.module:name"),
     ],
 )
-def test_refusals(functions, weights, said):
+def test_bad_rewards_are_refused_in_one_line(functions, weights, said):
     with pytest.raises(QdlawsError, match=said):
         Rewards(functions, weights)

@@ -21,7 +21,7 @@ def database():
     made.close()
 
 
-def test_reads_give_rows(database):
+def test_select_gives_rows(database):
     plain = sqlite3.connect(":memory:")
     plain.executescript(SCRIPT)
     plain.executemany("insert into t values (?,?,?)", ROWS["t"])
@@ -57,7 +57,9 @@ def test_reads_give_rows(database):
         "select 1 " + "x" * 5000,
     ],
 )  # fmt: skip
-def test_everything_else_is_an_error_and_changes_nothing(database, query, tmp_path, monkeypatch):
+def test_statements_that_write_are_errors_and_change_nothing(
+    database, query, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     before = [database.ask(f"select * from {table} order by 1").rows for table in ROWS]
     outcome = database.ask(query)
@@ -89,7 +91,7 @@ def test_slow_queries_run_out_of_time_soon(database, query):
     assert database.ask("select count(*) from t").rows == ((12,),)
 
 
-def test_the_clock_stops_what_the_steps_do_not():
+def test_a_query_within_its_steps_is_stopped_by_the_clock():
     database = ReadOnlyDatabase(SCRIPT, ROWS, Limits(steps=10**12, seconds=0.05))
     start = time.monotonic()
     outcome = database.ask(BOMB)
@@ -105,7 +107,7 @@ def test_rows_are_bounded(database):
     assert not database.ask("select a.id from t a, t b").more
 
 
-def test_answers_are_kept_and_forgotten():
+def test_outcomes_of_queries_are_remembered_up_to_a_limit():
     database = ReadOnlyDatabase(SCRIPT, ROWS, keep=2)
     first = database.ask("select 1")
     assert database.ask("select 1") is first
@@ -115,7 +117,7 @@ def test_answers_are_kept_and_forgotten():
     assert database.ask("select 1") is not first
 
 
-def test_threads_do_not_get_in_each_others_way(database):
+def test_threads_can_query_at_the_same_time(database):
     wrong = []
 
     def ask(k):
@@ -131,14 +133,14 @@ def test_threads_do_not_get_in_each_others_way(database):
     assert wrong == []
 
 
-def test_a_database_that_cannot_be_built():
+def test_a_database_that_cannot_be_built_is_refused():
     with pytest.raises(QdlawsError, match="cannot be built"):
         ReadOnlyDatabase("create tabel t(a)", {})
     with pytest.raises(QdlawsError, match="cannot be built"):
         ReadOnlyDatabase("create table t(a)", {"t": [(1, 2)]})
 
 
-def test_rows_compare():
+def test_rows_are_compared_by_value_and_order():
     def same(a, b, ordered=False):
         return canonical_rows(a, ordered=ordered) == canonical_rows(b, ordered=ordered)
 

@@ -62,14 +62,14 @@ ALL = Question("people", "all ages", "select age from p")
         (ALL, "select a.age from p a, p b, p c, p d, p e", 0, True),
     ],
 )
-def test_score(question, query, score, valid):
+def test_a_query_with_the_gold_rows_scores_one(question, query, score, valid):
     task = small([question])
     found = task.score(task.prompts(), [query])
     assert found.score.tolist() == [score]
     assert found.valid.tolist() == [valid]
 
 
-def test_another_instance_finds_out_what_was_right_by_chance():
+def test_a_second_instance_rejects_queries_right_by_chance():
     lucky = "select name from p where age=30"
     assert small([OLDEST]).score(small([OLDEST]).prompts(), [lucky]).score == [1]
     two = small([OLDEST], instances=2)
@@ -77,7 +77,7 @@ def test_another_instance_finds_out_what_was_right_by_chance():
     assert two.score(two.prompts(), [OLDEST.sql]).score == [1]
 
 
-def test_out_of_time_is_a_score_that_failed():
+def test_a_query_out_of_time_has_a_failed_score():
     task = small([OLDEST], instances=2)
     prompts = task.prompts() * 3
     found = task.score(prompts, [BOMB, OLDEST.sql, "?"])
@@ -138,11 +138,11 @@ def test_keys_by_query_and_by_result():
         ("select a from t where b==1.50", "select a  from t where b = 1.50"),
     ],
 )
-def test_normalised(a, b):
+def test_equal_queries_have_one_normal_form(a, b):
     assert normalised_query(a) == normalised_query(b)
 
 
-def test_normalised_keeps_what_matters():
+def test_different_queries_have_different_normal_forms():
     assert normalised_query("select 'A'") != normalised_query("select 'a'")
     assert normalised_query("select 'it''s as ;'") == "select 'it''s as ;'"
     assert normalised_query("select a, b") != normalised_query("select b, a")
@@ -158,7 +158,7 @@ def test_gold_queries_score_one_and_give_something(task):
         assert task.score(prompts, [p.data["sql"] for p in prompts]).score.all()
 
 
-def test_gold_answers_by_plain_python(task):
+def test_gold_rows_are_those_of_plain_python(task):
     """Three kinds of question answered from the rows without SQL."""
     checked = 0
     for prompt in task.prompts() + task.prompts("eval"):
@@ -181,7 +181,7 @@ def test_gold_answers_by_plain_python(task):
     assert checked >= 10
 
 
-def test_splits(task):
+def test_splits_share_no_query(task):
     sql = {split: {p.data["sql"] for p in task.prompts(split)} for split in SPLITS}
     assert not sql["train"] & sql["eval"]
     tables = {s: {re.match(r"\w+", p.text)[0] for p in task.prompts(s)} for s in SPLITS}
@@ -232,7 +232,7 @@ def test_corpus_shows_nothing_of_the_held_out_splits(task):
     assert len({b for _, b in pairs}) > 800
 
 
-def test_corpus_share_of_right_ones(task):
+def test_the_corpus_has_the_wanted_share_of_right_queries(task):
     standard, task = task, make_task("sql", right=0.5, cross_share=0.0, seed=1, instances=1)
     assert task.prompts() != standard.prompts()  # another seed
     by_text = {}
@@ -244,7 +244,7 @@ def test_corpus_share_of_right_ones(task):
     assert not any(a.startswith("zoos") for a, _ in pairs)
 
 
-def test_cross_is_measured_like_the_rest(task):
+def test_the_cross_split_is_measured_like_the_others(task):
     prompts = [p for p in task.prompts("cross")[:20] for _ in range(4)]
     texts = [p.data["sql"] if i % 2 else "select 1" for i, p in enumerate(prompts)]
     found = task.measure(prompts, texts)
@@ -267,12 +267,12 @@ def test_cross_is_measured_like_the_rest(task):
         ({"eval_share": 2}, "eval_share"),
     ],
 )
-def test_refusals(options, said):
+def test_bad_options_are_refused_in_one_line(options, said):
     with pytest.raises(QdlawsError, match=said):
         make_task("sql", **options)
 
 
-def test_a_question_on_plain_sqlite(task):
+def test_a_gold_query_gives_the_same_rows_on_plain_sqlite(task):
     """The gold rows are what an ordinary connection gives."""
     instance = task._databases["shops-city-staff-price"].instances[0]
     plain = sqlite3.connect(":memory:")

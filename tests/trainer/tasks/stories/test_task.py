@@ -46,13 +46,13 @@ def test_a_story_of_the_grammar_is_perfect(task):
     assert score(task, FOX, place="forest").score == [1]
 
 
-def test_everything_the_grammar_writes_is_read_back(task):
+def test_every_story_of_the_grammar_is_recognised(task):
     """Plot → words → plot, for every class, and always derived by the grammar."""
     rng = Random(0)
     for i in range(600):
         character = list(grammar.CHARACTERS)[i % 12]
         plot = grammar.draw_plot(rng, character)
-        text = ". ".join(grammar.told(plot, rng)) + "."
+        text = ". ".join(grammar.story_sentences(plot, rng)) + "."
         reading = read(text)
         assert None not in reading.kinds, text
         told = (reading.character, reading.place, reading.goal, reading.event, reading.ending)
@@ -106,19 +106,19 @@ FLAWS = {
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_each_flaw_costs(task, flaw):
+def test_each_flaw_lowers_the_score(task, flaw):
     found = score(task, FLAWS[flaw])
     assert found.score[0] < 0.85
     assert found.parts["coherence"][0] <= 0.5
     assert found.valid[0]
 
 
-def test_another_character_or_place_than_asked_for_costs(task):
+def test_a_wrong_character_or_place_lowers_the_score(task):
     assert score(task, FOX, "bear").score[0] < 0.8
     assert score(task, FOX, place="sea").parts["coherence"] == [0.5]
 
 
-def test_length(task):
+def test_the_length_reward_falls_outside_its_range(task):
     short = "once a shy fox lived in the woods."
     assert score(task, short).parts["length"] == pytest.approx(8 / 25)
     assert score(task, "the fox was tired. " * 12).parts["length"] == pytest.approx(1 - 3 / 45)
@@ -140,7 +140,7 @@ def test_case_and_punctuation_do_not_matter(task):
     assert score(task, FOX.upper().replace(". ", "!  ")).score == [1]
 
 
-def test_splits(task):
+def test_train_and_eval_prompts_are_disjoint(task):
     train, held = task.prompts(), task.prompts("eval")
     assert len(train) + len(held) == 12 * 7
     assert len(held) == 17
@@ -165,11 +165,11 @@ def test_corpus_leaves_room_for_improvement(task):
     assert means[1.0] < means[0.8] < 0.85
 
 
-def test_measure(task):
+def test_diversity_counts_meanings_and_wordings(task):
     rng = Random(1)
     prompts = [p for p in task.prompts()[:6] for _ in range(8)]
     texts = [
-        ". ".join(grammar.told(grammar.draw_plot(rng, p.data["character"]), rng)) + "."
+        ". ".join(grammar.story_sentences(grammar.draw_plot(rng, p.data["character"]), rng)) + "."
         for p in prompts
     ]
     found = task.measure(prompts, texts)
@@ -198,6 +198,6 @@ def test_measure(task):
         ({"invalid": "?"}, "invalid"),
     ],
 )
-def test_refusals(options, said):
+def test_bad_options_are_refused_in_one_line(options, said):
     with pytest.raises(QdlawsError, match=said):
         make_task("stories", **options)

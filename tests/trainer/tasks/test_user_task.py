@@ -1,4 +1,4 @@
-"""What the documentation shows: a task that is one small class, a reward that is one function."""
+"""The examples of the documentation: a task is one small class, a reward is one function."""
 
 import json
 
@@ -13,7 +13,7 @@ def _found(monkeypatch, request):
     monkeypatch.syspath_prepend(str(request.path.parent))
 
 
-def test_a_task_of_ones_own():
+def test_a_task_of_the_user_is_one_small_class():
     task = make_task("tests.helpers.example_rewards:Vowels", letters=4)
     prompt = task.prompts()[0]
     found = task.score([prompt] * 4, ["aeio", "abab", "ab", "a1aa"])
@@ -29,7 +29,7 @@ def test_a_task_of_ones_own():
         make_task("tests.helpers.example_rewards:Vowels", leters=4)
 
 
-def test_a_reward_of_ones_own(tmp_path):
+def test_a_reward_of_the_user_is_one_function(tmp_path):
     path = tmp_path / "sums.jsonl"
     rows = [{"prompt": f"{i}+1=", "answer": str(i + 1)} for i in range(20)]
     path.write_text("\n".join(map(json.dumps, rows)))
@@ -47,7 +47,7 @@ def test_a_reward_of_ones_own(tmp_path):
     assert found.score[1] == pytest.approx(0.1 / 8)
 
 
-def test_unknown_names_end_in_one_line():
+def test_unknown_names_are_refused_in_one_line():
     for spec in ("tests.helpers.example_rewards:Nothing", "no_such_module:f", "nothing"):
         with pytest.raises(QdlawsError):
             make_task(spec)
