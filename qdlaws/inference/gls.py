@@ -31,7 +31,6 @@ __all__ = [
     "gls_fits",
 ]
 
-
 CACHE_SIZE = 300_000
 """Numbers that the Gram matrices of the runs worked on at once may take, to stay in the cache."""
 

@@ -17,7 +17,6 @@ from qdlaws.inference.gls import Design, GLSFits, curvature_norm, curvature_rang
 
 __all__ = ["KAPPA_REACH", "GridPosterior", "RunStack", "refined_grids"]
 
-
 KAPPA_REACH = (12.0, 48.0)
 """|κ| is searched up to the first; where mass is left at that end, up to the second."""
 
