@@ -1,7 +1,9 @@
 """Quality, diversity and entropy of samples, measured with standard errors.
 
-numpy in, numbers out: usable on anybody's samples. Every measure gives an :class:`Estimate`. Light
-to import: rdkit is loaded when molecules are measured, torch for the learned partition alone.
+Every measure takes plain lists or arrays of anybody's samples and gives an :class:`Estimate`:
+a value, its standard error, and the kind of number it is, so that only like is compared with like.
+The module is light to import: rdkit is loaded when molecules are measured, torch when an
+equivalence is learned (``equivalence/learned.py``).
 """
 
 from qdlaws.measure.entropy import (

@@ -1,4 +1,4 @@
-"""Entropy: exact per-token entropies from logits, and what the sampled tokens say about them.
+"""Entropy: exact per-token entropies from logits, and estimates from the sampled tokens.
 
 The meanings of "entropy" are those of :class:`qdlaws.core.kinds.EntropyKind`; a conversion between
 them that the numbers do not allow is refused.
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.core.kinds import EntropyKind
+from qdlaws.core.types import Array
 from qdlaws.errors import BadData
 from qdlaws.measure.estimate import Estimate
 from qdlaws.measure.standard_errors import clustered_mean
@@ -30,7 +31,6 @@ __all__ = [
     "token_nll",
 ]
 
-Array = npt.NDArray[np.float64]
 Prompts = Sequence[Hashable] | npt.NDArray[Any] | None
 Ragged = Any
 """Numbers per token: one array a sequence in a list, or (B, T) with padding masked or NaN."""
@@ -40,10 +40,24 @@ BLOCK = 1 << 22
 
 
 def token_entropies(logits: Any, temperature: float = 1.0) -> Array:
-    """−Σ_v p_v log p_v in nats for each position, p = softmax(logits / temperature).
+    """The exact entropy of the next token at each position, −Σ_v p_v log p_v in nats.
 
-    ``logits`` is an array or a torch tensor of shape (…, V); the result has shape (…). Exact, in
-    float64, block by block, so that no second copy of all logits is made.
+    Parameters
+    ----------
+    logits : array or torch tensor, shape (…, V)
+    temperature : float
+        p = softmax(logits / temperature).
+
+    Returns
+    -------
+    array, shape (…)
+        In float64, worked out block by block, so that no second copy of all logits is made.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> token_entropies(np.zeros((1, 4))).round(4)  # four equally likely tokens: log 4
+    array([1.3863])
     """
     if not (temperature > 0 and math.isfinite(temperature)):
         raise BadData(f"temperature {temperature}: a positive number was needed")
@@ -236,13 +250,13 @@ def _kind(name: EntropyKind | str) -> EntropyKind:
     try:
         return EntropyKind(name)
     except ValueError:
-        known = ", ".join(EntropyKind)
-        raise BadData(f"{name!r} is no kind of entropy; there are {known}") from None
+        kinds = ", ".join(EntropyKind)
+        raise BadData(f"{name!r} is no kind of entropy; there are {kinds}") from None
 
 
 def _why_not(source: EntropyKind, target: EntropyKind) -> str:
     if EntropyKind.UNKNOWN in (source, target):
-        return "what the number is has to be known first"
+        return "its kind has to be known first"
     if EntropyKind.TOKEN_NLL_TWICE_AVERAGED in (source, target):
         return "it was divided by each sequence's own length before the mean was taken"
     exact = {EntropyKind.TOKEN, EntropyKind.SEQUENCE}

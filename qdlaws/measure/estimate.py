@@ -1,4 +1,4 @@
-"""Estimate: a measured number with its standard error, and what it may be compared with."""
+"""Estimate: a measured number with its standard error, compared only with its like."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData
 
 __all__ = ["Estimate", "share_interval"]
@@ -16,21 +17,40 @@ FEW = 5.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, its standard error, and what it is.
+    """A measured value with its standard error and its kind.
 
     Attributes
     ----------
-    value, se : the estimate and its standard error; NaN where unknown, never 0 for "unknown"
-    n : the independent units it rests on (prompts, sequences, molecules, texts)
-    kind : what was measured; two estimates are compared only where this agrees
-    m : the sample size that the estimand refers to ("classes among m samples"); None where the
-        estimand does not depend on a sample size
-    df : degrees of freedom of the standard error; infinite where the normal law is used
-    share : the value lies in [0, 1] by nature, so the interval is one for shares
-    level : of ``low`` and ``high``
-    reason : why ``se`` is NaN
-    dropped : units left out: a score that failed, a string that is no molecule
-    temperature : at which probabilities were taken, for entropies
+    value, se : float
+        The estimate and its standard error; NaN where unknown, never 0 for "unknown".
+    n : int
+        The independent units it rests on (prompts, sequences, molecules, texts).
+    kind : str
+        The quantity; two estimates are compared only where this agrees.
+    m : int or None
+        The sample size that the quantity refers to ("classes among m samples"); None where it does
+        not depend on a sample size.
+    df : float
+        Degrees of freedom of the standard error; infinite where the normal law is used.
+    share : bool
+        The value lies in [0, 1] by nature, so its interval is one for shares.
+    level : float
+        The level of ``low`` and ``high``.
+    reason : str
+        Why ``se`` is NaN.
+    dropped : int
+        Units left out: a score that failed, a string that is no molecule.
+    temperature : float or None
+        The sampling temperature of the probabilities, for entropies.
+
+    Examples
+    --------
+    >>> a = Estimate(0.62, 0.02, 100, "mean_score")
+    >>> print(a - Estimate(0.55, 0.03, 80, "mean_score"))
+    difference of mean_score: 0.07 ± 0.036 (n=80)
+    >>> a - Estimate(0.8, 0.1, 100, "pass@k", m=4)
+    Traceback (most recent call last):
+    qdlaws.errors.BadData: 'mean_score' and 'pass@k' are different measures
     """
 
     value: float
@@ -66,11 +86,10 @@ class Estimate:
         return self.interval()[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """A dict that JSON can hold: unknown numbers are None."""
+        """The fields and the interval as JSON values; unknown numbers are None."""
         low, high = self.interval()
-        known = {**asdict(self), "low": low, "high": high}
-        finite = {k: v for k, v in known.items() if not isinstance(v, float) or math.isfinite(v)}
-        return {k: finite.get(k) for k in known}
+        values: dict[str, Any] = plain({**asdict(self), "low": low, "high": high})
+        return values
 
     def renamed(self, kind: str) -> Estimate:
         """The same numbers under another kind."""
@@ -131,9 +150,9 @@ class Estimate:
         return self.value
 
     def __str__(self) -> str:
-        at = "" if self.m is None else f" at m={self.m}"
+        size = "" if self.m is None else f" at m={self.m}"
         error = f" ± {self.se:.2g}" if math.isfinite(self.se) else " (no standard error)"
-        return f"{self.kind}{at}: {self.value:.4g}{error} (n={self.n})"
+        return f"{self.kind}{size}: {self.value:.4g}{error} (n={self.n})"
 
 
 def share_interval(value: float, se: float, n: int, df: float, level: float) -> tuple[float, float]:

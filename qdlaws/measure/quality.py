@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Array, Rows
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.measure.estimate import Estimate
 from qdlaws.measure.standard_errors import ONE_UNIT, clustered_mean, codes, rarefied
 
 __all__ = ["best_of_n", "maj_at_k", "mean_at_k", "mean_score", "pass_at_k", "pass_curve"]
 
-Array = npt.NDArray[np.float64]
 Prompts = Sequence[Hashable] | npt.NDArray[Any] | None
 
 
@@ -30,9 +30,26 @@ def mean_score(
 ) -> Estimate:
     """The mean score with its standard error, clustered by prompt where prompts repeat.
 
-    A score that failed is NaN: dropped and counted in ``dropped``. A sample that is not ``valid``
-    scores 0 (``over="all"``) or is left out (``over="valid"``); the kind says which. Scores of 0
-    and 1 only get the interval of a share. One single prompt: the samples are the units.
+    Parameters
+    ----------
+    scores : array-like
+        One a sample. NaN is a score that failed: it is left out and counted in ``dropped``.
+    prompts : sequence, optional
+        One label a sample; with a single prompt the samples are the units.
+    valid : array-like of bool, optional
+        Which samples are valid.
+    over : {"all", "valid"}
+        Invalid samples score 0, or are left out; the kind of the estimate says which.
+
+    Returns
+    -------
+    Estimate
+        Scores of 0 and 1 only get the interval of a share.
+
+    Examples
+    --------
+    >>> print(mean_score([1, 0, 1, 1], prompts=["a", "a", "b", "b"]))
+    mean_score: 0.75 ± 0.25 (n=2)
     """
     values = _vector(scores)
     if over not in ("all", "valid"):
@@ -71,9 +88,24 @@ def mean_at_k(scores: npt.ArrayLike, prompts: Prompts = None, k: int | None = No
 def pass_at_k(correct: npt.ArrayLike, total: npt.ArrayLike, k: int) -> Estimate:
     """pass@k, 1 − C(n−c, k)/C(n, k) averaged over prompts, with its error over prompts.
 
-    ``correct`` and ``total`` hold one entry a prompt (or one number each: one prompt). Unbiased
-    (Chen et al. 2021). Of one prompt the error is over its samples, in closed form: the square of
-    the failure probability has the unbiased estimate C(n−c, 2k)/C(n, 2k), so it needs 2k ≤ n.
+    The estimate is unbiased (Chen et al. 2021). Of one prompt the error is over its samples, in
+    closed form: the square of the failure probability has the unbiased estimate
+    C(n−c, 2k)/C(n, 2k), so it needs 2k ≤ n.
+
+    Parameters
+    ----------
+    correct, total : array-like of int
+        Right samples and all samples, one entry a prompt (or one number each: one prompt).
+    k : int
+
+    Returns
+    -------
+    Estimate
+
+    Examples
+    --------
+    >>> round(pass_at_k([1, 3], [4, 4], k=2).value, 3)  # (1/2 + 1)/2
+    0.75
     """
     hits, sizes = _counts(correct, total)
     _enough(sizes, k)
@@ -128,24 +160,24 @@ def maj_at_k(
 ) -> Estimate:
     """maj@k: the chance that the commonest of k answers is correct, averaged over prompts.
 
-    Exact over all subsets of k of a prompt's samples; a tie is broken at random. ``answers`` says
-    what each sample concluded, ``correct`` whether that is right (NaN: failed, dropped).
+    Exact over all subsets of k of a prompt's samples; a tie is broken at random. ``answers`` holds
+    the final answer of each sample, ``correct`` whether it is right (NaN: failed, dropped).
     """
     right = _vector(correct)
     if len(answers) != len(right):
         raise BadData(f"{len(answers)} answers but {len(right)} marks of correctness")
     labels = _labels(prompts, len(right))
-    known = np.isfinite(right)
+    scored = np.isfinite(right)
     values = []
-    for prompt in np.unique(labels[known]):
-        rows = np.flatnonzero((labels == prompt) & known)
+    for prompt in np.unique(labels[scored]):
+        rows = np.flatnonzero((labels == prompt) & scored)
         _enough([len(rows)], k)
         values.append(_majority([answers[i] for i in rows.tolist()], right[rows], k))
-    dropped = int((~known).sum())
+    dropped = int((~scored).sum())
     if not values:
-        raise NotEnoughData("maj@k: no answer with a known mark")
+        raise NotEnoughData("maj@k: every mark is NaN, at least one was needed")
     if len(values) == 1:
-        n = int(known.sum())
+        n = int(scored.sum())
         return Estimate(
             values[0], math.nan, n, "maj@k", m=k, share=True, reason=ONE_UNIT, dropped=dropped
         )
@@ -162,7 +194,7 @@ def _vector(scores: npt.ArrayLike) -> Array:
     return values
 
 
-def _labels(prompts: Prompts, n: int) -> npt.NDArray[np.intp]:
+def _labels(prompts: Prompts, n: int) -> Rows:
     if prompts is None:
         return np.zeros(n, np.intp)
     if len(prompts) != n:
@@ -178,17 +210,16 @@ def _grouped(scores: npt.ArrayLike, prompts: Prompts) -> tuple[list[Array], int]
         values = values.ravel()
     values = _vector(values)
     labels = _labels(prompts, len(values))
-    known = np.isfinite(values)
-    groups = [values[known & (labels == g)] for g in range(labels.max(initial=-1) + 1)]
+    scored = np.isfinite(values)
+    groups = [values[scored & (labels == g)] for g in range(labels.max(initial=-1) + 1)]
     groups = [g for g in groups if len(g)]
     if not groups:
-        raise NotEnoughData("no score that did not fail: at least one was needed")
-    return groups, int((~known).sum())
+        raise NotEnoughData("every score is NaN, at least one was needed")
+    return groups, int((~scored).sum())
 
 
 def _counts(correct: npt.ArrayLike, total: npt.ArrayLike) -> tuple[list[int], list[int]]:
-    given = np.atleast_1d(np.asarray(correct)), np.atleast_1d(np.asarray(total))
-    hits, sizes = np.broadcast_arrays(*given)
+    hits, sizes = np.broadcast_arrays(np.atleast_1d(correct), np.atleast_1d(total))
     if hits.ndim != 1 or not len(hits):
         raise BadData("pass@k needs one number of correct samples and one total a prompt")
     if np.any(hits != np.floor(hits)) or np.any(hits < 0) or np.any(hits > sizes):

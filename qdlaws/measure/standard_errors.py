@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Array, Rows
 from qdlaws.errors import BadData
 from qdlaws.measure.estimate import Estimate
 
@@ -21,13 +22,11 @@ __all__ = [
     "weighted_sums",
 ]
 
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.intp]
 
 ONE_UNIT = "one unit only: no spread to take a standard error from"
 
 
-def codes(labels: Sequence[Hashable] | npt.NDArray[Any]) -> Index:
+def codes(labels: Sequence[Hashable] | npt.NDArray[Any]) -> Rows:
     """0, 1, 2, … for the labels, in the order in which they first appear."""
     seen: dict[Hashable, int] = {}
     values = labels.tolist() if isinstance(labels, np.ndarray) else labels
@@ -131,7 +130,7 @@ def weighted_sums(blocks: Iterable[tuple[int, Array]], weight: Array) -> tuple[A
 
 
 def rarefied(
-    statistic: Callable[[Index], float],
+    statistic: Callable[[Rows], float],
     n: int,
     m: int | None,
     *,
@@ -178,7 +177,7 @@ def rarefied(
 
 
 def _disjoint(
-    statistic: Callable[[Index], float], n: int, m: int, repeats: int, seed: int
+    statistic: Callable[[Rows], float], n: int, m: int, repeats: int, seed: int
 ) -> tuple[float, Array]:
     """The mean variance between disjoint subsets, and the values of all subsets drawn."""
     rng = np.random.default_rng(seed)
@@ -193,7 +192,7 @@ def _disjoint(
     return float(values.var(axis=1, ddof=1).mean()), values
 
 
-def _average(statistic: Callable[[Index], float], n: int, m: int, repeats: int, seed: int) -> float:
+def _average(statistic: Callable[[Rows], float], n: int, m: int, repeats: int, seed: int) -> float:
     rng = np.random.default_rng(seed)
     draws = [statistic(np.sort(rng.permutation(n)[:m])) for _ in range(repeats)]
     return float(np.mean(draws))

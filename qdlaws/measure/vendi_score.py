@@ -7,22 +7,36 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Array, Rows
 from qdlaws.errors import BadData
 from qdlaws.measure.estimate import Estimate
 from qdlaws.measure.standard_errors import rarefied
 
 __all__ = ["vendi", "vendi_features", "vendi_value"]
 
-Array = npt.NDArray[np.float64]
-
 
 def vendi(
     kernel: npt.ArrayLike, q: float = 1, m: int | None = None, *, repeats: int = 100
 ) -> Estimate:
-    """exp of the Rényi entropy of order q of the eigenvalues of K/n, expected among m samples.
+    """The Vendi score: exp of the Rényi entropy of order q of the eigenvalues of K/n.
 
-    ``kernel`` is positive semi-definite with ones on its diagonal (Friedman & Dieng 2023; orders
-    q: Pasarkar & Dieng 2024). q = 2 needs no eigenvalues. The score grows with n: see ``m``.
+    It is an effective number of different samples (Friedman & Dieng 2023; orders q: Pasarkar &
+    Dieng 2024). It grows with n, so it is reported as expected among m samples.
+
+    Parameters
+    ----------
+    kernel : array-like, shape (n, n)
+        Positive semi-definite, with ones on its diagonal.
+    q : float
+        The order; 2 needs no eigenvalues.
+    m : int, optional
+        The sample size that the score refers to; n by default, which has no standard error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(vendi(np.eye(3)).value, 6), round(vendi(np.ones((3, 3))).value, 6)
+    (3.0, 1.0)
     """
     matrix = np.asarray(kernel, float)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
@@ -48,7 +62,7 @@ def vendi_features(
         raise BadData("features (n, d) without all-zero rows were needed")
     unit = rows / norms
 
-    def score(chosen: npt.NDArray[np.intp]) -> float:
+    def score(chosen: Rows) -> float:
         x = unit[chosen]
         gram = x.T @ x if x.shape[1] < len(x) else x @ x.T  # the same non-zero eigenvalues
         return _renyi(gram, len(x), q)

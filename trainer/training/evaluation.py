@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from qdlaws import measure
+from qdlaws.measure.record import add_estimate
 from trainer.control import knob_columns
 from trainer.tasks.task import Prompt, Scores
 from trainer.training.context import Bench, Phase, draw, log_probs
-from trainer.training.metrics import put
 from trainer.types import Knobs
 
 __all__ = ["Evaluation", "evaluate", "write_table"]
@@ -97,24 +97,24 @@ def _row(
         "n_prompts": 1 if labels is None else len(set(labels)),
     }
     quality = measure.mean_score(scores.score, labels)
-    put(row, "quality", quality, kind=True)
+    add_estimate(row, "quality", quality, kind=True)
     found = bench.task.measure(prompts, texts)
-    put(row, "diversity", found.pop("diversity", None), kind=True)
+    add_estimate(row, "diversity", found.pop("diversity", None), kind=True)
     some = [i for i, e in enumerate(entropies) if len(e)]
     kept = None if labels is None else [labels[i] for i in some]
     entropy = measure.token_entropy_mean(
         [entropies[i] for i in some], prompts=kept, temperature=temperature
     )
-    put(row, "entropy", entropy, kind=True)
+    add_estimate(row, "entropy", entropy, kind=True)
     row["entropy_temperature"] = temperature
-    put(row, "kl", measure.mean_score(gap, labels))
-    put(
+    add_estimate(row, "kl", measure.mean_score(gap, labels))
+    add_estimate(
         row,
         "quality_valid",
         measure.mean_score(scores.score, labels, valid=scores.valid, over="valid"),
     )
     for name, estimate in found.items():
-        put(row, name, estimate)
+        add_estimate(row, name, estimate)
     for name, values in scores.parts.items():
         known = values[np.isfinite(values)]
         row[f"reward/{name}"] = float(known.mean()) if len(known) else None

@@ -1,21 +1,27 @@
-"""Every logged name with its definition and unit; JSON lines that survive a kill; other sinks."""
+"""The logged names with definition and unit, the files of rows, and trackers beside them."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from qdlaws.core.json_lines import read_json_lines
+from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData, QdlawsError
 
-if TYPE_CHECKING:
-    from qdlaws.measure import Estimate
-
-__all__ = ["METRICS", "JsonLines", "Sink", "describe", "open_sinks", "put"]
+__all__ = [
+    "METRICS",
+    "JsonLines",
+    "Sink",
+    "cut_back",
+    "describe",
+    "numbers_of",
+    "open_sinks",
+    "read_rows",
+]
 
 METRICS: dict[str, str] = {
     "step": "optimizer steps on new rollouts done so far",
@@ -78,33 +84,16 @@ def describe(name: str) -> str:
     return METRICS.get(name, METRICS["reward/NAME"] if name.startswith("reward/") else "")
 
 
-def put(row: dict[str, Any], name: str, estimate: Estimate | None, kind: bool = False) -> None:
-    """Adds a value with its standard error, and where it matters its kind and sample size."""
-    row[name] = None if estimate is None else _known(estimate.value)
-    row[f"{name}_se"] = None if estimate is None else _known(estimate.se)
-    if estimate is None:
-        return
-    if kind:
-        row[f"{name}_kind"] = estimate.kind
-    if estimate.m is not None and not name.startswith("pass@"):
-        row[f"{name}_m"] = estimate.m
-
-
-def _known(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
-
-
 class JsonLines:
-    """An append-only file of JSON objects; what was written is there after a kill."""
+    """An append-only file of JSON objects; every line that was written survives a kill."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("ab")
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """One line; numbers that are not known are null."""
-        clean = {k: _known(v) if isinstance(v, float) else v for k, v in row.items()}
-        line = json.dumps(clean, ensure_ascii=False, allow_nan=False) + "\n"
+        """Adds one line; NaN and infinite numbers are null."""
+        line = json.dumps(plain(row), ensure_ascii=False, allow_nan=False) + "\n"
         try:
             self._file.write(line.encode())
             self._file.flush()
@@ -112,28 +101,28 @@ class JsonLines:
             raise QdlawsError(f"cannot write {self.path}: {error.strerror or error}") from None
 
     def size(self) -> int:
-        """Bytes on the disk, for sure."""
+        """The size in bytes, once all of it is on the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return self._file.tell()
 
     def close(self) -> None:
-        """No more lines."""
+        """Closes the file."""
         self._file.close()
 
 
 def cut_back(path: Path, size: int) -> None:
-    """Shortens a file to what it was at a checkpoint; an error where it is shorter already."""
-    found = path.stat().st_size if path.exists() else 0
-    if found < size:
-        raise BadData(f"{path} has {found} bytes, but the checkpoint was made when it had {size}")
-    if found > size:
+    """Shortens a file to its size at a checkpoint; an error where it is shorter already."""
+    present = path.stat().st_size if path.exists() else 0
+    if present < size:
+        raise BadData(f"{path} has {present} bytes, but the checkpoint was made when it had {size}")
+    if present > size:
         with path.open("r+b") as file:
             file.truncate(size)
 
 
 def read_rows(path: Path, phase: str | None = None) -> list[dict[str, Any]]:
-    """The rows of a metrics.jsonl, of one phase or of both; half a last line is let go."""
+    """The rows of a metrics.jsonl, of one phase or of both; a half-written line is left out."""
     rows = read_json_lines(path).rows
     return [row for row in rows if phase is None or row.get("phase") == phase]
 

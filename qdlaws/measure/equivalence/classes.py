@@ -1,8 +1,8 @@
-"""Distinct classes of texts under an equivalence: union–find, pairwise mean, one by one.
+"""Classes of texts that say the same: by union–find, by pairs, or one by one.
 
 An equivalence that comes from a classifier need not be transitive, so how pairs are turned into a
 number matters: ``"union"`` merges whatever is linked (DARLING's code), ``"pairwise"`` averages the
-pairs (DARLING's text), ``"first"`` compares every text with the first of each class found so far
+pairs (DARLING's text), ``"first"`` compares every text with the first of each class so far
 (NoveltyBench).
 """
 
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Array, Flags, Rows
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.measure.equivalence.relations import Equivalence
 from qdlaws.measure.estimate import Estimate
@@ -22,9 +23,6 @@ from qdlaws.measure.standard_errors import clustered_mean, codes, pairwise_mean,
 
 __all__ = ["distinct_classes", "distinct_k", "partition", "same_matrix", "sample_diversity"]
 
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.intp]
-Flags = npt.NDArray[np.bool_]
 Same = Equivalence | Callable[[str, str], Any]
 Reading = Literal["union", "pairwise", "first"]
 
@@ -32,7 +30,7 @@ Reading = Literal["union", "pairwise", "first"]
 def same_matrix(texts: Sequence[str], same: Same) -> Flags:
     """(n, n): whether two texts say the same; equal texts always do, and order does not matter.
 
-    A callable is asked once for each pair of different texts, an :class:`Equivalence` all at once.
+    A callable sees each pair of different texts once, an :class:`Equivalence` all texts together.
     """
     label = codes(list(texts))
     different = list(dict.fromkeys(texts))
@@ -54,7 +52,7 @@ def same_matrix(texts: Sequence[str], same: Same) -> Flags:
 
 def partition(
     texts: Sequence[str], same: Same, *, reading: Literal["union", "first"] = "union"
-) -> Index:
+) -> Rows:
     """The number of the class of each text, 0, 1, 2, … in order of appearance."""
     if isinstance(same, Equivalence) and same.key is not None:
         return _by_key(texts, same)  # a key is transitive: both readings agree
@@ -74,8 +72,27 @@ def distinct_classes(
 ) -> Estimate:
     """The number of classes expected among m texts, or for ``"pairwise"`` the share of pairs apart.
 
-    ``same`` is an :class:`Equivalence` or any function of two texts. The pairwise reading is a
-    U-statistic: it does not depend on the number of texts and always has a standard error.
+    Parameters
+    ----------
+    texts : sequence of str
+    same : Equivalence, or a function of two texts
+    m : int, optional
+        The number of texts that the count refers to; all of them by default.
+    reading : {"union", "pairwise", "first"}
+        How pairs become classes. The pairwise reading is a U-statistic: it does not depend on the
+        number of texts and always has a standard error.
+    repeats : int
+        Random subsets of m texts that are drawn.
+
+    Returns
+    -------
+    Estimate
+
+    Examples
+    --------
+    >>> from qdlaws.measure import normalised
+    >>> distinct_classes(["Yes.", "yes", "no", "perhaps"], normalised()).value
+    3.0
     """
     if reading == "pairwise":
         if m is not None:
@@ -108,11 +125,12 @@ def distinct_k(
         raise BadData(f"{len(texts)} texts but {len(groups)} prompts: one prompt a text was needed")
     values = []
     for group in range(int(groups.max(initial=-1)) + 1):
-        own = [texts[i] for i in np.flatnonzero(groups == group).tolist()]
-        if not 1 <= k <= len(own):
-            raise NotEnoughData(f"k={k}, but prompt {group + 1} has {len(own)} generations")
-        count = _counter(own, same, "first")
-        values.append(rarefied(count, len(own), k, kind="distinct_k", repeats=repeats))
+        generations = [texts[i] for i in np.flatnonzero(groups == group).tolist()]
+        if not 1 <= k <= len(generations):
+            size = f"prompt {group + 1} has {len(generations)} generations"
+            raise NotEnoughData(f"k={k}, but {size}")
+        count = _counter(generations, same, "first")
+        values.append(rarefied(count, len(generations), k, kind="distinct_k", repeats=repeats))
     if len(values) == 1:
         return values[0]
     return clustered_mean([v.value for v in values], kind="distinct_k", m=k)
@@ -146,13 +164,13 @@ def sample_diversity(
 # ---------------------------------------------------------------------- helpers
 
 
-def _by_key(texts: Sequence[str], same: Equivalence) -> Index:
+def _by_key(texts: Sequence[str], same: Equivalence) -> Rows:
     assert same.key is not None
-    known = {text: same.key(text) for text in dict.fromkeys(texts)}
-    return codes([known[text] for text in texts])
+    keys = {text: same.key(text) for text in dict.fromkeys(texts)}
+    return codes([keys[text] for text in texts])
 
 
-def _counter(texts: Sequence[str], same: Same, reading: str) -> Callable[[Index], float]:
+def _counter(texts: Sequence[str], same: Same, reading: str) -> Callable[[Rows], float]:
     """The number of classes of a subset of the texts, pairs worked out once."""
     if isinstance(same, Equivalence) and same.key is not None:
         label = _by_key(texts, same)
@@ -162,7 +180,7 @@ def _counter(texts: Sequence[str], same: Same, reading: str) -> Callable[[Index]
     return lambda rows: float(split(table[np.ix_(rows, rows)]).max(initial=-1) + 1)
 
 
-def _linked(table: Flags) -> Index:
+def _linked(table: Flags) -> Rows:
     """Classes as connected components: whatever is linked, however indirectly."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
@@ -172,7 +190,7 @@ def _linked(table: Flags) -> Index:
     return codes(connected_components(csr_array(table), directed=False)[1])
 
 
-def _first(table: Flags) -> Index:
+def _first(table: Flags) -> Rows:
     """Each text joins the first class whose founder it equals, or founds one."""
     founders: list[int] = []
     label = np.empty(len(table), np.intp)
@@ -184,14 +202,14 @@ def _first(table: Flags) -> Index:
     return label
 
 
-def _one_by_one(texts: Sequence[str], same: Callable[[str, str], Any]) -> Index:
-    """As :func:`_first`, asking only for the pairs that are needed: n × classes, not n²."""
+def _one_by_one(texts: Sequence[str], same: Callable[[str, str], Any]) -> Rows:
+    """As :func:`_first`, but it compares n × classes pairs and not n²."""
     founders: list[str] = []
-    known: dict[str, int] = {}
+    classes: dict[str, int] = {}
     for text in texts:
-        if text not in known:
-            found = (i for i, founder in enumerate(founders) if same(founder, text))
-            known[text] = next(found, len(founders))
-            if known[text] == len(founders):
+        if text not in classes:
+            matches = (i for i, founder in enumerate(founders) if same(founder, text))
+            classes[text] = next(matches, len(founders))
+            if classes[text] == len(founders):
                 founders.append(text)
-    return np.array([known[text] for text in texts], np.intp)
+    return np.array([classes[text] for text in texts], np.intp)

@@ -2,8 +2,11 @@
 
 A small transformer encoder reads each text once; a head looks at both vectors, their difference
 and their product and gives the probability that the texts are equivalent. Encoding texts and not
-pairs makes all pairs of n texts cost n passes and not n². torch and transformers are imported when
-a classifier is trained, loaded or asked.
+pairs makes all pairs of n texts cost n passes and not n².
+
+It measures samples and logs after the fact, or inside a task of your own. The trainer's bundled
+tasks do not use it: their ``darling`` recipe compares keys (final answers, canonical SMILES), which
+cost nothing. torch and transformers are imported when a classifier is trained, loaded or called.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Array, Rows
 from qdlaws.errors import BadData, BadLog, NotEnoughData
 from qdlaws.measure.equivalence.pairs import (
     PartitionReport,
@@ -30,7 +34,6 @@ from qdlaws.measure.equivalence.relations import Equivalence
 
 __all__ = ["LearnedPartition", "PartitionConfig", "train_partition"]
 
-Array = npt.NDArray[np.float64]
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -53,7 +56,7 @@ class PartitionConfig:
 
 @dataclass(frozen=True, eq=False)
 class LearnedPartition:
-    """A trained classifier, with its threshold and what it achieved on held-out pairs."""
+    """A trained classifier, with its threshold and its report on held-out pairs."""
 
     config: PartitionConfig
     vocabulary: Vocabulary
@@ -141,14 +144,20 @@ def train_partition(
 
     Parameters
     ----------
-    pairs, same : the texts, and whether each pair says the same (0/1)
-    groups : of each pair (its prompt, say); whole groups are held out. None: pairs that share a
-        text, however indirectly, are a group where that leaves enough of them
-    config, **changes : :class:`PartitionConfig`, or single fields of it
+    pairs : sequence of (str, str)
+    same : array-like
+        Whether each pair says the same (0 or 1).
+    groups : sequence, optional
+        The group of each pair (its prompt, say); whole groups are held out. By default pairs that
+        share a text, however indirectly, are a group where that leaves enough of them.
+    config, **changes : PartitionConfig, or single fields of it
 
-    Every pair is shown in both orders. Half of the held-out pairs sets the scale of the
-    probabilities (Platt) and the threshold (best accuracy); the other half, which nothing was
-    chosen on, gives the report: accuracy, expected calibration error and Brier score.
+    Returns
+    -------
+    LearnedPartition
+        Every pair is shown in both orders. Half of the held-out pairs sets the scale of the
+        probabilities (Platt) and the threshold (best accuracy); the other half, which no choice
+        used, gives the report: accuracy, expected calibration error and Brier score.
     """
     plan = replace(config or PartitionConfig(), **changes)
     labels = np.asarray(same, float)
@@ -257,9 +266,7 @@ def _vectors(
         return torch.cat([_encode(network, part) for part in ids.split(256)])
 
 
-def _logits(
-    network: Any, vectors: Any, left: npt.NDArray[np.intp], right: npt.NDArray[np.intp]
-) -> Array:
+def _logits(network: Any, vectors: Any, left: Rows, right: Rows) -> Array:
     """The mean logit of both orders of every pair of vectors."""
     import torch
 

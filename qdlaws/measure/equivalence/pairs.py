@@ -1,4 +1,4 @@
-"""Labelled pairs of texts: vocabulary, what is held out, calibration and its report."""
+"""Labelled pairs of texts: vocabulary, held-out groups, calibration and its report."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Array, Rows
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.measure.standard_errors import codes
 
@@ -23,8 +24,6 @@ __all__ = [
     "split_groups",
 ]
 
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.intp]
 
 WORD = re.compile(r"\w+|[^\w\s]")
 PAD, UNKNOWN = "<pad>", "<unknown>"
@@ -62,18 +61,18 @@ class Vocabulary:
 
     def _numbers(self, text: str, number: dict[str, int]) -> list[int]:
         text = _fold(text, self.characters)
-        found: list[int] = []
+        numbers: list[int] = []
         for word in text if self.characters else WORD.findall(text):
             if not self.characters and word in number:
-                found.append(number[word])
+                numbers.append(number[word])
             else:
-                found.extend(number.get(f"#{c}", 1) for c in word)
-        return found
+                numbers.extend(number.get(f"#{c}", 1) for c in word)
+        return numbers
 
 
 @dataclass(frozen=True)
 class PartitionReport:
-    """What a classifier achieved on held-out pairs that nothing was chosen on."""
+    """Accuracy and calibration of a classifier on held-out pairs that no choice used."""
 
     accuracy: float
     calibration_error: float
@@ -83,7 +82,7 @@ class PartitionReport:
     trained_on: int
     calibrated_on: int
     tested_on: int
-    held_out: str  # what was held out together
+    held_out: str  # the unit that was held out: "group", "text" or "pair"
 
     @classmethod
     def empty(cls) -> PartitionReport:
@@ -105,8 +104,8 @@ def split_groups(
     groups: Sequence[Hashable] | None,
     share: float,
     seed: int,
-) -> tuple[Index, Index, Index, str]:
-    """(training, calibration, test) rows, whole groups apart, and what the groups are."""
+) -> tuple[Rows, Rows, Rows, str]:
+    """(training, calibration, test) rows, whole groups apart, and the name of the grouping."""
     if not 0 < share < 1:
         raise BadData(f"held_out={share}: a share between 0 and 1 was needed")
     how = "group"
@@ -193,7 +192,7 @@ def _fold(text: str, characters: bool) -> str:
     return text if characters else text.casefold()
 
 
-def _connected(pairs: Sequence[tuple[str, str]]) -> Index:
+def _connected(pairs: Sequence[tuple[str, str]]) -> Rows:
     """For each pair the number of its component in the graph of texts."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

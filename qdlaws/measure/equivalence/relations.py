@@ -1,4 +1,4 @@
-"""Who says the same thing: exact, canonical, same scaffold, similarity above a threshold.
+"""Equivalences of texts: exact, canonical, same scaffold, similarity above a threshold.
 
 An :class:`Equivalence` is a value: a name, and either a key (texts with one key are the same) or a
 matrix of pairs. One that is learned from labelled pairs: ``equivalence/learned.py``.
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qdlaws.core.types import Flags
 from qdlaws.errors import BadData
 
 __all__ = [
@@ -28,13 +28,12 @@ __all__ = [
     "word_overlap",
 ]
 
-Flags = npt.NDArray[np.bool_]
 Matrix = Callable[[Sequence[str]], Flags]
 
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Whether two texts say the same; called on a pair, or on all pairs of a list at once."""
+    """A rule by which two texts say the same, for one pair or for all pairs of a list."""
 
     name: str
     matrix: Matrix

@@ -10,10 +10,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Rows
 from qdlaws.errors import BadData
 from qdlaws.measure.estimate import Estimate
 from qdlaws.measure.molecule.fingerprints import Fingerprints, Molecules, as_molecules
-from qdlaws.measure.molecule.packing import far_apart
+from qdlaws.measure.molecule.packing import packing_number
 from qdlaws.measure.molecule.tanimoto import (
     isim,
     similarity_blocks,
@@ -42,10 +43,27 @@ def internal_diversity(
 ) -> Estimate:
     """Mean pairwise Tanimoto distance of the valid molecules (Morgan, radius 2, 2048 bits).
 
-    With duplicates (the default) it estimates the expected distance of two independent samples and
-    does not depend on n. ``unique=True`` takes each canonical form once, as TDC and MOSES do: that
-    hides collapse, so it is another kind. ``method="sampled"`` takes 100,000 pairs, O(n), its
-    error included in ``se``; ``"isim"`` is the O(n) ratio of sums, a kind of its own.
+    Parameters
+    ----------
+    smiles : sequence of str, or Molecules
+    unique : bool
+        By default duplicates are kept: the value then estimates the expected distance of two
+        independent samples and does not depend on n. True takes each canonical form once, as TDC
+        and MOSES do: that hides collapse, so it is another kind.
+    method : {"exact", "sampled", "isim"}
+        "sampled" takes 100,000 pairs, O(n), its error included in ``se``; "isim" is the O(n) ratio
+        of sums, another kind again.
+    workers : int, optional
+        Processes that read the molecules.
+
+    Returns
+    -------
+    Estimate
+
+    Examples
+    --------
+    >>> round(internal_diversity(["CCO", "CCO", "c1ccccc1", "CCN"]).value, 3)
+    0.722
     """
     molecules = as_molecules(smiles, workers)
     if unique:
@@ -75,7 +93,7 @@ def unique_share(smiles: Smiles, m: int | None = None) -> Estimate:
     return unique_labels(molecules.labels, m, "unique_share", molecules.invalid)
 
 
-def unique_labels(labels: npt.NDArray[np.intp], m: int | None, kind: str, dropped: int) -> Estimate:
+def unique_labels(labels: Rows, m: int | None, kind: str, dropped: int) -> Estimate:
     """Different labels among m samples over m, rarefied in closed form."""
     n = len(labels)
     size = n if m is None else m
@@ -160,8 +178,8 @@ def circles(
     # molecules with few neighbours first: a better bound, and no dependence on the given order
     order = np.argsort([bits.bit_count() for bits in near], kind="stable")
 
-    def count(rows: npt.NDArray[np.intp]) -> float:
-        return float(far_apart(near, order, np.unique(label[rows]), exact=exact))
+    def count(rows: Rows) -> float:
+        return float(packing_number(near, order, np.unique(label[rows]), exact=exact))
 
     kind = f"circles_{'exact' if exact else 'greedy'}@{threshold:g}"
     n = len(label)

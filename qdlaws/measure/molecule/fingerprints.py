@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Flags, Rows
 from qdlaws.errors import BadData
 from qdlaws.measure.standard_errors import codes
 
@@ -61,7 +62,7 @@ class Fingerprints:
 class Molecules:
     """Strings read once: which are molecules, their canonical SMILES and their fingerprints."""
 
-    valid: npt.NDArray[np.bool_]  # (n,) over the strings given
+    valid: Flags  # (n,) over the strings given
     canonical: tuple[str, ...]  # of the valid ones, in their order
     fingerprints: Fingerprints  # of the valid ones
     workers: int | None = None
@@ -75,7 +76,7 @@ class Molecules:
         return int((~self.valid).sum())
 
     @cached_property
-    def labels(self) -> npt.NDArray[np.intp]:
+    def labels(self) -> Rows:
         """For each valid molecule the number of its canonical form."""
         return codes(self.canonical)
 
@@ -87,7 +88,7 @@ class Molecules:
         return tuple(names[i] for i in self.labels)
 
     def take(self, rows: npt.ArrayLike) -> Molecules:
-        """The valid molecules of these positions (repeats allowed), with what is known of them."""
+        """The valid molecules at these positions (repeats allowed), scaffolds included."""
         index = np.asarray(rows, np.intp)
         taken = Molecules(
             np.ones(len(index), bool),

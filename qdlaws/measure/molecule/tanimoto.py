@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Array
 from qdlaws.measure.estimate import Estimate
 from qdlaws.measure.molecule.fingerprints import Fingerprints, as_fingerprints
 from qdlaws.measure.standard_errors import pairwise_mean, weighted_sums
@@ -25,7 +26,6 @@ __all__ = [
     "tanimoto_sampled",
 ]
 
-Array = npt.NDArray[np.float64]
 
 CELLS = 1 << 21
 """Pairs that are worked on at once: 16 MiB of float64."""
@@ -67,10 +67,10 @@ def tanimoto_sampled(fingerprints: Any, pairs: int = 100_000, seed: int = 0) -> 
         values[k - 1] = np.where(either > 0, both / np.maximum(either, 1), 1.0)
     mean = float(values.mean())
     errors = values - mean
-    at = errors.sum(axis=0)
+    sums = errors.sum(axis=0)  # of the errors of the pairs at each sample
     for k in range(1, reach + 1):
-        at += np.roll(errors[k - 1], k)
-    variance = (float(at @ at) - float((errors**2).sum())) / errors.size**2
+        sums += np.roll(errors[k - 1], k)
+    variance = (float(sums @ sums) - float((errors**2).sum())) / errors.size**2
     se = math.sqrt(max(variance, float((errors**2).sum()) / errors.size**2))
     return Estimate(mean, se, n, "tanimoto_mean", df=n - 1)
 
@@ -136,8 +136,8 @@ def similarity_blocks(prints: Fingerprints) -> Iterator[tuple[int, Array]]:
         rows = np.repeat(np.arange(len(both)), np.diff(extra.indptr))
         both.reshape(-1)[rows * (n - low) + extra.indices] += extra.data
         for k in range(0, len(both), STRIP):  # few rows at once: they stay in the cache
-            at = low + k
-            yield at, _ratio(both[k : k + STRIP, k:], on[at : at + STRIP], on[at:])
+            top = low + k
+            yield top, _ratio(both[k : k + STRIP, k:], on[top : top + STRIP], on[top:])
 
 
 # ---------------------------------------------------------------------- helpers

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.types import Array, Rows
 from qdlaws.errors import BadData
 from qdlaws.measure.estimate import Estimate
 from qdlaws.measure.standard_errors import codes, pairwise_mean, rarefied, weighted_sums
@@ -24,8 +25,6 @@ __all__ = [
     "embedding_vendi",
 ]
 
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.intp]
 Texts = Sequence[str] | Tokens
 Embed = Callable[[Sequence[str]], Any] | npt.NDArray[Any]
 
@@ -41,8 +40,14 @@ def distinct_n(
     tokenizer: Tokenizer = str.split,
     repeats: int = 100,
 ) -> Estimate:
-    """Different n-grams over all n-grams (Li et al. 2016), expected among m texts."""
-    return _of_grams(texts, n, m, tokenizer, f"distinct_{n}", repeats, lambda d, c: d / c)
+    """Different n-grams over all n-grams (Li et al. 2016), expected among m texts.
+
+    Examples
+    --------
+    >>> distinct_n(["a b c", "a b d"], n=2).value  # ab, bc, bd of ab, bc, ab, bd
+    0.75
+    """
+    return _gram_score(texts, n, m, tokenizer, f"distinct_{n}", repeats, lambda d, c: d / c)
 
 
 def ead(
@@ -69,14 +74,19 @@ def ead(
 
     if size == 1:
         adjusted = lambda different, count: 1.0  # noqa: E731
-    return _of_grams(tokens, n, m, tokenizer, f"ead_{n}_V{size}", repeats, adjusted)
+    return _gram_score(tokens, n, m, tokenizer, f"ead_{n}_V{size}", repeats, adjusted)
 
 
 def edit_diversity(texts: Sequence[str], *, tokenizer: Tokenizer | None = None) -> Estimate:
     """Mean pairwise Levenshtein distance over the longer length, of characters or of tokens.
 
-    Duplicates are kept; equal texts are compared once. Pairs are worked out by rapidfuzz where it
-    is installed, else by Myers's bit-parallel algorithm.
+    Duplicates are kept; equal texts are compared once. rapidfuzz works out the pairs where it is
+    installed, else Myers's bit-parallel algorithm.
+
+    Examples
+    --------
+    >>> round(edit_diversity(["cat", "cut", "dog", "cat"]).value, 3)
+    0.611
     """
     label = codes(list(texts))
     different = list(dict.fromkeys(texts))
@@ -125,8 +135,8 @@ def embedding_diversity(
         else:
             squared = length[low : low + step, None] + length[None] - 2 * block
             distance = np.sqrt(np.maximum(squared, 0.0))
-        own = np.arange(low, low + len(block))
-        distance[own - low, own] = 0.0
+        diagonal = np.arange(low, low + len(block))
+        distance[diagonal - low, diagonal] = 0.0
         sums[low : low + step] = distance.sum(axis=1)
         squares += float(np.sum(distance * distance))
     return pairwise_mean(sums, squares, kind=f"embedding_{metric}")
@@ -142,7 +152,7 @@ def embedding_vendi(
 # ---------------------------------------------------------------------- helpers
 
 
-def _of_grams(
+def _gram_score(
     texts: Texts,
     n: int,
     m: int | None,
@@ -159,7 +169,7 @@ def _of_grams(
         why = f"no text has {n} tokens"
         return Estimate(math.nan, math.nan, len(tokens), kind, m=m, reason=why)
 
-    def on(rows: Index) -> float:
+    def on(rows: Rows) -> float:
         picked = gram if len(rows) == len(tokens) else gram[_spans(bounds, rows)]
         if not len(picked):
             return math.nan
@@ -168,11 +178,11 @@ def _of_grams(
     return rarefied(on, len(tokens), m, kind=kind, repeats=repeats)
 
 
-def _spans(bounds: Index, rows: Index) -> Index:
+def _spans(bounds: Rows, rows: Rows) -> Rows:
     """The positions bounds[r] … bounds[r + 1] of every row r, one after the other."""
     sizes = bounds[rows + 1] - bounds[rows]
     ends = np.cumsum(sizes)
-    places: Index = np.arange(int(ends[-1])) + np.repeat(bounds[rows] - (ends - sizes), sizes)
+    places: Rows = np.arange(int(ends[-1])) + np.repeat(bounds[rows] - (ends - sizes), sizes)
     return places
 
 

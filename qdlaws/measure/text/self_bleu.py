@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from qdlaws.core.types import Array, Flags, Rows
 from qdlaws.errors import BadData
 from qdlaws.measure.estimate import Estimate
 from qdlaws.measure.standard_errors import rarefied
@@ -21,8 +21,6 @@ from qdlaws.measure.text.tokens import Tokenizer, Tokens, as_tokens
 
 __all__ = ["self_bleu", "self_bleu_scores"]
 
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.intp]
 Smoothing = Literal["epsilon", "exp", "none"]
 
 
@@ -78,9 +76,9 @@ def self_bleu_scores(
 class _Counts:
     """How often each n-gram stands in each text; sorted by n-gram, the largest count first."""
 
-    gram: Index
-    text: Index
-    count: Index
+    gram: Rows
+    text: Rows
+    count: Rows
     order: int
 
 
@@ -92,7 +90,7 @@ def _counts(tokens: Tokens, order: int) -> _Counts:
     return _Counts(gram[rank], text[rank], count[rank], order)
 
 
-def _scores(table: list[_Counts], lengths: Index, rows: Index, smoothing: Smoothing) -> Array:
+def _scores(table: list[_Counts], lengths: Rows, rows: Rows, smoothing: Smoothing) -> Array:
     """BLEU of each text of ``rows`` against the others of ``rows``."""
     inside = np.zeros(len(lengths), bool)
     inside[rows] = True
@@ -109,7 +107,7 @@ def _scores(table: list[_Counts], lengths: Index, rows: Index, smoothing: Smooth
     return np.where((matches[0] == 0) | (size == 0), 0.0, score)
 
 
-def _clipped(counts: _Counts, inside: npt.NDArray[np.bool_]) -> Array:
+def _clipped(counts: _Counts, inside: Flags) -> Array:
     """Σ over n-grams of min(count, the largest count in any other text), for every text."""
     here = inside[counts.text]
     gram, text, count = counts.gram[here], counts.text[here], counts.count[here]
@@ -125,9 +123,7 @@ def _clipped(counts: _Counts, inside: npt.NDArray[np.bool_]) -> Array:
     return np.asarray(np.bincount(text, np.minimum(count, other), len(inside)), float)
 
 
-def _log_precisions(
-    matches: Array, possible: npt.NDArray[np.intp], smoothing: Smoothing
-) -> tuple[Array, npt.NDArray[np.bool_]]:
+def _log_precisions(matches: Array, possible: Rows, smoothing: Smoothing) -> tuple[Array, Flags]:
     """log precision of each order, and which orders enter the mean."""
     none = matches == 0
     if smoothing == "exp":
@@ -140,7 +136,7 @@ def _log_precisions(
     return np.log(precision), np.ones(matches.shape, bool)
 
 
-def _closest(size: Index) -> Index:
+def _closest(size: Rows) -> Rows:
     """For each text the length of the other text closest to its own; the shorter of two."""
     order = np.argsort(size, kind="stable")
     ranked = size[order]

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qdlaws.core.types import Rows
 from qdlaws.errors import BadData
 
 __all__ = ["Tokenizer", "Tokens", "as_tokens", "tokenise"]
 
-Index = npt.NDArray[np.intp]
 Tokenizer = Callable[[str], Sequence[Any]]
 
 
@@ -21,19 +20,19 @@ Tokenizer = Callable[[str], Sequence[Any]]
 class Tokens:
     """The tokens of n texts: numbers in one flat array, and where each text begins."""
 
-    flat: Index  # (tokens,)
-    starts: Index  # (n + 1,)
+    flat: Rows  # (tokens,)
+    starts: Rows  # (n + 1,)
     vocabulary: int  # different tokens seen
-    _grams: dict[int, tuple[Index, Index]] = field(default_factory=dict, repr=False)
+    _grams: dict[int, tuple[Rows, Rows]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     @property
-    def lengths(self) -> Index:
+    def lengths(self) -> Rows:
         return np.diff(self.starts)
 
-    def grams(self, n: int) -> tuple[Index, Index]:
+    def grams(self, n: int) -> tuple[Rows, Rows]:
         """(number of the n-gram, number of its text) at every position; kept once worked out."""
         if n < 1:
             raise BadData(f"n={n}: n-grams of at least one token were needed")
@@ -57,11 +56,11 @@ def tokenise(texts: Sequence[str], tokenizer: Tokenizer = str.split) -> Tokens:
     """The texts as numbers; ``tokenizer`` maps a text to its tokens (words by default)."""
     if isinstance(texts, str):
         raise BadData("one string was found, a list of texts was needed")
-    known: dict[Any, int] = {}
-    rows = [[known.setdefault(token, len(known)) for token in tokenizer(t)] for t in texts]
+    numbers: dict[Any, int] = {}
+    rows = [[numbers.setdefault(token, len(numbers)) for token in tokenizer(t)] for t in texts]
     starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.intp)
     flat = np.fromiter((token for row in rows for token in row), np.intp, int(starts[-1]))
-    return Tokens(flat, starts, len(known))
+    return Tokens(flat, starts, len(numbers))
 
 
 def as_tokens(texts: Sequence[str] | Tokens, tokenizer: Tokenizer = str.split) -> Tokens:

@@ -57,7 +57,7 @@ def test_pass_curve_has_every_k_and_grows():
     assert curve[1].value == pytest.approx(np.mean([1 / 6, 4 / 8, 0]))
 
 
-def test_pass_at_k_refuses_what_cannot_be():
+def test_pass_at_k_refuses_impossible_counts():
     with pytest.raises(NotEnoughData, match="fewest samples"):
         pass_at_k([1], [3], 4)
     with pytest.raises(BadData, match="whole numbers"):

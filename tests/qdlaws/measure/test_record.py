@@ -11,7 +11,7 @@ from qdlaws import measure
 from qdlaws.errors import BadData
 
 
-def test_record_of_molecules_holds_what_an_eval_line_needs(smiles):
+def test_the_record_of_molecules_has_the_fields_of_an_evaluation(smiles):
     rng = np.random.default_rng(0)
     texts = [*smiles[:190], *["C(C"] * 10]
     scores = rng.random(200)
@@ -73,7 +73,7 @@ def test_record_of_texts_compares_within_a_prompt():
     assert by_embedding["vendi_m"] >= 1
 
 
-def test_collapse_and_total_failure_are_numbers_or_none_never_invented():
+def test_collapse_and_total_failure_give_numbers_or_none():
     record = measure.samples(["CCO"] * 50, [0.5] * 50, full=True)
     assert record["diversity"] == 0
     assert record["unique_share"] == pytest.approx(1 / 12)  # among m = 12
@@ -86,14 +86,14 @@ def test_collapse_and_total_failure_are_numbers_or_none_never_invented():
     assert json.dumps(broken, allow_nan=False)
 
 
-def test_what_does_not_fit_is_refused():
+def test_contradictory_input_is_refused():
     with pytest.raises(BadData, match="one score a text"):
         measure.samples(["CCO"], [0.1, 0.2])
     with pytest.raises(BadData, match="one prompt a text"):
         measure.samples(["CCO"], [0.1], prompts=["a", "b"])
     with pytest.raises(BadData, match="'molecule' or 'text'"):
         measure.samples(["CCO"], [0.1], kind="picture")
-    with pytest.raises(BadData, match="disagrees"):
+    with pytest.raises(BadData, match="contradicts"):
         measure.samples(["CCO"], [0.1], valid=[False])
 
 

@@ -55,7 +55,7 @@ def test_vendi_at_a_smaller_size_has_an_error():
     assert math.isnan(vendi(k).se)
 
 
-def test_vendi_refuses_what_is_no_kernel():
+def test_a_matrix_that_is_no_kernel_is_refused():
     with pytest.raises(BadData, match="ones on its diagonal"):
         vendi(2 * np.eye(3))
     with pytest.raises(BadData, match="shape"):

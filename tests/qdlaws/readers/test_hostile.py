@@ -128,12 +128,12 @@ def test_a_database_of_something_else(tmp_path: Path):
 
 
 def test_a_database_with_damaged_texts_does_not_crash(tmp_path: Path):
-    """Found by the fuzz test: sqlite3 decodes texts by itself, and strictly."""
+    """sqlite3 decodes texts by itself, and strictly (a case of the fuzz test)."""
     whole = (FIXTURES / "trackio/fixtures.db").read_bytes()
     place = whole.index(b"metrics")
-    for at in (place, place + 3, 3711, whole.index(b'"reward"') + 2):
+    for start in (place, place + 3, 3711, whole.index(b'"reward"') + 2):
         path = tmp_path / "damaged.db"
-        path.write_bytes(whole[:at] + b"\x80\xff" + whole[at + 2 :])
+        path.write_bytes(whole[:start] + b"\x80\xff" + whole[start + 2 :])
         survives(path)
 
 
@@ -190,20 +190,20 @@ def survives(path: Path) -> None:
 def test_damaged_logs(tmp_path_factory, data: st.DataObject):
     content = bytearray(data.draw(st.sampled_from(SEEDS)))
     for _ in range(data.draw(st.integers(0, 4))):
-        at = data.draw(st.integers(0, len(content)))
+        start = data.draw(st.integers(0, len(content)))
         piece = data.draw(st.one_of(st.binary(max_size=8), st.sampled_from(TOKENS)))
         length = data.draw(st.integers(0, 40))
         how = data.draw(st.sampled_from(["insert", "replace", "delete", "cut", "repeat"]))
         if how == "insert":
-            content[at:at] = piece
+            content[start:start] = piece
         elif how == "replace":
-            content[at : at + len(piece)] = piece
+            content[start : start + len(piece)] = piece
         elif how == "delete":
-            del content[at : at + length]
+            del content[start : start + length]
         elif how == "cut":
-            del content[at:]
+            del content[start:]
         else:
-            content[at:at] = content[at : at + length] * 20
+            content[start:start] = content[start : start + length] * 20
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(bytes(content))
     survives(path)
@@ -233,14 +233,14 @@ VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5),
     st.sampled_from(["step", "reward", "nan", "1,234", "12/20", "Infinity"]),
 )  # fmt: skip
-KNOWN = [
+LOGGED_NAMES = [
     "step", "reward", "entropy", "quality", "kl", "phase",
     "data", "log_history", "reward_std", "global_step/max_steps", "eval_reward", "kinds",
     "n_samples", "_step", "reward_se", "epoch", "entropy_kind", "actor/entropy",
     "critic/score/mean", "val-core/a/b/mean@1", "smiles", "SMILES", "oracle_calls", "Score",
     "Agent", "Prior", "Target",
 ]  # fmt: skip
-NAMES = st.one_of(st.text(max_size=6), st.sampled_from(KNOWN))
+NAMES = st.one_of(st.text(max_size=6), st.sampled_from(LOGGED_NAMES))
 JSON = st.recursive(
     VALUES,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=5),

@@ -30,7 +30,7 @@ def test_every_logged_name_has_a_definition(folder):
     assert [n for n in sorted(names) if not describe(n)] == []
 
 
-def test_lines_are_there_after_a_kill_and_can_be_cut_back(tmp_path):
+def test_lines_survive_a_kill_and_can_be_cut_back(tmp_path):
     file = JsonLines(tmp_path / "a.jsonl")
     file.write({"step": 1, "x": float("nan")})
     size = file.size()
@@ -46,7 +46,7 @@ def test_lines_are_there_after_a_kill_and_can_be_cut_back(tmp_path):
         cut_back(tmp_path / "a.jsonl", 1000)
 
 
-def test_a_log_is_read_as_the_trainer_sees_it(folder):
+def test_a_run_that_is_read_equals_the_view_of_the_trainer(folder):
     import pandas as pd
 
     import qdlaws as qd
@@ -73,6 +73,6 @@ def test_tensorboard_holds_the_same_numbers(tmp_path):
     model = save_model(tmp_path / "model")
     out = tmp_path / "run"
     train(config_of(model, "steps=4", "eval.every=1", 'log.sinks=["tensorboard"]'), out)
-    told = qd.read(out / "tensorboard", series="eval")
+    tracked = qd.read(out / "tensorboard", series="eval")
     ours = qd.read(out)
-    assert told.quality == pytest.approx(ours.quality, abs=1e-6)
+    assert tracked.quality == pytest.approx(ours.quality, abs=1e-6)

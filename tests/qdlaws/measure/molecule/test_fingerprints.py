@@ -21,7 +21,7 @@ def assert_same(one: Molecules, other: Molecules) -> None:
     assert np.array_equal(one.fingerprints.packed, other.fingerprints.packed)
 
 
-def test_two_processes_give_what_one_gives(smiles, monkeypatch):
+def test_one_and_two_processes_agree(smiles, monkeypatch):
     pytest.importorskip("joblib")
     alone = read_molecules(smiles[:1001], workers=1)
     assert len(alone.scaffolds) == len(alone.canonical)
@@ -58,7 +58,7 @@ def test_a_script_without_a_main_guard_runs_once(tmp_path):
     assert done.stdout == "started 59\n"
 
 
-def test_what_is_known_of_molecules_is_kept_when_some_are_taken(smiles):
+def test_scaffolds_are_kept_when_some_molecules_are_taken(smiles):
     molecules = read_molecules(smiles[:60])
     scaffolds = molecules.scaffolds
     taken = molecules.take([3, 3, 5])

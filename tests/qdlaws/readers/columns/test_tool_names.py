@@ -96,7 +96,7 @@ def test_several_validation_sets_are_averaged_and_named():
     np.testing.assert_allclose(choice.frame[choice.columns["quality"]], 0.4 + STEPS / 100)
 
 
-def test_every_entropy_kind_in_the_tables_is_a_known_one():
+def test_every_entropy_kind_in_the_tables_exists():
     for dialect in DIALECTS:
         for evaluation in (False, True):
             for _, kind in dialect.names("entropy", evaluation):

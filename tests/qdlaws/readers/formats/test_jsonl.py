@@ -16,7 +16,7 @@ def jsonl(rows) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def test_evaluations_and_training_rows_of_our_own_run(write, tmp_path: Path):
+def test_evaluations_and_training_rows_of_our_format(write, tmp_path: Path):
     rows = []
     for step in range(0, 101, 5):
         rows.append({"step": step, "phase": "train", "reward": 0.5, "entropy": 9.0, "kl": 1.0})

@@ -1,4 +1,4 @@
-"""Tables of molecules: what is measured on each step, and what the diversity filter did."""
+"""Tables of molecules: the measures of each step, and scores before the diversity filter."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_diversity_filter_is_taken_back(table):
     assert any("geometric mean, weights A 0.75, B 0.25" in note for note in log.notes)
 
 
-def test_a_component_that_moves_late_is_not_judged_by_a_weight_nobody_knows(table):
+def test_a_component_that_first_moves_late_gets_no_guessed_weight(table):
     frame = reinvent(300)  # longer than what the rule is learned from
     frame["C"] = frame["C (raw)"] = np.where(frame["step"] > 280, 0.5, 1.0)
     frame["Score"] *= frame["C"]

@@ -14,7 +14,7 @@ from tests.helpers.make_fixtures import FIXTURES, SERIES
 STEP, REWARD, ENTROPY = (np.array(column, float) for column in zip(*SERIES, strict=True))
 
 
-def test_an_offline_run_is_read_by_its_own_step():
+def test_the_step_of_an_offline_run_is_the_logged_one():
     log = read(FIXTURES / "wandb")
     np.testing.assert_array_equal(log.step, 10 * STEP)  # its own clock, not W&B's _step
     np.testing.assert_allclose(log.quality, REWARD)
