@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.runlog import RunLog
+from qdlaws.core.types import Array
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData, QdlawsError
 from qdlaws.laws.fit import fitting
 from qdlaws.laws.in_step import Asking, answered, in_step
@@ -23,7 +23,6 @@ from qdlaws.laws.result import LawFit, LawFits
 
 __all__ = ["COEFFICIENTS", "Kind", "Run", "fit_many", "runs_of"]
 
-Array = npt.NDArray[np.float64]
 Kind = Literal["rd", "rh"]
 
 TOGETHER = 64

@@ -23,6 +23,7 @@ from qdlaws.comparison.coefficients import COEFFICIENTS, WORDS, Kind, Run, runs_
 from qdlaws.core.interval import Interval, interval
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
+from qdlaws.core.types import Array
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.laws.result import LawFits
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Fleet", "compare", "fleet"]
 
-Array = npt.NDArray[np.float64]
 DRAWS = 4096
 
 

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from qdlaws.core.serialize import plain
+from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Interval", "Params", "interval", "median", "quantiles", "show", "unknown"]
 
 
 class Interval(NamedTuple):
-    """An equal-tailed interval and the median between; NaN where nothing is known."""
+    """An equal-tailed interval and the median between; NaN where nothing is known.
+
+    Attributes
+    ----------
+    low, mid, high : float
+        The two ends and the median; all NaN where the quantity is unknown.
+    level : float
+        The probability that the interval holds, e.g. 0.95.
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> qd.Interval(0.401, 0.512, 0.633, level=0.95)
+    Interval(0.51 [0.40, 0.63], 95%)
+    """
 
     low: float
     mid: float
@@ -25,8 +39,16 @@ class Interval(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Is there a number?"""
+        """Whether there is a number at all."""
         return bool(np.isfinite(self.mid))
+
+    def to_dict(self) -> dict[str, float | None]:
+        """low, mid, high and level as JSON values; an unknown number is None."""
+        values: dict[str, float | None] = plain(self)
+        return values
+
+    def __repr__(self) -> str:
+        return f"Interval({show(self)}, {100 * self.level:.4g}%)"
 
     def __str__(self) -> str:
         if not self.known:
@@ -34,32 +56,8 @@ class Interval(NamedTuple):
         return f"{self.mid:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 
-class Params(dict[str, Interval]):
-    """Intervals by name; ``params.c`` is ``params["c"]``."""
-
-    def __getattr__(self, name: str) -> Interval:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"no parameter {name!r}; there are {', '.join(self)}") from None
-
-    def __repr__(self) -> str:
-        return "; ".join(f"{name} {show(value)}" for name, value in self.items()) or "no parameter"
-
-    def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th>{k}</th><td>{show(v)}</td></tr>" for k, v in self.items())
-        return f"<table>{rows}</table>"
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row for each parameter: its name, low, mid, high, level."""
-        import pandas as pd
-
-        rows = [(name, *value) for name, value in self.items()]
-        return pd.DataFrame(rows, columns=["parameter", "low", "mid", "high", "level"])
-
-
 def unknown(level: float = 0.95) -> Interval:
-    """The interval of something that is not known."""
+    """The interval of a quantity that the data do not identify."""
     return Interval(np.nan, np.nan, np.nan, level)
 
 
@@ -79,19 +77,19 @@ def interval(draws: Array, level: float = 0.95, most_missing: float = 0.5) -> In
 def quantiles(values: Array, levels: Sequence[float]) -> tuple[float, ...]:
     """The quantiles of finite numbers, linear between order statistics.
 
-    As ``np.quantile``, without what that costs a call.
+    As ``np.quantile``, with less overhead a call.
     """
     ordered, last = np.sort(values), len(values) - 1
-    values_at = []
+    results = []
     for level in levels:
         below = int(level * last)
         low, high = float(ordered[below]), float(ordered[min(below + 1, last)])
-        values_at.append(low + (high - low) * (level * last - below))
-    return tuple(values_at)
+        results.append(low + (high - low) * (level * last - below))
+    return tuple(results)
 
 
 def median(values: Array) -> float:
-    """The median of finite numbers; as ``np.median``, without what that costs a call."""
+    """The median of finite numbers; as ``np.median``, with less overhead a call."""
     ordered, last = np.sort(values), len(values) - 1
     return float(ordered[last // 2] + ordered[(last + 1) // 2]) / 2
 
@@ -107,3 +105,41 @@ def show(value: Interval) -> str:
     if max(abs(value.low), abs(value.high)) >= 1e6 or decimals > 5:
         return f"{value.mid:.4g} [{value.low:.4g}, {value.high:.4g}]"
     return f"{value.mid:.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
+
+
+class Params(dict[str, Interval], Result):
+    """Intervals by name; ``params.c`` is ``params["c"]``.
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> from qdlaws.core.interval import Params
+    >>> params = Params(c=qd.Interval(1.9, 2.5, 3.1, level=0.95))
+    >>> params.c.mid
+    2.5
+    """
+
+    def __getattr__(self, name: str) -> Interval:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"no parameter {name!r}; there are {', '.join(self)}") from None
+
+    def summary(self) -> Summary:
+        """One row for each parameter: mid [low, high]."""
+        levels = sorted({f"{value.level:.0%}" for value in self.values()})
+        rows = tuple((name, show(value)) for name, value in self.items())
+        return Summary(f"parameters, {' and '.join(levels)} intervals", "", rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Each parameter's low, mid, high and level; an unknown number is None."""
+        values: dict[str, Any] = plain(dict(self))
+        return values
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each parameter: parameter, low, mid, high, level."""
+        rows = [(name, *value) for name, value in self.items()]
+        return pd.DataFrame(rows, columns=["parameter", "low", "mid", "high", "level"])
+
+    def __repr__(self) -> str:
+        return "; ".join(f"{name} {show(value)}" for name, value in self.items()) or "no parameter"

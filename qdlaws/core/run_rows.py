@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.core.json_lines import flat
 from qdlaws.core.kinds import EntropyKind
 from qdlaws.core.runlog import COLUMNS, RunLog
+from qdlaws.core.types import Array
 from qdlaws.errors import NotEnoughData
 
 __all__ = [
@@ -161,7 +161,7 @@ def with_plain_names(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns=hidden).rename(columns=plain)
 
 
-def extra_column(log: RunLog, name: str) -> npt.NDArray[np.float64] | None:
+def extra_column(log: RunLog, name: str) -> Array | None:
     """An extra column as numbers; None where the log has none.
 
     Tables that were saved from logs of earlier versions call an evaluation's column ``eval/NAME``.

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from qdlaws.core.types import Array, Rows
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 
 __all__ = ["COLUMNS", "RunLog"]
 
-Array = npt.NDArray[np.float64]
 Duplicates = Literal["error", "first", "last", "mean"]
 
 HUGE = 1e140
@@ -242,7 +242,7 @@ class RunLog:
         cut = (self.between(a, b) for a, b in pairwise(edges))
         return tuple(replace(piece, marks=()) for piece in cut if len(piece))
 
-    def regime(self) -> npt.NDArray[np.intp]:
+    def regime(self) -> Rows:
         """For each row the number of the regime it belongs to: 0 before the first mark."""
         return np.searchsorted(np.asarray(self.marks, float), self.step, side="right")
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.law import shape
+from qdlaws.core.types import Array
 from qdlaws.inference.error_model import grams
 from qdlaws.inference.gls import curvature_range
 from qdlaws.laws.fitted import FittedLaw
 
 __all__ = ["CLEAR", "Rival", "rivals"]
-
-Array = npt.NDArray[np.float64]
 
 CLEAR = 6.0
 

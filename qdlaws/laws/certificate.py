@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.law import Law
 from qdlaws.core.serialize import plain
+from qdlaws.core.types import Array
 from qdlaws.inference.error_model import cut_memory, regimes_of, simulate
 from qdlaws.inference.latent_path import exact_path, latent_path
 from qdlaws.inference.law_posterior import STACK_SIZE, law_posteriors
@@ -25,8 +25,6 @@ from qdlaws.inference.law_problem import LawProblem
 from qdlaws.laws.fitted import FittedLaw
 
 __all__ = ["Certificate", "certify"]
-
-Array = npt.NDArray[np.float64]
 
 MOST_ROWS = 1000
 """Longer runs are simulated on every k-th row."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.interval import Interval, Params
 from qdlaws.core.law import shape
@@ -18,10 +17,10 @@ from qdlaws.core.law import shape
 if TYPE_CHECKING:
     from lmfit import Parameters
     from lmfit.model import ModelResult
+from qdlaws.core.types import Array
 
 __all__ = ["TIGHT", "diagnostics", "hac_line", "lmfit_law"]
 
-Array = npt.NDArray[np.float64]
 
 TIGHT = {"ftol": 1e-15, "xtol": 1e-15, "gtol": 0.0}
 

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.interval import Interval, interval, unknown
 from qdlaws.core.law import Law, shape
 from qdlaws.core.serialize import plain
+from qdlaws.core.types import Array
 from qdlaws.inference.error_model import grams
 from qdlaws.laws.fitted import FittedLaw
 
 __all__ = ["Composition", "compose"]
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

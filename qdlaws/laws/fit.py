@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.interval import median, quantiles
 from qdlaws.core.runlog import RunLog
+from qdlaws.core.types import Array
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.inference.error_model import cut_memory, regimes_of, spike_weights
 from qdlaws.inference.latent_path import LatentPath, exact_path, latent_path
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fit", "fitting"]
 
-Array = npt.NDArray[np.float64]
 Tails = Literal["auto", "normal", "heavy"]
 XNoise = Literal["auto", "none"]
 Regimes = Literal["separate", "shared", "ignore"]

@@ -12,6 +12,7 @@ import pandas as pd
 from qdlaws.core.interval import Interval, Params, show, unknown
 from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
+from qdlaws.core.types import Array
 from qdlaws.errors import NotEnoughData
 from qdlaws.laws.classical import TIGHT, diagnostics
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["UserFit", "user_fit"]
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

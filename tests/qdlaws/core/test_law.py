@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from qdlaws.core.interval import Interval, Params, interval, median, quantiles, unknown
 from qdlaws.core.law import Law, shape, shape_bend, shape_inverse, shape_slope
 
 KAPPAS = [-40.0, -3.0, -1e-3, -1e-7, -1e-12, 0.0, 1e-12, 1e-7, 1e-3, 0.5, 3.0, 40.0]
@@ -130,44 +129,3 @@ def test_ends_of_the_range_are_p_and_p_plus_q():
     for kappa in KAPPAS:
         law = Law(2.0, 5.0, np.float64(kappa), np.float64(1.5), np.float64(-0.5))
         np.testing.assert_allclose(law.value([2.0, 5.0]), [1.5, 1.0], rtol=1e-14)
-
-
-# ------------------------------------------------------------------ intervals
-
-
-def test_interval_is_the_equal_tailed_quantiles():
-    draws = np.linspace(0, 1, 1001)
-    assert interval(draws, 0.9) == pytest.approx((0.05, 0.5, 0.95, 0.9))
-
-
-def test_interval_of_draws_that_mostly_do_not_exist_is_unknown_and_never_zero():
-    draws = np.array([1.0, np.nan, np.nan, np.inf])
-    assert not interval(draws).known
-    assert all(np.isnan(v) for v in interval(draws)[:3])
-    assert not interval(np.array([])).known
-    assert interval(np.array([1.0, 2.0, 3.0, np.nan])).mid == 2.0
-
-
-def test_intervals_read_well():
-    assert str(unknown()) == "unknown"
-    assert str(Interval(1.0, 2.0, 3.0, 0.95)) == "2 [1, 3]"
-
-
-def test_params_by_attribute_and_key_name_what_there_is():
-    params = Params(slope=unknown(), intercept=unknown())
-    assert params.slope is params["slope"]
-    with pytest.raises(AttributeError, match="slope, intercept"):
-        params.curvature  # noqa: B018
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 60, 2047])
-def test_median_is_that_of_numpy(n: int) -> None:
-    values = np.random.default_rng(n).standard_normal(n)
-    assert median(values) == np.median(values)
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 60, 2048])
-def test_quantiles_are_those_of_numpy(n: int) -> None:
-    levels = (0.0, 0.02, 0.025, 0.5, 0.84, 0.975, 1.0)
-    values = np.random.default_rng(n).standard_normal(n)
-    np.testing.assert_allclose(quantiles(values, levels), np.quantile(values, levels), rtol=1e-13)

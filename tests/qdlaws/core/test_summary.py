@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from qdlaws.core.interval import Interval, show
 from qdlaws.core.summary import Result, Summary
 
 
@@ -28,8 +27,3 @@ def test_a_notebook_shows_escaped_html():
 def test_the_repr_of_a_result_is_one_short_line():
     assert repr(Weather("fine")) == "<Weather weather: fine>"
     assert len(repr(Weather("very " * 500 + "fine"))) < 200
-
-
-def test_a_number_has_as_many_digits_as_its_interval_deserves():
-    assert show(Interval(0.5123, 0.5345, 0.5567, 0.95)) == "0.534 [0.512, 0.557]"
-    assert show(Interval(float("nan"), float("nan"), float("nan"), 0.95)) == "unknown"
