@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from qdlaws.advice.next_measurement import DOUBTFUL, Measure, what_next
+from qdlaws.advice.next_measurement import DOUBTFUL, NextMeasurement, what_next
 from qdlaws.core.goal import Goal
 from qdlaws.core.interval import Interval
 from qdlaws.core.runlog import RunLog
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from qdlaws.laws.result import LawFits
 
-__all__ = ["Choice", "Measure", "choose"]
+__all__ = ["Choice", "NextMeasurement", "choose"]
 
 Array = npt.NDArray[np.float64]
 
@@ -70,7 +70,7 @@ class Choice:
     p_wrong: float
     regret: float
     p_rising: float
-    measure: Measure | None
+    measure: NextMeasurement | None
     table: pd.DataFrame
     reasons: tuple[str, ...]
 

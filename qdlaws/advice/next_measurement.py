@@ -16,7 +16,7 @@ from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import chance
 
-__all__ = ["DOUBTFUL", "Measure", "what_next"]
+__all__ = ["DOUBTFUL", "NextMeasurement", "what_next"]
 
 Array = npt.NDArray[np.float64]
 
@@ -26,7 +26,7 @@ DOUBTFUL = 0.05
 
 
 @dataclass(frozen=True)
-class Measure:
+class NextMeasurement:
     """What to measure next: evaluate ``steps`` again ``times`` over (``samples`` each).
 
     ``p_wrong`` is the chance of choosing wrongly that would remain, on average.
@@ -63,7 +63,7 @@ def what_next(
     noise: Array,
     among: npt.NDArray[np.bool_],
     margin: float,
-) -> Measure | None:
+) -> NextMeasurement | None:
     """The cheapest repeat of up to three evaluations that halves P(wrong), or the best of them.
 
     Expected P(wrong) after the new readings: for each joint draw of the true values the readings
@@ -107,7 +107,7 @@ def what_next(
         return None
     where = index[list(which)]
     steps = tuple(sorted(float(log.step[kept[i]]) for i in where))
-    return Measure(steps, times, _samples(log, kept[where], times), after, before)
+    return NextMeasurement(steps, times, _samples(log, kept[where], times), after, before)
 
 
 def _samples(log: RunLog, rows: npt.NDArray[np.intp], times: int) -> int | None:

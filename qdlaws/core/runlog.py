@@ -27,23 +27,39 @@ COLUMNS = ("quality", "diversity", "entropy")
 class RunLog:
     """Quality, diversity and entropy of the checkpoints of one run, ordered by step.
 
-    Unknown values are NaN. A column that the run never had is None, and so is a standard error.
+    A log is read from files by :func:`qdlaws.read`, or made with :meth:`from_frame`,
+    :meth:`from_records` or :meth:`from_arrays`. Unknown values are NaN. A column that the run never
+    had is None, and so is a standard error.
 
     Attributes
     ----------
-    step : array (n,), strictly increasing
+    step : array (n,)
+        Strictly increasing.
     quality, diversity, entropy : array (n,) or None
     quality_se, diversity_se, entropy_se : array (n,) or None
-        Known standard errors of the measurements (from the evaluation's own sample).
+        Standard errors of the measurements, from the evaluation's own sample.
     extra : DataFrame
-        Whatever else was logged, aligned with ``step`` (KL, knobs in force, …).
-    kinds : mapping column -> what was measured, e.g. ``{"entropy": "token_entropy"}``
-    names : mapping column -> the name it had in the source
-    marks : steps at which the regime changed (curriculum, data, reward); the first step of the new
-        regime
-    source, tool : where it came from and who wrote it
-    dropped : rows that had no usable step
-    notes : what the reader had to decide, in words
+        The other logged columns, aligned with ``step`` (KL, knobs in force, …).
+    kinds : mapping
+        Column → the quantity that was measured, e.g. ``{"entropy": "token_entropy"}``.
+    names : mapping
+        Column → its name in the source.
+    marks : tuple of float
+        The first step of each new regime (curriculum, data, reward).
+    source, tool : str
+        The path of the log and the tool that wrote it.
+    dropped : int
+        Rows without a usable step.
+    notes : tuple of str
+        The decisions made while reading, in words.
+
+    Examples
+    --------
+    >>> log = RunLog.from_arrays([0, 10, 20], quality=[.2, .4, .5], entropy=[2, 1.5, 1.2])
+    >>> log
+    RunLog(3 rows, steps 0…20, quality, entropy)
+    >>> len(log[10:]), log.columns
+    (2, ('quality', 'entropy'))
     """
 
     step: Array

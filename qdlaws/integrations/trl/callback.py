@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LawCallback"]
 
-Measure = Callable[[Sequence[str], Sequence[str]], Any]
+DiversityMeasure = Callable[[Sequence[str], Sequence[str]], Any]
 REACH = (4.0, 5.0)
 """How far below and above the u of the start it may turn."""
 say = logging.getLogger("qdlaws")
@@ -70,7 +70,7 @@ class _LawCallback:
         *,
         mode: Literal["advise", "stop", "steer"] = "advise",
         every: int = 10,
-        diversity: Literal["text", "molecules"] | Measure = "text",
+        diversity: Literal["text", "molecules"] | DiversityMeasure = "text",
         turn: Literal["beta", "reward_scale"] = "beta",
         gain: float | None = None,
         may_stop: bool = False,
