@@ -10,7 +10,7 @@ RUN := out/demo
 
 demo: $(STAMP)
 	@mkdir -p out
-	@echo "== the plan: what the prior's own samples foretell at each KL strength"
+	@echo "== the plan: what samples of the prior predict at each KL strength"
 	@$(BIN)/qdtrain plan guided
 	@echo "== the loop: the 250 k molecule prior towards QED, diversity held at .80, 240 steps ($(RUN))"
 	@test -f $(RUN)/summary.json || { test -d $(RUN)/checkpoints && $(BIN)/qdtrain resume $(RUN); } || \

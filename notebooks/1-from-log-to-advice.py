@@ -49,7 +49,7 @@ later["what came"] = [seen.loc[step, column] for column, step in later.index]
 later.round(3)
 
 # %% [markdown]
-# A run that is still going can be asked the same about its own past. `backtest` cuts it at earlier
+# The same can be checked on the past of a run that is still going. `backtest` cuts it at earlier
 # steps, forecasts from each, and compares with what is known by now and with what people use
 # instead. Of this run it says not to rely on forecasts: it speeds up and slows down too much. So the
 # advice above rests on where diversity is and how fast it falls, not on the far end of the fan.

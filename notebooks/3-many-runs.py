@@ -35,7 +35,7 @@ same = qd.compare(fits, names=names)
 print(same.summary())
 
 # %% [markdown]
-# With readings this precise, runs can be told apart. A p-value does not say by how much: `fleet`
+# With readings this precise, small differences are significant. A p-value does not say by how much: `fleet`
 # does. It is a mixed model over the runs: their mean, and the spread between them, which is a few
 # percent here.
 

@@ -4,7 +4,7 @@
 # # Inside TRL: advice, stopping and steering in a `GRPOTrainer`
 #
 # `LawCallback` measures the completions that TRL trains on, writes a log that all of `qdlaws` reads,
-# gives advice beside it, and, if asked, stops the run or turns `beta` while it runs. It needs TRL
+# gives advice beside it, and, where wanted, stops the run or turns `beta` while it runs. It needs TRL
 # (`pip install trl`). The model here is a toy of ten words, so that the page runs in seconds; with a
 # hub model nothing but its name changes.
 
@@ -113,6 +113,6 @@ plt.show()
 # for a language model: say so by `gain=`), so it overshoots and comes back; the floor is missed twice.
 # In the last third both are identified and it holds.
 #
-# `mode="stop"` ends the run where the advice to stop holds however often it is asked; `may_stop=True`
+# `mode="stop"` ends the run where the advice to stop is valid however often one looks; `may_stop=True`
 # does so while steering. For any other trainer: `qdlaws watch --write advice.json`
 # (docs/steering.md has the ten lines that follow it).

@@ -179,6 +179,31 @@ def test_every_command_exists_with_its_options(line: str) -> None:
     check(line)
 
 
+INLINE = [
+    pytest.param(span, id=f"{page.relative_to(ROOT)}: {span}")
+    for page in PAGES
+    if page.name != "CHANGELOG.md"
+    for span in re.findall(
+        r"`((?:qdlaws|qdtrain|python|make) [^`]+)`", FENCE.sub("", page.read_text(encoding="utf-8"))
+    )
+]
+
+
+@pytest.mark.parametrize("span", INLINE)
+def test_commands_within_a_sentence_exist(span: str) -> None:
+    """Their arguments may be left out: the command and its options must be there."""
+    program, first, *rest = shlex.split(span)
+    if program in ("qdlaws", "qdtrain"):
+        module = {"qdlaws": "qdlaws", "qdtrain": "trainer"}[program]
+        app = get_command(importlib.import_module(COMMAND_LINES[module]).app)
+        for name in first.split("|"):
+            assert name in app.commands  # type: ignore[attr-defined]
+            options = {o for p in app.commands[name].params for o in p.opts}  # type: ignore[attr-defined]
+            assert {w.partition("=")[0] for w in rest if w.startswith("--")} <= options
+    else:
+        {"python": python_parses, "make": make_parses}[program]([first, *rest])
+
+
 def test_shell_lines_stand_in_console_blocks_only() -> None:
     """So that none escapes the tests: indented lines and prose are not parsed."""
     strays = []
