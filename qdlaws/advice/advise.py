@@ -8,8 +8,10 @@ rate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,22 +21,34 @@ from qdlaws.advice.rules import Action, decide
 from qdlaws.control.knobs import in_force
 from qdlaws.control.targets import Targets, law_of, targets
 from qdlaws.core.goal import Goal
-from qdlaws.core.interval import Interval
+from qdlaws.core.interval import Interval, show
 from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
-from qdlaws.core.serialize import plain
+from qdlaws.core.serialize import chance, plain
+from qdlaws.core.summary import Result, Summary
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.laws.fit import fit
 from qdlaws.laws.result import LawFits
 
-__all__ = ["Action", "Advice", "Goal", "advise"]
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
-Array = npt.NDArray[np.float64]
+__all__ = ["MEANINGS", "Action", "Advice", "Goal", "advise"]
+
+MEANINGS: Mapping[Action, str] = {
+    "continue": "go on as it is",
+    "stop": "end the run",
+    "wait": "the log does not say enough yet",
+    "tighten": "hold the policy closer to its reference",
+    "loosen": "let the policy move farther from its reference",
+}
+"""What each action asks for."""
 
 
-@dataclass(frozen=True, eq=False)
-class Advice:
-    """What to do now, and why.
+@dataclass(frozen=True, eq=False, repr=False)
+class Advice(Result):
+    """What to do now, and why. A stop turns no knob.
 
     Attributes
     ----------
@@ -43,7 +57,7 @@ class Advice:
     step : the step at which the advice was given, the last of the log
     entropy_target, diversity_target : Interval or None
     kl_factor, reward_scale_factor : by which to multiply the KL strength *or* the reward scale, not
-        both (only their ratio sets the target); None where nothing can be said
+        both (only their ratio sets the target); None where nothing can be said, and for a stop
     confidence : probability that the statement behind the action is true; for a stop it holds over
         all the times that one asked; None for "wait"
     reasons : in words, the most important first
@@ -61,7 +75,7 @@ class Advice:
     reward_scale_factor: float | None
     confidence: float | None
     reasons: tuple[str, ...]
-    choice: Choice | None = field(default=None, repr=False)
+    choice: Choice | None = None
     anytime: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,13 +90,42 @@ class Advice:
                 out[name] = None
         return out
 
-    def summary(self) -> str:
-        """The advice in words."""
-        sure = "" if self.confidence is None else f" (confidence {min(self.confidence, 0.999):.3g})"
-        return "\n".join([f"{self.action}{sure}", *(f"- {r}" for r in self.reasons)])
+    def to_frame(self) -> pd.DataFrame:
+        """One row; those of several decisions make a table of a run."""
+        import pandas as pd
 
-    def __str__(self) -> str:
-        return self.summary()
+        values = self.to_dict() | {"reasons": "; ".join(self.reasons)}
+        for name in ("entropy_target", "diversity_target"):
+            target = getattr(self, name)
+            values[name] = target.mid if target is not None else math.nan
+        return pd.DataFrame([values])
+
+    def summary(self) -> Summary:
+        """The advice in words and numbers."""
+        sure = "" if self.confidence is None else f" ({chance(self.confidence)} sure)"
+        rows: list[tuple[str, str]] = []
+        if self.checkpoint is not None:
+            rows.append(("keep checkpoint", f"{self.checkpoint:g}"))
+        for name, target in (
+            ("diversity target", self.diversity_target),
+            ("entropy target", self.entropy_target),
+        ):
+            if target is not None and target.known:
+                rows.append((name, show(target)))
+        return Summary(
+            f"Advice at step {self.step:g}",
+            verdict=f"{self.action}: {MEANINGS[self.action]}{sure}",
+            rows=tuple(rows),
+            remarks=self.reasons,
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The checkpoints with their estimated quality, and the one to keep."""
+        if self.choice is None:
+            raise BadData("this advice compared no checkpoints, so there is nothing to draw")
+        ax = self.choice.plot(ax)
+        ax.set_title(f"{self.action}: {MEANINGS[self.action]}")
+        return ax
 
 
 def advise(
@@ -120,9 +163,9 @@ def advise(
     knobs = None if extra_column(log, "kl_coef") is None else in_force(log)
     aim = targets(log, laws, goal, plant_gain, knobs)
     (action, confidence, why), anytime = decide(log, laws, goal, aim, choice, alpha)
-    du = np.nan if action == "wait" else aim.du
-    if action in ("stop", "continue") and np.isfinite(du):
-        du = min(du, 0.0)  # who goes on as is turns nothing; who stops does not loosen
+    du = np.nan if action in ("wait", "stop") else aim.du  # a run that ends has no knob to turn
+    if action == "continue" and np.isfinite(du):
+        du = min(du, 0.0)  # who goes on as is turns nothing
     turned = np.isfinite(du)
     reasons = [*why, *aim.reasons]
     if turned and du != 0:

@@ -18,9 +18,10 @@ import pandas as pd
 
 from qdlaws.advice.next_measurement import DOUBTFUL, NextMeasurement, what_next
 from qdlaws.core.goal import Goal
-from qdlaws.core.interval import Interval
+from qdlaws.core.interval import Interval, show
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import chance, plain
+from qdlaws.core.summary import Result, Summary
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.inference.true_values import TrueValues, true_values
 
@@ -40,9 +41,9 @@ MARGIN = 0.05
 """Wrongly chosen: worse than the best by more than this share of the range of the true values."""
 
 
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """The checkpoint to keep, and what is known of it and of the others.
+@dataclass(frozen=True, eq=False, repr=False)
+class Choice(Result):
+    """The checkpoint to keep, with the estimated true values of all candidates.
 
     Attributes
     ----------
@@ -80,28 +81,37 @@ class Choice:
             *("step", "quality", "diversity", "entropy", "measured", "p_goal", "meets"),
             *("p_wrong", "regret", "reasons"),
         )
-        out: dict[str, Any] = plain({name: getattr(self, name) for name in names})
+        values: dict[str, Any] = plain({name: getattr(self, name) for name in names})
         if self.measure is None:
-            return out | {"measure": None}
-        m = self.measure
-        return out | {
-            "measure": plain(
-                {"steps": m.steps, "times": m.times, "samples": m.samples, "p_wrong": m.p_wrong}
-            )
-        }
+            return values | {"measure": None}
+        fields = ("steps", "times", "samples", "p_wrong")
+        return values | {"measure": plain({name: getattr(self.measure, name) for name in fields})}
 
-    def summary(self) -> str:
-        """The choice in words."""
-        return "\n".join([f"keep checkpoint {self.step:g}", *self.reasons])
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each candidate: its reading, estimated true value, chances."""
+        return self.table.copy()
+
+    def summary(self) -> Summary:
+        """The choice in words and numbers."""
+        rows = [
+            (name, show(value))
+            for name in ("quality", "diversity", "entropy")
+            if (value := getattr(self, name)) is not None
+        ]
+        if self.p_goal < 1:
+            rows.append(("meets the goal", f"with probability {chance(self.p_goal)}"))
+        if len(self.table) > 1:
+            rows.append(("another is better", f"with probability {chance(self.p_wrong)}"))
+        return Summary(f"Keep checkpoint {self.step:g}", rows=tuple(rows), remarks=self.reasons)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Readings, true values with their band, and the checkpoint to keep."""
+        """Readings, estimated true values with their band, and the checkpoint to keep."""
         import matplotlib.pyplot as plt
 
         ax = ax or plt.subplots()[1]
         t = self.table
         ax.plot(t["step"], t["measured"], ".", c="grey", alpha=0.6, label="measured")
-        ax.plot(t["step"], t["mean"], label="true value")
+        ax.plot(t["step"], t["mean"], label="estimated true value")
         ax.fill_between(t["step"], t["low"], t["high"], alpha=0.2)
         refused = t[t["p_goal"] < SURE]
         ax.plot(refused["step"], refused["measured"], "x", c="tab:red", label="goal not sure")

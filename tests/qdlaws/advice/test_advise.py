@@ -58,7 +58,41 @@ def test_a_broken_floor_stops_and_keeps_a_checkpoint_that_holds_it():
     assert advice.confidence > 0.95
     true = 0.9 - 0.35 * advice.checkpoint / 590
     assert 0.695 < true < 0.75  # the lowest that is sure to hold, where quality is highest
-    assert advice.kl_factor > 1
+
+
+STOPS = [
+    (0.55, Goal(min_diversity=0.7)),
+    (0.55, Goal(price=1.2)),
+    (0.55, Goal(min_diversity=0.7, budget_steps=100)),
+    (0.55, Goal(min_diversity=0.5, target_quality=0.5)),
+    (0.7, Goal(min_entropy=0.3, min_gain_per_step=0.01)),
+]
+
+
+@pytest.mark.parametrize("knobs", [False, True], ids=["no knobs in the log", "knobs in the log"])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("end", "goal"), STOPS)
+def test_a_stop_turns_no_knob(end, goal, seed, knobs):
+    frame = run(end, seed=seed)
+    if knobs:
+        frame["kl_coef"] = 0.1 * np.exp(-np.linspace(0, 2, N))
+        frame["reward_scale"] = 1.0
+    advice = advise(log_of(frame), goal)
+    assert advice.action == "stop"
+    assert advice.kl_factor is None
+    assert advice.reward_scale_factor is None
+    assert not [r for r in advice.reasons if "multiply" in r or "KL strength" in r]
+
+
+def test_advice_answers_as_every_result_does():
+    advice = advise(log_of(run(0.705)), Goal(min_diversity=0.7))
+    assert str(advice.summary()).startswith("Advice at step 590")
+    assert "tighten: hold the policy closer to its reference" in str(advice)
+    assert len(repr(advice)) < 220
+    row = advice.to_frame()
+    assert row.shape[0] == 1
+    assert row["kl_factor"][0] == advice.kl_factor
+    assert row["diversity_target"][0] == advice.diversity_target.mid
 
 
 def test_near_the_floor_it_tightens_and_far_from_it_goes_on():

@@ -139,7 +139,8 @@ def test_outputs():
     choice = choose(run(1)[0], Goal(min_diversity=0.8))
     out = json.loads(json.dumps(choice.to_dict(), allow_nan=False))
     assert set(out["quality"]) == {"low", "mid", "high", "level"}
-    assert choice.summary().startswith(f"keep checkpoint {choice.step:g}")
+    assert str(choice.summary()).startswith(f"Keep checkpoint {choice.step:g}")
+    assert len(choice.to_frame()) == len(choice.table)
     assert choice.plot().get_xlabel() == "step"
 
 
