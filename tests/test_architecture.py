@@ -37,7 +37,7 @@ QDLAWS = {
 }
 
 TRAINER = {
-    "config distributed knobs": "",
+    "config distributed errors knobs": "",
     "types control": "knobs",
     "policy": "distributed",
     "sampling": "policy distributed",
@@ -45,8 +45,9 @@ TRAINER = {
     "analysis": "algorithms types knobs",
     "tasks": "analysis types",
     "pretrain": "algorithms policy sampling tasks types",
-    "training": "algorithms analysis config control distributed knobs policy sampling tasks types",
-    "loop": "training algorithms config control distributed types",
+    "training": "algorithms analysis config control distributed errors knobs policy sampling"
+    " tasks types",
+    "loop": "training algorithms config control distributed errors types",
     "runs": "loop training config types",
     "cli __init__ __main__": ANYTHING,
 }

@@ -16,10 +16,10 @@ from qdlaws.errors import BadData, QdlawsError
 from tests.helpers.small_run import config_of, largest_gap, rows, save_model, weights
 from trainer.algorithms.recipes import RECIPES
 from trainer.config import at_step, load_config
+from trainer.errors import RunFailed
 from trainer.loop import resume, train
 from trainer.runs import branch, sweep
 from trainer.training import checkpoint
-from trainer.training.context import RunFailed
 
 ROOT = Path(__file__).parents[2]
 

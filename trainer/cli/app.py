@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qdlaws.errors import BadData, QdlawsError
 from trainer.cli.pretrain import pretrain
+from trainer.errors import RunFailed
 
 if TYPE_CHECKING:
     from trainer.loop import Outcome
@@ -47,7 +49,7 @@ def run(
     chosen = load_config(config, settings or [])
     with _display(chosen.train.steps, quiet) as watcher:
         outcome = train(chosen, out, watcher)
-    _tell(outcome)
+    _print_outcome(outcome)
 
 
 @app.command()
@@ -62,7 +64,7 @@ def resume(
     steps = load_config(folder / "config.toml").train.steps if folder.is_dir() else 0
     with _display(steps, quiet) as watcher:
         outcome = loop.resume(folder, watcher)
-    _tell(outcome)
+    _print_outcome(outcome)
 
 
 @app.command()
@@ -75,13 +77,13 @@ def branch(
 ) -> None:
     """What if: the run again from a checkpoint on, with other settings."""
     from trainer.config import load_config
-    from trainer.loop import resume as go_on
+    from trainer.loop import resume as resume_run
     from trainer.runs import prepare_branch
 
     prepare_branch(folder, out, at, settings or [])
     with _display(load_config(out / "config.toml").train.steps, quiet) as watcher:
-        outcome = go_on(out, watcher)
-    _tell(outcome)
+        outcome = resume_run(out, watcher)
+    _print_outcome(outcome)
 
 
 @app.command()
@@ -109,11 +111,11 @@ def sweep(
     axes = dict(_axis(text) for text in axis)
     chosen = load_config(config, settings or [])
 
-    def tell(one: Any) -> None:
+    def print_end(one: Any) -> None:
         if not as_json:
             typer.echo(f"{one.folder.name}: {one.error or 'done'}", err=True)
 
-    runs = sweep_runs(chosen, axes, out, jobs, tell, pack)
+    runs = sweep_runs(chosen, axes, out, jobs, print_end, pack)
     if as_json:
         typer.echo(json.dumps([sweep_row(one) for one in runs], ensure_ascii=False))
     else:
@@ -205,23 +207,19 @@ app.command()(pretrain)
 
 def main() -> None:
     """Entry point of ``qdtrain``: bad input ends in one line and status 2, a broken run in 1."""
-    from qdlaws.errors import QdlawsError
-
     try:
         app()
     except QdlawsError as error:
         typer.echo(f"qdtrain: {' '.join(str(error).split())}", err=True)
-        raise SystemExit(1 if type(error).__name__ == "RunFailed" else 2) from None
+        raise SystemExit(1 if isinstance(error, RunFailed) else 2) from None
 
 
 def _axis(text: str) -> tuple[str, list[str]]:
-    from qdlaws.errors import BadData
-
     key, equals, values = text.partition("=")
-    found = [value.strip() for value in values.split(",") if value.strip()]
-    if not equals or not found:
+    settings = [value.strip() for value in values.split(",") if value.strip()]
+    if not equals or not settings:
         raise BadData(f"--axis {text!r}: key=value,value was needed, such as recipe.kl=0.01,0.1")
-    return key.strip(), found
+    return key.strip(), settings
 
 
 @contextmanager
@@ -236,7 +234,7 @@ def _display(steps: int, quiet: bool) -> Iterator[Any]:
         yield display
 
 
-def _tell(outcome: Outcome) -> None:
+def _print_outcome(outcome: Outcome) -> None:
     """How it ended and what to do next."""
     kept = "" if outcome.kept is None else f"; keep checkpoint step-{outcome.kept:06d}"
     if outcome.ended == "interrupted":

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdlaws.errors import BadData, QdlawsError
+from qdlaws.errors import BadData
 from trainer.algorithms.objective import Recipe
 from trainer.algorithms.replay import Buckets, Memory, StoredSamples
 from trainer.config import Config
 from trainer.distributed.sharding import whole
 from trainer.distributed.world import World
+from trainer.errors import RunFailed
 from trainer.policy import Policy, encode_messages, encode_prompts, token_log_probs
 from trainer.sampling import Completions, Sampler
 from trainer.tasks.task import Prompt, Task
@@ -35,10 +36,6 @@ __all__ = [
     "micro_batches",
     "one_number",
 ]
-
-
-class RunFailed(QdlawsError, RuntimeError):
-    """A run that cannot go on; its last checkpoint is usable."""
 
 
 class Phase:

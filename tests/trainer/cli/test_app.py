@@ -66,8 +66,8 @@ def test_branch_and_resume(run, tmp_path):
     )
     assert done.exit_code == 0, done.output
     assert rows(out)[-1]["step"] == 8
-    again = runner.invoke(app, ["resume", str(out), "--quiet"])
-    assert again.exit_code == 0
+    resumed = runner.invoke(app, ["resume", str(out), "--quiet"])
+    assert resumed.exit_code == 0
     assert rows(out)[-1]["step"] == 8
 
 
@@ -101,3 +101,15 @@ def test_bad_input_is_one_line_and_status_2(words, message, tmp_path):
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_breaks_ends_in_one_line_and_status_1(config, tmp_path):
+    words = ["run", str(config), "--out", "broken", "--quiet", "--set=task.fail=1.0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer", *words],
+        capture_output=True, text=True, cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[3]), "PATH": ""},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("qdtrain: step 1: none of 16 completions has a score")
+    assert len(done.stderr.strip().splitlines()) == 1
