@@ -85,11 +85,11 @@ def test_a_model_spread_over_two_processes_gives_the_run_of_one(name, model, tmp
     assert _tokens(tmp_path / "two") == _tokens(tmp_path / "one")
     assert largest_gap(weights(tmp_path / "two", 10), weights(tmp_path / "one", 10)) < 1e-9
     for key in ("loss", "grad_norm"):
-        told, first = (
+        losses, first = (
             [r[key] for r in rows(tmp_path / run) if r["phase"] == "train"]
             for run in ("two", "one")
         )
-        assert told == pytest.approx(first, rel=1e-9, abs=1e-12)
+        assert losses == pytest.approx(first, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.slow
@@ -115,5 +115,7 @@ def test_gradient_accumulation_changes_nothing(recipe, model, tmp_path):
     for end, tokens, lines in ends[1:]:
         assert tokens == ends[0][1]
         assert largest_gap(end, ends[0][0]) < 1e-9
-        told, first = ([r["loss"] for r in x if r["phase"] == "train"] for x in (lines, ends[0][2]))
-        assert told == pytest.approx(first, rel=1e-9, abs=1e-12)
+        losses, first = (
+            [r["loss"] for r in x if r["phase"] == "train"] for x in (lines, ends[0][2])
+        )
+        assert losses == pytest.approx(first, rel=1e-9, abs=1e-12)

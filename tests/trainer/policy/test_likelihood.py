@@ -18,9 +18,9 @@ def by_hand(policy, temperature=1.0):
     entropy = torch.zeros_like(logp)
     allowed = policy.allowed.nonzero()[:, 0]
     for i, prompt in enumerate(PROMPTS):
-        said = TOKENS[i][MASK[i]].tolist()
-        logits = policy.model(torch.tensor([prompt + said])).logits[0]
-        for t, token in enumerate(said):
+        completion = TOKENS[i][MASK[i]].tolist()
+        logits = policy.model(torch.tensor([prompt + completion])).logits[0]
+        for t, token in enumerate(completion):
             weight = torch.exp(logits[len(prompt) + t - 1, allowed] / temperature)
             p = weight / weight.sum()
             logp[i, t] = p[allowed.tolist().index(token)].log()

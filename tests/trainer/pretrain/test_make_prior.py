@@ -21,9 +21,9 @@ def test_the_loss_falls_and_every_phase_is_measured(made, small):
     numbers = [number for number, _ in notes.measures]
     assert numbers == [0, 1, 2, None]  # trained, a round, polished, as stored
     assert notes.measures[2][1]["polished"] == 2
-    own = notes.measures[1][1]["own"]
-    assert own > 0
-    assert notes.measures[1][1]["examples"] == len(load_corpus(small).real) + own
+    group = notes.measures[1][1]["own"]
+    assert group > 0
+    assert notes.measures[1][1]["examples"] == len(load_corpus(small).real) + group
 
 
 def test_a_prior_loads_as_any_model_and_is_stored_in_half_precision(made):

@@ -79,12 +79,12 @@ def test_sequences_come_with_their_probability(sampler):
         assert expected.sum() == pytest.approx(n / 2, rel=1e-5)
         row = {tuple(pair): k for k, pair in enumerate(every)}
         sequence = [row[tuple(pair)] for pair in drawn.tokens[i::2].tolist()]
-        seen = np.bincount(sequence, minlength=len(every))
+        counted = np.bincount(sequence, minlength=len(every))
         rare = expected < 5
-        seen = np.append(seen[~rare], seen[rare].sum())
+        counted = np.append(counted[~rare], counted[rare].sum())
         expected = np.append(expected[~rare], expected[rare].sum())
-        assert len(seen) > 20
-        assert stats.chisquare(seen, expected * seen.sum() / expected.sum()).pvalue > 1e-3
+        assert len(counted) > 20
+        assert stats.chisquare(counted, expected * counted.sum() / expected.sum()).pvalue > 1e-3
 
 
 def test_the_two_samplers_agree_in_lengths_and_entropy():

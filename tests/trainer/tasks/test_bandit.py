@@ -33,10 +33,10 @@ def test_a_text_that_is_no_action_is_invalid():
 def test_diversity_is_the_chance_that_two_actions_differ():
     task = make_task("bandit", kind="decaying")
     texts = [text for _, text in task.corpus(2000, seed=0)]
-    found = task.measure(list(task.prompts()) * 2000, texts)["diversity"]
+    result = task.measure(list(task.prompts()) * 2000, texts)["diversity"]
     p = task.bandit.reference.numpy()[0]
-    assert abs(found.value - (1 - (p**2).sum())) < 4 * found.se
-    assert 0 < found.se < 0.01
+    assert abs(result.value - (1 - (p**2).sum())) < 4 * result.se
+    assert 0 < result.se < 0.01
     many = make_task("bandit", contexts=3, actions=5)
     both = many.measure(
         [many.prompts()[i] for i in (0, 0, 1, 1, 2)], ["a0", "a1", "a2", "a2", "a1"]

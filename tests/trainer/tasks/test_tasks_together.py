@@ -24,11 +24,11 @@ def test_every_task_scores_measures_and_has_keys(task):
     pairs = task.corpus(600, 0)
     prompts = list(task.prompts("train"))
     by_text = {q.text: q for q in prompts}
-    known = [(by_text[p], c) for p, c in pairs if p in by_text] or [(prompts[0], pairs[0][1])]
-    known = known[:60]
-    asked = [q for q, _ in known] + [prompts[0], prompts[0]]
-    texts = [c for _, c in known] + ["", "%%%"]
-    scores = task.score(asked, texts)
+    finite = [(by_text[p], c) for p, c in pairs if p in by_text] or [(prompts[0], pairs[0][1])]
+    finite = finite[:60]
+    wanted = [q for q, _ in finite] + [prompts[0], prompts[0]]
+    texts = [c for _, c in finite] + ["", "%%%"]
+    scores = task.score(wanted, texts)
     assert len(scores) == len(texts)
     assert not scores.valid[-1]
     assert scores.score[-1] == 0
@@ -36,13 +36,13 @@ def test_every_task_scores_measures_and_has_keys(task):
     assert known_scores.min() >= task.traits.lowest
     assert known_scores.max() <= task.traits.highest
     assert scores.score[:-2].max() > 0
-    keys = task.keys(asked, texts)
+    keys = task.keys(wanted, texts)
     assert keys[-1] is None
     assert keys[0] is not None
-    many = [asked[0]] * 20
-    found = task.measure(many, [texts[i % len(known)] for i in range(20)])
-    assert 0 <= found["diversity"].value <= 1
-    assert found["diversity"].se >= 0 or found["diversity"].reason
+    many = [wanted[0]] * 20
+    result = task.measure(many, [texts[i % len(finite)] for i in range(20)])
+    assert 0 <= result["diversity"].value <= 1
+    assert result["diversity"].se >= 0 or result["diversity"].reason
 
 
 def test_train_and_eval_prompts_are_disjoint(task):

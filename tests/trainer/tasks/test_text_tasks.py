@@ -38,7 +38,7 @@ print(json.dumps(seen))
 @pytest.fixture(scope="module")
 def elsewhere():
     """What another process, which hashes strings otherwise, makes of the tasks."""
-    seen = [
+    counted = [
         subprocess.run(
             [sys.executable, "-c", CODE],
             check=True,
@@ -48,8 +48,8 @@ def elsewhere():
         ).stdout
         for seed in (1, 2)
     ]
-    assert seen[0] == seen[1]
-    return json.loads(seen[0])
+    assert counted[0] == counted[1]
+    return json.loads(counted[0])
 
 
 def test_tasks_are_the_same_in_every_process_and_need_no_torch_or_rdkit(elsewhere):
@@ -71,9 +71,9 @@ def test_text_tasks_have_the_members_that_the_loop_uses(name):
     assert len(scores) == 20
     assert scores.score.dtype == np.float64
     assert len(task.keys(prompts, texts)) == 20
-    found = task.measure(prompts, texts)
-    assert {"diversity", "unique_share", "valid_share"} <= set(found)
-    assert all(isinstance(estimate, Estimate) for estimate in found.values())
+    result = task.measure(prompts, texts)
+    assert {"diversity", "unique_share", "valid_share"} <= set(result)
+    assert all(isinstance(estimate, Estimate) for estimate in result.values())
     with pytest.raises(ValueError, match="zip"):
         task.score(prompts[:3], texts)
     empty = task.score([], [])
@@ -92,6 +92,6 @@ def test_a_collapse_lowers_the_measured_diversity(name):
     by_text = {p.text: p for p in task.prompts()}
     prompts = [by_text[a] for a, _ in pairs for _ in range(6)]
     texts = [b for _, b in pairs for _ in range(6)]
-    found = task.measure(prompts, texts)
-    assert found["diversity"].value == 0
-    assert found["unique_share"].value == pytest.approx(1 / 3)
+    result = task.measure(prompts, texts)
+    assert result["diversity"].value == 0
+    assert result["unique_share"].value == pytest.approx(1 / 3)

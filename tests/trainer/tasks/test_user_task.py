@@ -16,9 +16,9 @@ def _found(monkeypatch, request):
 def test_a_task_of_the_user_is_one_small_class():
     task = make_task("tests.helpers.example_rewards:Vowels", letters=4)
     prompt = task.prompts()[0]
-    found = task.score([prompt] * 4, ["aeio", "abab", "ab", "a1aa"])
-    assert found.score.tolist() == [1, 0.5, 0, 0]
-    assert found.valid.tolist() == [True, True, False, False]
+    result = task.score([prompt] * 4, ["aeio", "abab", "ab", "a1aa"])
+    assert result.score.tolist() == [1, 0.5, 0, 0]
+    assert result.valid.tolist() == [True, True, False, False]
     assert task.keys([prompt] * 2, ["abab", "baab"]) == ["aabb", "aabb"]
     figures = task.measure([prompt] * 6, ["aeio", "oiea", "abab", "abcd", "abcd", "?"])
     # of five with a key: A A B C C, 8 of 10 pairs differ
@@ -41,10 +41,10 @@ def test_a_reward_of_the_user_is_one_function(tmp_path):
         binary=False,
     )
     prompts = task.prompts()[:2]
-    found = task.score(prompts, [prompts[0].data["answer"], "no idea"])
-    assert found.parts["correct"].tolist() == [1, 0]
-    assert found.score[0] == pytest.approx(1 + 0.1 / (1 + len(prompts[0].data["answer"])))
-    assert found.score[1] == pytest.approx(0.1 / 8)
+    result = task.score(prompts, [prompts[0].data["answer"], "no idea"])
+    assert result.parts["correct"].tolist() == [1, 0]
+    assert result.score[0] == pytest.approx(1 + 0.1 / (1 + len(prompts[0].data["answer"])))
+    assert result.score[1] == pytest.approx(0.1 / 8)
 
 
 def test_unknown_names_are_refused_in_one_line():

@@ -39,18 +39,18 @@ def prompt_for(task, n):
     ],
 )
 def test_an_expression_of_the_number_scores_one(task, text, score, valid):
-    found = task.score([prompt_for(task, 24)], [text])
-    assert found.score.tolist() == [score]
-    assert found.valid.tolist() == [valid]
-    assert found.failed == 0
+    result = task.score([prompt_for(task, 24)], [text])
+    assert result.score.tolist() == [score]
+    assert result.valid.tolist() == [valid]
+    assert result.failed == 0
 
 
 def test_invalid_can_be_dropped():
     task = make_task("arithmetic", invalid="nan")
-    found = task.score([prompt_for(task, 24)] * 2, ["20+4", "20+"])
-    assert found.score[0] == 1
-    assert math.isnan(found.score[1])
-    assert found.failed == 1
+    result = task.score([prompt_for(task, 24)] * 2, ["20+4", "20+"])
+    assert result.score[0] == 1
+    assert math.isnan(result.score[1])
+    assert result.failed == 1
 
 
 def test_equal_expressions_have_one_key(task):
@@ -85,10 +85,10 @@ def test_the_corpus_has_the_wanted_share_of_right_answers():
         task = make_task("arithmetic", right=right)
         pairs = task.corpus(1000, seed=3)
         by_text = {p.text: p for s in ("train", "eval") for p in task.prompts(s)}
-        found = task.score([by_text[a] for a, _ in pairs], [b for _, b in pairs])
-        assert found.valid.all()
+        result = task.score([by_text[a] for a, _ in pairs], [b for _, b in pairs])
+        assert result.valid.all()
         # four standard errors of a share of 1,000
-        assert abs(found.score.mean() - right) <= 4 * math.sqrt(right * (1 - right) / 1000)
+        assert abs(result.score.mean() - right) <= 4 * math.sqrt(right * (1 - right) / 1000)
 
 
 def test_answers_of_the_corpus_are_right_by_pythons_arithmetic(task):
@@ -120,22 +120,22 @@ def test_options_reach_the_corpus(options):
 def test_measure_against_counting_by_hand(task):
     a, b = prompt_for(task, 24), prompt_for(task, 30)
     texts = ["20+4", "4+20", "12+12", "23+2", "15+15", "15+15", "31", "?"]
-    found = task.measure([a] * 4 + [b] * 4, texts)
+    result = task.measure([a] * 4 + [b] * 4, texts)
     # forms of a: A A B C, 5 of 6 pairs differ; of b: A A B, 2 of 3
-    assert found["diversity"].value == pytest.approx((5 / 6 + 2 / 3) / 2)
-    assert found["diversity"].se == pytest.approx(np.std([5 / 6, 2 / 3], ddof=1) / math.sqrt(2))
-    assert found["diversity"].dropped == 1
+    assert result["diversity"].value == pytest.approx((5 / 6 + 2 / 3) / 2)
+    assert result["diversity"].se == pytest.approx(np.std([5 / 6, 2 / 3], ddof=1) / math.sqrt(2))
+    assert result["diversity"].dropped == 1
     # right ones: A A B and A A
-    assert found["diversity_correct"].value == pytest.approx((2 / 3 + 0) / 2)
-    assert found["pass@1"].value == pytest.approx((3 / 4 + 2 / 4) / 2)
-    assert found["pass@2"].value == pytest.approx((1 + (1 - 1 / 6)) / 2)
-    assert found["pass@4"].value == 1
-    assert found["solved"].value == 1
-    assert found["valid_share"].value == pytest.approx(7 / 8)
+    assert result["diversity_correct"].value == pytest.approx((2 / 3 + 0) / 2)
+    assert result["pass@1"].value == pytest.approx((3 / 4 + 2 / 4) / 2)
+    assert result["pass@2"].value == pytest.approx((1 + (1 - 1 / 6)) / 2)
+    assert result["pass@4"].value == 1
+    assert result["solved"].value == 1
+    assert result["valid_share"].value == pytest.approx(7 / 8)
     # of two of a's four samples: 1 − C(2,2)/C(4,2) for A, 1 − C(3,2)/C(4,2) for B; of b's: A alone
     expected = ((1 - 1 / 6) + (1 - 3 / 6) + (1 - 1 / 6)) / 2
-    assert found["distinct_correct"].value == pytest.approx(expected)
-    assert found["distinct_correct"].m == 2
+    assert result["distinct_correct"].value == pytest.approx(expected)
+    assert result["distinct_correct"].m == 2
 
 
 def test_the_template_makes_the_prompts():
@@ -148,7 +148,7 @@ def test_the_template_makes_the_prompts():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"low": 0}, "1 <= low"),
         ({"operators": "^"}, "operators"),
@@ -161,6 +161,6 @@ def test_the_template_makes_the_prompts():
         ({"hihg": 5}, "did you mean 'high'"),
     ],
 )
-def test_bad_options_are_refused_in_one_line(options, said):
-    with pytest.raises(QdlawsError, match=re.escape(said)):
+def test_bad_options_are_refused_in_one_line(options, message):
+    with pytest.raises(QdlawsError, match=re.escape(message)):
         make_task("arithmetic", **options)

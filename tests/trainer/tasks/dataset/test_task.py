@@ -101,7 +101,7 @@ def test_prompts_can_be_messages(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.jsonl", '{"prompt": "x"}\n\n{"prompt": 3}', "line 3: the prompt must be text"),
         ("a.jsonl", '{"prompt": "x"}\n{"prompt": null}', "line 2: the prompt must be text"),
@@ -121,12 +121,12 @@ def test_prompts_can_be_messages(tmp_path):
         ("a.txt", "x", "one of .jsonl"),
     ],
 )
-def test_bad_rows_are_refused_with_their_line(tmp_path, name, content, said):
+def test_bad_rows_are_refused_with_their_line(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_text(content)
     if name.endswith("parquet"):
         pytest.importorskip("pyarrow")
-    with pytest.raises(QdlawsError, match=f"{name}.*{said}") as raised:
+    with pytest.raises(QdlawsError, match=f"{name}.*{message}") as raised:
         make_task("dataset", path=str(path), rewards=[example.short])
     assert "\n" not in str(raised.value)
 
@@ -161,9 +161,9 @@ def test_rewards_get_other_columns_and_miss_none(tmp_path):
 def test_failed_rewards_are_nan_and_counted(tmp_path):
     task = dataset(write(tmp_path / "a.jsonl"), rewards=[example.touchy])
     with pytest.warns(UserWarning, match="touchy"):
-        found = task.score(task.prompts()[:3], ["ok", "boom", "word"])
-    assert math.isnan(found.score[1])
-    assert found.failed == 2
+        result = task.score(task.prompts()[:3], ["ok", "boom", "word"])
+    assert math.isnan(result.score[1])
+    assert result.failed == 2
     assert task.rewards.failures == {"touchy": 2}
 
 
@@ -186,8 +186,11 @@ def test_keys_follow_the_equivalence(tmp_path):
     task = dataset(path, equivalence=example.first_word)
     with pytest.warns(UserWarning, match="first_word failed: IndexError"):
         assert task.keys(task.prompts()[:2], ["", "a b"]) == [None, "a"]
-    for wrong, said in (("similar", "'exact', 'normalised'"), ("json:nothing", "has no nothing")):
-        with pytest.raises(QdlawsError, match=said):
+    for wrong, message in (
+        ("similar", "'exact', 'normalised'"),
+        ("json:nothing", "has no nothing"),
+    ):
+        with pytest.raises(QdlawsError, match=message):
             keys(equivalence=wrong)
 
 
@@ -202,13 +205,13 @@ def test_diversity_and_pass_at_k_are_measured(tmp_path):
     prompts = [p for p in task.prompts()[:4] for _ in range(4)]
     texts = [p.data["answer"] if i % 4 == 0 else f"no {i % 2}" for i, p in enumerate(prompts)]
     task.score(prompts, texts)
-    found = task.measure(prompts, texts)
+    result = task.measure(prompts, texts)
     assert len(calls) == 16  # the scores just given were not asked for again
-    assert found["pass@1"].value == 0.25
-    assert found["pass@4"].value == 1
-    assert found["solved"].value == 1
-    assert found["diversity"].value == pytest.approx(5 / 6)
-    assert found["unique_share"].m == 2
+    assert result["pass@1"].value == 0.25
+    assert result["pass@4"].value == 1
+    assert result["solved"].value == 1
+    assert result["diversity"].value == pytest.approx(5 / 6)
+    assert result["unique_share"].m == 2
     assert task.measure(prompts[:8], texts[:8])["pass@1"].value == 0.25
     assert len(calls) == 24
     unknown = dataset(tmp_path / "a.jsonl")

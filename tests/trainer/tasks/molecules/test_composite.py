@@ -95,8 +95,8 @@ UNIT, BINARY = Range(0.0, 1.0), Range(0.0, 1.0, binary=True)
     ],
 )  # fmt: skip
 def test_the_range_of_a_composite(objective, expected):
-    found = read_objective(objective).range
-    assert (found.low, found.high, found.binary) == pytest.approx(
+    result = read_objective(objective).range
+    assert (result.low, result.high, result.binary) == pytest.approx(
         (expected.low, expected.high, expected.binary)
     )
 

@@ -46,9 +46,9 @@ def test_the_library_reads_the_file_as_reinvent(tmp_path):
     np.testing.assert_allclose(log.extra["kl"], [step for step, *_ in truth], rtol=1e-6)
     np.testing.assert_allclose(log.extra["valid_fraction"], 0.95)
     task = make_task("molecules")
-    for at, (_, _, _, _, smiles) in enumerate(truth):
+    for index, (_, _, _, _, smiles) in enumerate(truth):
         expected = task.measure([], [s or "" for s in smiles])["diversity"]
-        assert log.diversity[at] == pytest.approx(expected.value, abs=1e-9)
+        assert log.diversity[index] == pytest.approx(expected.value, abs=1e-9)
     assert any("σ = 100" in note for note in log.notes)
     assert not any("do not satisfy" in note for note in log.notes)
 

@@ -200,25 +200,25 @@ def test_measures_have_their_kinds_and_sample_sizes():
     task = make_task("molecules")
     texts = [text for _, text in task.corpus(60, seed=2)]
     texts += texts[:20] + ["no molecule"] * 20
-    found = task.measure(list(task.prompts()) * len(texts), texts)
-    assert found["diversity"] == measure.internal_diversity(texts)
-    assert found["diversity_unique"] == measure.internal_diversity(texts, unique=True)
-    assert found["valid_share"].value == 0.8
+    result = task.measure(list(task.prompts()) * len(texts), texts)
+    assert result["diversity"] == measure.internal_diversity(texts)
+    assert result["diversity_unique"] == measure.internal_diversity(texts, unique=True)
+    assert result["valid_share"].value == 0.8
     assert {
-        e.m for n, e in found.items() if n in ("unique_share", "scaffold_count", "circles")
+        e.m for n, e in result.items() if n in ("unique_share", "scaffold_count", "circles")
     } == {25}
     for name in ("unique_share", "scaffold_entropy", "scaffold_count", "circles"):
-        assert found[name].se > 0, name
+        assert result[name].se > 0, name
 
 
 @pytest.mark.parametrize("texts", [["CC", "x"], ["x"], []])
 def test_measures_of_one_molecule_are_nan_and_not_zero(texts):
     task = make_task("molecules")
     full = task.measure(list(task.prompts()) * 8, ["CC", "CCO", "CCN", "CCC"] * 2)
-    found = task.measure(list(task.prompts()) * len(texts), texts)
-    assert set(found) == set(full)
-    assert {n: e.kind for n, e in found.items()} == {n: e.kind for n, e in full.items()}
-    for name, estimate in found.items():
+    result = task.measure(list(task.prompts()) * len(texts), texts)
+    assert set(result) == set(full)
+    assert {n: e.kind for n, e in result.items()} == {n: e.kind for n, e in full.items()}
+    for name, estimate in result.items():
         if name != "valid_share":
             assert math.isnan(estimate.value), name
             assert "two make a pair" in estimate.reason

@@ -28,21 +28,21 @@ def test_key_diversity_is_the_share_of_pairs_that_differ():
     keys, prompts = draws(np.random.default_rng(0))
     shares = []
     for g in set(prompts):
-        own = [k for k, p in zip(keys, prompts, strict=True) if p == g and k is not None]
-        shares.append(np.mean([a != b for a, b in combinations(own, 2)]))
-    found = key_diversity(keys, prompts)
-    assert found.value == pytest.approx(np.mean(shares))
-    assert found.se == pytest.approx(np.std(shares, ddof=1) / math.sqrt(len(shares)))
-    assert found.dropped == keys.count(None)
+        group = [k for k, p in zip(keys, prompts, strict=True) if p == g and k is not None]
+        shares.append(np.mean([a != b for a, b in combinations(group, 2)]))
+    result = key_diversity(keys, prompts)
+    assert result.value == pytest.approx(np.mean(shares))
+    assert result.se == pytest.approx(np.std(shares, ddof=1) / math.sqrt(len(shares)))
+    assert result.dropped == keys.count(None)
 
 
 def test_one_prompt_has_the_error_of_a_u_statistic():
     texts = list("aabbbcdeffff")
-    found = key_diversity(texts, [0] * len(texts))
+    result = key_diversity(texts, [0] * len(texts))
     other = distinct_classes(texts, exact(), reading="pairwise")
-    assert found.value == pytest.approx(other.value)
-    assert found.se == pytest.approx(other.se)
-    assert found.kind == other.kind
+    assert result.value == pytest.approx(other.value)
+    assert result.se == pytest.approx(other.se)
+    assert result.kind == other.kind
 
 
 def test_the_standard_error_of_key_diversity_covers():
@@ -53,17 +53,17 @@ def test_the_standard_error_of_key_diversity_covers():
     hits = 0
     for _ in range(300):
         keys = rng.choice(3, size=30 * 8, p=chance).tolist()
-        found = key_diversity(keys, np.repeat(np.arange(30), 8).tolist())
-        hits += found.low <= truth <= found.high
+        result = key_diversity(keys, np.repeat(np.arange(30), 8).tolist())
+        hits += result.low <= truth <= result.high
     assert 0.90 <= hits / 300 <= 0.99
 
 
 def test_unknown_metrics_are_nan_with_a_reason():
     for keys, prompts in (([], []), ([None, None], [0, 0]), (["a", "b"], [0, 1])):
-        found = key_diversity(keys, prompts)
-        assert math.isnan(found.value)
-        assert math.isnan(found.se)
-        assert found.reason
+        result = key_diversity(keys, prompts)
+        assert math.isnan(result.value)
+        assert math.isnan(result.se)
+        assert result.reason
     assert pass_metrics([math.nan], [0]) == {}
 
 
@@ -71,34 +71,34 @@ def test_unique_keys_by_enumeration():
     keys = ["a", "a", "b", "c", "x", "y", "y", None]
     prompts = [0] * 4 + [1] * 4
     expected = [
-        np.mean([len(set(s)) / 2 for s in combinations(own, 2)])
-        for own in (["a", "a", "b", "c"], ["x", "y", "y"])
+        np.mean([len(set(s)) / 2 for s in combinations(group, 2)])
+        for group in (["a", "a", "b", "c"], ["x", "y", "y"])
     ]
-    found = unique_keys(keys, prompts)
-    assert found.value == pytest.approx(np.mean(expected))
-    assert found.m == 2
-    assert found.dropped == 1
+    result = unique_keys(keys, prompts)
+    assert result.value == pytest.approx(np.mean(expected))
+    assert result.m == 2
+    assert result.dropped == 1
 
 
 def test_pass_at_k_by_enumeration():
     scores = {0: [1, 0, 0, 1], 1: [0, 0, 0, 0], 2: [1, 1, 1, 0]}
-    flat = [float(s) for own in scores.values() for s in own]
-    prompts = [p for p, own in scores.items() for _ in own]
-    found = pass_metrics(flat, prompts)
+    flat = [float(s) for group in scores.values() for s in group]
+    prompts = [p for p, group in scores.items() for _ in group]
+    result = pass_metrics(flat, prompts)
     for k in (1, 2, 4):
-        each = [np.mean([max(s) for s in combinations(own, k)]) for own in scores.values()]
-        assert found[f"pass@{k}"].value == pytest.approx(np.mean(each))
-    assert found["solved"].value == pytest.approx(2 / 3)
-    assert found["solved"].m == 4
-    assert set(found) == {"pass@1", "pass@2", "pass@4", "solved"}
+        each = [np.mean([max(s) for s in combinations(group, k)]) for group in scores.values()]
+        assert result[f"pass@{k}"].value == pytest.approx(np.mean(each))
+    assert result["solved"].value == pytest.approx(2 / 3)
+    assert result["solved"].m == 4
+    assert set(result) == {"pass@1", "pass@2", "pass@4", "solved"}
 
 
 def test_failed_scores_shrink_their_prompt_only():
     scores = [1.0, 0.0, 1.0, 0.0, 1.0, math.nan, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]
-    found = pass_metrics(scores, [0] * 4 + [1] * 4 + [2] * 4)
-    assert found["pass@1"].value == pytest.approx((1 / 2 + 2 / 3 + 1 / 4) / 3)
-    assert found["pass@4"].dropped == 1
-    assert found["pass@1"].dropped == 0
+    result = pass_metrics(scores, [0] * 4 + [1] * 4 + [2] * 4)
+    assert result["pass@1"].value == pytest.approx((1 / 2 + 2 / 3 + 1 / 4) / 3)
+    assert result["pass@4"].dropped == 1
+    assert result["pass@1"].dropped == 0
 
 
 def test_graded_scores_have_no_pass_at_k():
@@ -110,11 +110,11 @@ def test_retention_by_hand():
     base = [int(c) for c in "1111 1000 0000 0000 1110".replace(" ", "")]
     now = [int(c) for c in "1011 0000 0100 0000 0010".replace(" ", "")]
     prompts = np.repeat(np.arange(5), 4).tolist()
-    found = retention(base, prompts, now, prompts)
-    assert found["retained_pass@1"].value == pytest.approx((3 / 4 + 1 / 4) / 2)
-    assert found["kept"].value == pytest.approx(2 / 3)
-    assert found["newly_solved"].value == pytest.approx(1 / 2)
-    assert found["kept"].m == 4
+    result = retention(base, prompts, now, prompts)
+    assert result["retained_pass@1"].value == pytest.approx((3 / 4 + 1 / 4) / 2)
+    assert result["kept"].value == pytest.approx(2 / 3)
+    assert result["newly_solved"].value == pytest.approx(1 / 2)
+    assert result["kept"].m == 4
     with pytest.raises(BadData, match="both times"):
         retention(base, prompts, now, [p + 10 for p in prompts])
 
@@ -122,9 +122,9 @@ def test_retention_by_hand():
 def test_wording_diversity_by_hand():
     texts = ["a b c", "a b d", "a b c", "x y", "x y", "x z"]
     prompts = [0, 0, 0, 1, 1, 1]
-    found = wording_diversity(texts, prompts)
+    result = wording_diversity(texts, prompts)
     each = [edit_diversity(t, tokenizer=str.split).value for t in (texts[:3], texts[3:])]
-    assert found.value == pytest.approx(np.mean(each))
+    assert result.value == pytest.approx(np.mean(each))
     unique = wording_diversity(texts, prompts, unique=True)
     assert unique.value == pytest.approx((1 / 3 + 1 / 2) / 2)
-    assert unique.kind != found.kind
+    assert unique.kind != result.kind

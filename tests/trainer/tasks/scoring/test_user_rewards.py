@@ -37,9 +37,9 @@ def test_one_failed_reward_fails_the_sum_of_its_row_only():
 
 def test_failures_are_counted_and_warned_about_once():
     rewards = Rewards([example.touchy])
-    with pytest.warns(UserWarning, match="touchy") as seen:
+    with pytest.warns(UserWarning, match="touchy") as counted:
         rewards(["p"] * 3, ["boom", "word", "boom"], {})
-    assert len(seen) == 1
+    assert len(counted) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         rewards(["p"] * 3, ["nan", "inf", "fine"], {})
@@ -88,8 +88,8 @@ def test_a_missing_column_is_named():
 
 
 def test_messages_are_passed_as_messages():
-    asked = [[{"role": "user", "content": "echo"}]] * 2
-    _, score, _ = call([example.chat], ["echo", "no"], prompts=asked)
+    wanted = [[{"role": "user", "content": "echo"}]] * 2
+    _, score, _ = call([example.chat], ["echo", "no"], prompts=wanted)
     assert score.tolist() == [1, 0]
 
 
@@ -118,7 +118,7 @@ def test_weighted_sums_are_nan_where_a_part_is():
 
 
 @pytest.mark.parametrize(
-    ("functions", "weights", "said"),
+    ("functions", "weights", "message"),
     [
         ([], None, "a list of"),
         ("m:f", None, "a list of"),
@@ -130,6 +130,6 @@ def test_weighted_sums_are_nan_where_a_part_is():
         (["math"], None, "package.module:name"),
     ],
 )
-def test_bad_rewards_are_refused_in_one_line(functions, weights, said):
-    with pytest.raises(QdlawsError, match=said):
+def test_bad_rewards_are_refused_in_one_line(functions, weights, message):
+    with pytest.raises(QdlawsError, match=message):
         Rewards(functions, weights)

@@ -52,8 +52,8 @@ def test_a_worker_ends_with_its_parent(tmp_path):
 
 def runs(pid):
     """Whether the process is there; one that ended and that nobody has collected is not."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return found.returncode == 0 and not found.stdout.strip().startswith("Z")
+    result = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return result.returncode == 0 and not result.stdout.strip().startswith("Z")
 
 
 def test_scoring_in_this_process_gives_the_same_answers():

@@ -64,9 +64,9 @@ ALL = Question("people", "all ages", "select age from p")
 )
 def test_a_query_with_the_gold_rows_scores_one(question, query, score, valid):
     task = small([question])
-    found = task.score(task.prompts(), [query])
-    assert found.score.tolist() == [score]
-    assert found.valid.tolist() == [valid]
+    result = task.score(task.prompts(), [query])
+    assert result.score.tolist() == [score]
+    assert result.valid.tolist() == [valid]
 
 
 def test_a_second_instance_rejects_queries_right_by_chance():
@@ -80,18 +80,18 @@ def test_a_second_instance_rejects_queries_right_by_chance():
 def test_a_query_out_of_time_has_a_failed_score():
     task = small([OLDEST], instances=2)
     prompts = task.prompts() * 3
-    found = task.score(prompts, [BOMB, OLDEST.sql, "?"])
-    assert math.isnan(found.score[0])
-    assert found.score[1:].tolist() == [1, 0]
-    assert found.failed == 1
-    assert found.valid.tolist() == [True, True, False]
+    result = task.score(prompts, [BOMB, OLDEST.sql, "?"])
+    assert math.isnan(result.score[0])
+    assert result.score[1:].tolist() == [1, 0]
+    assert result.failed == 1
+    assert result.valid.tolist() == [True, True, False]
     assert task.keys(prompts, [BOMB, OLDEST.sql, "?"])[0] is None
     figures = task.measure(prompts, [BOMB, OLDEST.sql, "?"])
     assert figures["pass@1"].value == 0.5
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "message"),
     [
         ("select wrong from p", "no such column"),
         ("drop table p", "not authorized"),
@@ -99,8 +99,8 @@ def test_a_query_out_of_time_has_a_failed_score():
         (BOMB, "steps"),
     ],
 )
-def test_a_gold_query_that_fails_is_refused(sql, said):
-    with pytest.raises(QdlawsError, match=f"gold query of 'why' fails.*{said}"):
+def test_a_gold_query_that_fails_is_refused(sql, message):
+    with pytest.raises(QdlawsError, match=f"gold query of 'why' fails.*{message}"):
         small([Question("people", "why", sql)])
 
 
@@ -214,8 +214,8 @@ def test_a_wrong_query_is_rarely_right_by_chance(task):
         others = {p.data["sql"] for p in train if p.data["database"] == prompt.data["database"]} - {
             prompt.data["sql"]
         }
-        found = task.score([prompt] * len(others), sorted(others)).score
-        right, tried = right + found.sum(), tried + len(others)
+        result = task.score([prompt] * len(others), sorted(others)).score
+        right, tried = right + result.sum(), tried + len(others)
     assert tried > 300
     assert right / tried < 0.02
 
@@ -247,17 +247,17 @@ def test_the_corpus_has_the_wanted_share_of_right_queries(task):
 def test_the_cross_split_is_measured_like_the_others(task):
     prompts = [p for p in task.prompts("cross")[:20] for _ in range(4)]
     texts = [p.data["sql"] if i % 2 else "select 1" for i, p in enumerate(prompts)]
-    found = task.measure(prompts, texts)
-    assert found["pass@1"].value == pytest.approx(0.5, abs=0.05)
-    assert found["pass@4"].value == 1
-    assert found["diversity"].value == pytest.approx(2 / 3)
+    result = task.measure(prompts, texts)
+    assert result["pass@1"].value == pytest.approx(0.5, abs=0.05)
+    assert result["pass@4"].value == 1
+    assert result["diversity"].value == pytest.approx(2 / 3)
     # "select 1" happens to answer a question whose answer is 1, and is then another right one
-    assert found["diversity_correct"].value < 0.1
-    assert found["unique_share"].m == 2
+    assert result["diversity_correct"].value < 0.1
+    assert result["unique_share"].m == 2
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"train": 10**6}, "train=1000000"),
         ({"instances": 0}, "instances=0"),
@@ -267,8 +267,8 @@ def test_the_cross_split_is_measured_like_the_others(task):
         ({"eval_share": 2}, "eval_share"),
     ],
 )
-def test_bad_options_are_refused_in_one_line(options, said):
-    with pytest.raises(QdlawsError, match=said):
+def test_bad_options_are_refused_in_one_line(options, message):
+    with pytest.raises(QdlawsError, match=message):
         make_task("sql", **options)
 
 

@@ -36,9 +36,9 @@ def score(task, text, character="fox", place=None):
 
 
 def test_a_story_of_the_grammar_is_perfect(task):
-    found = score(task, FOX)
-    assert found.score == [1]
-    assert {name: part.tolist() for name, part in found.parts.items()} == {
+    result = score(task, FOX)
+    assert result.score == [1]
+    assert {name: part.tolist() for name, part in result.parts.items()} == {
         "grammar": [1],
         "coherence": [1],
         "length": [1],
@@ -55,8 +55,8 @@ def test_every_story_of_the_grammar_is_recognised(task):
         text = ". ".join(grammar.story_sentences(plot, rng)) + "."
         reading = read(text)
         assert None not in reading.kinds, text
-        told = (reading.character, reading.place, reading.goal, reading.event, reading.ending)
-        assert told == (plot.character, plot.place, plot.goal, plot.event, plot.ending)
+        facts = (reading.character, reading.place, reading.goal, reading.event, reading.ending)
+        assert facts == (plot.character, plot.place, plot.goal, plot.event, plot.ending)
         assert reading.coherence(character, plot.place) == 1
         assert reading.key == (plot.character, plot.goal, plot.event, plot.ending)
 
@@ -107,10 +107,10 @@ FLAWS = {
 
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_each_flaw_lowers_the_score(task, flaw):
-    found = score(task, FLAWS[flaw])
-    assert found.score[0] < 0.85
-    assert found.parts["coherence"][0] <= 0.5
-    assert found.valid[0]
+    result = score(task, FLAWS[flaw])
+    assert result.score[0] < 0.85
+    assert result.parts["coherence"][0] <= 0.5
+    assert result.valid[0]
 
 
 def test_a_wrong_character_or_place_lowers_the_score(task):
@@ -129,9 +129,9 @@ def test_the_length_reward_falls_outside_its_range(task):
 
 @pytest.mark.parametrize("text", ["", " ", "...", "xyz", "\ud800\0", "a" * 100_000, "fox", "ß. ß!"])
 def test_nothing_recognised_is_invalid(task, text):
-    found = score(task, text)
-    assert found.score == [0]
-    assert not found.valid[0]
+    result = score(task, text)
+    assert result.score == [0]
+    assert not result.valid[0]
     dropped = make_task("stories", invalid="nan")
     assert math.isnan(score(dropped, text).score[0])
 
@@ -156,11 +156,11 @@ def test_corpus_leaves_room_for_improvement(task):
     means = {}
     for flawed in (0.0, 0.8, 1.0):
         pairs = make_task("stories", flawed=flawed).corpus(600, seed=0)
-        found = task.score([by_text[a] for a, _ in pairs], [b for _, b in pairs])
-        assert found.valid.mean() > 0.99
-        means[flawed] = found.score.mean()
+        result = task.score([by_text[a] for a, _ in pairs], [b for _, b in pairs])
+        assert result.valid.mean() > 0.99
+        means[flawed] = result.score.mean()
         # a story of four short sentences may have fewer than the 25 words wanted
-        assert found.score.max() <= 1
+        assert result.score.max() <= 1
     assert means[0.0] > 0.97
     assert means[1.0] < means[0.8] < 0.85
 
@@ -172,23 +172,23 @@ def test_diversity_counts_meanings_and_wordings(task):
         ". ".join(grammar.story_sentences(grammar.draw_plot(rng, p.data["character"]), rng)) + "."
         for p in prompts
     ]
-    found = task.measure(prompts, texts)
+    result = task.measure(prompts, texts)
     # 6³ equally likely classes: two plots agree with probability 1/216
-    assert found["diversity"].value == pytest.approx(
-        1 - 1 / 216, abs=3 * found["diversity"].se + 0.01
+    assert result["diversity"].value == pytest.approx(
+        1 - 1 / 216, abs=3 * result["diversity"].se + 0.01
     )
     same = [texts[0]] * 24 + texts[24:]
     less = task.measure(prompts, same)
-    assert less["diversity"].value < found["diversity"].value - 0.4
-    assert less["diversity_wording"].value < found["diversity_wording"].value - 0.2
+    assert less["diversity"].value < result["diversity"].value - 0.4
+    assert less["diversity_wording"].value < result["diversity_wording"].value - 0.2
     unique = "diversity_wording_unique"
-    assert less[unique].value == pytest.approx(found[unique].value, abs=0.1)
+    assert less[unique].value == pytest.approx(result[unique].value, abs=0.1)
     one = task.measure(prompts[:8], texts[:8])
     assert np.isfinite(one["diversity"].value)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"weights": {"beauty": 1}}, "weights"),
         ({"weights": {"grammar": -1}}, "weights"),
@@ -198,6 +198,6 @@ def test_diversity_counts_meanings_and_wordings(task):
         ({"invalid": "?"}, "invalid"),
     ],
 )
-def test_bad_options_are_refused_in_one_line(options, said):
-    with pytest.raises(QdlawsError, match=said):
+def test_bad_options_are_refused_in_one_line(options, message):
+    with pytest.raises(QdlawsError, match=message):
         make_task("stories", **options)
