@@ -22,7 +22,7 @@ spec.loader.exec_module(build)
 SOURCES = build.sources()
 
 
-def test_all_are_there():
+def test_there_are_eight_notebooks():
     assert [source.stem[:2] for source in SOURCES] == [f"{n}-" for n in range(1, 9)]
 
 
@@ -41,7 +41,7 @@ def test_the_notebook_in_the_repository_is_made_from_its_source(source):
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
-def test_it_runs(source):
+def test_the_notebook_runs_and_draws(source):
     if "trl" in source.stem:
         pytest.importorskip("trl", reason="trl is not installed")
     book = build.execute(build.notebook(source))  # raises where a cell does

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 Level = Literal["token", "sequence"]
+"""A divergence per token, or of whole completions."""
 LOG_RATIO_LIMIT = 20.0  # e^±20: beyond it a single sample would own the batch
 
 

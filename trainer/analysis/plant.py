@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 KNOBS = ("kl", "reward_scale", "entropy")
+"""The knobs that a recipe may answer."""
 Knob = Literal["kl", "reward_scale", "entropy"]
 
 SETTLED = 1e-6  # largest remaining natural gradient, in units of the reward's range

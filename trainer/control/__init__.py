@@ -67,6 +67,7 @@ CONTROLLERS: dict[str, Callable[..., Controller]] = {
     "stepped_entropy": stepped_entropy,
     "law_guided": law_guided,
 }
+"""The controllers by the name that a configuration gives them."""
 
 
 def make_controller(

@@ -50,6 +50,7 @@ class Decision:
 
 
 Controller = Callable[[RunLog, Knobs], Decision]
+"""A function of the log so far and the knobs in force that decides the next knobs."""
 
 
 def steered(controller: Controller) -> Callable[[RunLog, Knobs], Knobs]:

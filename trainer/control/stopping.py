@@ -38,6 +38,7 @@ class Stop:
 
 
 Stopper = Callable[[RunLog, "npt.ArrayLike | None"], Stop]
+"""A function of the log so far, and the steps with a checkpoint, that says whether to stop."""
 
 
 def never_stop() -> Stopper:

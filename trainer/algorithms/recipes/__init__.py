@@ -79,3 +79,4 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
         pass_at_k,
     )
 }
+"""The published algorithms by name; each function makes a recipe with the defaults of its paper."""
