@@ -55,3 +55,8 @@ __all__ = [
     "read",
     "report",
 ]
+
+
+def __dir__() -> list[str]:
+    """The public names: completion shows these, not the sub-packages behind them."""
+    return [*__all__, "measure"]

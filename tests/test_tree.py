@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 TOPICS = {
     "qdlaws/test_bad_input.py": "every public function answers bad input with one clear line",
     "qdlaws/test_coverage_small.py": "intervals hold the truth, in a few cells with fixed seeds",
+    "qdlaws/test_results.py": "every result answers alike",
     "qdlaws/test_light_import.py": "`import qdlaws` loads nothing heavy",
     "qdlaws/test_odd_logs.py": "every command answers odd logs or refuses them, no warnings",
     "qdlaws/test_verdict_table.py": "verdicts are right, in a few cells with fixed seeds",

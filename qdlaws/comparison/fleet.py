@@ -11,7 +11,7 @@ with β integrated out flat and τ over a grid (half-Cauchy prior): random-effec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.comparison.coefficients import COEFFICIENTS, WORDS, Kind, Run, runs_of
-from qdlaws.core.interval import Interval, interval
+from qdlaws.core.interval import Interval, interval, show
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
+from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.laws.result import LawFits
@@ -30,7 +31,7 @@ from qdlaws.laws.result import LawFits
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Comparison", "Fleet", "compare", "fleet"]
+__all__ = ["Comparison", "Fleet", "compare", "fleet", "mixed_model"]
 
 DRAWS = 4096
 
@@ -38,8 +39,8 @@ DRAWS = 4096
 # ---------------------------------------------------------------------- compare
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Result):
     """Do these runs follow one law?
 
     Attributes
@@ -62,22 +63,29 @@ class Comparison:
     table: pd.DataFrame
     left_out: dict[str, str]
 
-    def summary(self) -> str:
-        """The comparison in words."""
+    def summary(self) -> Summary:
+        """The comparison in words, and the runs with the coefficients of their laws."""
         x = self.runs[0].law.x_name
         words = {k: WORDS[k].format(x=x) for k in COEFFICIENTS}
         if self.shared is None:
-            head = f"{len(self.runs)} runs; none says enough to tell their laws apart"
+            verdict = f"{len(self.runs)} runs; none says enough to tell their laws apart"
         elif self.shared:
-            head = f"{len(self.runs)} runs; no difference between their laws is seen"
+            verdict = f"{len(self.runs)} runs; no difference between their laws is seen"
         else:
-            head = f"{len(self.runs)} runs do not share one law: they differ in " + " and ".join(
+            verdict = f"{len(self.runs)} runs do not share one law: they differ in " + " and ".join(
                 f"{words[k]} ({_p(self.p_values[k])})" for k in self.differs
             )
-        lines = [f"quality on {x}, compared at {x} = {self.reference:.4g}", head]
-        lines.append(self.table.to_string(index=False, float_format=lambda v: f"{v:.4g}"))
-        lines += [f"left out: {name}: {why}" for name, why in self.left_out.items()]
-        return "\n".join(lines)
+        heading = f"quality on {x}, compared at {x} = {self.reference:.4g}"
+        rows = tuple(
+            (run.name, f"{run.law.verdict}, n = {run.law.n}; " + _coefficients(run))
+            for run in self.runs
+        )
+        left_out = tuple(f"left out: {name}: {why}" for name, why in self.left_out.items())
+        return Summary(heading, verdict, rows, left_out)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each run: verdict, n, range and each coefficient with its standard error."""
+        return self.table
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -103,6 +111,14 @@ class Comparison:
         return ax
 
 
+def _coefficients(run: Run) -> str:
+    """The coefficients of a run with their standard errors."""
+    return ", ".join(
+        f"{k} {mean:.3g} ± {sd:.2g}"
+        for k, mean, sd in zip(COEFFICIENTS, run.mean, run.sd, strict=True)
+    )
+
+
 def _p(value: float) -> str:
     """How small a tiny p-value is means nothing."""
     return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
@@ -123,8 +139,10 @@ def compare(
     one of these runs as they were made: coefficients of R–D hold for the knobs in force.
     """
     runs, reference, kind, out = runs_of(items, kind, names, n_jobs)
-    raw = {k: _cochran(runs, j) for j, k in enumerate(COEFFICIENTS)}
-    p = _holm(raw)
+    from statsmodels.stats.multitest import multipletests
+
+    raw = [_homogeneity(runs, j) for j in range(len(COEFFICIENTS))]
+    p = dict(zip(COEFFICIENTS, map(float, multipletests(raw, method="holm")[1]), strict=True))
     differs = tuple(sorted((k for k in p if p[k] < alpha), key=lambda k: p[k]))
     can_tell = any(run.law.supported for run in runs)
     return Comparison(
@@ -139,23 +157,13 @@ def compare(
     )
 
 
-def _cochran(runs: Sequence[Run], j: int) -> float:
-    """p of Σ (θ_i − θ̄)²/sd_i² under one θ."""
-    from scipy.special import chdtrc
+def _homogeneity(runs: Sequence[Run], j: int) -> float:
+    """The p-value of Cochran's Q = Σ (θ_i − θ̄)²/sd_i² under one θ."""
+    from statsmodels.stats.meta_analysis import combine_effects
 
     mean, sd = np.array([r.mean[j] for r in runs]), np.array([r.sd[j] for r in runs])
-    weight = sd**-2.0
-    q = float((weight * (mean - (weight @ mean) / weight.sum()) ** 2).sum())
-    return float(chdtrc(len(runs) - 1, q))
-
-
-def _holm(p: Mapping[str, float]) -> dict[str, float]:
-    """Step-down adjusted p-values."""
-    out, worst = {}, 0.0
-    for rank, name in enumerate(sorted(p, key=lambda k: p[k])):
-        worst = max(worst, min(1.0, (len(p) - rank) * p[name]))
-        out[name] = worst
-    return {name: out[name] for name in p}
+    test = combine_effects(mean, sd**2).test_homogeneity()
+    return float(test.pvalue)
 
 
 def _table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -173,8 +181,8 @@ def _table(runs: Sequence[Run]) -> pd.DataFrame:
 # ---------------------------------------------------------------------- fleet
 
 
-@dataclass(frozen=True, eq=False)
-class Fleet:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fleet(Result):
     """What runs have in common, how they differ, and what a new one will be like.
 
     Attributes
@@ -237,19 +245,29 @@ class Fleet:
         noise = np.random.default_rng(3 + COEFFICIENTS.index(name)).standard_normal(len(tau))
         return np.asarray(beta0 + trend + tau * noise)
 
-    def summary(self) -> str:
-        """The fleet in words."""
+    def summary(self) -> Summary:
+        """The coefficients that the runs have in common, and how far runs differ in them."""
         x = self.runs[0].law.x_name
-        lines = [f"{len(self.runs)} runs, quality on {x}, reference {x} = {self.reference:.4g}"]
+        rows = []
         for k in COEFFICIENTS:
-            row = self.effects.loc[k]
-            line = f"{WORDS[k].format(x=x)}: {row['mean']}; between runs ± {row['spread'].mid:.3g}"
+            row = dict(self.effects.loc[k].items())
+            words = f"{show(row['mean'])}; between runs ± {row['spread'].mid:.3g}"
             if self.sizes is not None:
-                line += f"; by a factor e in size {row['per_log_size']}"
-            lines.append(line)
-        if self.left_out:
-            lines.append(f"{len(self.left_out)} runs left out")
-        return "\n".join(lines)
+                words += f"; by a factor e in size {show(row['per_log_size'])}"
+            rows.append((WORDS[k].format(x=x), words))
+        heading = f"{len(self.runs)} runs, quality on {x}, reference {x} = {self.reference:.4g}"
+        left_out = tuple(f"left out: {name}: {why}" for name, why in self.left_out.items())
+        return Summary(heading, "", tuple(rows), left_out)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each coefficient and effect: mean, per_log_size and spread as intervals."""
+        rows = [
+            (coefficient, effect, *interval)
+            for coefficient in COEFFICIENTS
+            for effect, interval in self.effects.loc[coefficient].items()
+        ]
+        columns = ["coefficient", "effect", "low", "mid", "high", "level"]
+        return pd.DataFrame(rows, columns=columns)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -313,7 +331,7 @@ def fleet(
     table = _table(runs)
     if sizes is not None:
         table["size"] = sizes
-    posterior = {k: _mixed(runs, j, sizes) for j, k in enumerate(COEFFICIENTS)}
+    posterior = {k: mixed_model(runs, j, sizes) for j, k in enumerate(COEFFICIENTS)}
     effects = pd.DataFrame(
         {
             part: {k: interval(d[:, i], level) for k, d in posterior.items()}
@@ -323,7 +341,7 @@ def fleet(
     return Fleet(kind, tuple(runs), reference, sizes, effects, table, out, level, posterior)
 
 
-def _mixed(runs: Sequence[Run], j: int, sizes: Array | None) -> Array:
+def mixed_model(runs: Sequence[Run], j: int, sizes: Array | None) -> Array:
     """Draws (S, 3) of β₀, β₁, τ: β given τ is normal, τ on a grid."""
     y, sd = np.array([r.mean[j] for r in runs]), np.array([r.sd[j] for r in runs])
     columns = [np.ones(len(y))]

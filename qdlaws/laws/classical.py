@@ -13,14 +13,13 @@ import numpy as np
 
 from qdlaws.core.interval import Interval, Params
 from qdlaws.core.law import shape
+from qdlaws.core.types import Array
 
 if TYPE_CHECKING:
     from lmfit import Parameters
     from lmfit.model import ModelResult
-from qdlaws.core.types import Array
 
 __all__ = ["TIGHT", "diagnostics", "hac_line", "lmfit_law"]
-
 
 TIGHT = {"ftol": 1e-15, "xtol": 1e-15, "gtol": 0.0}
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from qdlaws.core.interval import Interval, interval, unknown
+from qdlaws.core.interval import Interval, Params, interval, show, unknown
 from qdlaws.core.law import Law, shape
 from qdlaws.core.serialize import plain
+from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
 from qdlaws.inference.error_model import grams
 from qdlaws.laws.fitted import FittedLaw
@@ -23,8 +25,8 @@ from qdlaws.laws.fitted import FittedLaw
 __all__ = ["Composition", "compose"]
 
 
-@dataclass(frozen=True)
-class Composition:
+@dataclass(frozen=True, repr=False)
+class Composition(Result):
     """c − c0·k and b − b0 with intervals; ``verdict`` is agrees, differs or cannot tell."""
 
     c_difference: Interval
@@ -32,7 +34,18 @@ class Composition:
     verdict: str
     reasons: tuple[str, ...]
 
+    def summary(self) -> Summary:
+        """Both differences with their intervals, and the verdict."""
+        heading = "composition:  H = k·D + m gives c = c0·k and b = b0"
+        rows = (("c − c0·k", show(self.c_difference)), ("b − b0", show(self.b_difference)))
+        return Summary(heading, self.verdict, rows, self.reasons)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each difference: its name, low, mid, high, level."""
+        return Params({"c − c0·k": self.c_difference, "b − b0": self.b_difference}).to_frame()
+
     def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
         result: dict[str, Any] = plain(
             {
                 "verdict": self.verdict,

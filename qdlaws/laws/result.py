@@ -123,6 +123,12 @@ class LawFits(Result):
 
         return fits_summary(self.log, tuple(self.laws()), self.composition, self.pieces, classical)
 
+    def __repr__(self) -> str:
+        verdicts = ", ".join(
+            f"{kind} {law.verdict}" for kind in LAWS if (law := getattr(self, kind)) is not None
+        )
+        return f"<LawFits of {len(self.log)} checkpoints: {verdicts}>"
+
     def plot(self, **options: Any) -> Figure:
         """One panel a law."""
         from qdlaws.laws.plots import plot_fits

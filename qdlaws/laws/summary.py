@@ -105,17 +105,7 @@ def fits_summary(
         law_summary(law, classical) if isinstance(law, FittedLaw) else law.summary() for law in laws
     ]
     if composition is not None:
-        sections.append(
-            Summary(
-                "composition:  H = k·D + m gives c = c0·k and b = b0",
-                composition.verdict,
-                (
-                    ("c − c0·k", show(composition.c_difference)),
-                    ("b − b0", show(composition.b_difference)),
-                ),
-                composition.reasons,
-            )
-        )
+        sections.append(composition.summary())
     rows: tuple[tuple[str, str], ...] = ()
     if len(log):
         span = f"{len(log)} checkpoints, steps {log.step[0]:g} to {log.step[-1]:g}"

@@ -7,7 +7,7 @@ import pytest
 
 from qdlaws import BadData, NotEnoughData, RunLog, fit
 from qdlaws.comparison.coefficients import Run, fit_many, runs_of
-from qdlaws.comparison.fleet import _holm, _mixed, compare, fleet
+from qdlaws.comparison.fleet import compare, fleet, mixed_model
 from qdlaws.errors import QdlawsError
 from qdlaws.inference.error_prior import all_error_models
 from qdlaws.inference.latent_path import even_covariance_factor
@@ -63,7 +63,7 @@ def test_the_mixed_model_against_statsmodels():
     for tau in (0.0, 0.3):
         y = 1 + tau * g.normal(size=40) + sd * g.normal(size=40)
         runs = [Run("", None, np.full(3, m), np.full(3, s)) for m, s in zip(y, sd, strict=True)]
-        ours = _mixed(runs, 0, None)
+        ours = mixed_model(runs, 0, None)
         peer = combine_effects(y, sd**2, method_re="iterated")
         assert ours[:, 0].mean() == pytest.approx(peer.mean_effect_re, abs=0.005)
         assert ours[:, 0].std() == pytest.approx(peer.sd_eff_w_re, rel=0.12)
@@ -92,7 +92,7 @@ def test_a_size_not_yet_run_is_predicted():
     assert b.low < 0.7 + 0.5 / 4 < b.high
     assert a.low < 0.5 * np.exp(-4 * 0.7) / 4 < a.high
     json.dumps(f.to_dict(), allow_nan=False)
-    assert "12 runs" in f.summary()
+    assert "12 runs" in str(f)
 
 
 def test_a_fleet_without_sizes_predicts_a_new_run():
@@ -146,11 +146,7 @@ def test_coordinates_are_those_of_the_law():
         np.testing.assert_array_less(np.abs(r.mean - truth), 3.5 * r.sd)
 
 
-def test_holm_by_hand():
-    assert _holm({"a": 0.01, "b": 0.04, "c": 0.03}) == {"a": 0.03, "b": 0.06, "c": 0.06}
-
-
-def test_what_is_no_run_gives_its_error_and_the_others_their_laws():
+def test_a_log_that_cannot_be_fitted_gives_its_error_and_the_others_their_laws():
     good, path = fit_many([run(seed=1, n=30), "runs/first"])
     assert good.rd.posterior is not None
     assert isinstance(path, BadData)
@@ -191,6 +187,6 @@ def test_pictures():
     matplotlib.use("Agg")
     logs = [run(seed=i) for i in range(4)]
     assert compare(logs).plot().get_ylabel() == "quality"
-    assert "no difference" in compare(logs).summary()
+    assert "no difference" in str(compare(logs))
     axes = fleet(logs, size=[1, 2, 4, 8]).plot()
     assert axes[0].get_xscale() == "log"

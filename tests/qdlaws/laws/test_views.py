@@ -35,7 +35,6 @@ def test_a_certificate_sees_intervals_that_are_too_narrow(fits) -> None:
         nominal=0.95,
         questions=certificate.questions,
         needed=np.minimum(4 * certificate.needed, 1.0),
-        seconds=0.0,
     )
     assert squeezed.reached < 0.6
     assert squeezed.level > 0.99
