@@ -30,7 +30,7 @@ from trainer.control.knob_dial import (
     refusal,
     start_knobs,
 )
-from trainer.control.law_guided import law_guided
+from trainer.control.law_controller import law_guided
 from trainer.control.stopping import Stop, Stopper, never_stop, stop_when_advised
 from trainer.knobs import Knobs
 

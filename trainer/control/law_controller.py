@@ -1,4 +1,4 @@
-"""law_guided: holds a floor, an entropy or a price by the laws of :mod:`qdlaws`."""
+"""The law-guided controller holds a floor, an entropy or a price by the laws of :mod:`qdlaws`."""
 
 from __future__ import annotations
 
