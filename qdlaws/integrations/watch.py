@@ -1,7 +1,7 @@
 """watch(path): follow a log that grows, and give advice anew whenever it has.
 
-Looking often does not spoil the advice: :func:`qdlaws.advice.advise.advise` rests its calls to
-stop on statements that hold at every peek (statistics of :mod:`qdlaws.inference.e_process`).
+Looking often does not raise the error rate: :func:`qdlaws.advice.advise.advise` rests a stop on
+tests that stay valid however often one looks (:mod:`qdlaws.inference.e_process`).
 """
 
 from __future__ import annotations
@@ -37,52 +37,53 @@ MOST_FILES = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What was found at one look; ``advice`` is None while the log cannot be judged."""
+    """The advice at one look at a log; None, with the reason, while there can be none."""
 
     source: str
     step: float | None
     n: int
     advice: Advice | None
     reason: str = ""
-    told: str = ""
-    """Whom it told to stop at this look, and how."""
+    signalled: str = ""
+    """The signal that was sent at this look, and to which process; in the JSON as ``told``."""
     decision: Mapping[str, Any] | None = None
-    """What the run's own controller decided last, where it writes that down (``advice.jsonl``)."""
+    """The last decision of the run's controller, the newest line of ``advice.jsonl``."""
 
     def to_dict(self) -> dict[str, Any]:
         """The advice as ``qdlaws advise --json`` gives it, with the log's name and last step."""
-        out: dict[str, Any] = {} if self.advice is None else self.advice.to_dict()
+        advice: dict[str, Any] = {} if self.advice is None else self.advice.to_dict()
         rest: dict[str, Any] = {"source": self.source, "last_step": self.step, "n": self.n}
         if self.reason:
             rest["reason"] = self.reason
-        if self.told:
-            rest["told"] = self.told
+        if self.signalled:
+            rest["told"] = self.signalled
         if self.decision is not None:
             rest["decision"] = dict(self.decision)
-        whole: dict[str, Any] = plain(out | rest)
-        return whole
+        values: dict[str, Any] = plain(advice | rest)
+        return values
 
     def __str__(self) -> str:
         where = "no steps yet" if self.step is None else f"step {self.step:g} ({self.n} rows)"
         if self.advice is None:
-            return f"{where}: {self.reason}{self._decided()}"
-        said = self.advice
-        sure = "" if said.confidence is None else f" ({chance(said.confidence)} sure)"
-        why = f": {said.reasons[0]}" if said.reasons else ""
-        told = f" [{self.told}]" if self.told else ""
-        return f"{where}: {said.action}{sure}{why}{told}{self._decided()}"
+            return f"{where}: {self.reason}{self._controller_line()}"
+        advice = self.advice
+        sure = "" if advice.confidence is None else f" ({chance(advice.confidence)} sure)"
+        why = f": {advice.reasons[0]}" if advice.reasons else ""
+        signal = f" [{self.signalled}]" if self.signalled else ""
+        return f"{where}: {advice.action}{sure}{why}{signal}{self._controller_line()}"
 
-    def _decided(self) -> str:
-        """A line on the run's own decision: its step, action, knobs and first reason."""
-        made = self.decision
-        if made is None:
+    def _controller_line(self) -> str:
+        """A line on the decision of the run's controller: step, action, knobs, first reason."""
+        decision = self.decision
+        if decision is None:
             return ""
-        knobs, reasons = made.get("knobs"), made.get("reasons")
-        turned = knobs.items() if isinstance(knobs, Mapping) else ()
-        words = ", ".join(f"{k} {v:.3g}" for k, v in turned if isinstance(v, (int, float)) and v)
-        why = f": {reasons[0]}" if isinstance(reasons, list) and reasons else ""
+        knobs, reasons = decision.get("knobs"), decision.get("reasons")
+        items = knobs.items() if isinstance(knobs, Mapping) else ()
+        words = ", ".join(f"{k} {v:.3g}" for k, v in items if isinstance(v, (int, float)) and v)
         now = f" ({words})" if words else ""
-        return f"\n  its controller at step {made['step']:g}: {made.get('action', '?')}{now}{why}"
+        why = f": {reasons[0]}" if isinstance(reasons, list) and reasons else ""
+        action = decision.get("action", "?")
+        return f"\n  its controller at step {decision['step']:g}: {action}{now}{why}"
 
 
 def watch(
@@ -106,8 +107,8 @@ def watch(
     every : seconds between looks; more where a look itself takes long
     write : file that always holds the newest advice, replaced in one move
     stop_file : file to create when the advice is to stop, for a trainer that looks for it
-    signal_pid : process to send a signal, once, when the advice is to stop by a statement that may
-        be looked at after every step; the update says so in ``told``
+    signal_pid : process to send a signal, once, when the advice is to stop by a test that may be
+        looked at after every step; the update says so in ``signalled``
     signal_name : ``"USR1"`` (REINVENT4 saves a checkpoint and ends) or ``"TERM"``
     max_updates : end after so many updates
     reader : how to read the path; :func:`qdlaws.read` by default
@@ -131,14 +132,14 @@ def _updates(
     max_updates: int | None,
     reader: Callable[[Path], RunLog] | None,
 ) -> Iterator[Update]:
-    seen: Any = None
+    before: Any = None
     stopped, count = False, 0
     while max_updates is None or count < max_updates:
         began = time.monotonic()
-        now = _looks(path)
-        if now != seen or not count:
-            seen, count = now, count + 1
-            update = _look(path, goal, reader)
+        now = _file_stats(path)
+        if now != before or not count:
+            before, count = now, count + 1
+            update = _update(path, goal, reader)
             if write is not None and update.advice is not None:
                 write_atomically(write, json.dumps(update.to_dict(), ensure_ascii=False) + "\n")
             if not stopped and update.advice is not None and update.advice.anytime:
@@ -146,7 +147,7 @@ def _updates(
                 if stop_file is not None:
                     write_atomically(stop_file, f"{update}\n")
                 if process is not None:
-                    update = replace(update, told=process.signal())
+                    update = replace(update, signalled=process.signal())
             yield update
             if count == max_updates:
                 return
@@ -154,8 +155,8 @@ def _updates(
         time.sleep(max(every - spent, spent * (1 / SHARE - 1), 0.01))
 
 
-def _look(path: Path, goal: Goal | None, reader: Callable[[Path], RunLog] | None) -> Update:
-    """Reads, fits and advises; what goes wrong is the reason of an update without advice."""
+def _update(path: Path, goal: Goal | None, reader: Callable[[Path], RunLog] | None) -> Update:
+    """Reads, fits and advises; an error becomes the reason of an update without advice."""
     from qdlaws.advice.advise import advise
     from qdlaws.readers import read
 
@@ -169,9 +170,9 @@ def _look(path: Path, goal: Goal | None, reader: Callable[[Path], RunLog] | None
         return Update(str(path), step, n, None, reason, decision=decision)
 
 
-def _looks(path: Path) -> tuple[tuple[str, int, int], ...]:
+def _file_stats(path: Path) -> tuple[tuple[str, int, int], ...]:
     """Name, size and time of every file of a log; empty while there is none."""
-    found = []
+    stats = []
     try:
         if path.is_dir():
             names = (os.path.join(top, f) for top, _, files in os.walk(path) for f in files)
@@ -180,23 +181,23 @@ def _looks(path: Path) -> tuple[tuple[str, int, int], ...]:
             paths = [path]
         for name in paths:
             stat = name.stat()
-            found.append((str(name), stat.st_size, stat.st_mtime_ns))
+            stats.append((str(name), stat.st_size, stat.st_mtime_ns))
     except OSError:  # a file that goes away between listing and looking counts as a change
-        found.append(("", len(found), 0))
-    return tuple(sorted(found))
+        stats.append(("", len(stats), 0))
+    return tuple(sorted(stats))
 
 
-# ---------------------------------------------------------------------- acting on the outside
+# ---------------------------------------------------------------------- signals
 
 _SIGNALS = ("USR1", "TERM")
 
 
 @dataclass(frozen=True)
 class _Process:
-    """A process of the user's, told from a later one that has got the same number."""
+    """A process of the user's; a later one with the same number has another start time."""
 
     pid: int
-    born: str
+    started: str
     name: str
 
     @classmethod
@@ -210,12 +211,12 @@ class _Process:
             raise BadData(f"there is no process {pid}") from None
         except PermissionError:
             raise BadData(f"process {pid} is not yours to signal") from None
-        return cls(pid, _born(pid), name)
+        return cls(pid, _start_time(pid), name)
 
     def signal(self) -> str:
         """Sends the signal, unless the process has ended or another one has got its number."""
         gone = f"process {self.pid} has already ended, no signal was sent"
-        if _born(self.pid) != self.born:
+        if _start_time(self.pid) != self.started:
             return gone
         try:
             os.kill(self.pid, getattr(signal, f"SIG{self.name}"))
@@ -224,7 +225,7 @@ class _Process:
         return f"SIG{self.name} sent to process {self.pid}"
 
 
-def _born(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """When the process was started, where the system tells (Linux); else empty."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")

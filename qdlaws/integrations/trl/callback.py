@@ -34,7 +34,7 @@ from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData
 from qdlaws.integrations.trl.batch import Window, batch_of
-from qdlaws.integrations.trl.preflight import traps
+from qdlaws.integrations.trl.preflight import setup_problems
 
 if TYPE_CHECKING:
     LawCallback: Any
@@ -101,7 +101,7 @@ class _LawCallback:
     def attach(self, trainer: Any) -> Any:
         """Adds itself to the trainer, which is returned; refuses at once what cannot work."""
         self.trainer = trainer
-        self._meet_traps()
+        self._refuse_problems()
         trainer.add_callback(self)
         return trainer
 
@@ -114,8 +114,8 @@ class _LawCallback:
                 "LawCallback does not know its trainer: call callback.attach(trainer) instead of "
                 "passing it in callbacks=[…]"
             )
-        self._meet_traps()
-        for words in traps(self.trainer, self.mode, self.turn).warnings:
+        self._refuse_problems()
+        for words in setup_problems(self.trainer, self.mode, self.turn).warnings:
             say.warning("%s", words)
         self.folder = Path(args.output_dir) / "qdlaws"
         self._start = (float(self.trainer.beta), 1.0)
@@ -155,10 +155,10 @@ class _LawCallback:
 
     # ------------------------------------------------------------------ inside
 
-    def _meet_traps(self) -> None:
-        found = traps(self.trainer, self.mode, self.turn).fatal
-        if found:
-            raise BadData(f"LawCallback(mode={self.mode!r}): " + "; and ".join(found))
+    def _refuse_problems(self) -> None:
+        problems = setup_problems(self.trainer, self.mode, self.turn).fatal
+        if problems:
+            raise BadData(f"LawCallback(mode={self.mode!r}): " + "; and ".join(problems))
 
     def _row(self, step: int) -> dict[str, Any]:
         beta, scale = self._now()

@@ -1,8 +1,8 @@
-"""What has to be known of a TRL trainer before it is advised or steered.
+"""Settings of a TRL trainer with which advice or steering cannot work, checked before it trains.
 
 ``beta`` is read from the trainer at every loss, so it can be turned live; whether that steers
 anything depends on how rewards are normalised, which KL gradient is taken, and whether a reference
-model was made at all. Found out from the trainer's attributes before the first step; no import.
+model was made at all. The trainer's attributes tell that before the first step; no import.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Traps", "traps"]
+__all__ = ["SetupProblems", "setup_problems"]
 
 Mode = Literal["advise", "stop", "steer"]
 Turned = Literal["beta", "reward_scale"]
@@ -18,18 +18,18 @@ SURROGATES = ("grpo", "bnpo", "dr_grpo", "dapo")
 
 
 @dataclass(frozen=True)
-class Traps:
-    """Reasons not to begin, and things to know; each says what to change."""
+class SetupProblems:
+    """Problems that forbid a run, and warnings; each says which setting to change."""
 
     fatal: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def traps(trainer: Any, mode: Mode, turn: Turned) -> Traps:
-    """What stands in the way of this mode on this trainer."""
+def setup_problems(trainer: Any, mode: Mode, turn: Turned) -> SetupProblems:
+    """The problems of a trainer in this mode, turning this knob."""
     if not hasattr(trainer, "beta") or _samples_of(trainer) is None:
         name = type(trainer).__name__
-        return Traps((f"{name} is no GRPOTrainer or RLOOTrainer of TRL 0.22 or later",))
+        return SetupProblems((f"{name} is no GRPOTrainer or RLOOTrainer of TRL 0.22 or later",))
     fatal: list[str] = []
     warnings: list[str] = []
     if not trainer.beta > 0:
@@ -39,10 +39,10 @@ def traps(trainer: Any, mode: Mode, turn: Turned) -> Traps:
         )
         (fatal if mode == "steer" else warnings).append(words)
     if mode == "steer":
-        found = (trap(trainer, turn) for trap in _STEERING)
-        fatal += [reason for reason in found if reason is not None]
-        warnings += _unsure(trainer)
-    return Traps(tuple(fatal), tuple(warnings))
+        reasons = (check(trainer, turn) for check in _STEERING_CHECKS)
+        fatal += [reason for reason in reasons if reason is not None]
+        warnings += _loss_warnings(trainer)
+    return SetupProblems(tuple(fatal), tuple(warnings))
 
 
 def _samples_of(trainer: Any) -> Any:
@@ -55,7 +55,7 @@ def _is_grpo(trainer: Any) -> bool:
 
 
 def _normalised(trainer: Any) -> str | None:
-    """How GRPO divides the reward, and not the KL, by a spread of its own; None where not."""
+    """The setting by which GRPO divides the reward, but not the KL, by a spread; None without."""
     if not _is_grpo(trainer):
         return None
     if getattr(trainer, "multi_objective_aggregation", "") == "normalize_then_sum":
@@ -66,13 +66,13 @@ def _normalised(trainer: Any) -> str | None:
 
 
 def _folded(trainer: Any, turn: Turned) -> str | None:
-    """ρ·k3 in the loss has the gradient of the reverse KL; against a normalised reward it folds."""
+    """A reverse KL beside a normalised reward: ρ·k3 in the loss has the reverse KL's gradient."""
     how = _normalised(trainer)
     if how is None or not getattr(trainer.args, "use_bias_correction_kl", False):
         return None
     return (
         f"use_bias_correction_kl=True makes the KL gradient that of the reverse KL, and with {how} "
-        "the settled state is folded: a collapse does not come back when beta is raised; set "
+        "raising beta cannot undo a collapse (the settled state is folded); set "
         "use_bias_correction_kl=False, or scale_rewards='none'"
     )
 
@@ -97,15 +97,15 @@ def _captured_beta(trainer: Any, turn: Turned) -> str | None:
     fused = hasattr(trainer, "liger_grpo_loss") or getattr(trainer.args, "use_liger_loss", False)
     if turn != "beta" or not fused:
         return None
-    return "the fused Liger loss has taken beta when it was made; set use_liger_loss=False"
+    return "the fused Liger loss took its beta when it was made; set use_liger_loss=False"
 
 
 def _moving_reference(trainer: Any, turn: Turned) -> str | None:
     if not getattr(trainer.args, "sync_ref_model", False):
         return None
     return (
-        "sync_ref_model=True moves the reference, so no beta belongs to a diversity any more; set "
-        "sync_ref_model=False"
+        "sync_ref_model=True moves the reference, so the same beta no longer gives the same "
+        "diversity; set sync_ref_model=False"
     )
 
 
@@ -113,12 +113,12 @@ def _second_controller(trainer: Any, turn: Turned) -> str | None:
     if not getattr(trainer, "use_adaptive_entropy", False):
         return None
     return (
-        "use_adaptive_entropy=True is a controller of its own, and two of them on one run chase "
+        "use_adaptive_entropy=True is a controller too, and two of them on one run work against "
         "each other; set it to False, or use mode='advise'"
     )
 
 
-_STEERING = (
+_STEERING_CHECKS = (
     _folded,
     _dead_scale,
     _clipped_scale,
@@ -128,8 +128,11 @@ _STEERING = (
 )
 
 
-def _unsure(trainer: Any) -> list[str]:
+def _loss_warnings(trainer: Any) -> list[str]:
     loss = getattr(trainer, "loss_type", None)
     if loss is None or loss in SURROGATES:
         return []
-    return [f"how a settled run answers beta under loss_type={loss!r} has not been worked out"]
+    return [
+        f"under loss_type={loss!r} it has not been worked out how turning beta changes the "
+        "diversity that a run settles at"
+    ]

@@ -1,4 +1,4 @@
-"""Following a log that grows: when it is read again, what is written, who is told to stop."""
+"""Following a log that grows: when it is read, what is written, which process is signalled."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def grown(path: Path, lines: int) -> Path:
     return path
 
 
-def test_an_update_is_the_advice_on_the_log_as_it_is(tmp_path):
+def test_an_update_is_the_advice_on_the_present_log(tmp_path):
     log = grown(tmp_path / "metrics.jsonl", 60)
     (update,) = watch(log, FLOOR, max_updates=1)
     advice = advise(fit(read(log)), FLOOR)
@@ -45,7 +45,7 @@ def test_an_update_is_the_advice_on_the_log_as_it_is(tmp_path):
     assert str(update).startswith(f"step 295 (60 rows): {advice.action}")
 
 
-def test_it_looks_again_only_when_the_log_has_changed(tmp_path):
+def test_a_log_is_read_again_only_when_it_has_changed(tmp_path):
     log, reads = grown(tmp_path / "metrics.jsonl", 30), []
 
     def reader(path):
@@ -89,12 +89,12 @@ def test_a_folder_is_followed_and_a_half_written_line_does_no_harm(tmp_path):
 
 def test_the_advice_file_is_whole_at_every_moment(tmp_path):
     log, out = grown(tmp_path / "metrics.jsonl", 20), tmp_path / "advice.json"
-    done, seen = threading.Event(), []
+    done, steps = threading.Event(), []
 
     def reader():
         while not done.is_set():
             try:
-                seen.append(json.loads(out.read_text(encoding="utf-8"))["last_step"])
+                steps.append(json.loads(out.read_text(encoding="utf-8"))["last_step"])
             except FileNotFoundError:
                 continue
 
@@ -107,8 +107,8 @@ def test_the_advice_file_is_whole_at_every_moment(tmp_path):
     finally:
         done.set()
         other.join()
-    assert seen
-    assert all(a <= b for a, b in pairwise(seen))
+    assert steps
+    assert all(a <= b for a, b in pairwise(steps))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["advice.json", "metrics.jsonl"]
 
 
@@ -152,7 +152,7 @@ def test_advice_to_stop_touches_the_file_and_signals_the_process(tmp_path, train
     assert next(updates).advice.action == "stop"
 
 
-def test_only_a_living_process_of_ones_own_can_be_named(tmp_path):
+def test_a_process_that_cannot_be_the_trainer_is_refused(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     for pid, why in ((gone.pid, "no process"), (1, "cannot be"), (os.getpid(), "cannot be")):
@@ -162,7 +162,7 @@ def test_only_a_living_process_of_ones_own_can_be_named(tmp_path):
         watch(RUN, every=0)
 
 
-def test_a_price_that_is_met_tells_nobody_to_stop(tmp_path, monkeypatch):
+def test_a_price_that_is_met_stops_no_process(tmp_path, monkeypatch):
     """It rests on a posterior, not on a test that may be looked at after every step."""
     module = importlib.import_module("qdlaws.advice.rules")
 
@@ -175,7 +175,7 @@ def test_a_price_that_is_met_tells_nobody_to_stop(tmp_path, monkeypatch):
     assert not stop.exists()
 
 
-def test_the_update_says_whom_it_told(tmp_path):
+def test_the_update_names_the_signal_and_its_process(tmp_path):
     code = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
@@ -197,7 +197,7 @@ def test_the_update_says_whom_it_told(tmp_path):
         watch(log, FLOOR, signal_pid=os.getppid(), signal_name="KILL")
 
 
-def test_what_the_runs_own_controller_decided_is_shown(tmp_path):
+def test_the_last_decision_of_the_runs_controller_is_shown(tmp_path):
     evals = [
         {"step": k, "phase": "eval", "quality": 0.5 + k / 100, "diversity": 0.9 - k / 200}
         for k in range(12)
