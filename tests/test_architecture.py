@@ -47,7 +47,7 @@ TRAINER = {
     "pretrain": "algorithms policy sampling tasks types",
     "training": "algorithms analysis config control distributed errors knobs policy sampling"
     " tasks types",
-    "loop": "training algorithms config control distributed errors types",
+    "loop": "training config control distributed errors tasks types",
     "runs": "loop training config types",
     "cli __init__ __main__": ANYTHING,
 }

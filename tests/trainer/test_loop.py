@@ -214,6 +214,13 @@ def test_stages_change_what_they_name(model, tmp_path):
     assert "mark" not in evals[4]
 
 
+def test_a_stage_can_evaluate_more_often(model, tmp_path):
+    config = config_of(model, "eval.every=4", "stages=[{at = 4, eval.every = 1}]")
+    train(config, tmp_path / "staged")
+    evals = [r["step"] for r in rows(tmp_path / "staged") if r["phase"] == "eval"]
+    assert evals == [0, 4, 5, 6]
+
+
 def test_failed_scores_are_dropped_and_counted(model, tmp_path):
     train(config_of(model, "task.fail=0.3"), tmp_path / "failing")
     lines = rows(tmp_path / "failing")

@@ -161,6 +161,7 @@ def plan(
     from trainer.cli.display import print_plan
     from trainer.config import load_config
     from trainer.distributed.world import World
+    from trainer.tasks import capabilities
     from trainer.training.plan import make_plan, write_plan
     from trainer.training.setup import make_bench
 
@@ -169,7 +170,7 @@ def plan(
     try:
         made = make_plan(bench, samples, chosen.control.min_diversity)
     finally:
-        bench.task.close()
+        capabilities.close(bench.task)
     if out is not None:
         write_plan(out, made)
     if as_json:

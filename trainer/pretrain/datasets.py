@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qdlaws.errors import BadData, NotEnoughData
 from trainer.policy.tokenizer import character_tokenizer, smiles_tokenizer
@@ -96,16 +96,15 @@ def _pair(text: str) -> Pair:
 
 def _task_pairs(options: PretrainOptions) -> list[Pair]:
     from trainer.tasks import make_task
+    from trainer.tasks.capabilities import HasCorpus, close
 
-    task: Any = make_task(str(options.task))
+    task = make_task(str(options.task))
     try:
+        if not isinstance(task, HasCorpus):
+            raise BadData(f"task {options.task} has no corpus; one with corpus(n, seed) is needed")
         pairs = task.corpus(options.examples, options.seed)
-    except (AttributeError, NotImplementedError):
-        raise BadData(
-            f"task {options.task} has no corpus; one with corpus(n, seed) is needed"
-        ) from None
     finally:
-        task.close()
+        close(task)
     return [(str(prompt), str(completion)) for prompt, completion in pairs]
 
 

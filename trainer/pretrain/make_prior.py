@@ -200,6 +200,7 @@ def _measure(
     if options.task is None:
         return {}
     from trainer.tasks import make_task
+    from trainer.tasks.capabilities import close
 
     task = make_task(options.task)
     try:
@@ -208,7 +209,7 @@ def _measure(
         texts = sample_texts(model, tokenizer, [p.text for p in prompts], key=key, limit=limit)
         return measure_answers(task, texts, prompts)
     finally:
-        task.close()
+        close(task)
 
 
 def _corpus_hashes(data: Corpus, state: State, options: PretrainOptions) -> CorpusHashes:

@@ -1,6 +1,7 @@
-"""What a task is: its prompts, the score of an answer, which answers mean the same, how diverse.
+"""A task is prompts, the score of an answer, which answers mean the same, and how diverse they are.
 
-A task of one's own is one small class with these members; nothing has to be inherited.
+A task of one's own is one small class with the members of :class:`Task`; nothing has to be
+inherited. What it may offer beside them is in :mod:`trainer.tasks.capabilities`.
 """
 
 from __future__ import annotations
@@ -74,7 +75,12 @@ class Scores:
 
 
 class Task(Protocol):
-    """Everything the loop asks of a task; rows of ``prompts`` and ``texts`` belong together."""
+    """What every task has; rows of ``prompts`` and ``texts`` belong together.
+
+    Optional members, each with its default, are in :mod:`trainer.tasks.capabilities`: ``buckets``,
+    ``distances``, ``central``, ``report``, ``write_samples``, ``state_dict`` and ``load_state``,
+    ``corpus``, ``close``.
+    """
 
     name: str
     traits: Traits
@@ -93,14 +99,6 @@ class Task(Protocol):
 
     def measure(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, Estimate]:
         """``diversity`` (duplicates kept) and whatever else is worth logging, with errors."""
-        ...
-
-    def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
-        """(prompt, completion) pairs that a prior can be trained on."""
-        ...
-
-    def close(self) -> None:
-        """Gives back processes and files."""
         ...
 
 

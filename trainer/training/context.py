@@ -1,4 +1,4 @@
-"""What a step works with and what it carries on; drawing and scoring completions in batches.
+"""The context of a run: what every step works with; drawing and scoring completions in batches.
 
 Everything random is keyed by (seed, phase, step, place in the stream, sample): a run is a function
 of its configuration, whatever the batching and the number of processes.
@@ -7,7 +7,7 @@ of its configuration, whatever the batching and the number of processes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,21 +15,17 @@ from torch import Tensor
 
 from qdlaws.errors import BadData
 from trainer.algorithms.objective import Recipe
-from trainer.algorithms.replay import Buckets, Memory, StoredSamples
+from trainer.algorithms.replay import StoredSamples
 from trainer.config import Config
 from trainer.distributed.sharding import whole
 from trainer.distributed.world import World
-from trainer.errors import RunFailed
 from trainer.policy import Policy, encode_messages, encode_prompts, token_log_probs
 from trainer.sampling import Completions, Sampler
 from trainer.tasks.task import Prompt, Task
-from trainer.types import Knobs
 
 __all__ = [
     "Bench",
     "Phase",
-    "Progress",
-    "RunFailed",
     "draw",
     "encoded",
     "log_probs",
@@ -42,22 +38,6 @@ class Phase:
     """What a random number is for."""
 
     TRAIN, EVAL, PRESAMPLE, CONFIRM, REFERENCE, FINAL = range(1, 7)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """All that a run carries from step to step, beside weights and optimizer."""
-
-    step: int = 0
-    cursor: int = 0
-    """Prompts taken from the stream so far."""
-    samples: int = 0
-    """Completions drawn for training so far."""
-    knobs: Knobs = field(default_factory=Knobs)
-    memory: Memory | None = None
-    buckets: Buckets = field(default_factory=Buckets)
-    kept: int | None = None
-    """Step of the checkpoint that the last advice names."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from typing import Any
 from qdlaws.errors import BadData
 from trainer.config import Config, load_config, with_settings
 from trainer.distributed.world import World
+from trainer.tasks import capabilities
 from trainer.training import checkpoint
 from trainer.training.context import Phase
 from trainer.training.evaluation import evaluate, write_table
@@ -42,7 +43,7 @@ def judge(
         judged, _ = load_models(replace(given, policy=replace(given.policy, model=model)))
         found_row = evaluate(replace(bench, policy=judged), step, samples, phase=Phase.FINAL)
     finally:
-        bench.task.close()
+        capabilities.close(bench.task)
     if out is not None:
         write_table(out, found_row.table)
     return {"source": source, **found_row.row}

@@ -26,6 +26,7 @@ from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData
 from qdlaws.kl_frontier.frontier import Frontier, frontier
 from qdlaws.kl_frontier.warm_start import diversity_along, start_ratio
+from trainer.tasks import capabilities
 from trainer.training.context import Bench, Phase
 from trainer.training.evaluation import evaluate
 
@@ -111,19 +112,11 @@ def _groups(prompts: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
 
 
 def _distances(bench: Bench, found: Any) -> Array:
-    """(n, n) distances of completions: the task's own, else 1 where meanings differ."""
+    """The distances (n, n) of the completions."""
     prompts = bench.task.prompts(bench.config.eval.split)
     by_text = {q.text: q for q in prompts}
     asked = [by_text[row["prompt"]] for row in found.table]
-    if hasattr(bench.task, "distances"):
-        given: Array = np.array(bench.task.distances(asked, found.texts), float)
-        return given
-    keys = bench.task.keys(asked, found.texts)
-    number: dict[Any, int] = {}
-    label = np.array([-1 if k is None else number.setdefault(k, len(number)) for k in keys])
-    apart: Array = (label[:, None] != label[None, :]).astype(float)
-    apart[label < 0] = apart[:, label < 0] = np.nan  # what means nothing is at no distance
-    return apart
+    return capabilities.distances(bench.task, asked, found.texts)
 
 
 def _expect(

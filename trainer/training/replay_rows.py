@@ -13,7 +13,8 @@ from torch import Tensor
 from trainer.algorithms.replay import Memory
 from trainer.policy import Policy, encode_prompts
 from trainer.tasks.task import Prompt
-from trainer.training.context import Bench, Progress, encoded, log_probs, one_number
+from trainer.training.context import Bench, encoded, log_probs, one_number
+from trainer.training.progress import Progress
 from trainer.types import ReplayPlan
 
 __all__ = ["Rows", "rehearsed", "replay", "replayed", "shared_log_probs"]

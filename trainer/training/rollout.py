@@ -15,9 +15,12 @@ from trainer.algorithms import equivalence
 from trainer.algorithms.replay import Buckets, Memory
 from trainer.algorithms.weighting import mixed_groups
 from trainer.distributed.world import World
+from trainer.errors import RunFailed
 from trainer.sampling import Completions
+from trainer.tasks import capabilities
 from trainer.tasks.task import Prompt, Scores
-from trainer.training.context import Bench, Phase, Progress, RunFailed, draw, log_probs
+from trainer.training.context import Bench, Phase, draw, log_probs
+from trainer.training.progress import Progress
 from trainer.training.replay_rows import Rows, rehearsed, replay, replayed, shared_log_probs
 from trainer.types import Rollouts
 
@@ -151,7 +154,7 @@ def _score_and_refer(
         temperature = bench.config.train.temperature
         return log_probs(bench, bench.reference, ids, drawn.tokens, drawn.mask, temperature)
 
-    if bench.world.size > 1 and getattr(bench.task, "central", False):
+    if bench.world.size > 1 and capabilities.scores_centrally(bench.task):
         return _central_scores(bench, prompts, texts), refer()  # in step with the other processes
     with ThreadPoolExecutor(1) as pool:
         scores = pool.submit(bench.task.score, prompts, texts)
@@ -229,8 +232,8 @@ def _batch(
     keys = bench.task.keys(prompts, texts) if wants_keys else None
     seen, buckets = None, at.buckets
     if bench.wants_buckets:
-        of = getattr(bench.task, "buckets", bench.task.keys)(prompts, texts)
-        seen, buckets = at.buckets.seen(of), at.buckets.add(of, scores.tolist())
+        names = capabilities.buckets(bench.task, prompts, texts)
+        seen, buckets = at.buckets.seen(names), at.buckets.add(names, scores.tolist())
     ref = _wide([r.ref for r in rounds], drawn.mask.shape[1])
     no = torch.zeros(n, dtype=torch.bool)
     blocks = [Rows(drawn.tokens, drawn.mask, ids, drawn.logp.double(), ref, scores, group, no)]

@@ -1,4 +1,4 @@
-"""The files of a run: metrics, advice, samples, sinks, the summary. Only one process writes."""
+"""The files of a run are written here: metrics, advice, samples, trackers, the summary."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from typing import Any
 from qdlaws.core.atomic_write import write_atomically
 from trainer.config import Config, to_toml
 from trainer.distributed.world import World
-from trainer.training.context import Bench, Progress
+from trainer.tasks import capabilities
+from trainer.training.context import Bench
 from trainer.training.evaluation import Evaluation, write_table
 from trainer.training.metrics import JsonLines, Sink, cut_back, numbers_of, open_sinks
+from trainer.training.progress import Progress
 
-__all__ = ["Desk", "Watcher", "cut_files"]
+__all__ = ["RunWriter", "Watcher", "cut_files"]
 
 Watcher = Callable[[dict[str, Any]], None]
 FILES = ("metrics.jsonl", "advice.jsonl")
 
 
-class Desk:
-    """The files of a run; on all processes but the leading one it keeps quiet."""
+class RunWriter:
+    """The files of a run; only the leading process writes them."""
 
     def __init__(self, folder: Path, config: Config, world: World, watcher: Watcher | None) -> None:
-        self.folder, self.world, self.config = folder, world, config
+        self.folder, self.world = folder, world
         self.watcher = watcher
         self.files: dict[str, JsonLines] = {}
         self.sinks: list[Sink] = []
@@ -52,14 +54,13 @@ class Desk:
         if self.world.leads:
             self.files["advice.jsonl"].write(row)
 
-    def keep(self, bench: Bench, found: Evaluation, step: int) -> None:
-        """The completions of an evaluation."""
-        if not (self.world.leads and self.config.eval.keep):
+    def keep(self, bench: Bench, evaluation: Evaluation, step: int) -> None:
+        """The completions of an evaluation, where the configuration keeps them."""
+        if not (self.world.leads and bench.config.eval.keep):
             return
-        path = self.folder / "samples" / f"step-{step:06d}.csv"
-        write_table(path, found.table)
-        if hasattr(bench.task, "write_samples"):
-            bench.task.write_samples(self.folder / "samples", step, found)
+        folder = self.folder / "samples"
+        write_table(folder / f"step-{step:06d}.csv", evaluation.table)
+        capabilities.write_samples(bench.task, folder, step, evaluation)
 
     def sizes(self) -> dict[str, int]:
         """Bytes of every file that grows."""

@@ -18,13 +18,15 @@ from trainer.algorithms.suitability import refusal
 from trainer.config import Config
 from trainer.distributed.sharding import shard
 from trainer.distributed.world import World
+from trainer.errors import RunFailed
 from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
 from trainer.policy.bundled_priors import PRIORS, prior_path
 from trainer.policy.model import has_adapters
 from trainer.sampling import Sampler, sample, sample_generate
-from trainer.tasks import make_task
+from trainer.tasks import capabilities, make_task
 from trainer.tasks.task import Prompt, find_object, nearest
-from trainer.training.context import Bench, Phase, Progress, RunFailed, draw, log_probs
+from trainer.training.context import Bench, Phase, draw, log_probs
+from trainer.training.progress import Progress
 from trainer.training.recipe_config import build, needs_reference, needs_reference_without_kl
 from trainer.types import ReferencePlan, ReplayPlan
 
@@ -92,7 +94,7 @@ def with_stage(bench: Bench, config: Config) -> Bench:
         return bench
     task = bench.task
     if config.task != bench.config.task:
-        task.close()
+        capabilities.close(task)
         task = make_task(config.task.name, **config.task.options)
     changed = replace(
         bench, config=config, task=task, recipe=_recipe(config), sampler=_sampler(config)

@@ -11,9 +11,10 @@ from torch import Tensor
 from trainer.algorithms.objective import Credit, credit, objective
 from trainer.config import TrainOptions
 from trainer.distributed.sharding import is_sharded, plain
+from trainer.errors import RunFailed
 from trainer.policy import token_log_probs
 from trainer.sampling import mismatch
-from trainer.training.context import Bench, RunFailed, log_probs, micro_batches, one_number
+from trainer.training.context import Bench, log_probs, micro_batches, one_number
 from trainer.training.rollout import Batch
 from trainer.types import Knobs, Rollouts, Step
 

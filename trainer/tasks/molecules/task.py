@@ -13,7 +13,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from trainer.tasks.task import Prompt, Scores, nearest
 
 if TYPE_CHECKING:
     from qdlaws.measure import Estimate
+    from trainer.tasks.capabilities import Samples
     from trainer.types import Traits
 
 __all__ = ["Molecules", "PendingScores", "make"]
@@ -79,15 +80,6 @@ def make(
     task = Molecules(composite, oracle, representation, invalid, prompt, screen)
     oracle.ready()
     return task
-
-
-class Samples(Protocol):
-    """The samples of an evaluation, to be written to a file."""
-
-    texts: list[str]
-    scores: Scores | None
-    logp: Any
-    ref_logp: Any
 
 
 class Molecules:
