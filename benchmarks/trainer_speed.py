@@ -96,7 +96,7 @@ class Ours:
     def __init__(self, folder: Path, beta: float) -> None:
         from trainer.config import Config, with_settings
         from trainer.distributed.world import World
-        from trainer.training.setup import make_bench, start
+        from trainer.training.setup import make_context, start
         from trainer.training.update import make_optimizer
 
         settings = [
@@ -110,9 +110,9 @@ class Ours:
             f"train.limit={LIMIT}",
             f"train.lr={RATE}",
         ]
-        self.bench = make_bench(with_settings(Config(), settings), World())
-        self.optimizer = make_optimizer(self.bench)
-        self.progress = start(self.bench)
+        self.context = make_context(with_settings(Config(), settings), World())
+        self.optimizer = make_optimizer(self.context)
+        self.progress = start(self.context)
         self.step = 0
         self.length: list[float] = []
 
@@ -124,8 +124,8 @@ class Ours:
         taken = []
         for _ in range(steps):
             began = now()
-            batch, self.progress = collect(self.bench, self.progress)
-            update(self.bench, batch, self.progress.knobs, self.optimizer, self.step)
+            batch, self.progress = collect(self.context, self.progress)
+            update(self.context, batch, self.progress.knobs, self.optimizer, self.step)
             taken.append(since(began))
             self.step += 1
             self.length.append(batch.facts["length"])
@@ -268,9 +268,9 @@ def print_steps(
     """One line of the table."""
     mine, his = middle(ours[1]), middle(trl[1])
     length = statistics.mean(ours[0].length)
-    work = flops(ours[0].bench.policy.model, length, beta)
+    work = flops(ours[0].context.policy.model, length, beta)
     rate = work * BATCH / mine[1] / 1e9
-    large, own = matmul_rates(ours[0].bench.policy.model, length)
+    large, own = matmul_rates(ours[0].context.policy.model, length)
     print(
         f"{name:>7} {beta:5.2f} {length:5.1f}/{statistics.mean(trl[0].length):5.1f} "
         f"{BATCH / mine[1]:5.0f}; {BATCH / mine[0]:5.0f} {BATCH / his[1]:5.0f}; "

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trainer.loop import resume, train
     from trainer.runs import branch, sweep
     from trainer.tasks.task import Prompt, Scores, Task
-    from trainer.training.evaluate_checkpoint import judge as evaluate
+    from trainer.training.evaluate_checkpoint import evaluate_checkpoint as evaluate
 
 __all__ = [
     "RECIPES",
@@ -47,7 +47,7 @@ _HOMES = {
     "Scores": "trainer.tasks.task:Scores",
     "Task": "trainer.tasks.task:Task",
     "branch": "trainer.runs:branch",
-    "evaluate": "trainer.training.evaluate_checkpoint:judge",
+    "evaluate": "trainer.training.evaluate_checkpoint:evaluate_checkpoint",
     "load_config": "trainer.config:load_config",
     "resume": "trainer.loop:resume",
     "sweep": "trainer.runs:sweep",

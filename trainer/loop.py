@@ -25,14 +25,14 @@ from trainer.distributed.world import World, join_world
 from trainer.errors import RunFailed
 from trainer.tasks import capabilities
 from trainer.training import checkpoint
-from trainer.training.context import Bench
+from trainer.training.context import RunContext
 from trainer.training.evaluation import evaluate
 from trainer.training.interruption import Interruption
 from trainer.training.progress import Progress
 from trainer.training.rollout import collect
 from trainer.training.run_control import RunControl, make_run_control, plan_run
 from trainer.training.run_writer import RunWriter, Watcher, cut_files
-from trainer.training.setup import make_bench, start, with_stage
+from trainer.training.setup import make_context, start, with_stage
 from trainer.training.update import make_optimizer, update
 from trainer.types import Knobs
 
@@ -62,7 +62,7 @@ class Run:
     control: RunControl
     writer: RunWriter
     optimizer: torch.optim.Optimizer
-    context: Bench
+    context: RunContext
     """Replaced where a stage begins."""
     progress: Progress
     stopped: bool = False
@@ -96,7 +96,7 @@ def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outco
     world = join_world(config.policy.device)
     with _locked(folder, world):
         _check_unused(folder, world)
-        context = make_bench(config, world, folder)
+        context = make_context(config, world, folder)
         control = make_run_control(config, context.recipe, plan_run(context, folder))
         if world.leads:
             threads = torch.get_num_threads()
@@ -124,7 +124,7 @@ def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
     world = join_world(config.policy.device)
     with _locked(folder, world):
         saved, state = checkpoint.load_state(folder)
-        context = make_bench(config, world, folder)
+        context = make_context(config, world, folder)
         control = make_run_control(config, context.recipe, plan_run(context, folder))
         progress = Progress.from_state(state)
         context = with_stage(context, at_step(config, progress.step))
@@ -276,7 +276,7 @@ def _take_step(run: Run) -> None:
     run.writer.log({**row, **knob_columns(before.knobs), "samples_seen": after.samples})
 
 
-def _check_distance(context: Bench, step: int, kl: float | None) -> None:
+def _check_distance(context: RunContext, step: int, kl: float | None) -> None:
     """Ends a run whose policy has left the reference altogether."""
     limit = context.config.train.max_kl
     if kl is not None and kl > limit:

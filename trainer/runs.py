@@ -51,7 +51,7 @@ def prepare_branch(run: Path, out: Path, step: int | None, settings: Iterable[st
             f"the branch begins at step {state['step']} and is to end at {config.train.steps}; "
             "set steps= to more"
         )
-    state["knobs"] = asdict(_turned(Knobs(**state["knobs"]), before, config))
+    state["knobs"] = asdict(_knobs_after(Knobs(**state["knobs"]), before, config))
     out.mkdir(parents=True, exist_ok=True)
     try:
         _copy(run, out, saved, state)
@@ -78,14 +78,14 @@ def _copy(run: Path, out: Path, saved: Path, state: Mapping[str, Any]) -> None:
             shutil.copyfile(table, out / "samples" / table.name)
 
 
-def _turned(knobs: Knobs, before: Config, after: Config) -> Knobs:
+def _knobs_after(knobs: Knobs, before: Config, after: Config) -> Knobs:
     """The knobs in force, but for those that the branch sets."""
-    asked = {
+    changed = {
         name: getattr(after.recipe, name)
         for name in ("kl", "reward_scale", "entropy")
         if getattr(after.recipe, name) not in (None, getattr(before.recipe, name))
     }
-    return replace(knobs, **asked)
+    return replace(knobs, **changed)
 
 
 # ---------------------------------------------------------------------- a grid
@@ -148,7 +148,7 @@ def sweep(
 
 
 def _one(config: Config, settings: tuple[str, ...], folder: Path) -> Run:
-    """Runs, goes on with, or reads a run; what goes wrong is told, and the others go on."""
+    """Runs, goes on with, or reads a run; an error is kept, and the others go on."""
     try:
         if not (folder / "summary.json").exists():
             if checkpoint.checkpoint_steps(folder):

@@ -342,7 +342,7 @@ def test_without_a_kl_the_reference_is_not_asked_and_nothing_changes(
     config = config_of(model, f"recipe={recipe}", "kl=0")
     train(config, tmp_path / "lean")
     assert "train_kl" not in rows(tmp_path / "lean")[1]
-    monkeypatch.setattr(rollout, "_asks_reference", lambda bench, kl: bench.wants_reference)
+    monkeypatch.setattr(rollout, "_asks_reference", lambda context, kl: context.wants_reference)
     train(config, tmp_path / "asked")
     assert "train_kl" in rows(tmp_path / "asked")[1]
     assert largest_gap(weights(tmp_path / "lean", 6), weights(tmp_path / "asked", 6)) == 0

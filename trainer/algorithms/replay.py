@@ -1,4 +1,4 @@
-"""What a run sees again: DPH's stored reference samples, REINVENT's replay and its full buckets.
+"""Replay memories: stored samples of the reference (DPH), the best so far and buckets (REINVENT).
 
 DPH-RL (arXiv 2509.07430): every prompt is tried some times by the initial policy; prompts that it
 nearly always solves are rehearsed on one more, confirmed, sample of it with the log-probabilities

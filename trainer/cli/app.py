@@ -137,9 +137,9 @@ def evaluate(
 ) -> None:
     """Quality, diversity, entropy, KL and pass@k of any checkpoint, on fresh samples."""
     from trainer.cli.display import print_evaluation
-    from trainer.training.evaluate_checkpoint import judge
+    from trainer.training.evaluate_checkpoint import evaluate_checkpoint
 
-    row = judge(checkpoint, config, samples, out, settings or [])
+    row = evaluate_checkpoint(checkpoint, config, samples, out, settings or [])
     if as_json:
         typer.echo(json.dumps(row, ensure_ascii=False))
     else:
@@ -163,14 +163,14 @@ def plan(
     from trainer.distributed.world import World
     from trainer.tasks import capabilities
     from trainer.training.plan import make_plan, write_plan
-    from trainer.training.setup import make_bench
+    from trainer.training.setup import make_context
 
     chosen = load_config(config, settings or [])
-    bench = make_bench(chosen, World())
+    context = make_context(chosen, World())
     try:
-        made = make_plan(bench, samples, chosen.control.min_diversity)
+        made = make_plan(context, samples, chosen.control.min_diversity)
     finally:
-        capabilities.close(bench.task)
+        capabilities.close(context.task)
     if out is not None:
         write_plan(out, made)
     if as_json:

@@ -47,8 +47,8 @@ def folder_of(run: Path, step: int) -> Path:
 
 def checkpoint_steps(run: Path) -> list[int]:
     """Steps that have a complete checkpoint, in order."""
-    found = (run / "checkpoints").glob("step-*/state.json")
-    return sorted(int(path.parent.name.removeprefix("step-")) for path in found)
+    complete = (run / "checkpoints").glob("step-*/state.json")
+    return sorted(int(path.parent.name.removeprefix("step-")) for path in complete)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +65,8 @@ class Saved:
 def gathered(policy: Policy, optimizer: torch.optim.Optimizer) -> Saved:
     """What a checkpoint holds; of a model that is spread over processes every one must ask."""
     adapters = {n: p for n, p in policy.model.named_parameters() if "lora_" in n}
-    own = {name: plain(p.detach()).contiguous().cpu() for name, p in adapters.items()}
-    return Saved(exported_weights(policy), own, _flat(optimizer))
+    trained = {name: plain(p.detach()).contiguous().cpu() for name, p in adapters.items()}
+    return Saved(exported_weights(policy), trained, _flat(optimizer))
 
 
 def save_checkpoint(
@@ -148,8 +148,8 @@ def load_trained(policy: Policy, checkpoint: Path) -> None:
         tensors = {}
         for path in sorted(checkpoint.glob("model*.safetensors")):
             tensors |= load_file(path)
-    own = policy.model.state_dict()
-    tensors = {n: placed(v, own[n]) if n in own else v for n, v in tensors.items()}
+    present = policy.model.state_dict()
+    tensors = {n: placed(v, present[n]) if n in present else v for n, v in tensors.items()}
     missing, unexpected = policy.model.load_state_dict(tensors, strict=False)
     tied = set(getattr(policy.model, "_tied_weights_keys", None) or ())
     lost = [] if adapters.exists() else [n for n in missing if n not in tied]

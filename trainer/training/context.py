@@ -24,8 +24,8 @@ from trainer.sampling import Completions, Sampler
 from trainer.tasks.task import Prompt, Task
 
 __all__ = [
-    "Bench",
     "Phase",
+    "RunContext",
     "draw",
     "encoded",
     "log_probs",
@@ -41,7 +41,7 @@ class Phase:
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class RunContext:
     """What a step works with: set up once, changed by stages only."""
 
     config: Config
@@ -69,32 +69,35 @@ class Bench:
 
 
 def draw(
-    bench: Bench, prompts: Sequence[Prompt], keys: Sequence[tuple[int, ...]], temperature: float
+    context: RunContext,
+    prompts: Sequence[Prompt],
+    keys: Sequence[tuple[int, ...]],
+    temperature: float,
 ) -> tuple[Completions, list[list[int]], list[str]]:
     """Completions of these prompts by the policy, their prompts' tokens, and their texts."""
-    ids = encoded(bench.policy, prompts)
-    with whole(bench.policy.model):
-        drawn = bench.sampler(
-            bench.policy, ids, keys, limit=bench.config.train.limit, temperature=temperature
+    ids = encoded(context.policy, prompts)
+    with whole(context.policy.model):
+        drawn = context.sampler(
+            context.policy, ids, keys, limit=context.config.train.limit, temperature=temperature
         )
-    if bench.foreign:
-        drawn = _completed(bench, drawn, ids, temperature)
-    return drawn, ids, drawn.texts(bench.policy) if len(ids) else []
+    if context.foreign:
+        drawn = _completed(context, drawn, ids, temperature)
+    return drawn, ids, drawn.texts(context.policy) if len(ids) else []
 
 
 def _completed(
-    bench: Bench, drawn: Completions, ids: list[list[int]], temperature: float
+    context: RunContext, drawn: Completions, ids: list[list[int]], temperature: float
 ) -> Completions:
     """Another sampler's completions; entropies that it did not know (NaN) are the policy's."""
-    if len(drawn) != len(ids) or drawn.mask.shape[1] > bench.config.train.limit:
+    if len(drawn) != len(ids) or drawn.mask.shape[1] > context.config.train.limit:
         raise BadData(
-            f"train.sampler {bench.config.train.sampler} was asked for {len(ids)} completions of "
-            f"at most {bench.config.train.limit} tokens and gave {tuple(drawn.tokens.shape)}"
+            f"train.sampler {context.config.train.sampler} was asked for {len(ids)} completions of "
+            f"at most {context.config.train.limit} tokens and gave {tuple(drawn.tokens.shape)}"
         )
     unknown = bool(torch.isnan(drawn.entropy[drawn.mask]).any())
-    if not any(bench.world.gather([unknown])):
+    if not any(context.world.gather([unknown])):
         return drawn
-    _, entropy = _scored(bench, bench.policy, ids, drawn.tokens, drawn.mask, temperature, True)
+    _, entropy = _scored(context, context.policy, ids, drawn.tokens, drawn.mask, temperature, True)
     return replace(drawn, entropy=entropy)
 
 
@@ -113,7 +116,7 @@ def encoded(policy: Policy, prompts: Sequence[Prompt]) -> list[list[int]]:
 
 
 def log_probs(
-    bench: Bench,
+    context: RunContext,
     policy: Policy,
     ids: Sequence[Sequence[int]],
     tokens: Tensor,
@@ -121,11 +124,11 @@ def log_probs(
     temperature: float,
 ) -> Tensor:
     """log π of the tokens without gradient, (B, T), in micro-batches."""
-    return _scored(bench, policy, ids, tokens, mask, temperature)[0]
+    return _scored(context, policy, ids, tokens, mask, temperature)[0]
 
 
 def _scored(
-    bench: Bench,
+    context: RunContext,
     policy: Policy,
     ids: Sequence[Sequence[int]],
     tokens: Tensor,
@@ -136,7 +139,7 @@ def _scored(
     """log π of the tokens and, where asked for, the entropy at each, (B, T) both."""
     out = torch.zeros(2, *mask.shape, dtype=torch.float64, device=mask.device)
     with whole(policy.model), torch.inference_mode():
-        for rows in micro_batches(mask.sum(1), [len(i) for i in ids], bench.config):
+        for rows in micro_batches(mask.sum(1), [len(i) for i in ids], context.config):
             width = int(mask[rows].sum(1).max())
             got = token_log_probs(
                 policy,

@@ -1,4 +1,4 @@
-"""Any checkpoint, a run, or a model, measured on fresh samples."""
+"""A checkpoint, a run or a model is measured on fresh samples."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from trainer.tasks import capabilities
 from trainer.training import checkpoint
 from trainer.training.context import Phase
 from trainer.training.evaluation import evaluate, write_table
-from trainer.training.setup import load_models, make_bench
+from trainer.training.setup import load_models, make_context
 
-__all__ = ["judge"]
+__all__ = ["evaluate_checkpoint"]
 
 
-def judge(
+def evaluate_checkpoint(
     source: str,
     config: str | None = None,
     samples: int = 1000,
@@ -31,22 +31,21 @@ def judge(
     ``source`` is a checkpoint of a run, a run (its newest checkpoint), or any model; the task is
     that of the run or of ``config``.
     """
-    model, found, step = _find(source)
-    if config is None and found is None:
+    model, run_config, step = _located(source)
+    if config is None and run_config is None:
         raise BadData(f"{source} is no run: say with --config on which task to evaluate it")
-    base = load_config(config) if config is not None else found
+    base = load_config(config) if config is not None else run_config
     assert base is not None
-    asked = replace(base, eval=replace(base.eval, samples=samples))
-    given = with_settings(asked, settings)
-    bench = make_bench(_plain(given), World())
+    given = with_settings(replace(base, eval=replace(base.eval, samples=samples)), settings)
+    context = make_context(_plain(given), World())
     try:
-        judged, _ = load_models(replace(given, policy=replace(given.policy, model=model)))
-        found_row = evaluate(replace(bench, policy=judged), step, samples, phase=Phase.FINAL)
+        policy, _ = load_models(replace(given, policy=replace(given.policy, model=model)))
+        evaluation = evaluate(replace(context, policy=policy), step, samples, phase=Phase.FINAL)
     finally:
-        capabilities.close(bench.task)
+        capabilities.close(context.task)
     if out is not None:
-        write_table(out, found_row.table)
-    return {"source": source, **found_row.row}
+        write_table(out, evaluation.table)
+    return {"source": source, **evaluation.row}
 
 
 def _plain(config: Config) -> Config:
@@ -55,7 +54,7 @@ def _plain(config: Config) -> Config:
     return replace(config, recipe=recipe)
 
 
-def _find(source: str) -> tuple[str, Config | None, int]:
+def _located(source: str) -> tuple[str, Config | None, int]:
     """The model's folder or id, the configuration of its run, its step."""
     path = Path(source)
     if path.name.startswith("step-") and (path / "state.json").exists():

@@ -14,7 +14,7 @@ from qdlaws import measure
 from qdlaws.measure.record import add_estimate
 from trainer.control import knob_columns
 from trainer.tasks.task import Prompt, Scores
-from trainer.training.context import Bench, Phase, draw, log_probs
+from trainer.training.context import Phase, RunContext, draw, log_probs
 from trainer.types import Knobs
 
 __all__ = ["Evaluation", "evaluate", "write_table"]
@@ -33,36 +33,40 @@ class Evaluation:
 
 
 def evaluate(
-    bench: Bench, step: int, samples: int, knobs: Knobs | None = None, phase: int = Phase.EVAL
+    context: RunContext,
+    step: int,
+    samples: int,
+    knobs: Knobs | None = None,
+    phase: int = Phase.EVAL,
 ) -> Evaluation:
     """Quality, diversity, entropy and KL of ``samples`` fresh completions.
 
     The samples are spread evenly over the prompts of the split; errors are clustered by prompt.
     """
-    config, world = bench.config, bench.world
+    config, world = context.config, context.world
     temperature = config.eval.temperature or config.train.temperature
-    prompts = spread(bench.task.prompts(config.eval.split), samples, config.eval.prompts)
+    prompts = spread(context.task.prompts(config.eval.split), samples, config.eval.prompts)
     share = world.mine(len(prompts))
-    own = prompts[share.start : share.stop]
+    mine = prompts[share.start : share.stop]
     keys = [
-        (config.train.seed, phase, step, own[i].number, share.start + i) for i in range(len(own))
+        (config.train.seed, phase, step, mine[i].number, share.start + i) for i in range(len(mine))
     ]
-    drawn, ids, texts = draw(bench, own, keys, temperature)
-    ref = log_probs(bench, bench.reference, ids, drawn.tokens, drawn.mask, temperature)
+    drawn, ids, texts = draw(context, mine, keys, temperature)
+    ref = log_probs(context, context.reference, ids, drawn.tokens, drawn.mask, temperature)
     mask = drawn.mask
-    said = drawn.logp
-    if bench.foreign:  # the KL is of the policy, not of a sampler that is nearly the policy
-        said = log_probs(bench, bench.policy, ids, drawn.tokens, mask, temperature)
+    drawn_logp = drawn.logp
+    if context.foreign:  # the KL is of the policy, not of a sampler that is nearly the policy
+        drawn_logp = log_probs(context, context.policy, ids, drawn.tokens, mask, temperature)
     texts = world.gather(texts)
-    logp = np.array(world.gather((said.double() * mask).sum(1).tolist()))
+    logp = np.array(world.gather((drawn_logp.double() * mask).sum(1).tolist()))
     ref_logp = np.array(world.gather((ref * mask).sum(1).tolist()))
     entropies = world.gather(
-        [drawn.entropy[i][mask[i]].double().cpu().numpy() for i in range(len(own))]
+        [drawn.entropy[i][mask[i]].double().cpu().numpy() for i in range(len(mine))]
     )
     truncated = np.array(world.gather(drawn.truncated.tolist()), float)
-    scores = world.broadcast(bench.task.score(prompts, texts) if world.leads else None)
+    scores = world.broadcast(context.task.score(prompts, texts) if world.leads else None)
     assert scores is not None
-    row = _row(bench, prompts, texts, scores, logp - ref_logp, entropies, temperature)
+    row = _row(context, prompts, texts, scores, logp - ref_logp, entropies, temperature)
     row = {"step": step, "phase": "eval", **row, "truncated_share": float(truncated.mean())}
     if knobs is not None:
         row |= knob_columns(knobs)
@@ -82,7 +86,7 @@ def spread(prompts: Sequence[Prompt], samples: int, most: int | None = None) -> 
 
 
 def _row(
-    bench: Bench,
+    context: RunContext,
     prompts: Sequence[Prompt],
     texts: Sequence[str],
     scores: Scores,
@@ -98,8 +102,8 @@ def _row(
     }
     quality = measure.mean_score(scores.score, labels)
     add_estimate(row, "quality", quality, kind=True)
-    found = bench.task.measure(prompts, texts)
-    add_estimate(row, "diversity", found.pop("diversity", None), kind=True)
+    estimates = context.task.measure(prompts, texts)
+    add_estimate(row, "diversity", estimates.pop("diversity", None), kind=True)
     some = [i for i, e in enumerate(entropies) if len(e)]
     kept = None if labels is None else [labels[i] for i in some]
     entropy = measure.token_entropy_mean(
@@ -113,7 +117,7 @@ def _row(
         "quality_valid",
         measure.mean_score(scores.score, labels, valid=scores.valid, over="valid"),
     )
-    for name, estimate in found.items():
+    for name, estimate in estimates.items():
         add_estimate(row, name, estimate)
     for name, values in scores.parts.items():
         known = values[np.isfinite(values)]

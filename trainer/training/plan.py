@@ -27,8 +27,8 @@ from qdlaws.errors import BadData
 from qdlaws.kl_frontier.frontier import Frontier, frontier
 from qdlaws.kl_frontier.warm_start import diversity_along, start_ratio
 from trainer.tasks import capabilities
-from trainer.training.context import Bench, Phase
-from trainer.training.evaluation import evaluate
+from trainer.training.context import Phase, RunContext
+from trainer.training.evaluation import Evaluation, evaluate
 
 __all__ = ["Plan", "make_plan", "write_plan"]
 
@@ -72,29 +72,29 @@ class Plan:
         }
 
 
-def make_plan(bench: Bench, samples: int = 2000, min_diversity: float | None = None) -> Plan:
+def make_plan(context: RunContext, samples: int = 2000, min_diversity: float | None = None) -> Plan:
     """The plan of a configuration from ``samples`` completions of its reference."""
     if samples < LEAST:
         raise BadData(f"a plan from {samples} samples; at least {LEAST} are needed")
-    asker = replace(bench, policy=bench.reference)
-    found = evaluate(asker, 0, samples, phase=Phase.REFERENCE)
-    assert found.scores is not None
-    groups = _groups(np.array([row["prompt"] for row in found.table]))
-    lengths = np.array([row["tokens"] for row in found.table], float)[groups]
-    front = frontier(found.scores.score[groups], np.asarray(found.ref_logp)[groups])
-    whole = _distances(bench, found)
+    of_reference = replace(context, policy=context.reference)
+    evaluation = evaluate(of_reference, 0, samples, phase=Phase.REFERENCE)
+    assert evaluation.scores is not None
+    groups = _groups(np.array([row["prompt"] for row in evaluation.table]))
+    lengths = np.array([row["tokens"] for row in evaluation.table], float)[groups]
+    front = frontier(evaluation.scores.score[groups], np.asarray(evaluation.ref_logp)[groups])
+    whole = _distances(context, evaluation)
     distances = [whole[np.ix_(rows, rows)] for rows in groups]
-    scale = bench.recipe.knobs.reward_scale
+    scale = context.recipe.knobs.reward_scale
     rows = [_expect(eta, scale, front, distances, lengths) for eta in front.table["eta"]]
     table = pd.DataFrame(rows)
-    noise = float(found.row["diversity_se"] or np.nan)
-    noise *= float(np.sqrt(samples / bench.config.eval.samples))
-    outset = None
+    noise = float(evaluation.row["diversity_se"] or np.nan)
+    noise *= float(np.sqrt(samples / context.config.eval.samples))
+    warm_start = None
     if min_diversity is not None:
-        outset = start_ratio(front, min_diversity, distances, margin=MARGIN * noise)
-    notes = _notes(bench, table) + ((outset.reason,) if outset else ())
-    start_kl = scale / outset.ratio if outset else float("nan")
-    gain = outset.gain if outset else float("nan")
+        warm_start = start_ratio(front, min_diversity, distances, margin=MARGIN * noise)
+    notes = _notes(context, table) + ((warm_start.reason,) if warm_start else ())
+    start_kl = scale / warm_start.ratio if warm_start else float("nan")
+    gain = warm_start.gain if warm_start else float("nan")
     return Plan(table, front, start_kl, gain, noise, notes)
 
 
@@ -111,12 +111,12 @@ def _groups(prompts: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
     return np.array([r[:least] for r in rows])
 
 
-def _distances(bench: Bench, found: Any) -> Array:
+def _distances(context: RunContext, evaluation: Evaluation) -> Array:
     """The distances (n, n) of the completions."""
-    prompts = bench.task.prompts(bench.config.eval.split)
+    prompts = context.task.prompts(context.config.eval.split)
     by_text = {q.text: q for q in prompts}
-    asked = [by_text[row["prompt"]] for row in found.table]
-    return capabilities.distances(bench.task, asked, found.texts)
+    of_rows = [by_text[row["prompt"]] for row in evaluation.table]
+    return capabilities.distances(context.task, of_rows, evaluation.texts)
 
 
 def _expect(
@@ -155,8 +155,8 @@ def _diversity_error(w: Array, distances: list[Array], value: float) -> float:
     return float(np.sqrt(total)) / len(distances)
 
 
-def _notes(bench: Bench, table: pd.DataFrame) -> tuple[str, ...]:
-    recipe, notes = bench.recipe, []
+def _notes(context: RunContext, table: pd.DataFrame) -> tuple[str, ...]:
+    recipe, notes = context.recipe, []
     if recipe.plant != "tilt":
         word = recipe.plant or "moved by no knob"
         notes.append(

@@ -1,4 +1,4 @@
-"""What is seen again: REINVENT's best so far, and DPH's stored samples of the reference."""
+"""Replayed and pre-sampled completions become rows of the batch that is trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from trainer.algorithms.replay import Memory
 from trainer.policy import Policy, encode_prompts
 from trainer.tasks.task import Prompt
-from trainer.training.context import Bench, encoded, log_probs, one_number
+from trainer.training.context import RunContext, encoded, log_probs, one_number
 from trainer.training.progress import Progress
 from trainer.types import ReplayPlan
 
@@ -22,7 +22,7 @@ __all__ = ["Rows", "rehearsed", "replay", "replayed", "shared_log_probs"]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Completions with what was scored, before the reference is asked."""
+    """Completions with what was scored, before the reference has read them."""
 
     tokens: Tensor
     mask: Tensor
@@ -57,7 +57,7 @@ class Rows:
 
 
 def replay(
-    bench: Bench,
+    context: RunContext,
     at: Progress,
     prompts: list[Prompt],
     texts: list[str],
@@ -65,9 +65,9 @@ def replay(
     scores: Any,
 ) -> tuple[Memory | None, list[Any]]:
     """The memory after this batch, and what is drawn from the memory before it."""
-    if at.memory is None or not isinstance(bench.recipe.rehearse, ReplayPlan):
+    if at.memory is None or not isinstance(context.recipe.rehearse, ReplayPlan):
         return None, []
-    rng = torch.Generator().manual_seed(one_number(bench.config.train.seed, at.step, 21))
+    rng = torch.Generator().manual_seed(one_number(context.config.train.seed, at.step, 21))
     best = dict(zip(at.memory.keys, at.memory.scores, strict=True))
     drawn = [(entry, best[entry]) for entry in at.memory.draw(rng)]
     assert keys is not None
@@ -82,9 +82,9 @@ def replay(
     return at.memory.remember(entries, values), drawn
 
 
-def replayed(bench: Bench, drawn: list[Any], group: int) -> Rows:
+def replayed(context: RunContext, drawn: list[Any], group: int) -> Rows:
     """Remembered completions as ordinary rows: scored then, log-probabilities of now."""
-    policy = bench.policy
+    policy = context.policy
     texts = [entry[2] for entry, _ in drawn]
     rows = [
         [*policy.tokenizer(text, add_special_tokens=False)["input_ids"], policy.eos]
@@ -92,20 +92,20 @@ def replayed(bench: Bench, drawn: list[Any], group: int) -> Rows:
     ]
     tokens, mask = _padded(rows, policy)
     ids = encode_prompts(policy, [entry[0] for entry, _ in drawn])
-    logp = shared_log_probs(bench, policy, ids, tokens, mask)
+    logp = shared_log_probs(context, policy, ids, tokens, mask)
     scores = np.array([value for _, value in drawn])
     groups, no = torch.full((len(rows),), group), torch.zeros(len(rows), dtype=torch.bool)
     return Rows(tokens, mask, ids, logp, None, scores, groups, no)
 
 
-def rehearsed(bench: Bench, at: Progress, group: int) -> Rows:
+def rehearsed(context: RunContext, at: Progress, group: int) -> Rows:
     """Stored samples of the reference, with the log-probabilities that they had."""
-    assert bench.stored is not None
-    plan = bench.recipe.rehearse
-    rows = bench.stored.at(at.step, getattr(plan, "per_step", 256), bench.config.train.seed)
-    by_number = {prompt.number: prompt for prompt in bench.task.prompts("train")}
-    ids = encoded(bench.policy, [by_number[int(n)] for n in rows.prompt.tolist()])
-    device = bench.policy.device
+    assert context.stored is not None
+    plan = context.recipe.rehearse
+    rows = context.stored.at(at.step, getattr(plan, "per_step", 256), context.config.train.seed)
+    by_number = {prompt.number: prompt for prompt in context.task.prompts("train")}
+    ids = encoded(context.policy, [by_number[int(n)] for n in rows.prompt.tolist()])
+    device = context.policy.device
     mask = rows.mask.to(device)
     ref = rows.ref_logp.double().to(device)
     blank = torch.full((len(rows),), torch.nan, dtype=torch.float64)
@@ -132,11 +132,11 @@ def _padded(rows: list[list[int]], policy: Policy) -> tuple[Tensor, Tensor]:
 
 
 def shared_log_probs(
-    bench: Bench, policy: Policy, ids: list[list[int]], tokens: Tensor, mask: Tensor
+    context: RunContext, policy: Policy, ids: list[list[int]], tokens: Tensor, mask: Tensor
 ) -> Tensor:
     """log π of rows that all processes have, each working on its share."""
-    share = bench.world.mine(len(ids))
+    share = context.world.mine(len(ids))
     mine = slice(share.start, share.stop)
-    temperature = bench.config.train.temperature
-    own = log_probs(bench, policy, ids[mine], tokens[mine], mask[mine], temperature)
-    return bench.world.gather_rows(own)
+    temperature = context.config.train.temperature
+    part = log_probs(context, policy, ids[mine], tokens[mine], mask[mine], temperature)
+    return context.world.gather_rows(part)

@@ -19,7 +19,7 @@ from trainer.errors import RunFailed
 from trainer.sampling import Completions
 from trainer.tasks import capabilities
 from trainer.tasks.task import Prompt, Scores
-from trainer.training.context import Bench, Phase, draw, log_probs
+from trainer.training.context import Phase, RunContext, draw, log_probs
 from trainer.training.progress import Progress
 from trainer.training.replay_rows import Rows, rehearsed, replay, replayed, shared_log_probs
 from trainer.types import Rollouts
@@ -64,44 +64,44 @@ class _Round:
         )
 
 
-def collect(bench: Bench, at: Progress) -> tuple[Batch, Progress]:
+def collect(context: RunContext, at: Progress) -> tuple[Batch, Progress]:
     """The batch of the next step and the progress after it.
 
     Where the recipe drops groups that teach nothing (dynamic sampling of DAPO), fresh prompts are
     drawn in their place, for a bounded number of rounds.
     """
-    config = bench.config.train
-    picky = mixed_groups in bench.recipe.keep
+    config = context.config.train
+    picky = mixed_groups in context.recipe.keep
     rounds: list[_Round] = []
     cursor, missing = at.cursor, config.prompts
     while missing > 0 and len(rounds) < (config.redraws if picky else 1):
-        rounds.append(_round(bench, at, cursor, missing))
+        rounds.append(_round(context, at, cursor, missing))
         cursor += missing
         missing -= _count_mixed(rounds[-1]) if picky else missing
     drawn = sum(len(r.texts) for r in rounds)
     if len(rounds) > 1:
         rounds = [r.rows(_mixed_rows(r)) for r in rounds]
-    made, memory, buckets = _batch(bench, at, rounds)
+    made, memory, buckets = _batch(context, at, rounds)
     samples = at.samples + drawn
     return made, replace(at, cursor=cursor, samples=samples, memory=memory, buckets=buckets)
 
 
-def _round(bench: Bench, at: Progress, cursor: int, count: int) -> _Round:
+def _round(context: RunContext, at: Progress, cursor: int, count: int) -> _Round:
     """Each process draws and scores its share of the next prompts; all see the whole."""
-    world, train = bench.world, bench.config.train
+    world, train = context.world, context.config.train
     places = range(cursor, cursor + count)
-    prompts = [q for q in _stream(bench, places) for _ in range(train.samples)]
+    prompts = [q for q in _stream(context, places) for _ in range(train.samples)]
     share = world.mine(count)
-    own = prompts[share.start * train.samples : share.stop * train.samples]
+    mine = prompts[share.start * train.samples : share.stop * train.samples]
     keys = [
         (train.seed, Phase.TRAIN, at.step, place, sample)
         for place in places[share.start : share.stop]
         for sample in range(train.samples)
     ]
-    drawn, ids, texts = draw(bench, own, keys, train.temperature)
-    scores, ref = _score_and_refer(bench, own, texts, drawn, ids, at.knobs.kl)
+    drawn, ids, texts = draw(context, mine, keys, train.temperature)
+    scores, ref = _score_and_refer(context, mine, texts, drawn, ids, at.knobs.kl)
     whole = Completions(
-        world.gather_rows(drawn.tokens, bench.policy.pad),
+        world.gather_rows(drawn.tokens, context.policy.pad),
         world.gather_rows(drawn.mask),
         world.gather_rows(drawn.logp),
         world.gather_rows(drawn.entropy),
@@ -118,22 +118,22 @@ def _round(bench: Bench, at: Progress, cursor: int, count: int) -> _Round:
     )
 
 
-def _stream(bench: Bench, places: range) -> list[Prompt]:
+def _stream(context: RunContext, places: range) -> list[Prompt]:
     """The prompts at these places of an endless stream: every turn all of them, shuffled anew."""
-    n = len(bench.prompts)
+    n = len(context.prompts)
     order: dict[int, Any] = {}
     rows = []
     for place in places:
         turn, at = divmod(place, n)
         if turn not in order:
-            rng = np.random.default_rng([bench.config.train.seed, 11, turn])
+            rng = np.random.default_rng([context.config.train.seed, 11, turn])
             order[turn] = rng.permutation(n)
-        rows.append(bench.prompts[int(order[turn][at])])
+        rows.append(context.prompts[int(order[turn][at])])
     return rows
 
 
 def _score_and_refer(
-    bench: Bench,
+    context: RunContext,
     prompts: list[Prompt],
     texts: list[str],
     drawn: Completions,
@@ -147,31 +147,31 @@ def _score_and_refer(
     """
 
     def refer() -> Tensor | None:
-        if not bench.wants_reference:
+        if not context.wants_reference:
             return None
-        if not _asks_reference(bench, kl):
+        if not _asks_reference(context, kl):
             return drawn.logp.double()
-        temperature = bench.config.train.temperature
-        return log_probs(bench, bench.reference, ids, drawn.tokens, drawn.mask, temperature)
+        temperature = context.config.train.temperature
+        return log_probs(context, context.reference, ids, drawn.tokens, drawn.mask, temperature)
 
-    if bench.world.size > 1 and capabilities.scores_centrally(bench.task):
-        return _central_scores(bench, prompts, texts), refer()  # in step with the other processes
+    if context.world.size > 1 and capabilities.scores_centrally(context.task):
+        return _central_scores(context, prompts, texts), refer()  # in step with the other processes
     with ThreadPoolExecutor(1) as pool:
-        scores = pool.submit(bench.task.score, prompts, texts)
+        scores = pool.submit(context.task.score, prompts, texts)
         ref = refer()
         return scores.result(), ref
 
 
-def _asks_reference(bench: Bench, kl: float) -> bool:
-    return bench.wants_reference and (kl != 0 or bench.wants_reference_without_kl)
+def _asks_reference(context: RunContext, kl: float) -> bool:
+    return context.wants_reference and (kl != 0 or context.wants_reference_without_kl)
 
 
-def _central_scores(bench: Bench, prompts: list[Prompt], texts: list[str]) -> Scores:
+def _central_scores(context: RunContext, prompts: list[Prompt], texts: list[str]) -> Scores:
     """The leading process asks the oracle that counts its calls, for all."""
-    world = bench.world
+    world = context.world
     counts = world.gather([len(texts)])
     every_prompt, every_text = world.gather(prompts), world.gather(texts)
-    whole = world.broadcast(bench.task.score(every_prompt, every_text) if world.leads else None)
+    whole = world.broadcast(context.task.score(every_prompt, every_text) if world.leads else None)
     assert whole is not None
     begin = sum(counts[: world.rank])
     return _rows_of(whole, list(range(begin, begin + len(texts))))
@@ -213,7 +213,7 @@ def _count_mixed(part: _Round) -> int:
 
 
 def _batch(
-    bench: Bench, at: Progress, rounds: list[_Round]
+    context: RunContext, at: Progress, rounds: list[_Round]
 ) -> tuple[Batch, Memory | None, Buckets]:
     """Rollouts of everything drawn, with what is replayed or rehearsed behind it."""
     drawn = Completions.cat([r.drawn for r in rounds])
@@ -228,33 +228,33 @@ def _batch(
         spent = any(r.scores.spent for r in rounds)
         why = "the oracle's budget is spent" if spent else "scoring failed on all of them"
         raise RunFailed(f"step {at.step + 1}: none of {n} completions has a score: {why}")
-    wants_keys = bench.wants_keys or at.memory is not None
-    keys = bench.task.keys(prompts, texts) if wants_keys else None
+    wants_keys = context.wants_keys or at.memory is not None
+    keys = context.task.keys(prompts, texts) if wants_keys else None
     seen, buckets = None, at.buckets
-    if bench.wants_buckets:
-        names = capabilities.buckets(bench.task, prompts, texts)
+    if context.wants_buckets:
+        names = capabilities.buckets(context.task, prompts, texts)
         seen, buckets = at.buckets.seen(names), at.buckets.add(names, scores.tolist())
     ref = _wide([r.ref for r in rounds], drawn.mask.shape[1])
     no = torch.zeros(n, dtype=torch.bool)
     blocks = [Rows(drawn.tokens, drawn.mask, ids, drawn.logp.double(), ref, scores, group, no)]
-    memory, remembered = replay(bench, at, prompts, texts, keys, scores)
+    memory, remembered = replay(context, at, prompts, texts, keys, scores)
     if remembered:
-        blocks.append(replayed(bench, remembered, int(group.max()) + 1))
-    if bench.stored is not None and len(bench.stored):
-        blocks.append(rehearsed(bench, at, int(group.max()) + 2))
-    whole = Rows.cat(blocks, bench.policy.pad)
+        blocks.append(replayed(context, remembered, int(group.max()) + 1))
+    if context.stored is not None and len(context.stored):
+        blocks.append(rehearsed(context, at, int(group.max()) + 2))
+    whole = Rows.cat(blocks, context.policy.pad)
     extra = len(whole.ids) - n
     truncated = torch.cat([drawn.truncated.cpu(), torch.zeros(extra, dtype=torch.bool)])
     count = torch.ones(len(whole.ids), dtype=torch.float64)
-    if bench.config.train.mask_truncated:
+    if context.config.train.mask_truncated:
         count[truncated] = 0
     same = None
-    if keys is not None and bench.wants_keys:
+    if keys is not None and context.wants_keys:
         same = torch.eye(len(whole.ids), dtype=torch.bool)
         same[:n, :n] = equivalence.by_key(keys, group)
     if seen is not None:
         seen = torch.cat([seen, seen.new_zeros(extra)])
-    ref_logp = _reference(bench, whole)
+    ref_logp = _reference(context, whole)
     rollouts = Rollouts.of(
         torch.as_tensor(whole.scores).to(device),
         whole.group.to(device),
@@ -263,12 +263,12 @@ def _batch(
         ref_logp,
         count=count.to(device),
         stored=whole.stored.to(device),
-        limit=bench.config.train.limit,
+        limit=context.config.train.limit,
         equivalent=None if same is None else same.to(device),
         seen=None if seen is None else seen.to(device),
         truncated=truncated.to(device),
     )
-    if ref is not None and _asks_reference(bench, at.knobs.kl):
+    if ref is not None and _asks_reference(context, at.knobs.kl):
         gap = torch.where(drawn.mask, drawn.logp.double() - ref, 0.0).sum(1)
         facts["train_kl"] = float(gap.mean())
     return Batch(rollouts, whole.tokens, whole.ids, facts), memory, buckets
@@ -282,17 +282,17 @@ def _wide(parts: Sequence[Tensor | None], width: int) -> Tensor | None:
     return torch.cat([torch.nn.functional.pad(p, (0, width - p.shape[1])) for p in known])
 
 
-def _reference(bench: Bench, rows: Rows) -> Tensor | None:
-    """log π_ref: of stored samples as it was stored, of replayed ones asked for now."""
-    if not bench.wants_reference or rows.ref is None:
+def _reference(context: RunContext, rows: Rows) -> Tensor | None:
+    """log π_ref: of stored samples as it was stored, of replayed ones computed now."""
+    if not context.wants_reference or rows.ref is None:
         return rows.ref
     unknown = (torch.isnan(rows.ref) & rows.mask).any(1)
     if not bool(unknown.any()):
         return rows.ref
     at = unknown.nonzero().squeeze(1)
     ids = [rows.ids[i] for i in at.tolist()]
-    asked = shared_log_probs(bench, bench.reference, ids, rows.tokens[at], rows.mask[at])
-    return rows.ref.index_copy(0, at, asked)
+    computed = shared_log_probs(context, context.reference, ids, rows.tokens[at], rows.mask[at])
+    return rows.ref.index_copy(0, at, computed)
 
 
 def _facts(rounds: list[_Round], drawn: Completions, group: Tensor) -> dict[str, float]:

@@ -26,7 +26,7 @@ from trainer.control import (
 )
 from trainer.knobs import Knobs
 from trainer.training.checkpoint import checkpoint_steps
-from trainer.training.context import Bench
+from trainer.training.context import RunContext
 from trainer.training.metrics import read_rows
 from trainer.training.plan import make_plan, write_plan
 
@@ -87,7 +87,7 @@ def goal_of(config: Config) -> Goal:
 # ---------------------------------------------------------------------- where a run begins
 
 
-def plan_run(bench: Bench, folder: Path) -> RunStart:
+def plan_run(context: RunContext, folder: Path) -> RunStart:
     """Where the run in ``folder`` begins: as written there, else as planned now and then written.
 
     Without a strength of the user's own a law-guided run with a floor on diversity begins on the
@@ -98,16 +98,16 @@ def plan_run(bench: Bench, folder: Path) -> RunStart:
     if path.exists():
         written = json.loads(path.read_text(encoding="utf-8"))
         return RunStart(Knobs(**written["knobs"]), written["gain"])
-    start = RunStart(bench.recipe.knobs)
-    make_run_control(bench.config, bench.recipe, start)
-    if _is_planned(bench.config, bench.recipe):
-        plan = make_plan(bench, PLAN_SAMPLES, bench.config.control.min_diversity)
+    start = RunStart(context.recipe.knobs)
+    make_run_control(context.config, context.recipe, start)
+    if _is_planned(context.config, context.recipe):
+        plan = make_plan(context, PLAN_SAMPLES, context.config.control.min_diversity)
         knobs = replace(start.knobs, kl=plan.start_kl)
         reason = f"planned from {PLAN_SAMPLES:,} samples, kl {knobs.kl:.3g}: {plan.notes[-1]}"
         start = RunStart(knobs, plan.gain if plan.gain == plan.gain else None, reason)
-        if bench.world.leads:
+        if context.world.leads:
             write_plan(folder / "plan.json", plan)
-    if bench.world.leads:
+    if context.world.leads:
         values = {"knobs": asdict(start.knobs), "gain": start.gain}
         write_atomically(path, json.dumps(values) + "\n")
     return start

@@ -13,7 +13,7 @@ from qdlaws.core.atomic_write import write_atomically
 from trainer.config import Config, to_toml
 from trainer.distributed.world import World
 from trainer.tasks import capabilities
-from trainer.training.context import Bench
+from trainer.training.context import RunContext
 from trainer.training.evaluation import Evaluation, write_table
 from trainer.training.metrics import JsonLines, Sink, cut_back, numbers_of, open_sinks
 from trainer.training.progress import Progress
@@ -54,13 +54,13 @@ class RunWriter:
         if self.world.leads:
             self.files["advice.jsonl"].write(row)
 
-    def keep(self, bench: Bench, evaluation: Evaluation, step: int) -> None:
+    def keep(self, context: RunContext, evaluation: Evaluation, step: int) -> None:
         """The completions of an evaluation, where the configuration keeps them."""
-        if not (self.world.leads and bench.config.eval.keep):
+        if not (self.world.leads and context.config.eval.keep):
             return
         folder = self.folder / "samples"
         write_table(folder / f"step-{step:06d}.csv", evaluation.table)
-        capabilities.write_samples(bench.task, folder, step, evaluation)
+        capabilities.write_samples(context.task, folder, step, evaluation)
 
     def sizes(self) -> dict[str, int]:
         """Bytes of every file that grows."""

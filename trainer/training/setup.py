@@ -1,4 +1,4 @@
-"""From a configuration to a bench: policy, reference, task, recipe, what fits and what does not."""
+"""A context is made from a configuration; what does not fit together is refused."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from trainer.policy.model import has_adapters
 from trainer.sampling import Sampler, sample, sample_generate
 from trainer.tasks import capabilities, make_task
 from trainer.tasks.task import Prompt, find_object, nearest
-from trainer.training.context import Bench, Phase, draw, log_probs
+from trainer.training.context import Phase, RunContext, draw, log_probs
 from trainer.training.progress import Progress
 from trainer.training.recipe_config import build, needs_reference, needs_reference_without_kl
 from trainer.types import ReferencePlan, ReplayPlan
 
-__all__ = ["load_models", "make_bench", "start", "with_stage"]
+__all__ = ["load_models", "make_context", "start", "with_stage"]
 
 
 def load_models(config: Config) -> tuple[Policy, Policy]:
@@ -61,8 +61,8 @@ def load_models(config: Config) -> tuple[Policy, Policy]:
 
 def _spread_models(config: Config, world: World) -> tuple[Policy, Policy]:
     """Both, each process keeping a part of either; they are read on the CPU first."""
-    asked = config.policy.device
-    device = "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
+    wanted = config.policy.device
+    device = "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
     given = load_models(replace(config, policy=replace(config.policy, device="cpu")))
     for model in {id(p.model): p.model for p in given}.values():  # one, where it has adapters
         shard(model.get_base_model() if has_adapters(model) else model, world, device)
@@ -74,40 +74,42 @@ def _source(name: str) -> str | Path:
     return prior_path(name) if name in PRIORS else name
 
 
-def make_bench(config: Config, world: World, folder: Path | None = None) -> Bench:
+def make_context(config: Config, world: World, folder: Path | None = None) -> RunContext:
     """All that a step works with; refused in one line where recipe and task do not fit."""
     if config.train.threads is not None:
         torch.set_num_threads(config.train.threads)
     spread = config.policy.shard and world.size > 1
     policy, reference = _spread_models(config, world) if spread else load_models(config)
     task = make_task(config.task.name, **config.task.options)
-    bench = Bench(config, world, policy, reference, task, _recipe(config), _sampler(config), ())
-    bench = _fitted(bench)
-    if isinstance(bench.recipe.rehearse, ReferencePlan):
-        return _with_rehearsal(bench, bench.recipe.rehearse, folder)
-    return bench
+    context = RunContext(
+        config, world, policy, reference, task, _recipe(config), _sampler(config), ()
+    )
+    context = _fitted(context)
+    if isinstance(context.recipe.rehearse, ReferencePlan):
+        return _with_rehearsal(context, context.recipe.rehearse, folder)
+    return context
 
 
-def with_stage(bench: Bench, config: Config) -> Bench:
-    """The bench under another stage's configuration; weights and reference stay."""
-    if config == bench.config:
-        return bench
-    task = bench.task
-    if config.task != bench.config.task:
+def with_stage(context: RunContext, config: Config) -> RunContext:
+    """The context under another stage's configuration; weights and reference stay."""
+    if config == context.config:
+        return context
+    task = context.task
+    if config.task != context.config.task:
         capabilities.close(task)
         task = make_task(config.task.name, **config.task.options)
     changed = replace(
-        bench, config=config, task=task, recipe=_recipe(config), sampler=_sampler(config)
+        context, config=config, task=task, recipe=_recipe(config), sampler=_sampler(config)
     )
     fitted = _fitted(changed)
-    return fitted if bench.stored is None else replace(fitted, prompts=bench.prompts)
+    return fitted if context.stored is None else replace(fitted, prompts=context.prompts)
 
 
-def start(bench: Bench) -> Progress:
+def start(context: RunContext) -> Progress:
     """Where a run begins."""
-    plan = bench.recipe.rehearse
+    plan = context.recipe.rehearse
     memory = Memory(plan) if isinstance(plan, ReplayPlan) else None
-    return Progress(knobs=bench.recipe.knobs, memory=memory)
+    return Progress(knobs=context.recipe.knobs, memory=memory)
 
 
 def _recipe(config: Config) -> Any:
@@ -139,20 +141,20 @@ def _sampler(config: Config) -> Sampler:
     return SAMPLERS.get(name) or find_object(name, "sampler")
 
 
-def _fitted(bench: Bench) -> Bench:
-    """The bench with its prompts and what its recipe wants to know; refused where it cannot run."""
-    recipe, task = bench.recipe, bench.task
+def _fitted(context: RunContext) -> RunContext:
+    """The context with its prompts and its recipe's needs; refused where it cannot run."""
+    recipe, task = context.recipe, context.task
     reason = refusal(recipe, task.traits, recipe.knobs)
     if reason is not None:
         raise BadData(reason)
     prompts = _some(task.prompts("train"), f"task {task.name} has no prompt in its split 'train'")
     _some(
-        task.prompts(bench.config.eval.split),
-        f"task {task.name} has no prompt in its split {bench.config.eval.split!r}",
+        task.prompts(context.config.eval.split),
+        f"task {task.name} has no prompt in its split {context.config.eval.split!r}",
     )
     filters = any(getattr(p, "func", p) is diversity_filter for p in recipe.shape)
     return replace(
-        bench,
+        context,
         prompts=prompts,
         wants_reference=needs_reference(recipe),
         wants_reference_without_kl=needs_reference_without_kl(recipe),
@@ -171,7 +173,7 @@ def _some(prompts: Sequence[Prompt], otherwise: str) -> Sequence[Prompt]:
 # ---------------------------------------------------------------------- DPH: before the first step
 
 
-def _with_rehearsal(bench: Bench, plan: ReferencePlan, folder: Path | None) -> Bench:
+def _with_rehearsal(context: RunContext, plan: ReferencePlan, folder: Path | None) -> RunContext:
     """Pre-sampling: near-perfect prompts are rehearsed, the others explored (arXiv 2509.07430)."""
     path = None if folder is None else folder / "rehearsal.safetensors"
     if path is not None and path.exists():
@@ -179,53 +181,53 @@ def _with_rehearsal(bench: Bench, plan: ReferencePlan, folder: Path | None) -> B
         stored = StoredSamples(kept["prompt"], kept["tokens"], kept["mask"], kept["ref_logp"])
         explored = set(kept["explored"].tolist())
     else:
-        stored, explored, line = _presample(bench, plan)
-        if bench.world.leads and path is not None:
+        stored, explored, line = _presample(context, plan)
+        if context.world.leads and path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             tensors = {**vars(stored), "explored": torch.tensor(sorted(explored))}
             save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, path)
             (path.parent / "rehearsal.txt").write_text(line + "\n", encoding="utf-8")
-        bench.world.wait()
+        context.world.wait()
     if not explored:
         raise RunFailed("every prompt is near-perfect already: there is nothing to explore")
-    prompts = [q for q in bench.prompts if q.number in explored]
-    return replace(bench, prompts=prompts, stored=stored)
+    prompts = [q for q in context.prompts if q.number in explored]
+    return replace(context, prompts=prompts, stored=stored)
 
 
-def _presample(bench: Bench, plan: ReferencePlan) -> tuple[StoredSamples, set[int], str]:
+def _presample(context: RunContext, plan: ReferencePlan) -> tuple[StoredSamples, set[int], str]:
     """Attempts at every prompt by the reference; one more, confirmed, sample of the solved ones."""
-    train = bench.config.train
-    asker = replace(bench, policy=bench.reference)
-    prompts = list(bench.prompts)
+    train = context.config.train
+    of_reference = replace(context, policy=context.reference)
+    prompts = list(context.prompts)
     rows = [q for q in prompts for _ in range(plan.attempts)]
-    scores = _scores_of(asker, rows, Phase.PRESAMPLE)[0].view(len(prompts), plan.attempts)
+    scores = _scores_of(of_reference, rows, Phase.PRESAMPLE)[0].view(len(prompts), plan.attempts)
     parts = partition(scores, plan)
     solved = [prompts[i] for i in parts.near_perfect.tolist()]
     explored = {prompts[i].number for i in parts.exploration.tolist()}
     if not solved:
         raise BadData(
-            f"{bench.recipe.name} rehearses prompts that the policy solves in {plan.threshold} of "
-            f"{plan.attempts} attempts, but of {len(prompts)} there is none; lower threshold="
+            f"{context.recipe.name} rehearses prompts that the policy solves in {plan.threshold} "
+            f"of {plan.attempts} attempts, but of {len(prompts)} there is none; lower threshold="
         )
-    values, tokens, mask, ids = _scores_of(asker, solved, Phase.CONFIRM)
-    ref = log_probs(bench, bench.reference, ids, tokens, mask, train.temperature)
+    values, tokens, mask, ids = _scores_of(of_reference, solved, Phase.CONFIRM)
+    ref = log_probs(context, context.reference, ids, tokens, mask, train.temperature)
     numbers = torch.tensor([q.number for q in solved])
     stored = confirm(StoredSamples(numbers, tokens.cpu(), mask.cpu(), ref.cpu()), values)
     line = f"{parts.summary()}; {len(stored)} samples of them were right again and are kept"
     return stored, explored, line
 
 
-def _scores_of(bench: Bench, rows: list[Prompt], phase: int) -> tuple[Any, Any, Any, Any]:
+def _scores_of(context: RunContext, rows: list[Prompt], phase: int) -> tuple[Any, Any, Any, Any]:
     """Scores of one completion a row, with its tokens; each process draws its share."""
-    world, train = bench.world, bench.config.train
+    world, train = context.world, context.config.train
     share = world.mine(len(rows))
-    own = rows[share.start : share.stop]
-    keys = [(train.seed, phase, 0, q.number, share.start + i) for i, q in enumerate(own)]
-    drawn, ids, texts = draw(bench, own, keys, train.temperature)
-    scores = bench.task.score(own, texts).score.tolist()
+    mine = rows[share.start : share.stop]
+    keys = [(train.seed, phase, 0, q.number, share.start + i) for i, q in enumerate(mine)]
+    drawn, ids, texts = draw(context, mine, keys, train.temperature)
+    scores = context.task.score(mine, texts).score.tolist()
     return (
         torch.tensor(world.gather(scores), dtype=torch.float64),
-        world.gather_rows(drawn.tokens, bench.policy.pad),
+        world.gather_rows(drawn.tokens, context.policy.pad),
         world.gather_rows(drawn.mask),
         world.gather(ids),
     )

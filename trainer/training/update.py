@@ -14,17 +14,17 @@ from trainer.distributed.sharding import is_sharded, plain
 from trainer.errors import RunFailed
 from trainer.policy import token_log_probs
 from trainer.sampling import mismatch
-from trainer.training.context import Bench, log_probs, micro_batches, one_number
+from trainer.training.context import RunContext, log_probs, micro_batches, one_number
 from trainer.training.rollout import Batch
 from trainer.types import Knobs, Rollouts, Step
 
 __all__ = ["learning_rate", "make_optimizer", "update"]
 
 
-def make_optimizer(bench: Bench) -> torch.optim.Optimizer:
+def make_optimizer(context: RunContext) -> torch.optim.Optimizer:
     """The optimizer of the weights that are trained."""
-    train = bench.config.train
-    weights = [p for p in bench.policy.model.parameters() if p.requires_grad]
+    train = context.config.train
+    weights = [p for p in context.policy.model.parameters() if p.requires_grad]
     if train.optimizer == "sgd":
         return torch.optim.SGD(weights, lr=train.lr, weight_decay=train.weight_decay)
     return torch.optim.AdamW(
@@ -45,75 +45,78 @@ def learning_rate(train: TrainOptions, step: int) -> float:
 
 
 def update(
-    bench: Bench, batch: Batch, knobs: Knobs, optimizer: torch.optim.Optimizer, step: int
+    context: RunContext, batch: Batch, knobs: Knobs, optimizer: torch.optim.Optimizer, step: int
 ) -> dict[str, float]:
-    """Trains on the batch; gives what the log says of it."""
-    train = bench.config.train
+    """Trains on the batch; gives the figures of the update for the log."""
+    train = context.config.train
     rate = learning_rate(train, step)
     for part in optimizer.param_groups:
         part["lr"] = rate
     facts: dict[str, float] = {"lr": rate}
     rollouts = batch.rollouts
-    if _recomputes(bench):
+    if _recomputes(context):
         sampled = rollouts.old_logp
-        rollouts = replace(rollouts, old_logp=_now(bench, batch, rollouts, slice(None)))
+        rollouts = replace(
+            rollouts, old_logp=_current_log_probs(context, batch, rollouts, slice(None))
+        )
         facts |= _mismatch(sampled, rollouts.old_logp, rollouts.mask)
     for epoch in range(train.epochs):
-        for number, rows in enumerate(_minibatches(bench, rollouts, step, epoch)):
+        for number, rows in enumerate(_minibatches(context, rollouts, step, epoch)):
             first = epoch == 0 and number == 0
             part_rollouts = rows_of(rollouts, rows)
-            now = None
-            if not first and _reads_current(bench):
-                now = _now(bench, batch, rollouts, rows)
+            current = None
+            if not first and _reads_current(context):
+                current = _current_log_probs(context, batch, rollouts, rows)
             rng = torch.Generator().manual_seed(one_number(train.seed, 31, step, epoch, number))
-            credited = credit(bench.recipe, part_rollouts, knobs, now, rng)
-            told = _backward(bench, batch, rows, credited, knobs)
-            facts |= _apply(bench, optimizer, step, told)
-            if first and "mismatch" not in facts and told.gap_tokens:
-                facts["mismatch"] = told.gap / told.gap_tokens
+            credited = credit(context.recipe, part_rollouts, knobs, current, rng)
+            totals = _backward(context, batch, rows, credited, knobs)
+            facts |= _apply(context, optimizer, step, totals)
+            if first and "mismatch" not in facts and totals.gap_tokens:
+                facts["mismatch"] = totals.gap / totals.gap_tokens
     return facts
 
 
-def _recomputes(bench: Bench) -> bool:
+def _recomputes(context: RunContext) -> bool:
     """Whether the trainer scores rollouts anew: where it reads other numbers than the sampler."""
-    asked = bench.config.train.recompute
-    if asked is not None:
-        return asked
-    if bench.foreign:
+    configured = context.config.train.recompute
+    if configured is not None:
+        return configured
+    if context.foreign:
         return True
-    several = bench.config.train.epochs * bench.config.train.minibatches > 1
-    return several and bench.config.policy.dtype in ("bfloat16", "auto")
+    several = context.config.train.epochs * context.config.train.minibatches > 1
+    return several and context.config.policy.dtype in ("bfloat16", "auto")
 
 
-def _reads_current(bench: Bench) -> bool:
-    """Whether tokens are chosen by what the policy says now (Clip-Cov, KL-Cov)."""
-    return bench.recipe.silence is not None or any(t.only for t in bench.recipe.terms)
+def _reads_current(context: RunContext) -> bool:
+    """Whether tokens are chosen by the current policy's log-probabilities (Clip-Cov, KL-Cov)."""
+    return context.recipe.silence is not None or any(t.only for t in context.recipe.terms)
 
 
-def _now(bench: Bench, batch: Batch, rollouts: Rollouts, rows: Tensor | slice) -> Tensor:
+def _current_log_probs(
+    context: RunContext, batch: Batch, rollouts: Rollouts, rows: Tensor | slice
+) -> Tensor:
     """log π of the policy as it is, for rows of the batch, each process doing its share."""
     index = torch.arange(len(batch.ids))[rows]
-    share = bench.world.mine(len(index))
-    own = index[share.start : share.stop]
+    share = context.world.mine(len(index))
+    mine = index[share.start : share.stop]
     got = log_probs(
-        bench,
-        bench.policy,
-        [batch.ids[i] for i in own.tolist()],
-        batch.tokens[own],
-        rollouts.mask[own],
-        bench.config.train.temperature,
+        context,
+        context.policy,
+        [batch.ids[i] for i in mine.tolist()],
+        batch.tokens[mine],
+        rollouts.mask[mine],
+        context.config.train.temperature,
     )
-    return bench.world.gather_rows(got)
+    return context.world.gather_rows(got)
 
 
 def _mismatch(sampled: Tensor, trained: Tensor, mask: Tensor) -> dict[str, float]:
-    found = mismatch(sampled, trained, mask)
-    return {"mismatch": float(found.mean)}
+    return {"mismatch": float(mismatch(sampled, trained, mask).mean)}
 
 
-def _minibatches(bench: Bench, rollouts: Rollouts, step: int, epoch: int) -> list[Tensor]:
+def _minibatches(context: RunContext, rollouts: Rollouts, step: int, epoch: int) -> list[Tensor]:
     """Rows of each optimizer step: whole groups where there are enough, shuffled in every epoch."""
-    train, n = bench.config.train, len(rollouts.score)
+    train, n = context.config.train, len(rollouts.score)
     if train.minibatches == 1:
         return [torch.arange(n)]
     rng = torch.Generator().manual_seed(one_number(train.seed, 32, step, epoch))
@@ -153,7 +156,7 @@ def rows_of(rollouts: Rollouts, rows: Tensor) -> Rollouts:
     )
 
 
-class _Told:
+class _Totals:
     """What the micro-batches of one optimizer step add up to."""
 
     def __init__(self) -> None:
@@ -161,47 +164,49 @@ class _Told:
         self.gap_tokens = self.tokens = 0
 
 
-def _backward(bench: Bench, batch: Batch, rows: Tensor, credited: Credit, knobs: Knobs) -> _Told:
+def _backward(
+    context: RunContext, batch: Batch, rows: Tensor, credited: Credit, knobs: Knobs
+) -> _Totals:
     """Gradients of this process's share, added up over its micro-batches."""
-    told = _Told()
+    totals = _Totals()
     counts = credited.weight.abs().sum(1)
     for weight in credited.term_weights:
         counts = counts + weight.abs().sum(1)
-    share = bench.world.mine(len(rows))
-    own = torch.arange(share.start, share.stop)
-    own = own[(counts[own] > 0).cpu()]  # rows that nothing asks for are not computed
-    ids = [batch.ids[int(rows[i])] for i in own]
-    micros = micro_batches(credited.mask[own].sum(1), [len(i) for i in ids], bench.config)
+    share = context.world.mine(len(rows))
+    mine = torch.arange(share.start, share.stop)
+    mine = mine[(counts[mine] > 0).cpu()]  # rows without weight are not computed
+    ids = [batch.ids[int(rows[i])] for i in mine]
+    micros = micro_batches(credited.mask[mine].sum(1), [len(i) for i in ids], context.config)
     for micro in micros:
-        at = own[micro]
+        at = mine[micro]
         width = int(credited.mask[at].sum(1).max())
         few = _narrow(credited.rows(at.to(credited.mask.device)), width)
         scored = token_log_probs(
-            bench.policy,
+            context.policy,
             [ids[i] for i in micro.tolist()],
             batch.tokens[rows[at], :width],
             few.mask,
-            temperature=bench.config.train.temperature,
-            entropy=bench.wants_entropy,
+            temperature=context.config.train.temperature,
+            entropy=context.wants_entropy,
         )
         logp = scored.logp.to(few.old_logp.dtype)
         entropy = None if scored.entropy is None else scored.entropy.to(logp.dtype)
-        loss = objective(bench.recipe, few, logp, knobs, entropy)
+        loss = objective(context.recipe, few, logp, knobs, entropy)
         loss.backward()  # type: ignore[no-untyped-call]
-        _tell(told, loss, few, logp)
-    if is_sharded(bench.policy.model):
-        for _ in range(max(1, *bench.world.gather([len(micros)])) - len(micros)):
-            _take_part(bench)
+        _add_up(totals, loss, few, logp)
+    if is_sharded(context.policy.model):
+        for _ in range(max(1, *context.world.gather([len(micros)])) - len(micros)):
+            _add_zero_gradient(context)
     else:
-        bench.world.add([p for p in bench.policy.model.parameters() if p.requires_grad])
-    return told
+        context.world.add([p for p in context.policy.model.parameters() if p.requires_grad])
+    return totals
 
 
-def _take_part(bench: Bench) -> None:
+def _add_zero_gradient(context: RunContext) -> None:
     """A pass that adds zeros to the gradient: a layer of a spread model needs all processes."""
-    one = torch.full((1, 1), bench.policy.eos)
+    one = torch.full((1, 1), context.policy.eos)
     scored = token_log_probs(
-        bench.policy, [[bench.policy.eos]], one, torch.ones_like(one, dtype=torch.bool)
+        context.policy, [[context.policy.eos]], one, torch.ones_like(one, dtype=torch.bool)
     )
     (scored.logp.sum() * 0).backward()  # type: ignore[no-untyped-call]
 
@@ -219,24 +224,24 @@ def _narrow(credited: Credit, width: int) -> Credit:
     )
 
 
-def _tell(told: _Told, loss: Tensor, few: Credit, logp: Tensor) -> None:
-    told.loss += float(loss.detach())
+def _add_up(totals: _Totals, loss: Tensor, few: Credit, logp: Tensor) -> None:
+    totals.loss += float(loss.detach())
     with torch.no_grad():
         fresh = few.mask & (few.weight > 0)
         step = Step(logp.detach(), few.old_logp, few.ref_logp, few.advantage, few.mask)
-        told.clipped += int((step.is_clipped(0.2, 0.2) & fresh).sum())
-        told.tokens += int(fresh.sum())
-        told.gap += float(((logp - few.old_logp).abs() * fresh).sum())
-        told.gap_tokens += int(fresh.sum())
+        totals.clipped += int((step.is_clipped(0.2, 0.2) & fresh).sum())
+        totals.tokens += int(fresh.sum())
+        totals.gap += float(((logp - few.old_logp).abs() * fresh).sum())
+        totals.gap_tokens += int(fresh.sum())
 
 
 def _apply(
-    bench: Bench, optimizer: torch.optim.Optimizer, step: int, told: _Told
+    context: RunContext, optimizer: torch.optim.Optimizer, step: int, totals: _Totals
 ) -> dict[str, float]:
     """One optimizer step; a gradient that is not finite is never applied."""
-    weights = [p for p in bench.policy.model.parameters() if p.requires_grad]
-    total = sum(bench.world.gather([told.loss]))
-    norm = float(plain(torch.nn.utils.clip_grad_norm_(weights, bench.config.train.clip_norm)))
+    weights = [p for p in context.policy.model.parameters() if p.requires_grad]
+    total = sum(context.world.gather([totals.loss]))
+    norm = float(plain(torch.nn.utils.clip_grad_norm_(weights, context.config.train.clip_norm)))
     if not (math.isfinite(total) and math.isfinite(norm)):
         optimizer.zero_grad(set_to_none=True)
         raise RunFailed(
@@ -248,5 +253,5 @@ def _apply(
     return {
         "loss": total,
         "grad_norm": norm,
-        "clipped_share": told.clipped / told.tokens if told.tokens else float("nan"),
+        "clipped_share": totals.clipped / totals.tokens if totals.tokens else float("nan"),
     }
