@@ -25,14 +25,11 @@ from qdlaws.forecasting.plots import FAN_LEVELS, Fan, plot_fan
 from qdlaws.forecasting.prior import DEFAULT_PRIOR, ForecastPrior
 from qdlaws.forecasting.series import Series, series
 from qdlaws.forecasting.stacking import (
-    HORIZONS,
-    RollingOrigins,
     log_scores,
     mixture_cdf,
     mixture_quantiles,
     rolling_origins,
     stacking_weights,
-    width_factor,
 )
 from qdlaws.forecasting.trend_bank import FilteredTrends, filter_trends
 
@@ -42,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["NOMINAL", "ColumnForecast", "Crossing", "clock"]
 
 NOMINAL = 0.8
-"""The level at which widths are corrected by the rolling errors."""
+"""The level of forecast intervals where none is asked for."""
 
 FAR = 1.5
 """E-folds of the step beyond which a forecast is far beyond the data: 4.5 times the run so far."""
@@ -50,8 +47,8 @@ FAR = 1.5
 STEADY = 0.1
 """A change below this share of the noise of a reading is called staying."""
 
-WIDENED = 1.15
-"""Factor on the usual width from which the reasons mention it."""
+SCALES = ((0.0, 1.0), (-1.0, 1.0), (0.0, np.inf))
+"""Ranges that a column is taken to stay in when all its readings do, the narrowest first."""
 
 
 class Crossing(NamedTuple):
@@ -86,8 +83,7 @@ class ColumnForecast(Result):
     filtered: FilteredTrends
     rolling: Array  # (H, J, K) log predictive densities at the rolling origins
     weight: Array  # (K,) of the trends in the bank, by stacking
-    width: float  # factor on half-widths, from the rolling errors
-    floor: float  # the column cannot fall below
+    bounds: tuple[float, float]  # the column cannot leave this range
     level: float
     prior: ForecastPrior
 
@@ -114,12 +110,7 @@ class ColumnForecast(Result):
     @cached_property
     def trend(self) -> float:
         """Present trend: change per e-fold of the step, averaged over the bank."""
-        return float(self.trend_weight @ self.filtered.trend[-1])
-
-    @property
-    def trend_weight(self) -> Array:
-        """The weights (K,) of the trends of the bank among themselves."""
-        return self.weight
+        return float(self.weight @ self.filtered.trend[-1])
 
     def interval(self, step: float, level: float | None = None) -> Interval:
         """The level of the column at one step."""
@@ -156,7 +147,7 @@ class ColumnForecast(Result):
         mean, variance = self.member_forecasts(step, readings)
         q = mixture_quantiles(mean, variance, self.weight, np.append(p, 0.5))
         mid = q[:, -1:]
-        return np.maximum(mid + self.width * (q[:, :-1] - mid), self.floor)
+        return np.clip(mid + self.prior.width * (q[:, :-1] - mid), *self.bounds)
 
     def reached(self, value: float, horizon: float, level: float | None = None) -> Crossing:
         """The step at which the level first reaches ``value``, and P(within the horizon)."""
@@ -165,6 +156,8 @@ class ColumnForecast(Result):
             same = value == self.data.y[0]
             step = self.step if same else np.nan
             return Crossing(step, step, step, level, 1.0 if same else np.nan)
+        if not self.bounds[0] <= value <= self.bounds[1]:
+            return Crossing(np.nan, np.nan, np.nan, level, 0.0)
         steps = self.data.origin + np.geomspace(
             self.data.s[-1], self.step + horizon - self.data.origin, 65
         )
@@ -172,7 +165,7 @@ class ColumnForecast(Result):
         # largest probability so far of being there.
         mean, variance = self.member_forecasts(steps)
         mid = mixture_quantiles(mean, variance, self.weight, np.array([0.5]))[:, 0]
-        corrected = mid + (max(value, self.floor) - mid) / self.width
+        corrected = mid + (value - mid) / self.prior.width
         below = mixture_cdf(mean, variance, self.weight, corrected)
         reached = np.maximum.accumulate(below if value < mid[0] else 1 - below)
 
@@ -188,7 +181,7 @@ class ColumnForecast(Result):
             value = f"{self.column} has always been {self.data.y[0]:.4g}"
             return [f"{value}: how it may change cannot be predicted"]
         last = self.step + horizon
-        noise = float(np.sqrt(self.trend_weight @ self.filtered.sigma2[-1]))
+        noise = float(np.sqrt(self.weight @ self.filtered.sigma2[-1]))
         later = float(self.quantiles(np.array([last]), np.array([0.5]))[0, 0])
         change = later - self.now.mid
         steady = abs(change) < STEADY * noise
@@ -203,12 +196,9 @@ class ColumnForecast(Result):
                 f"step {last:g} is {np.exp(ahead):.1f} times the steps run so far: "
                 "far beyond the data, do not rely on it"
             )
-        if self.width > WIDENED * self.prior.width:
-            factor = f"{self.width / self.prior.width:.1f}"
-            words.append(
-                f"intervals of {self.column} are {factor} times as wide as usual: "
-                "earlier forecasts of this run missed too often"
-            )
+        low, high = self.bounds
+        if self.column == "quality" and np.isfinite(high):
+            words.append(f"{self.column} is taken to stay between {low:g} and {high:g}, as so far")
         return words
 
     def fan(self, horizon: float | None = None) -> Fan:
@@ -272,29 +262,26 @@ def clock(
     origins = rolling_origins(data.s, data.y)
     rolling = log_scores(f, origins, resolution(data.y))
     weight = stacking_weights(prior.log_weight, rolling, np.asarray(prior.trust), prior.recency)
-    floor = 0.0 if column in ("entropy", "diversity") and data.y.min() >= 0 else -np.inf
-    width = rolling_width(f, origins, weight, prior)
-    return ColumnForecast(column, data, f, rolling, weight, width, floor, level, prior)
+    limits = bounds(column, log.column(column))
+    return ColumnForecast(column, data, f, rolling, weight, limits, level, prior)
+
+
+def bounds(column: str, values: Array) -> tuple[float, float]:
+    """The range that a column cannot leave: its kind's, as far as the readings keep to it.
+
+    Entropy has no upper bound; quality is one-sided only where its scale is plain.
+    """
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    scales = {"entropy": SCALES[2:], "diversity": SCALES[::2], "quality": SCALES[:2]}[column]
+    for least, most in scales:
+        if least <= low and high <= most:
+            return least, most
+    return -np.inf, np.inf
 
 
 def resolution(y: Array) -> float:
     """A variance too small to distinguish forecasts by."""
     return max(1e-6 * float(np.var(y)), 1e-300)
-
-
-def rolling_width(
-    f: FilteredTrends, origins: RollingOrigins, weight: Array, prior: ForecastPrior
-) -> float:
-    """The factor on half-widths by adaptive conformal correction, oldest rolling origin first."""
-    h = len(HORIZONS) - 1
-    order = [j for j in range(origins.row.shape[1])[::-1] if origins.exists[h, j]]
-    if not order:
-        return prior.width
-    row = origins.row[h, order]
-    mean, variance = f.ahead(row, origins.s[h, order])
-    variance = variance + f.sigma2[row] / origins.count[h, order][:, None]
-    q = mixture_quantiles(mean, variance, weight, _tails(NOMINAL))
-    return width_factor(origins.observed[h, order], q, prior.width, prior.pace, 1 - NOMINAL)
 
 
 def _tails(level: float) -> Array:

@@ -2,8 +2,8 @@
 
 Forecast = filtered present level + shrunken trend × log(step/now). The shrinkage is learnt over
 runs, and the trends of the bank are weighted by their forecasts of earlier steps of the same run
-(:mod:`qdlaws.forecasting.stacking`). For quality the fitted law, taken along the forecast of its x,
-is one more member; widths are corrected by the errors of those earlier forecasts.
+(:mod:`qdlaws.forecasting.stacking`). The fitted laws have no part in it: a law along the forecast
+of its x gained nothing on 71 real runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.forecasting.column import NOMINAL, ColumnForecast, Crossing, clock
-from qdlaws.forecasting.law_member import with_law
 from qdlaws.forecasting.plots import plot_fans
 from qdlaws.forecasting.prior import DEFAULT_PRIOR, ForecastPrior
 from qdlaws.laws.result import LawFits
@@ -173,6 +172,4 @@ def forecast(
             missing.append(f"no forecast of {name}: {error}")
     if not by_column:
         raise NotEnoughData("; ".join(missing))
-    if "quality" in by_column:
-        by_column["quality"] = with_law(fits, by_column)
     return Forecast(fits, by_column, float(horizon), level, tuple(missing))

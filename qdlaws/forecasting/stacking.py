@@ -5,8 +5,7 @@
 The rolling origins reach back geometrically, stop_j = now·0.8^j, because a run changes evenly in
 log step; p_k is the predictive density of the mean of the last tenth of the rows up to stop_j.
 This is stacking of predictive distributions (Yao, Vehtari, Simpson & Gelman 2018) with a prior π
-over the forecasters that is learnt over runs; in-sample evidence has no part in it. Widths are
-corrected by the rolling misses (adaptive conformal inference, Gibbs & Candès 2021). Pure functions
+over the forecasters that is learnt over runs; in-sample evidence has no part in it. Pure functions
 of arrays.
 """
 
@@ -29,7 +28,6 @@ __all__ = [
     "stacking_weights",
     "student_log_density",
     "tail_mean",
-    "width_factor",
 ]
 
 HORIZONS = (0.2, 0.5, 1.0)
@@ -145,20 +143,3 @@ def mixture_quantiles(mean: Array, variance: Array, weight: Array, p: Array) -> 
         below = (ndtr(z) @ weight) < p
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return np.asarray((low + high) / 2)
-
-
-def width_factor(
-    observed: Array, quantiles: Array, start: float, pace: float, miss: float
-) -> float:
-    """The factor on half-widths after the rolling origins, in the order of time.
-
-    ``quantiles`` (J, 3) low, mid, high. Each miss widens, each hit narrows, so that in the long run
-    the share ``miss`` is missed: log f ← log f + pace·(missed − miss). Adaptive conformal inference
-    (Gibbs & Candès 2021).
-    """
-    log_factor = np.log(start)
-    for x, (low, mid, high) in zip(observed, quantiles, strict=True):
-        factor = np.exp(log_factor)
-        missed = not mid - factor * (mid - low) <= x <= mid + factor * (high - mid)
-        log_factor += pace * (float(missed) - miss)
-    return float(np.exp(log_factor))

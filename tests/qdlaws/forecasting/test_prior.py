@@ -38,7 +38,7 @@ def test_it_answers_like_every_result():
     frame = DEFAULT_PRIOR.to_frame()
     np.testing.assert_allclose(frame.groupby("setting")["share"].sum(), 1.0)
     values = json.loads(json.dumps(DEFAULT_PRIOR.to_dict(), allow_nan=False))
-    assert values["width"] == 2.3
+    assert values["width"] == DEFAULT_PRIOR.width
     assert values["slope"]["0.5"] == 0.197
 
 

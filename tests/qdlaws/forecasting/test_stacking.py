@@ -1,4 +1,4 @@
-"""Stacking: mixtures, rolling origins, weights and widths on hand-made numbers."""
+"""Stacking: mixtures, rolling origins, and weights on hand-made numbers."""
 
 import numpy as np
 
@@ -8,7 +8,6 @@ from qdlaws.forecasting.stacking import (
     rolling_origins,
     stacking_weights,
     tail_mean,
-    width_factor,
 )
 
 
@@ -43,10 +42,3 @@ def test_stacking_weights_follow_the_rolling_scores():
     logs[0, :, 1] = np.log(0.5)  # the second was half as likely, twice
     weight = stacking_weights(np.log([0.5, 0.5]), logs, np.array([1.0]), recency=0.5)
     np.testing.assert_allclose(weight[1] / weight[0], 0.5**1.5)
-
-
-def test_misses_widen_and_hits_narrow_the_intervals():
-    inside = np.tile([-1.0, 0.0, 1.0], (5, 1))
-    wider = width_factor(np.full(5, 9.0), inside, 1.0, 0.1, 0.2)
-    narrower = width_factor(np.zeros(5), inside, 1.0, 0.1, 0.2)
-    np.testing.assert_allclose([wider, narrower], np.exp([5 * 0.1 * 0.8, -5 * 0.1 * 0.2]))
