@@ -1,0 +1,37 @@
+"""Micro-batches hold every row once, within the bounds of tokens and rows."""
+
+import pytest
+import torch
+
+from trainer.config import Config, with_settings
+from trainer.training.context import micro_batches, one_number
+
+LENGTHS = torch.tensor([5, 1, 9, 3, 3, 7])
+PROMPTS = [2, 2, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(("tokens", "rows"), [(20, 100), (1000, 2), (11, 3)])
+def test_micro_batches_hold_every_row_once_within_their_bounds(tokens, rows):
+    settings = [f"train.micro_tokens={tokens}", f"train.micro_rows={rows}"]
+    parts = micro_batches(LENGTHS, PROMPTS, with_settings(Config(), settings))
+    assert sorted(torch.cat(parts).tolist()) == list(range(6))
+    for part in parts:
+        assert len(part) <= rows
+        assert len(part) == 1 or int((LENGTHS[part] + 2).max()) * len(part) <= tokens
+
+
+def test_rows_of_a_micro_batch_are_alike_in_length():
+    config = with_settings(Config(), ["train.micro_rows=2", "train.micro_tokens=1000"])
+    parts = micro_batches(LENGTHS, PROMPTS, config)
+    assert [LENGTHS[part].tolist() for part in parts] == [[1, 3], [3, 5], [7, 9]]
+
+
+def test_without_rows_there_are_no_micro_batches():
+    assert micro_batches(torch.tensor([], dtype=torch.long), [], Config()) == []
+
+
+def test_a_seed_of_several_numbers_depends_on_each_and_their_order():
+    seeds = {one_number(*path) for path in [(1, 2), (2, 1), (1, 2, 1), (1, 3)]}
+    assert len(seeds) == 4
+    assert one_number(1, 2) == one_number(1, 2)
+    assert all(0 <= seed < 2**63 for seed in seeds)
