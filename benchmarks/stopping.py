@@ -29,9 +29,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws import Goal, QdlawsError, RunLog, read
+from qdlaws import Goal, QdlawsError, RunLog, advise, read
 from qdlaws.inference.e_process import gain_below, level_below
-from trainer.control import stop_when_advised
 
 Array = npt.NDArray[np.float64]
 
@@ -120,25 +119,24 @@ def noise(n: int, rho: float, rng: np.random.Generator) -> Array:
 
 
 def advised(log: RunLog, goal: Goal) -> End:
-    """What ``stop_when_advised`` does, asked after every evaluation.
+    """Where ``advise`` ends the run, asked after every evaluation.
 
     Its test is asked first, which is quick; the whole advice where the test says stop. The
     checkpoint is chosen among all evaluations up to then.
     """
-    stopper = stop_when_advised(goal)
     for n in range(5, len(log) + 1):
         so_far = log.take(np.arange(len(log)) < n)
         if goal.min_gain_per_step is not None:
-            found = gain_below(so_far.step, so_far.column("quality"), goal.min_gain_per_step)
+            test = gain_below(so_far.step, so_far.column("quality"), goal.min_gain_per_step)
         else:
-            found = level_below(so_far.step, so_far.column("diversity"), FLOOR)
-        if found.at_level():
-            said = stopper(so_far, None)
-            if said.stop:
-                kept = n - 1 if said.checkpoint is None else _row(log, said.checkpoint)
+            test = level_below(so_far.step, so_far.column("diversity"), FLOOR)
+        if test.at_level():
+            advice = advise(so_far, goal)
+            if advice.anytime:
+                kept = n - 1 if advice.checkpoint is None else _row(log, advice.checkpoint)
                 return End(n - 1, kept)
-    said = stopper(log, None)
-    return End(None, len(log) - 1 if said.checkpoint is None else _row(log, said.checkpoint))
+    advice = advise(log, goal)
+    return End(None, len(log) - 1 if advice.checkpoint is None else _row(log, advice.checkpoint))
 
 
 def _row(log: RunLog, step: float) -> int:

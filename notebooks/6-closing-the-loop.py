@@ -115,5 +115,5 @@ goal = qd.Goal(min_diversity=FLOOR, budget_steps=100)
 gain = {} if start["gain"] is None else {"gain": start["gain"]}
 controller = make_controller("law_guided", RECIPES["rloo"](), begin, goal, **gain)
 again = replay(controller, guided, begin)
-assert [d.as_dict()["knobs"] for d in again] == knobs
+assert [d.to_dict()["knobs"] for d in again] == knobs
 print(f"{len(again)} decisions, all as they were")

@@ -26,7 +26,7 @@ TOPICS = {
     "trainer/test_bare_machine.py": "training needs no rdkit, lmfit or matplotlib",
     "trainer/test_public_names.py": "the names of `import trainer`, and its import is light",
     "trainer/test_presets.py": "every bundled configuration runs",
-    "trainer/control/test_controllers.py": "controllers are made for a recipe or refused",
+    "trainer/control/test_one_decision.py": "a run that is told to stop is told to turn nothing",
     "trainer/distributed/test_processes.py": "one process and several give the same run",
     "trainer/sampling/test_foreign_sampler.py": "a sampler of the user's",
     "trainer/sampling/test_sampling.py": "the two samplers draw from the same distribution",

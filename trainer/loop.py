@@ -224,9 +224,11 @@ def _decide(run: Run) -> None:
         decision = run.control.decide(run.folder, run.progress.knobs, run.progress.step)
     decision = run.world.broadcast(decision)
     assert decision is not None
-    run.writer.advise(decision.row)
-    run.progress = replace(run.progress, knobs=decision.knobs, kept=decision.checkpoint)
-    run.stopped = decision.stop
+    run.writer.advise(decision.to_dict())
+    kept = decision.advice.checkpoint
+    kept = None if kept is None else int(kept)
+    run.progress = replace(run.progress, knobs=decision.knobs, kept=kept)
+    run.stopped = decision.stopped
 
 
 def _save(run: Run) -> None:

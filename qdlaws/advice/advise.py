@@ -8,124 +8,24 @@ rate.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.advice.checkpoints import Choice, choose
-from qdlaws.advice.rules import Action, decide
+from qdlaws.advice.checkpoints import choose
+from qdlaws.advice.rules import decide, stop_under_control
 from qdlaws.control.knobs import in_force
 from qdlaws.control.targets import Targets, law_of, targets
+from qdlaws.core.advice import Action, Advice, Choice
 from qdlaws.core.goal import Goal
-from qdlaws.core.interval import Interval, show
 from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
-from qdlaws.core.serialize import chance, plain
-from qdlaws.core.summary import Result, Summary
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.laws.fit import fit
 from qdlaws.laws.result import LawFits
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-
-__all__ = ["MEANINGS", "Action", "Advice", "Goal", "advise"]
-
-MEANINGS: Mapping[Action, str] = {
-    "continue": "go on as it is",
-    "stop": "end the run",
-    "wait": "the log does not say enough yet",
-    "tighten": "hold the policy closer to its reference",
-    "loosen": "let the policy move farther from its reference",
-}
-"""What each action asks for."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Advice(Result):
-    """What to do now, and why. A stop turns no knob.
-
-    Attributes
-    ----------
-    action : "continue" | "stop" | "wait" | "tighten" | "loosen"
-    checkpoint : step of the checkpoint to keep, of those that exist
-    step : the step at which the advice was given, the last of the log
-    entropy_target, diversity_target : Interval or None
-    kl_factor, reward_scale_factor : by which to multiply the KL strength *or* the reward scale, not
-        both (only their ratio sets the target); None where nothing can be said, and for a stop
-    confidence : probability that the statement behind the action is true; for a stop it holds over
-        all the times that one asked; None for "wait"
-    reasons : in words, the most important first
-    choice : all that is known of the checkpoints
-    anytime : a stop that holds however often one asked; False for any other action, and for a price
-        that is met, which rests on the posterior of the law
-    """
-
-    action: Action
-    checkpoint: float | None
-    step: float
-    entropy_target: Interval | None
-    diversity_target: Interval | None
-    kl_factor: float | None
-    reward_scale_factor: float | None
-    confidence: float | None
-    reasons: tuple[str, ...]
-    choice: Choice | None = None
-    anytime: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """The advice as ``qdlaws advise --json`` prints it."""
-        names = (
-            *("action", "checkpoint", "step", "entropy_target", "diversity_target"),
-            *("kl_factor", "reward_scale_factor", "confidence", "reasons"),
-        )
-        out: dict[str, Any] = plain({name: getattr(self, name) for name in names})
-        for name in ("entropy_target", "diversity_target"):
-            if out[name] is not None and out[name]["mid"] is None:
-                out[name] = None
-        return out
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row; those of several decisions make a table of a run."""
-        import pandas as pd
-
-        values = self.to_dict() | {"reasons": "; ".join(self.reasons)}
-        for name in ("entropy_target", "diversity_target"):
-            target = getattr(self, name)
-            values[name] = target.mid if target is not None else math.nan
-        return pd.DataFrame([values])
-
-    def summary(self) -> Summary:
-        """The advice in words and numbers."""
-        sure = "" if self.confidence is None else f" ({chance(self.confidence)} sure)"
-        rows: list[tuple[str, str]] = []
-        if self.checkpoint is not None:
-            rows.append(("keep checkpoint", f"{self.checkpoint:g}"))
-        for name, target in (
-            ("diversity target", self.diversity_target),
-            ("entropy target", self.entropy_target),
-        ):
-            if target is not None and target.known:
-                rows.append((name, show(target)))
-        return Summary(
-            f"Advice at step {self.step:g}",
-            verdict=f"{self.action}: {MEANINGS[self.action]}{sure}",
-            rows=tuple(rows),
-            remarks=self.reasons,
-        )
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """The checkpoints with their estimated quality, and the one to keep."""
-        if self.choice is None:
-            raise BadData("this advice compared no checkpoints, so there is nothing to draw")
-        ax = self.choice.plot(ax)
-        ax.set_title(f"{self.action}: {MEANINGS[self.action]}")
-        return ax
+__all__ = ["Action", "Advice", "advise", "advise_run"]
 
 
 def advise(
@@ -144,7 +44,7 @@ def advise(
     goal : what is wanted; none means the highest quality
     checkpoints : steps whose checkpoints exist (default: all measured steps)
     plant_gain : −dD/du, what one unit of u = log(reward scale/KL) costs of the column that is
-        steered, where it is known (a controller identifies it on line); else the measured prior
+        steered (a controller identifies it on line); without it that of other runs
     alpha : share of runs in which a stop may be advised wrongly, however often one asks
 
     Examples
@@ -156,38 +56,53 @@ def advise(
     'stop'
     """
     goal = goal or Goal()
-    log, laws = _parts(fits)
+    log, laws = _log_and_laws(fits)
     goal.check(log)
     _refuse_contradiction(laws, goal)
     choice = choose(log, goal, at=checkpoints, fits=laws)
     knobs = None if extra_column(log, "kl_coef") is None else in_force(log)
-    aim = targets(log, laws, goal, plant_gain, knobs)
-    (action, confidence, why), anytime = decide(log, laws, goal, aim, choice, alpha)
-    du = np.nan if action in ("wait", "stop") else aim.du  # a run that ends has no knob to turn
-    if action == "continue" and np.isfinite(du):
-        du = min(du, 0.0)  # who goes on as is turns nothing
-    turned = np.isfinite(du)
-    reasons = [*why, *aim.reasons]
-    if turned and du != 0:
-        reasons.append(_turn_words(du, aim))
-    reasons += _kept_words(choice)
-    reasons += _warnings(log)
-    return Advice(
-        action=action,
-        checkpoint=choice.step,
-        step=float(log.step[-1]),
-        entropy_target=aim.entropy,
-        diversity_target=aim.diversity,
-        kl_factor=float(np.exp(-du)) if turned else None,
-        reward_scale_factor=float(np.exp(du)) if turned else None,
-        confidence=confidence,
-        reasons=tuple(dict.fromkeys(reasons)),
-        choice=choice,
-        anytime=anytime,
-    )
+    aims = targets(log, laws, goal, plant_gain, knobs)
+    advice = decide(log, laws, goal, aims, choice, alpha, knobs)
+    if advice.du:
+        advice = replace(advice, reasons=(*advice.reasons, _turn_words(advice.du, aims)))
+    return _with_checkpoint(advice, log, choice)
 
 
-def _parts(fits: LawFits | RunLog) -> tuple[RunLog, LawFits | None]:
+def advise_run(
+    log: RunLog,
+    goal: Goal,
+    turn: Advice | None = None,
+    *,
+    checkpoints: npt.ArrayLike | None = None,
+    may_stop: bool = False,
+    plant_gain: float | None = None,
+    alpha: float = 0.05,
+) -> Advice:
+    """The one decision at an evaluation of a run that is running.
+
+    Without a controller it is that of :func:`advise`. Under a controller it is the ``turn`` that
+    this decided on, or, where the run may stop and a test says so, a stop, which turns nothing.
+    A problem with the goal or the log is a reason to wait, never an error that ends a run.
+    """
+    try:
+        if turn is None:
+            return advise(log, goal, checkpoints=checkpoints, plant_gain=plant_gain, alpha=alpha)
+        _, laws = _log_and_laws(log)
+        choice = choose(log, goal, at=checkpoints, fits=laws)
+    except (NotEnoughData, BadData) as problem:  # no advice is a reason to end a run
+        return turn or Advice(action="wait", step=float(log.step[-1]), reasons=(str(problem),))
+    stop = stop_under_control(log, goal, choice, alpha) if may_stop else None
+    return _with_checkpoint(stop or turn, log, choice)
+
+
+def _with_checkpoint(advice: Advice, log: RunLog, choice: Choice) -> Advice:
+    first, *others = choice.reasons
+    kept = (f"Keep checkpoint {choice.step:g}: {first}", *others)
+    reasons = tuple(dict.fromkeys((*advice.reasons, *kept, *_warnings(log))))
+    return replace(advice, reasons=reasons, checkpoint=choice.step, choice=choice)
+
+
+def _log_and_laws(fits: LawFits | RunLog) -> tuple[RunLog, LawFits | None]:
     if isinstance(fits, LawFits):
         return fits.log, fits
     if not isinstance(fits, RunLog):
@@ -206,43 +121,42 @@ def _refuse_contradiction(laws: LawFits | None, goal: Goal) -> None:
         law = law_of(laws, column)
         if law is None or not law.supported or not law.range[0] <= floor <= law.range[1]:
             continue
-        at = law.predict(floor, level=0.98).iloc[0]
-        seen = np.max(law.y[law.x >= floor], initial=-np.inf)
-        if max(at["high"], seen) < goal.target_quality:
+        quality = law.predict(floor, level=0.98).iloc[0]
+        measured = np.max(law.y[law.x >= floor], initial=-np.inf)
+        if max(quality["high"], measured) < goal.target_quality:
             raise BadData(
                 f"contradictory goals: at {column} {floor:g} the law of this run puts quality at "
-                f"{at['mid']:.3g} [{at['low']:.3g}, {at['high']:.3g}], below the target of "
-                f"{goal.target_quality:g}; lower one of the two"
+                f"{quality['mid']:.3g} [{quality['low']:.3g}, {quality['high']:.3g}], below the "
+                f"target of {goal.target_quality:g}; lower one of the two"
             )
 
 
 # ---------------------------------------------------------------------- words
 
 
-def _turn_words(du: float, aim: Targets) -> str:
+def _turn_words(du: float, aims: Targets) -> str:
+    """The turn as a person makes it, and the gain that its size rests on."""
     way = "up" if du < 0 else "down"
-    source = "as given" if aim.gain_known else "a prior from other runs, so small steps"
-    gain, plant = aim.gain, aim.steering[str(aim.steered)].plant
-    if plant is not None:
-        gain, source = plant.gain, "from the turns that this run has made"
+    plant, gain = aims.steering[str(aims.steered)].plant, aims.gain
+    if aims.gain_source == "this run" and plant is not None:
+        gain, source = plant.gain, "estimated from the turns that this run has made"
+    elif aims.gain_source == "given":
+        source = "as given"
+    else:
+        source = "a prior from other runs, so the step is small"
     return (
         f"multiply the KL strength by {np.exp(-du):.3g} ({way}) or the reward scale by "
-        f"{np.exp(du):.3g}, not both; a unit of log(reward scale/KL) is taken to cost "
-        f"{gain:.2g} {aim.steered} ({source})"
+        f"{np.exp(du):.3g}, not both; assumed: halving the KL strength lowers {aims.steered} by "
+        f"{gain * np.log(2):.2g} ({source})"
     )
-
-
-def _kept_words(choice: Choice) -> list[str]:
-    first, *rest = choice.reasons
-    return [f"of the checkpoints that exist keep {choice.step:g}: {first}", *rest]
 
 
 def _warnings(log: RunLog) -> list[str]:
     """Diversity without duplicates hides collapse: .67 was measured with 6 % unique."""
     names = ("unique_share", "unique", "diversity_unique_share", "unique_fraction")
-    found = next((c for n in names if (c := extra_column(log, n)) is not None), np.empty(0))
-    known = found[np.isfinite(found)]
-    if not len(known) or not 0 <= known[-1] < 0.5:
+    shares = next((c for n in names if (c := extra_column(log, n)) is not None), np.empty(0))
+    shares = shares[np.isfinite(shares)]
+    if not len(shares) or not 0 <= shares[-1] < 0.5:
         return []
     hides = "a diversity that leaves duplicates out hides this collapse"
-    return [f"only {known[-1]:.0%} of the samples are unique: {hides}"]
+    return [f"only {shares[-1]:.0%} of the samples are unique: {hides}"]

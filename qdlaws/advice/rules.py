@@ -1,170 +1,210 @@
-"""The rules behind an advice, asked in turn: the first that has something to say decides.
+"""The rules behind an advice, tried in turn: the first that applies decides.
 
     out of steps → target reached → floor broken → gain gone → price met → steered → quality alone
 
-Each takes what is known of a run and a goal and answers (action, confidence, reasons), or None.
+Statements that end a run are e-processes (:mod:`qdlaws.inference.e_process`), valid however often
+one looks.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from math import exp, log
 
 import numpy as np
 
-from qdlaws.advice.checkpoints import Choice
+from qdlaws.control.controller import steering_advice
+from qdlaws.control.knobs import InForce
 from qdlaws.control.targets import Targets, law_of
+from qdlaws.core.advice import Advice, Choice
 from qdlaws.core.goal import Goal
 from qdlaws.core.runlog import RunLog
 from qdlaws.inference.e_process import Evidence, gain_below, level_above, level_below
 from qdlaws.laws.result import LawFits
 
-__all__ = ["Action", "Decision", "decide"]
+__all__ = ["decide", "stop_under_control"]
 
-Action = Literal["continue", "stop", "wait", "tighten", "loosen"]
+P_PAST_OPTIMUM = 0.95
+"""The probability of being past the optimum of the price that ends a run."""
 
-SURE = 0.95
+P_RISING = 0.9
+"""The probability that quality rises at which a run without floor or price goes on."""
 
-Decision = tuple[Action, float | None, list[str]]
+MIN_READINGS = 5
+"""Readings of quality below which its trend is not judged."""
 
 
 def decide(
-    log: RunLog, laws: LawFits | None, goal: Goal, aim: Targets, choice: Choice, alpha: float
-) -> tuple[Decision, bool]:
-    """The decision, and whether it is a stop that holds at every peek."""
-    for rule in (_out_of_steps, _target_reached, _floor_broken, _gain_gone, _price_met):
-        decision = rule(log, laws, goal, aim, alpha)
-        if decision is not None:
-            return decision, rule is not _price_met
-    if aim.steered is not None:
-        return _steered(laws, goal, aim), False
-    if goal.price is not None:
-        return ("wait", None, [_no_price(log, laws, goal)]), False
-    last = _quality_only(log, laws, choice, alpha)
-    return last, last[0] == "stop"
+    run: RunLog,
+    laws: LawFits | None,
+    goal: Goal,
+    aims: Targets,
+    choice: Choice,
+    alpha: float,
+    knobs: InForce | None = None,
+) -> Advice:
+    """The advice for a run whose knobs a person turns: a stop, a turn, to go on, or to wait."""
+    stop = (
+        _out_of_steps(run, goal)
+        or _target_reached(run, goal, alpha)
+        or _floor_broken(run, goal, aims, alpha)
+        or _gain_gone(run, goal, alpha)
+        or _price_met(run, laws, goal, aims)
+    )
+    if stop is None and aims.steered is not None:
+        advice = steering_advice(run, aims, np.nan if knobs is None else knobs.now)
+        basis = [] if aims.from_price or advice.du is None else _basis(laws, aims.steered)
+        return replace(advice, reasons=(advice.reasons[0], *basis, *advice.reasons[1:]))
+    advice = stop or _unsteered(run, laws, goal, aims, choice, alpha)
+    return replace(
+        advice,
+        reasons=(*advice.reasons, *aims.reasons),
+        diversity_target=aims.diversity,
+        entropy_target=aims.entropy,
+    )
 
 
-def _out_of_steps(
-    log: RunLog, laws: LawFits | None, goal: Goal, aim: Targets, alpha: float
-) -> Decision | None:
-    if goal.budget_steps is None or log.step[-1] < goal.budget_steps:
+def stop_under_control(run: RunLog, goal: Goal, choice: Choice, alpha: float) -> Advice | None:
+    """The stop of a run under a controller; a floor or a price, which it holds, is no reason."""
+    return (
+        _out_of_steps(run, goal)
+        or _target_reached(run, goal, alpha)
+        or _gain_gone(run, goal, alpha)
+        or _quality_falling(run, choice, alpha)
+    )
+
+
+# ---------------------------------------------------------------------- stops
+
+
+def _out_of_steps(run: RunLog, goal: Goal) -> Advice | None:
+    if goal.budget_steps is None or run.step[-1] < goal.budget_steps:
         return None
-    return "stop", 1.0, [f"the budget of {goal.budget_steps:g} steps is spent"]
+    return _stop(run, f"the budget of {goal.budget_steps:g} steps is spent", 1.0)
 
 
-def _target_reached(
-    log: RunLog, laws: LawFits | None, goal: Goal, aim: Targets, alpha: float
-) -> Decision | None:
+def _target_reached(run: RunLog, goal: Goal, alpha: float) -> Advice | None:
     if goal.target_quality is None:
         return None
-    found = level_above(log.step, log.column("quality"), goal.target_quality, log.quality_se)
-    if not found.at_level(alpha):
-        return None
-    return _stop(found, f"quality is above the target of {goal.target_quality:g}")
+    test = level_above(run.step, run.column("quality"), goal.target_quality, run.quality_se)
+    return _stop_by(test, alpha, run, f"quality is above the target of {goal.target_quality:g}")
 
 
-def _floor_broken(
-    log: RunLog, laws: LawFits | None, goal: Goal, aim: Targets, alpha: float
-) -> Decision | None:
+def _floor_broken(run: RunLog, goal: Goal, aims: Targets, alpha: float) -> Advice | None:
     """A floor that is surely broken and not being regained."""
     for column, floor in goal.floors().items():
-        se = getattr(log, f"{column}_se")
-        found = level_below(log.step, log.column(column), floor, se)
-        now = aim.steering.get(column)
+        steering = aims.steering.get(column)
+        if steering is None:
+            continue
         # an e-process remembers; what counts is that the floor is still broken
-        still = now is not None and now.level + now.level_se < floor
-        still = still and now is not None and not now.slope > now.slope_se
-        if found.at_level(alpha) and still and now is not None:
-            words = f"{column} is {now.level:.3g}, below the floor of {floor:g}, and not recovering"
-            return _stop(found, words)
+        broken = steering.level + steering.level_se < floor
+        if not broken or steering.slope > steering.slope_se:
+            continue
+        test = level_below(run.step, run.column(column), floor, getattr(run, f"{column}_se"))
+        sentence = f"{column} is {steering.level:.3g}, below the floor of {floor:g}"
+        stop = _stop_by(test, alpha, run, f"{sentence}, and not recovering")
+        if stop is not None:
+            return stop
     return None
 
 
-def _gain_gone(
-    log: RunLog, laws: LawFits | None, goal: Goal, aim: Targets, alpha: float
-) -> Decision | None:
-    if goal.min_gain_per_step is None:
-        return None
+def _gain_gone(run: RunLog, goal: Goal, alpha: float) -> Advice | None:
     least = goal.min_gain_per_step
-    found = gain_below(log.step, log.column("quality"), least, log.quality_se)
-    if not found.at_level(alpha):
+    if least is None:
         return None
-    return _stop(found, f"a step now brings less than {least:g} quality")
+    test = gain_below(run.step, run.column("quality"), least, run.quality_se)
+    return _stop_by(test, alpha, run, f"a step now brings less than {least:g} quality")
 
 
-def _price_met(
-    log: RunLog, laws: LawFits | None, goal: Goal, aim: Targets, alpha: float
-) -> Decision | None:
-    if aim.p_price_met is None or goal.price is None or aim.p_price_met < SURE:
+def _price_met(run: RunLog, laws: LawFits | None, goal: Goal, aims: Targets) -> Advice | None:
+    if aims.p_price_met is None or goal.price is None or aims.p_price_met < P_PAST_OPTIMUM:
         return None
-    words = (
-        f"the operating point is passed: one more unit of {goal.priced(log)} is worth "
-        f"{goal.price:g} to you and costs less in quality than that only above it"
-    )
-    return "stop", aim.p_price_met, [words]
-
-
-def _stop(found: Evidence, words: str) -> Decision:
-    odds = f"{np.exp(found.log_e):.0f}" if found.log_e < np.log(1000) else "over 1000"
-    sure = f"odds {odds} : 1 by a test that may be asked at every step"
-    return "stop", found.confidence, [f"{words} ({sure})"]
-
-
-def _steered(laws: LawFits | None, goal: Goal, aim: Targets) -> Decision:
-    assert aim.steered is not None
-    now = aim.steering[aim.steered]
-    rests = [] if aim.from_law else _rests_on_readings(laws, aim.steered)
-    if not np.isfinite(aim.du):
-        return "wait", None, [f"fewer than 3 readings of {aim.steered}: too few to steer by"]
-    where = f"{aim.steered} is {now.level:.3g} ± {now.level_se:.2g}"
-    if np.isfinite(now.slope):
-        where += f", changing by {now.slope:+.2g} an evaluation"
-    where += f"; the target is {now.target:.3g}"
-    if aim.du < 0:
-        sure = now.p_below if np.isfinite(now.p_below) else None
-        word = "missed now" if now.level < now.target else "left alone it would soon be missed"
-        return "tighten", sure, [f"{where}: {word}", *rests]
-    above = 1 - now.p_below
-    if aim.du > 0 and not now.falling:
-        return "loosen", above, [f"{where}: there is some to spend", *rests]
-    word = "it falls towards it by itself" if now.falling else "near enough"
-    return "continue", above, [f"{where}: {word}", *rests]
-
-
-def _rests_on_readings(laws: LawFits | None, column: str) -> list[str]:
+    column = str(goal.priced(run))
     law = law_of(laws, column)
-    if law is None:
-        return [f"no law of quality on {column}: this rests on measured {column} alone"]
-    if not law.supported:
-        return [
-            f"quality on {column} is unsupported ({law.reasons[0]}): "
-            f"this rests on measured {column} alone"
-        ]
-    return []
+    where = "" if law is None else f" at a {column} of {law.path.mean[-1]:.3g}"
+    words = f"the run is past the best {column} at your price{where}: it has gone too far"
+    return _stop(run, words, aims.p_price_met, anytime=False)
 
 
-def _no_price(log: RunLog, laws: LawFits | None, goal: Goal) -> str:
-    column = goal.priced(log) or "diversity"
-    law = law_of(laws, column)
-    if law is None:
-        return f"a price needs a law of quality on {column}, and none could be fitted yet"
-    why = f"{law.verdict}: {law.reasons[0]}" if law.reasons else law.verdict
-    return f"a price needs a concave law of quality on {column}; this one is {why}"
+def _quality_falling(run: RunLog, choice: Choice, alpha: float) -> Advice | None:
+    if not _has_enough_readings(run) or not choice.step < run.step[-1]:
+        return None
+    test = gain_below(run.step, run.column("quality"), 0.0, run.quality_se)
+    return _stop_by(test, alpha, run, "quality is falling")
 
 
-def _quality_only(log: RunLog, laws: LawFits | None, choice: Choice, alpha: float) -> Decision:
-    """No floor and no price: go on while quality rises, stop when it surely falls."""
-    law = next((f for c in ("diversity", "entropy") if (f := law_of(laws, c)) is not None), None)
-    verdict = (
-        [f"quality on {law.x_name} is {law.verdict}" + "".join(f" ({r})" for r in law.reasons[:1])]
-        if law is not None
-        else ["no law could be fitted"]
+def _has_enough_readings(run: RunLog) -> bool:
+    return "quality" in run.columns and np.isfinite(run.column("quality")).sum() >= MIN_READINGS
+
+
+def _stop_by(test: Evidence, alpha: float, run: RunLog, words: str) -> Advice | None:
+    """The stop by an e-process where its evidence is enough."""
+    if not test.at_level(alpha):
+        return None
+    odds = f"{exp(test.log_e):.0f}" if test.log_e < log(1000) else "over 1000"
+    basis = f"odds {odds} : 1, by a test that stays valid however often one looks"
+    return _stop(run, f"{words} ({basis})", test.confidence)
+
+
+def _stop(run: RunLog, words: str, confidence: float, anytime: bool = True) -> Advice:
+    return Advice(
+        action="stop",
+        step=float(run.step[-1]),
+        reasons=(words,),
+        confidence=confidence,
+        anytime=anytime,
     )
-    if "quality" not in log.columns or choice.table["step"].size < 5:
-        return "wait", None, ["too few readings of quality to say where it goes", *verdict]
-    falling = gain_below(log.step, log.column("quality"), 0.0, log.quality_se)
-    late = choice.step < log.step[-1]
-    if falling.at_level(alpha) and late:
-        return _stop(falling, "quality is falling")
-    if choice.p_rising >= 0.9:
-        return "continue", choice.p_rising, ["quality is still rising", *verdict]
-    return "wait", None, ["whether quality still rises cannot be told from its noise", *verdict]
+
+
+# ---------------------------------------------------------------------- no stop
+
+
+def _unsteered(
+    run: RunLog,
+    laws: LawFits | None,
+    goal: Goal,
+    aims: Targets,
+    choice: Choice,
+    alpha: float,
+) -> Advice:
+    """Neither floor nor optimum: on a price without a law wait, else go by quality alone."""
+    step = float(run.step[-1])
+    if goal.price is not None:
+        return Advice(action="wait", step=step, reasons=(aims.price_problem,))
+    stop = _quality_falling(run, choice, alpha)
+    if stop is not None:
+        return stop
+    verdict = _verdict(laws)
+    if not _has_enough_readings(run):
+        words = "there are too few readings of quality to tell whether it rises"
+        return Advice(action="wait", step=step, reasons=(words, verdict))
+    if choice.p_rising >= P_RISING:
+        return Advice(
+            action="continue",
+            step=step,
+            reasons=("quality is still rising", verdict),
+            confidence=choice.p_rising,
+        )
+    words = "the readings are too noisy to tell whether quality still rises"
+    return Advice(action="wait", step=step, reasons=(words, verdict))
+
+
+def _basis(laws: LawFits | None, column: str) -> list[str]:
+    """That a floor is held by readings alone, where no law describes the run."""
+    law = law_of(laws, column)
+    if law is not None and law.supported:
+        return []
+    if law is None:
+        problem = f"no law of quality on {column} could be fitted"
+    else:
+        problem = f"the law of quality on {column} is unsupported ({law.reasons[0]})"
+    return [f"{problem}: this advice rests on measured {column} alone"]
+
+
+def _verdict(laws: LawFits | None) -> str:
+    """How quality depends on diversity, or else on entropy."""
+    columns = ("diversity", "entropy")
+    law = next((law for c in columns if (law := law_of(laws, c)) is not None), None)
+    if law is None:
+        return "no law could be fitted"
+    return f"quality on {law.x_name} is {law.verdict}" + "".join(f" ({r})" for r in law.reasons[:1])

@@ -1,30 +1,29 @@
-"""Falls that no gain explains: an accelerating drop, and where to stop the next time.
+"""Guards against a collapse: where a steep drop leads, and the ratio to stay below after one.
 
 Some rewards (a needle in a haystack, similarity to one query) give next to nothing for long and
 then take most of the diversity within a few evaluations, at a ratio that seemed to cost nothing. A
-filter that expects a gain learns of it too late: what counts there is the last drop itself, and,
-once it has happened, not to go to the same place again.
+filter that expects a gain learns of it too late. Then the last drop itself counts and, once a run
+has collapsed, the ratio at which it did.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["ceiling", "steep"]
+from qdlaws.core.types import Array
 
-Array = npt.NDArray[np.float64]
+__all__ = ["ratio_ceiling", "steep_drop_end"]
 
 DEPTH = 0.25
-"""A fall through the floor is a runaway where it is deeper than this share of the way to it."""
-BACK = 1.0
-"""How far below the ratio of the fall the next one has to stay."""
+"""A fall through the floor is a collapse where it is deeper than this share of the way to it."""
+DISTANCE = 1.0
+"""How far below the ratio of the collapse u has to stay."""
 EASE = 0.01
 """By how much the ceiling rises at each evaluation since: curves change."""
 
 
-def steep(y: Array, scatter: float, ahead: float) -> float:
-    """Where the last drop leads within so many evaluations; NaN where there is none to speak of.
+def steep_drop_end(y: Array, scatter: float, ahead: float) -> float:
+    """The level that the last drop leads to within ``ahead`` evaluations; NaN without a drop.
 
     ``scatter`` is that of the readings before it; three errors of a difference are granted.
     """
@@ -34,22 +33,22 @@ def steep(y: Array, scatter: float, ahead: float) -> float:
     return float(y[-1]) - ahead * drop if drop > 0 else np.nan
 
 
-def ceiling(y: Array, u: Array, floor: float) -> float:
-    """The highest ratio after a runaway; infinite where there has been none.
+def ratio_ceiling(y: Array, u: Array, floor: float) -> float:
+    """The highest ratio allowed after a collapse; infinite where there has been none.
 
     The ratio to blame is the one in force when y was last in the upper quarter of the way from its
     best reading to the floor. ``u`` has no gaps.
     """
-    best, out, last = -np.inf, np.inf, 0
-    falling = False
+    best, ceiling, last = -np.inf, np.inf, 0
+    collapsed = False
     for k in np.flatnonzero(np.isfinite(y)).tolist():
         best = max(best, float(y[k]))
         way = best - floor
-        if not falling and way > 0 and y[k] < floor - DEPTH * way:
-            falling = True
+        if not collapsed and way > 0 and y[k] < floor - DEPTH * way:
+            collapsed = True
             high = np.flatnonzero(y[: k + 1] >= floor + (1 - DEPTH) * way)
-            out = min(out + EASE * (k - last), float(u[high[-1]]) - BACK)
+            ceiling = min(ceiling + EASE * (k - last), float(u[high[-1]]) - DISTANCE)
             last = k
-        elif falling and y[k] >= floor:
-            falling = False
-    return out + EASE * (len(y) - 1 - last) if np.isfinite(out) else np.inf
+        elif collapsed and y[k] >= floor:
+            collapsed = False
+    return ceiling + EASE * (len(y) - 1 - last) if np.isfinite(ceiling) else np.inf

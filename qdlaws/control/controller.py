@@ -1,4 +1,4 @@
-"""turn(log, goal): how far to turn u = log(reward scale/KL) now, where the log has the knobs.
+"""turn(log, goal, knobs) -> Advice: how far to turn u = log(reward scale/KL) now.
 
 What a controller does at an evaluation, whichever trainer it sits in. A floor on diversity needs
 measured diversity alone (duplicates kept), one on entropy measured entropy, with the line H–D for a
@@ -8,35 +8,24 @@ first gain, and a price the law R–D; none waits for more. The step is that of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from math import isfinite
-from typing import Literal
 
 import numpy as np
 
 from qdlaws.control.knobs import InForce
 from qdlaws.control.steering import Steering
 from qdlaws.control.targets import Targets, targets
+from qdlaws.core.advice import Action, Advice
 from qdlaws.core.goal import Goal
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.laws.fit import fit
 from qdlaws.laws.result import LawFits
 
-__all__ = ["Action", "Turn", "check_steerable", "turn"]
+__all__ = ["check_steerable", "steering_advice", "turn"]
 
-Action = Literal["continue", "wait", "tighten", "loosen"]
-
-
-@dataclass(frozen=True)
-class Turn:
-    """The step of u with its reasons and the figures it rests on; ``du`` is 0 where it holds."""
-
-    du: float
-    action: Action
-    reasons: tuple[str, ...]
-    figures: Mapping[str, float] = field(default_factory=dict)
+HELD = "without it no knob is loosened"
 
 
 def turn(
@@ -46,31 +35,63 @@ def turn(
     *,
     gain: float | None = None,
     within: tuple[float, float] = (-np.inf, np.inf),
-) -> Turn:
-    """The turn for a goal with a floor or a price.
+) -> Advice:
+    """The turn for a goal with a floor or a price, ``du`` being 0 where the knobs stay.
 
     ``knobs`` are those in force at each row, ``gain`` is the prior of −dD/du, ``within`` the range
     that u is held in.
     """
     goal.check(log)
-    now = knobs.now
-    aim = targets(log, _laws(log, goal), goal, gain, knobs)
-    unpriced = goal.price is not None and aim.p_price_met is None
-    if aim.steered is None:
-        return Turn(0.0, "wait", (_no_price(log, goal), "not loosened"), {"u": now, "du": 0.0})
-    seen = aim.steering[aim.steered]
-    waits = not isfinite(aim.du)
-    wanted = 0.0 if waits else min(aim.du, 0.0) if unpriced else aim.du
-    du = float(np.clip(now + wanted, *within)) - now if wanted else 0.0
-    action: Action = "wait" if waits or unpriced else "continue"
-    if du != 0:
+    aims = targets(log, _laws(log, goal), goal, gain, knobs)
+    if aims.steered is None:
+        reasons = (aims.price_problem, HELD)
+        advice = Advice(action="wait", step=float(log.step[-1]), reasons=reasons)
+    else:
+        advice = steering_advice(log, aims, knobs.now, within)
+    du = advice.du or 0.0
+    return replace(advice, figures={"u": knobs.now + du, "du": du} | dict(advice.figures))
+
+
+def steering_advice(
+    log: RunLog,
+    aims: Targets,
+    u: float = np.nan,
+    within: tuple[float, float] | None = None,
+) -> Advice:
+    """The advice that follows from the targets of a goal, where one of them is steered by.
+
+    ``u`` is the ratio now and ``within`` the range it is held in, where a controller holds it.
+    """
+    column = str(aims.steered)
+    steering = aims.steering[column]
+    held = bool(aims.price_problem) or steering.falling
+    wanted = min(steering.du, 0.0) if held else steering.du
+    du = wanted
+    if within is not None and wanted != 0 and isfinite(wanted):
+        du = float(np.clip(u + wanted, *within)) - u
+    action: Action = "continue" if du == 0 and not aims.price_problem else "wait"
+    if isfinite(du) and du != 0:
         action = "loosen" if du > 0 else "tighten"
-    reasons = _words(log, aim, seen, waits)
-    if unpriced:
-        reasons += (_no_price(log, goal), "not loosened")
-    if wanted != 0 and du == 0:
-        reasons += (f"u is at the end of its range [{within[0]:.3g}, {within[1]:.3g}]",)
-    return Turn(du, action, reasons, _figures(now + du, du, seen))
+    notes = list(aims.reasons)
+    if aims.price_problem:
+        notes += [aims.price_problem, HELD]
+    if within is not None and wanted != 0 and du == 0:
+        low, high = within
+        notes.append(f"u = log(reward scale/KL) is at the end of its range [{low:.3g}, {high:.3g}]")
+    if not isfinite(du):
+        sentence = _too_few_words(log, column)
+    else:
+        sentence = _position(log, aims, steering) + _conclusion(log, aims, steering, du)
+    return Advice(
+        action=action,
+        step=float(log.step[-1]),
+        reasons=(sentence, *notes),
+        confidence=_confidence(action, steering.p_below),
+        diversity_target=aims.diversity,
+        entropy_target=aims.entropy,
+        du=None if action == "wait" else du,
+        figures=_figures(steering),
+    )
 
 
 def check_steerable(goal: Goal, gain: float | None = None) -> None:
@@ -93,34 +114,75 @@ def _laws(log: RunLog, goal: Goal) -> LawFits | None:
         return None
 
 
-def _no_price(log: RunLog, goal: Goal) -> str:
-    column = goal.priced(log) or "diversity"
-    return f"a price needs a concave law of quality on {column}, and there is none yet"
+def _confidence(action: Action, p_below: float) -> float | None:
+    """The probability that the statement behind the action is true."""
+    if action == "wait" or not isfinite(p_below):
+        return None
+    return p_below if action == "tighten" else 1 - p_below
 
 
-def _words(log: RunLog, aim: Targets, seen: Steering, waits: bool) -> tuple[str, ...]:
-    column = str(aim.steered)
-    if waits:
-        n = int(np.isfinite(log.column(column)).sum())
-        return (f"{n} readings of {column}, 3 are needed to steer by: not loosened",)
-    words = f"{column} is {seen.level:.3g} ± {seen.level_se:.2g}"
-    if seen.plant is not None:
-        words += f" and settles at {seen.plant.settled:.3g} ± {seen.plant.settled_se:.2g}"
-    words += f"; the target is {seen.target:.3g}"
+# ---------------------------------------------------------------------- words
+
+
+def _too_few_words(log: RunLog, column: str) -> str:
+    n = int(np.isfinite(log.column(column)).sum())
+    return f"steering needs 3 readings of {column}, there {'is' if n == 1 else 'are'} {n}"
+
+
+def _position(log: RunLog, aims: Targets, steering: Steering) -> str:
+    """Where the steered column is, where it goes, and what its target is made of."""
+    column = str(aims.steered)
+    words = f"{column} is {steering.level:.3g} ± {steering.level_se:.2g}"
+    if steering.plant is not None:
+        settled, error = steering.plant.settled, steering.plant.settled_se
+        words += f" and would settle at {settled:.3g} ± {error:.2g} with the knobs as they are"
+    elif np.isfinite(steering.slope):
+        words += f", changing by {steering.slope:+.2g} per evaluation"
+    floor = aims.floors[column]
+    source = f"the best {column} at your price" if aims.from_price else "the floor"
+    if steering.target > floor:
+        words += f"; the target {steering.target:.3g} is {source}, {floor:.3g}, "
+        words += "plus a margin for noise"
+    else:
+        words += f"; {source} is {floor:.3g}"
     if not np.isfinite(log.column(column)[-1]):
-        words += f"; the last reading of {column} is missing: not loosened"
-    if np.isfinite(seen.ceiling):
-        words += f"; it fell through the floor before: u stays below {seen.ceiling:.3g}"
-    return (words, *aim.reasons)
+        words += f"; the last reading of {column} is missing, so no knob is loosened"
+    if np.isfinite(steering.ceiling):
+        words += (
+            f"; it fell through the floor before, so u = log(reward scale/KL) stays below "
+            f"{steering.ceiling:.3g}"
+        )
+    return words
 
 
-def _figures(u: float, du: float, seen: Steering) -> dict[str, float]:
-    figures = {"u": u, "du": du}
-    for name in ("level", "level_se", "slope", "target", "p_below"):
-        figures[name] = getattr(seen, name)
-    if seen.plant is not None:
+def _conclusion(log: RunLog, aims: Targets, steering: Steering, du: float) -> str:
+    """What follows from where the column is."""
+    column = str(aims.steered)
+    floor, level = aims.floors[column], steering.level
+    if du < 0:
+        if level < floor:
+            return f": it is {floor - level:.2g} too low"
+        if level < steering.target:
+            return f": it is {level - floor:.2g} above {floor:.3g}, which is within the margin"
+        settled = steering.target if steering.plant is None else steering.plant.settled
+        if settled > steering.target and np.isfinite(steering.ceiling):
+            return ""  # only the ratio that it fell at is a reason to tighten
+        return ": with the knobs as they are it would come below the target"
+    if steering.falling:
+        return f": it is falling by {abs(steering.slope):.2g} per evaluation, no turn is needed"
+    if steering.du > 0:
+        spare = f": it is {level - floor:.2g} above {floor:.3g}"
+        return f"{spare}, so the KL can be lowered or the reward scale raised" if du > 0 else spare
+    missing = not np.isfinite(log.column(column)[-1])
+    return "" if missing else ": near enough to the target, no turn is needed"
+
+
+def _figures(steering: Steering) -> dict[str, float]:
+    names = ("level", "level_se", "slope", "target", "p_below")
+    figures = {name: float(getattr(steering, name)) for name in names}
+    if steering.plant is not None:
         for name in ("settled", "settled_se", "gain", "gain_se", "lag", "scatter"):
-            figures[name] = getattr(seen.plant, name)
-    if np.isfinite(seen.ceiling):
-        figures["ceiling"] = seen.ceiling
+            figures[name] = getattr(steering.plant, name)
+    if np.isfinite(steering.ceiling):
+        figures["ceiling"] = steering.ceiling
     return figures

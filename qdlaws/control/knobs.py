@@ -10,14 +10,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
+from qdlaws.core.types import Array
 
 __all__ = ["InForce", "in_force"]
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +41,13 @@ def in_force(
     column of the strength.
     """
     scales, strengths = extra_column(log, "reward_scale"), extra_column(log, name)
-    top = np.full(len(log), scale) if scales is None else scales
-    bottom = np.full(len(log), strength) if strengths is None else strengths
+    if scales is None:
+        scales = np.full(len(log), scale)
+    if strengths is None:
+        strengths = np.full(len(log), strength)
     with np.errstate(divide="ignore", invalid="ignore"):
-        u = np.log(top / bottom)
+        u = np.log(scales / strengths)
     u = np.where(np.isfinite(u), u, np.nan)
-    known = u[np.isfinite(u)]
-    last = float(known[-1]) if len(known) else math.nan
-    return InForce(u, np.where(np.isfinite(u), bottom, np.nan), last if now is None else now)
+    finite = u[np.isfinite(u)]
+    last = float(finite[-1]) if len(finite) else math.nan
+    return InForce(u, np.where(np.isfinite(u), strengths, np.nan), last if now is None else now)

@@ -1,4 +1,4 @@
-"""Where a column settles if nothing is turned, and what a unit of the ratio costs of it.
+"""Where a column settles if no knob is turned, and what a unit of the ratio costs of it.
 
 A run answers a turned knob with a lag. With u = log(reward scale/KL) in force, the level x follows
 a settled level a, which a turn of u moves at once and which wanders by itself:
@@ -6,11 +6,11 @@ a settled level a, which a turn of u moves at once and which wanders by itself:
     a ← a − g·Δu + w,    x ← x + (1 − e^{−gap/τ})·(a − x),    y = x + e
 
 For a given lag τ and size of w this is linear in (x, a, g): a Kalman filter (Kalman 1960). A bank
-of them over τ and w is weighted by how well each foretold the last readings (multiple models;
-Magill 1965), old forecasts being forgotten. So a missing reading only costs precision, and the gain
-g is identified from the turns that the run itself has made, starting from a prior. Where the KL
-itself was turned, half of the bank takes the run to be slowed by it (τ ∝ 1/KL, as plain gradient
-flow is): a run that is slowed looks as if it had settled, and must not be loosened for that.
+of them over τ and w is weighted by how well each predicted the last readings (multiple models;
+Magill 1965), older predictions being forgotten. So a missing reading only costs precision, and the
+gain g is identified from the turns of the run, starting from a prior. Where the KL itself was
+turned, half of the bank takes the run to be slowed by it (τ ∝ 1/KL, as plain gradient flow is): a
+run that is slowed looks as if it had settled, and must not be loosened for that.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["Settling", "carried", "scatter_of", "settling"]
+from qdlaws.core.types import Array
 
-Array = npt.NDArray[np.float64]
+__all__ = ["PlantState", "filled_forward", "plant_state", "scatter_of"]
 
 LAGS = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
 """Candidates for τ, in evaluations."""
@@ -32,19 +31,22 @@ from a long one; without it the first half of 24 evaluations is spent waiting.""
 WANDERS = np.array([0.05, 0.5, 2.0])
 """Candidates for the size of w per evaluation, in units of the scatter of a reading."""
 MEMORY = 0.95
-"""What is kept per reading of how well a filter foretold the earlier ones."""
+"""Weight of the last reading's score at the next one: older predictions are forgotten."""
 GAIN_DOUBT = 0.7
 """Standard deviation of the prior gain over its mean; the estimate stays within ¼ … 4 of it."""
 CURVATURE = 0.35
 """How far the gain changes over a unit of u, over the prior gain."""
 STATED = 3
 """Second differences that a stated error is worth."""
+MIN_SCATTER = 1e-5
+"""Least scatter of a reading over the prior gain: a collapsed run reads 0 every time, and a filter
+without noise loses its covariance to rounding."""
 ROWS = 200
 """Evaluations looked back on."""
 
 
 @dataclass(frozen=True)
-class Settling:
+class PlantState:
     """The level now, the level it settles at, the gain g = −dy/du and the lag in evaluations."""
 
     level: float
@@ -56,30 +58,31 @@ class Settling:
     lag: float
     scatter: float
 
-    def after(self, turned: float) -> float:
-        """Where it settles once u is turned by so much."""
-        return self.settled - self.gain * turned
+    def settled_after(self, du: float) -> float:
+        """The level it settles at once u is turned by ``du``."""
+        return self.settled - self.gain * du
 
 
-def settling(
+def plant_state(
     step: Array,
     y: Array,
     u: Array,
     gain: float,
     se: Array | None = None,
     strength: Array | None = None,
-) -> Settling:
+) -> PlantState:
     """The state after the last row, u as it stands there.
 
     ``u`` is the log ratio and ``strength`` the KL in force over the steps before each row (NaN: as
     before it), ``gain`` the prior of g. ``y`` may have gaps.
     """
     step, y = np.asarray(step, float)[-ROWS:], np.asarray(y, float)[-ROWS:]
-    u = carried(np.asarray(u, float)[-ROWS:])
+    u = filled_forward(np.asarray(u, float)[-ROWS:])
     se = None if se is None else np.asarray(se, float)[-ROWS:]
     scatter = scatter_of(y, se)
     if not np.isfinite(y).any() or not scatter > 0:
-        return Settling(*([np.nan] * 8))
+        return PlantState(*([np.nan] * 8))
+    scatter = max(scatter, MIN_SCATTER * gain)
     gap = float(np.median(np.diff(step))) if len(step) > 1 else 1.0
     speed = np.ones(len(y)) if strength is None else _speed(strength[-ROWS:])
     powers = [0.0] if np.ptp(speed) == 0 else [0.0, 1.0]
@@ -92,11 +95,11 @@ def settling(
     score = np.zeros(len(lag))
     for k in range(len(y)):
         if k:
-            passed, turned = (step[k] - step[k - 1]) / gap, u[k] - u[k - 1]
+            passed, du = (step[k] - step[k - 1]) / gap, u[k] - u[k - 1]
             share = -np.expm1(-passed * speed[k] ** power / lag)
-            mean, cov = _moved(mean, cov, share, turned)
+            mean, cov = _predicted(mean, cov, share, du)
             cov[:, 1, 1] += wander**2 * passed
-            drift = (CURVATURE * turned) ** 2 + 0.02**2 * passed
+            drift = (CURVATURE * du) ** 2 + 0.02**2 * passed
             cov[:, 2, 2] += gain**2 * drift
         if np.isfinite(y[k]):
             variance, miss = cov[:, 0, 0] + scatter**2, y[k] - mean[:, 0]
@@ -111,7 +114,7 @@ def settling(
     centre = weight @ mean
     variances = weight @ (np.einsum("mii->mi", cov) + (mean - centre) ** 2)
     error = np.sqrt(np.maximum(variances, 0.0))
-    return Settling(
+    return PlantState(
         level=float(centre[0]),
         level_se=float(error[0]),
         settled=float(centre[1]),
@@ -130,12 +133,12 @@ def scatter_of(y: Array, se: Array | None = None, last: int = 20) -> float:
     small by luck, so a stated error that is larger counts as ``STATED`` of them; not for more,
     because what all readings share (the same prompts, say) is in it and is no scatter.
     """
-    known = np.isfinite(y)
-    bends = np.diff(y[known][-last:], 2)
+    measured = np.isfinite(y)
+    bends = np.diff(y[measured][-last:], 2)
     local = float(np.mean(bends**2) / 6) if len(bends) else np.nan
     stated = np.nan
-    if se is not None and np.isfinite(se[known]).any():
-        stated = float(np.nanmean(se[known][-last:] ** 2))
+    if se is not None and np.isfinite(se[measured]).any():
+        stated = float(np.nanmean(se[measured][-last:] ** 2))
     if not np.isfinite([local, stated]).any():
         return np.nan
     if not local >= stated:  # also where one of the two is unknown
@@ -145,25 +148,25 @@ def scatter_of(y: Array, se: Array | None = None, last: int = 20) -> float:
     return max(float(np.sqrt(local)), 1e-9)
 
 
-def _moved(mean: Array, cov: Array, share: Array, turned: float) -> tuple[Array, Array]:
-    """One evaluation on: first the turn moves the settled level, then the level follows it."""
+def _predicted(mean: Array, cov: Array, share: Array, du: float) -> tuple[Array, Array]:
+    """The state at the next evaluation: a turn moves the settled level, the level follows it."""
     step = np.zeros_like(cov)
-    step[:, 0, 0], step[:, 0, 1], step[:, 0, 2] = 1 - share, share, -share * turned
-    step[:, 1, 1], step[:, 1, 2], step[:, 2, 2] = 1.0, -turned, 1.0
+    step[:, 0, 0], step[:, 0, 1], step[:, 0, 2] = 1 - share, share, -share * du
+    step[:, 1, 1], step[:, 1, 2], step[:, 2, 2] = 1.0, -du, 1.0
     moved: Array = np.einsum("mij,mj->mi", step, mean)
     return moved, step @ cov @ step.transpose(0, 2, 1)
 
 
 def _speed(strength: Array) -> Array:
-    """How fast the run is at each row by the KL in force, in units of its first."""
-    known = carried(np.asarray(strength, float))
-    return known / known[0] if (known > 0).all() else np.ones(len(known))
+    """The speed of the run at each row, proportional to the KL in force, in units of its first."""
+    kl = filled_forward(np.asarray(strength, float))
+    return kl / kl[0] if (kl > 0).all() else np.ones(len(kl))
 
 
-def carried(u: Array) -> Array:
-    """Unknown ratios taken from the row before; leading ones from the first known."""
-    known = np.isfinite(u)
-    if not known.any():
+def filled_forward(u: Array) -> Array:
+    """The ratios, a missing one taken from the row before; leading ones from the first."""
+    finite = np.isfinite(u)
+    if not finite.any():
         return np.zeros_like(u)
-    last = np.maximum.accumulate(np.where(known, np.arange(len(u)), -1))
-    return np.asarray(u[np.where(last < 0, np.argmax(known), last)])
+    last = np.maximum.accumulate(np.where(finite, np.arange(len(u)), -1))
+    return np.asarray(u[np.where(last < 0, np.argmax(finite), last)])

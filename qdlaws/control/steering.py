@@ -11,41 +11,43 @@ With u = log(reward_scale/KL) and the gain g = −dD/du of the plant:
     barrier   never loosen when the target is nearer than 2h evaluations at the present slope
 
 Where the log has the ratio in force beside its readings, :func:`steer_by_plant` does better: the
-lag and the gain are identified from the run's own turns (:mod:`qdlaws.control.plant_filter`), and
-the error is
-where the column *settles* if nothing is turned, less the target. The line keeps the last word: it
-tightens at any time where it leads below the floor beyond doubt, and so does a last drop that is
-steep (:mod:`qdlaws.control.collapse_guard`). After a run has fallen through, the ratio stays below
-where it fell.
+lag and the gain are identified from the turns of the run (:mod:`qdlaws.control.plant_filter`), and
+the error is the level at which the column *settles* if nothing is turned, less the target. The line
+keeps the last word: it tightens at any time where it leads below the floor beyond doubt, and so
+does a last drop that is steep (:mod:`qdlaws.control.collapse_guard`). After a run has fallen
+through its floor the ratio stays below the one it fell at.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import erf, sqrt
 
 import numpy as np
-import numpy.typing as npt
 
-from qdlaws.control.collapse_guard import ceiling, steep
+from qdlaws.control.collapse_guard import ratio_ceiling, steep_drop_end
 from qdlaws.control.knobs import InForce
-from qdlaws.control.plant_filter import Settling, carried, scatter_of, settling
+from qdlaws.control.plant_filter import PlantState, filled_forward, plant_state, scatter_of
+from qdlaws.core.types import Array
 
 __all__ = ["PRIOR_GAIN", "Limits", "Steering", "steer", "steer_by_plant"]
 
-Array = npt.NDArray[np.float64]
-
 WINDOW = 5
-LONG = 15
-SURE = 0.8
+"""Readings that the line is drawn through."""
+LONG_WINDOW = 15
+"""Readings of the longer line, whose slope counts where the two agree."""
+P_MISSED = 0.8
+"""Probability of missing the target from which the dead band no longer holds a turn back."""
 AHEAD = 5.0
+"""Evaluations that the line looks ahead."""
 PRIOR_GAIN = {"diversity": 0.065, "entropy": 0.16}
-"""−dD/du and −dH/du per unit of u where the run has not shown its own: from a molecular prior
+"""−dD/du and −dH/du per unit of u where the run tells nothing: measured with a molecular prior
 (.055 … .08 for internal diversity, .15 … .17 nats per token for entropy)."""
 
 
 @dataclass(frozen=True)
 class Steering:
-    """Where a column stands, where it goes, and the step of the log ratio that follows.
+    """The level and trend of a column, its target, and the step of the log ratio that follows.
 
     ``level`` and ``slope`` (per evaluation) come with their standard errors; ``du`` is 0 inside the
     dead band and NaN where nothing can be said.
@@ -59,7 +61,7 @@ class Steering:
     du: float
     p_below: float  # P(the target is missed ``AHEAD`` evaluations from now, knobs unchanged)
     falling: bool = False  # by its last 15 readings
-    plant: Settling | None = None  # where the log has the ratio in force
+    plant: PlantState | None = None  # where the log has the ratio in force
     ceiling: float = np.inf  # the highest ratio, after the run has fallen through the floor
 
 
@@ -87,43 +89,40 @@ def steer(
     step: Array, y: Array, floor: float, gain: float, se: Array | None = None, ahead: float = AHEAD
 ) -> Steering:
     """The step of the log ratio for a floor on y, from its last readings."""
-    known = np.isfinite(y)
-    long, wide = step[known][-LONG:], y[known][-LONG:]
-    step, y = long[-WINDOW:], wide[-WINDOW:]
+    measured = np.isfinite(y)
+    errors = None if se is None else se[measured]
+    long_step, long_y = step[measured][-LONG_WINDOW:], y[measured][-LONG_WINDOW:]
+    step, y = long_step[-WINDOW:], long_y[-WINDOW:]
     if not len(y):
         return Steering(np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
     if len(y) < 3:
-        error = np.nan if se is None else float(np.mean(se[known][-WINDOW:]) / np.sqrt(len(y)))
-        level = float(y.mean())
-        # too little to loosen by; a level surely below the floor may be tightened at any time
-        low = np.isfinite(error) and level + error < floor
-        du = float(np.clip(0.4 * (level - floor) / gain, -0.7, 0.0)) if low else np.nan
-        return Steering(level, error, np.nan, np.nan, floor, du, np.nan)
-    level, slope, level_se, slope_se, spread = _line(step, y, None if se is None else se[known])
-    _, trend, _, trend_se, _ = _line(long, wide, None if se is None else se[known])
+        return _steer_by_two(y, floor, gain, errors)
+    level, slope, level_se, slope_se, scatter = _line(step, y, errors)
+    _, trend, _, trend_se, _ = _line(long_step, long_y, errors)
     if abs(trend - slope) < slope_se:  # the longer line says the same, more exactly
         slope, slope_se = trend, trend_se
     shrunk = float(np.sign(slope) * max(abs(slope) - slope_se, 0.0))
     # the target is the floor and two errors of a mean of the window
-    target = floor + 2 * spread / np.sqrt(len(y))
+    target = floor + 2 * scatter / np.sqrt(len(y))
     error = (level + ahead * shrunk - target) / gain
-    spread_ahead = float(np.hypot(level_se, ahead * slope_se))
-    p_below = _normal_cdf((target - level - ahead * slope) / max(spread_ahead, 1e-300))
-    if p_below < SURE or error > 0:  # the dead band is for doubt
+    error_ahead = float(np.hypot(level_se, ahead * slope_se))
+    p_below = _normal_cdf((target - level - ahead * slope) / max(error_ahead, 1e-300))
+    if p_below < P_MISSED or error > 0:  # the dead band is for doubt
         error = float(np.sign(error) * max(abs(error) - level_se / gain, 0.0))
     du = float(np.clip((0.2 if error > 0 else 0.4) * error, -0.7, 0.1))
     if shrunk < 0 and (level - target) / -shrunk < 2 * ahead:
         du = min(du, 0.0)
-    return Steering(
-        level,
-        level_se,
-        slope,
-        slope_se,
-        target,
-        du,
-        p_below,
-        shrunk < 0 or trend < -2 * trend_se,
-    )
+    falling = shrunk < 0 or trend < -2 * trend_se
+    return Steering(level, level_se, slope, slope_se, target, du, p_below, falling)
+
+
+def _steer_by_two(y: Array, floor: float, gain: float, se: Array | None) -> Steering:
+    """One or two readings are too few to loosen by; a level surely below the floor tightens."""
+    error = np.nan if se is None else float(np.mean(se[-WINDOW:]) / np.sqrt(len(y)))
+    level = float(y.mean())
+    low = np.isfinite(error) and level + error < floor
+    du = float(np.clip(0.4 * (level - floor) / gain, -0.7, 0.0)) if low else np.nan
+    return Steering(level, error, np.nan, np.nan, floor, du, np.nan)
 
 
 def steer_by_plant(
@@ -143,36 +142,35 @@ def steer_by_plant(
     """
     limits = limits or Limits()
     line = steer(step, y, floor, gain, se)
-    known = np.isfinite(y)
-    u = knobs.ratio
-    if known.sum() < 3 or not np.isfinite(u).any():
-        held = not known[-1] and line.du > 0
+    measured, u = np.isfinite(y), knobs.ratio
+    if measured.sum() < 3 or not np.isfinite(u).any():
+        held = not measured[-1] and line.du > 0
         return replace(line, du=0.0) if held else line
-    plant = settling(step, y, u, gain, se, knobs.strength)
-    settles = plant.after(knobs.now - u[np.isfinite(u)][-1])
+    plant = plant_state(step, y, u, gain, se, knobs.strength)
+    settled = plant.settled_after(knobs.now - u[np.isfinite(u)][-1])
     target = floor + limits.margin * plant.scatter
-    error = settles - target
+    error = settled - target
     if error > 0:
         du = limits.loosen * max(error - limits.doubt * plant.settled_se, 0.0) / plant.gain
     else:
         du = limits.tighten * min(error + 0.5 * plant.settled_se, 0.0) / plant.gain
     ahead = line.level + limits.guard * line.slope
-    doubt = float(np.hypot(line.level_se, limits.guard * line.slope_se))
-    before = scatter_of(y[:-1], None if se is None else se[:-1])
-    lowest = np.nanmin([ahead + doubt, steep(y, before, limits.guard)])
+    ahead_se = float(np.hypot(line.level_se, limits.guard * line.slope_se))
+    scatter = scatter_of(y[:-1], None if se is None else se[:-1])
+    lowest = np.nanmin([ahead + ahead_se, steep_drop_end(y, scatter, limits.guard)])
     if lowest < floor:
         du = min(du, 0.4 * (float(lowest) - floor) / max(gain, plant.gain))
-    top = ceiling(y, carried(u), floor)
-    up = limits.up if top == np.inf else limits.home
-    du = min(du, max(top - knobs.now, -limits.up)) if known[-1] else min(du, 0.0)
+    ceiling = ratio_ceiling(y, filled_forward(u), floor)
+    up = limits.up if ceiling == np.inf else limits.home
+    du = min(du, max(ceiling - knobs.now, -limits.up)) if measured[-1] else min(du, 0.0)
     return replace(
         line,
         target=target,
         du=float(np.clip(du, -limits.down, up)),
-        p_below=_normal_cdf((target - settles) / max(plant.settled_se, 1e-300)),
+        p_below=_normal_cdf((target - settled) / max(plant.settled_se, 1e-300)),
         falling=False if du > 0 else line.falling,
         plant=plant,
-        ceiling=top,
+        ceiling=ceiling,
     )
 
 
@@ -181,10 +179,12 @@ def _line(step: Array, y: Array, se: Array | None) -> tuple[float, float, float,
     gap = float(np.mean(np.diff(step)))
     t = (step - step[-1]) / gap
     slope, level = (float(v) for v in np.polyfit(t, y, 1))
-    rest = y - level - slope * t
-    scatter = float(np.sqrt((rest**2).sum() / (len(y) - 2)))
-    if se is not None:  # three or five readings can lie on a line by luck; errors are never smaller
-        scatter = max(scatter, float(np.sqrt(np.nanmean(se[-len(y) :] ** 2))))
+    residuals = y - level - slope * t
+    scatter = float(np.sqrt((residuals**2).sum() / (len(y) - 2)))
+    stated = np.array([]) if se is None else se[-len(y) :]
+    if np.isfinite(stated).any():
+        # three or five readings can lie on a line by luck; errors are never smaller
+        scatter = max(scatter, float(np.sqrt(np.nanmean(stated**2))))
     around = t - t.mean()
     slope_se = scatter / float(np.sqrt((around**2).sum()))
     level_se = scatter * float(np.sqrt(1 / len(y) + t.mean() ** 2 / (around**2).sum()))
@@ -192,6 +192,4 @@ def _line(step: Array, y: Array, se: Array | None) -> tuple[float, float, float,
 
 
 def _normal_cdf(z: float) -> float:
-    from math import erf, sqrt
-
     return 0.5 * (1 + erf(z / sqrt(2)))

@@ -1,4 +1,4 @@
-"""What others use: fixed knobs, adaptive KL (PPO), dual ascent on entropy (SAC), stepped (TRL)."""
+"""Common controllers: fixed, adaptive KL (PPO), dual ascent on entropy (SAC), steps (TRL)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from qdlaws.control.controller import Action
+from qdlaws.core.advice import Action, Advice
 from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, MissingColumn
@@ -26,7 +26,9 @@ def fixed() -> Controller:
     """Knobs as they are."""
 
     def decide(log: RunLog, knobs: Knobs) -> Decision:
-        return Decision(knobs, "continue", ("the knobs are fixed",))
+        reasons = ("the knobs are fixed",)
+        step = float(log.step[-1])
+        return Decision(Advice(action="continue", step=step, reasons=reasons, du=0.0), knobs)
 
     return decide
 
@@ -51,14 +53,14 @@ def kl_target(
     def decide(log: RunLog, knobs: Knobs) -> Decision:
         now = _last_extra(log, "kl")
         if not isfinite(now):
-            return _held(dial, knobs, "the last KL is missing", target=target, level=now)
+            return _held(log, dial, knobs, "the last KL is missing", target=target, level=now)
         if rule == "doubling":
             du = float(np.log(2) * ((now < target / 1.5) - float(now > 1.5 * target)))
         else:
             du = -rate * _steps(log) * float(np.clip(now / target - 1, -0.2, 0.2))
             du = float(np.clip(du, -DOWN, UP))
         words = f"KL is {now:.3g}, the target {target:g}"
-        return _turned(dial, knobs, du, words, target=target, level=now)
+        return _turned(log, dial, knobs, du, words, target=target, level=now)
 
     return decide
 
@@ -75,10 +77,10 @@ def entropy_target(dial: Dial, target: float, *, rate: float = 0.5) -> Controlle
     def decide(log: RunLog, knobs: Knobs) -> Decision:
         now = float(log.column("entropy")[-1])
         if not isfinite(now):
-            return _held(dial, knobs, "the last entropy is missing", target=target, level=now)
+            return _held(log, dial, knobs, "the last entropy is missing", target=target, level=now)
         du = float(np.clip(-rate * (target - now), -DOWN, UP))
         words = f"entropy is {now:.3g}, the target {target:g}"
-        return _turned(dial, knobs, du, words, target=target, level=now)
+        return _turned(log, dial, knobs, du, words, target=target, level=now)
 
     return decide
 
@@ -98,20 +100,20 @@ def stepped_entropy(
         raise BadData(f"stepped_entropy: target={target!r}, a number of nats was needed")
 
     def decide(log: RunLog, knobs: Knobs) -> Decision:
-        seen = log.column("entropy")
-        now = float(seen[-1])
+        readings = log.column("entropy")
+        now = float(readings[-1])
         if not isfinite(now):
-            return _held(dial, knobs, "the last entropy is missing", target=target, level=now)
+            return _held(log, dial, knobs, "the last entropy is missing", target=target, level=now)
         words = f"entropy is {now:.3g}, the target {target:g}"
         if dial.turn != "entropy":
             du = -step if now < target else step
-            return _turned(dial, knobs, du, words, target=target, level=now)
+            return _turned(log, dial, knobs, du, words, target=target, level=now)
         bonus = dial.start.entropy  # the coefficient follows from the log alone
-        for reading in seen[np.isfinite(seen)]:
+        for reading in readings[np.isfinite(readings)]:
             bonus = float(np.clip(bonus + (step if reading < target else -step), lowest, highest))
         turned = replace(knobs, entropy=bonus if now <= target else 0.0)
-        found = _decision(dial, knobs, turned, words, target=target, level=now)
-        return replace(found, figures={**found.figures, "coefficient": bonus})
+        figures = {"target": target, "level": now, "coefficient": bonus}
+        return _decision(log, dial, knobs, turned, words, **figures)
 
     return decide
 
@@ -119,23 +121,38 @@ def stepped_entropy(
 # ---------------------------------------------------------------------- inside
 
 
-def _turned(dial: Dial, knobs: Knobs, du: float, words: str, **figures: float) -> Decision:
-    return _decision(dial, knobs, dial.turned(knobs, du), words, **figures)
+def _turned(
+    log: RunLog, dial: Dial, knobs: Knobs, du: float, words: str, **figures: float
+) -> Decision:
+    return _decision(log, dial, knobs, dial.turned(knobs, du), words, **figures)
 
 
-def _decision(dial: Dial, before: Knobs, after: Knobs, words: str, **figures: float) -> Decision:
+def _decision(
+    log: RunLog, dial: Dial, before: Knobs, after: Knobs, words: str, **figures: float
+) -> Decision:
     du = dial.ratio(after) - dial.ratio(before)
     up = getattr(after, dial.turn) - getattr(before, dial.turn)
     action: Action = "continue"
     if up != 0:
         action = "loosen" if (up > 0) is (dial.turn == "reward_scale") else "tighten"
-    turn = dial.words(before, after)
-    return Decision(after, action, (words, *turn), {"u": dial.ratio(after), "du": du} | figures)
+    advice = Advice(
+        action=action,
+        step=float(log.step[-1]),
+        reasons=(words, *dial.words(before, after)),
+        du=dial.step(du),
+        figures={"u": dial.ratio(after), "du": du} | figures,
+    )
+    return Decision(advice, after)
 
 
-def _held(dial: Dial, knobs: Knobs, why: str, **figures: float) -> Decision:
-    rest = {"u": dial.ratio(knobs), "du": 0.0} | figures
-    return Decision(knobs, "wait", (f"{why}: nothing is turned",), rest)
+def _held(log: RunLog, dial: Dial, knobs: Knobs, why: str, **figures: float) -> Decision:
+    advice = Advice(
+        action="wait",
+        step=float(log.step[-1]),
+        reasons=(f"{why}: nothing is turned",),
+        figures={"u": dial.ratio(knobs), "du": 0.0} | figures,
+    )
+    return Decision(advice, knobs)
 
 
 def _last_extra(log: RunLog, name: str) -> float:

@@ -1,4 +1,4 @@
-"""Decision: what a controller does at an evaluation, and why. A controller is a pure function.
+"""Decision: the advice at an evaluation and the knobs that follow. A controller is a pure function.
 
     controller(log, knobs) -> Decision        log: the evaluations so far; knobs: as they stand
 
@@ -9,63 +9,47 @@ before each evaluation, so a run resumed from its log, or a saved log replayed, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from qdlaws.control.controller import Action
+from qdlaws.core.advice import Advice
 from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
-from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData
 from trainer.control.knob_dial import KNOB_COLUMNS
 from trainer.knobs import Knobs
 
-__all__ = ["Controller", "Decision", "knobs_in", "replay", "steered"]
+__all__ = ["Controller", "Decision", "knobs_in", "replay"]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The knobs from now on, with the reasons and the figures they rest on."""
+    """The advice, the knobs from now on, and whether the run ends with it."""
 
+    advice: Advice
     knobs: Knobs
-    action: Action
-    reasons: tuple[str, ...]
-    figures: Mapping[str, float] = field(default_factory=dict)
-    """Numbers such as u, du, gain, level, target; NaN where unknown."""
+    stopped: bool = False
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for a line of ``advice.jsonl``; unknown numbers are None."""
-        values: dict[str, Any] = plain(
-            {
-                "action": self.action,
-                "knobs": asdict(self.knobs),
-                "reasons": self.reasons,
-                "figures": self.figures,
-            }
-        )
-        return values
+    def to_dict(self) -> dict[str, Any]:
+        """The line of ``advice.jsonl``; unknown numbers are None."""
+        return self.advice.to_line(asdict(self.knobs), self.stopped)
 
 
 Controller = Callable[[RunLog, Knobs], Decision]
 """A function of the log so far and the knobs in force that decides the next knobs."""
 
 
-def steered(controller: Controller) -> Callable[[RunLog, Knobs], Knobs]:
-    """The controller as a function of log and knobs that returns the new knobs alone."""
-    return lambda log, knobs: controller(log, knobs).knobs
-
-
 def knobs_in(log: RunLog, row: int, otherwise: Knobs) -> Knobs:
     """The knobs in force at a row; a field that the log lacks is taken from ``otherwise``."""
-    found = {}
-    for field_name, column in KNOB_COLUMNS.items():
-        known = extra_column(log, column)
-        value = math.nan if known is None else float(known[row])
-        found[field_name] = value if math.isfinite(value) else getattr(otherwise, field_name)
-    return Knobs(**found)
+    values = {}
+    for name, column in KNOB_COLUMNS.items():
+        readings = extra_column(log, column)
+        value = math.nan if readings is None else float(readings[row])
+        values[name] = value if math.isfinite(value) else getattr(otherwise, name)
+    return Knobs(**values)
 
 
 def replay(controller: Controller, log: RunLog, start: Knobs) -> list[Decision]:

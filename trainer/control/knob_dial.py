@@ -20,17 +20,16 @@ __all__ = [
     "knob_columns",
     "make_dial",
     "refusal",
-    "start_knobs",
 ]
 
 Turn = Literal["kl", "reward_scale", "entropy"]
 
 KNOB_COLUMNS = {"kl": "kl_coef", "reward_scale": "reward_scale", "entropy": "entropy_coef"}
-"""What an evaluation's line calls each field of Knobs: those in force over the steps before it."""
+"""The column of each field of Knobs in an evaluation: as in force over the steps before it."""
 
 
 class Recipe(Protocol):
-    """What a controller has to know of a recipe."""
+    """The properties of a recipe that decide whether and how it can be steered."""
 
     @property
     def name(self) -> str: ...
@@ -72,7 +71,7 @@ class Dial:
             return float("nan")
         return log(knobs.reward_scale / strength)
 
-    def at(self, u: float, knobs: Knobs) -> Knobs:
+    def with_ratio(self, u: float, knobs: Knobs) -> Knobs:
         """The knobs with u, held within the range, by turning the one knob."""
         low, high = self.range
         turned = min(max(u, low), high) - self.ratio(knobs)
@@ -82,18 +81,29 @@ class Dial:
         return replace(knobs, **{self.turn: getattr(knobs, self.turn) * factor})
 
     def turned(self, knobs: Knobs, du: float) -> Knobs:
-        """The knobs after a step of u; nothing moves for 0 or NaN."""
-        return self.at(self.ratio(knobs) + du, knobs) if isfinite(du) and du != 0 else knobs
+        """The knobs after a step of u; nothing moves for 0 or NaN, nor from an unknown u."""
+        u = self.ratio(knobs) + du
+        return self.with_ratio(u, knobs) if isfinite(u) and du != 0 else knobs
+
+    def step(self, du: float | None) -> float | None:
+        """The step of log(reward scale/KL) that a step of u is; None where u has no KL in it."""
+        kl = self.against == "kl" and self.turn != "entropy"
+        return du if kl and du is not None and isfinite(du) else None
 
     def words(self, before: Knobs, after: Knobs) -> tuple[str, ...]:
-        """What was turned, as a reason; nothing where nothing was."""
+        """The turn as a reason; nothing where nothing was turned."""
         old, new = getattr(before, self.turn), getattr(after, self.turn)
         return () if old == new else (f"{self.turn} {old:.4g} → {new:.4g}",)
 
     def in_force(self, log: RunLog, now: Knobs) -> InForce:
         """The knobs of the log's rows, and those of this moment."""
-        given, name = (self.start.reward_scale, getattr(self.start, self.against)), self.against
-        return in_force(log, *given, name=KNOB_COLUMNS[name], now=self.ratio(now))
+        return in_force(
+            log,
+            self.start.reward_scale,
+            getattr(self.start, self.against),
+            name=KNOB_COLUMNS[self.against],
+            now=self.ratio(now),
+        )
 
 
 def make_dial(recipe: Recipe, start: Knobs, turn: Turn | None = None) -> Dial:
@@ -122,22 +132,6 @@ def make_dial(recipe: Recipe, start: Knobs, turn: Turn | None = None) -> Dial:
                 f"{field} such as {1e-3 if field != 'reward_scale' else 1:g}"
             )
     return Dial(knob, against, start)
-
-
-def start_knobs(recipe: Recipe, knobs: Knobs, ratio: float, turn: Turn | None = None) -> Knobs:
-    """The knobs with reward_scale/strength = ratio, by the knob that a controller would turn.
-
-    The ratio of :func:`qdlaws.kl_frontier.warm_start.start_ratio` puts a run on the tight side of
-    its floor.
-    """
-    if not (isfinite(ratio) and ratio > 0):
-        raise BadData(f"a run starts at a ratio above 0, got {ratio!r}")
-    dial = make_dial(recipe, knobs, turn)
-    factor = ratio / exp(dial.ratio(knobs))
-    value = getattr(knobs, dial.turn)
-    return replace(
-        knobs, **{dial.turn: value * factor if dial.turn == "reward_scale" else value / factor}
-    )
 
 
 def refusal(recipe: Recipe, knob: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qdlaws.control.controller import check_steerable, turn
 from qdlaws.core.goal import Goal
 from qdlaws.core.runlog import RunLog
@@ -13,16 +15,17 @@ __all__ = ["law_guided"]
 
 
 def law_guided(dial: Dial, goal: Goal, *, gain: float | None = None) -> Controller:
-    """The controller for a goal with a floor or a price; see
-    :func:`qdlaws.control.controller.turn`.
+    """The controller for a goal with a floor or a price: :func:`qdlaws.control.controller.turn`.
 
-    ``gain`` is the prior of −dD/du (from ``plan`` or earlier runs); the run's own turns correct it.
+    ``gain`` is the prior of −dD/du (from ``plan`` or earlier runs); the turns of the run correct
+    it.
     """
     check_steerable(goal, gain)
 
     def decide(log: RunLog, knobs: Knobs) -> Decision:
-        made = turn(log, goal, dial.in_force(log, knobs), gain=gain, within=dial.range)
-        after = dial.turned(knobs, made.du)
-        return Decision(after, made.action, made.reasons + dial.words(knobs, after), made.figures)
+        advice = turn(log, goal, dial.in_force(log, knobs), gain=gain, within=dial.range)
+        after = dial.turned(knobs, advice.du or 0.0)
+        reasons = advice.reasons + dial.words(knobs, after)
+        return Decision(replace(advice, reasons=reasons, du=dial.step(advice.du)), after)
 
     return decide

@@ -10,39 +10,23 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from qdlaws.advice.advise import advise_run
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
 from qdlaws.errors import BadData
 from trainer.algorithms.objective import Recipe
 from trainer.config import Config
-from trainer.control import (
-    Controller,
-    Stopper,
-    make_controller,
-    run_log,
-    stop_when_advised,
-)
+from trainer.control import Controller, Decision, make_controller, run_log
 from trainer.knobs import Knobs
 from trainer.training.checkpoint import checkpoint_steps
 from trainer.training.context import RunContext
 from trainer.training.metrics import read_rows
 from trainer.training.plan import make_plan, write_plan
 
-__all__ = ["RunControl", "RunStart", "Said", "goal_of", "make_run_control", "plan_run"]
+__all__ = ["RunControl", "RunStart", "goal_of", "make_run_control", "plan_run"]
 
 PLAN_SAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Said:
-    """What was decided at an evaluation, and the line for ``advice.jsonl``."""
-
-    knobs: Knobs
-    stop: bool
-    checkpoint: int | None
-    row: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -57,26 +41,34 @@ class RunStart:
 
 @dataclass(frozen=True)
 class RunControl:
-    """The controller and the stopping rule of a run, and where it begins."""
+    """How a run decides at its evaluations: its goal, its controller, and whether it may stop."""
 
     start: RunStart
+    goal: Goal
     controller: Controller
-    stopper: Stopper | None
+    steers: bool
+    """Whether the controller turns knobs, so that the advice is its own turn."""
+    advises: bool
+    """Whether the stopping tests are asked and a checkpoint is named."""
     stops: bool
-    """Whether the advice to stop is followed, or only written down."""
+    """Whether the run ends where the advice is to stop, by a test that is valid at every look."""
 
-    def decide(self, folder: Path, knobs: Knobs, step: int) -> Said:
-        """The knobs from now on, from what ``metrics.jsonl`` holds."""
+    def decide(self, folder: Path, knobs: Knobs, step: int) -> Decision:
+        """The decision at an evaluation, from what ``metrics.jsonl`` holds."""
         log = run_log(read_rows(folder / "metrics.jsonl"))
         decision = self.controller(log, knobs)
-        row = {"step": step, **decision.as_dict()}
-        if self.stopper is None:
-            return Said(decision.knobs, False, None, row)
-        steps = [s for s in {*checkpoint_steps(folder), step} if s in set(log.step)]
-        stop = self.stopper(log, steps)
-        row["stopping"] = stop.as_dict()
-        kept = None if stop.checkpoint is None else int(stop.checkpoint)
-        return Said(decision.knobs, stop.stop and self.stops, kept, row)
+        if not self.advises:
+            return decision
+        advice = advise_run(
+            log,
+            self.goal,
+            decision.advice if self.steers else None,
+            checkpoints=[s for s in {*checkpoint_steps(folder), step} if s in set(log.step)],
+            may_stop=self.stops,
+        )
+        if advice.action == "stop":
+            return Decision(advice, knobs, stopped=self.stops and advice.anytime)
+        return Decision(advice, decision.knobs)
 
 
 def goal_of(config: Config) -> Goal:
@@ -133,14 +125,7 @@ def make_run_control(config: Config, recipe: Recipe, start: RunStart) -> RunCont
     if start.gain is not None and control.name == "law_guided":
         options.setdefault("gain", start.gain)
     controller = make_controller(control.name, recipe, start.knobs, goal, turn=turn, **options)
-    stopper = stop_when_advised(_stopping_goal(goal, control.name)) if control.advise else None
-    if control.stop and stopper is None:
+    if control.stop and not control.advise:
         raise BadData("control.stop needs control.advise: it stops where the advice says so")
-    return RunControl(start, controller, stopper, control.stop)
-
-
-def _stopping_goal(goal: Goal, controller: str) -> Goal:
-    """A floor that a controller holds is no reason to stop."""
-    if controller == "fixed":
-        return goal
-    return replace(goal, min_diversity=None, min_entropy=None, price=None)
+    steers = control.name != "fixed"
+    return RunControl(start, goal, controller, steers, control.advise, control.stop)

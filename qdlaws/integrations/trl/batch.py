@@ -1,4 +1,4 @@
-"""What TRL sampled at a step, and the row of measurements that several steps make together."""
+"""The completions of TRL's generations, and the row of measurements that several of them make."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qdlaws.core.kinds import EntropyKind
+from qdlaws.core.types import Array
 from qdlaws.measure import Estimate, samples
 
 __all__ = ["Batch", "Window", "batch_of"]
 
-Array = npt.NDArray[np.float64]
 Diversity = str | Callable[[Sequence[str], Sequence[str]], Any]
 MEASURED = ("quality", "diversity", "diversity_unique", "unique_share", "valid_share")
 
@@ -95,17 +94,19 @@ class Window:
 
 
 def _measured(batch: Batch, diversity: Diversity) -> dict[str, Any]:
-    kind: Any = "molecule" if diversity == "molecules" else "text"
+    """The record of a generation; completions are molecules only where ``diversity`` says so."""
     texts, prompts = list(batch.texts), list(batch.prompts)
+    if diversity == "molecules":
+        return samples(texts, batch.rewards, prompts=prompts, kind="molecule")
     if not callable(diversity):
-        return samples(texts, batch.rewards, prompts=prompts, kind=kind)
-    record = samples(texts, batch.rewards, prompts=prompts, same=_identical)
+        return samples(texts, batch.rewards, prompts=prompts, kind="text")
+    record = samples(texts, batch.rewards, prompts=prompts, kind="text", same=_identical)
     record = {k: v for k, v in record.items() if not k.startswith("diversity")}
-    found = diversity(texts, prompts)
-    if isinstance(found, Estimate):
-        return record | {"diversity": found.value, "diversity_se": found.se}
+    measured = diversity(texts, prompts)
+    if isinstance(measured, Estimate):
+        return record | {"diversity": measured.value, "diversity_se": measured.se}
     name = getattr(diversity, "__name__", type(diversity).__name__)
-    return record | {"diversity": float(found), "diversity_kind": name}
+    return record | {"diversity": float(measured), "diversity_kind": name}
 
 
 def _identical(one: str, other: str) -> bool:
@@ -114,23 +115,24 @@ def _identical(one: str, other: str) -> bool:
 
 def _pooled(records: list[dict[str, Any]], name: str) -> tuple[float, float]:
     """The mean over generations, and its error from theirs, or from their spread."""
-    known = [r for r in records if r.get(name) is not None and math.isfinite(r[name])]
-    if not known:
+    records = [r for r in records if r.get(name) is not None and math.isfinite(r[name])]
+    if not records:
         return math.nan, math.nan
-    values = np.array([r[name] for r in known], float)
-    errors = np.array([_number(r.get(f"{name}_se")) for r in known])
+    values = np.array([r[name] for r in records], float)
+    errors = np.array([_number(r.get(f"{name}_se")) for r in records])
     if np.isfinite(errors).all():
-        return float(values.mean()), float(np.sqrt((errors**2).sum()) / len(known))
+        return float(values.mean()), float(np.sqrt((errors**2).sum()) / len(records))
     spread = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else math.nan
     return float(values.mean()), spread
 
 
-def _over_steps(values: list[float]) -> tuple[float | None, float | None]:
-    known = np.array([v for v in values if math.isfinite(v)])
-    if not len(known):
+def _over_steps(readings: list[float]) -> tuple[float | None, float | None]:
+    """The mean over steps and its error from their spread; None where unknown."""
+    values = np.array([v for v in readings if math.isfinite(v)])
+    if not len(values):
         return None, None
-    error = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 2 else None
-    return float(known.mean()), error
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 2 else None
+    return float(values.mean()), error
 
 
 def _number(value: Any) -> float:
@@ -142,7 +144,7 @@ def _last(values: Any) -> float:
 
 
 def _text(value: Any) -> str:
-    """A text, or what the messages of a conversation say."""
+    """A text, or the text of the messages of a conversation."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):

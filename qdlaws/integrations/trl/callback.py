@@ -17,15 +17,17 @@ import json
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from qdlaws.advice.advise import Advice, advise
-from qdlaws.control.controller import Turn, check_steerable, turn
+from qdlaws.advice.advise import advise_run
+from qdlaws.control.controller import check_steerable, turn
 from qdlaws.control.knobs import in_force
+from qdlaws.core.advice import Advice
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
 from qdlaws.core.json_lines import read_json_lines
@@ -125,8 +127,7 @@ class _LawCallback:
         if self.rows and self.mode == "steer":  # the knobs of a resumed run follow from its rows
             last = self.rows[-1]
             self._set(float(last["kl_coef"]), float(last["reward_scale"]))
-            log = run_log(self.rows)
-            self._turn_by(self._decide(log, self._now()))
+            self._turn_by(self._controlled(run_log(self.rows)).du or 0.0)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """Measures the step; at the end of a row advises and acts."""
@@ -139,14 +140,11 @@ class _LawCallback:
         self.rows.append(row)
         self._write("metrics.jsonl", row)
         self._log_to_tracker(row)
-        log = run_log(self.rows)
-        kept = self._checkpoints(args)
-        self.advice = advise(log, self.goal, checkpoints=kept, alpha=self.alpha)
-        made = self._decide(log, self._now()) if self.mode == "steer" else None
+        self.advice = self._decide(run_log(self.rows), self._checkpoints(args))
         stop = bool(self._agreed(self.stops and self.advice.anytime))
-        if made is not None:
-            self._turn_by(made)
-        self._write("advice.jsonl", self._advice_line(made, stop))
+        if self.mode == "steer":
+            self._turn_by(self.advice.du or 0.0)
+        self._write("advice.jsonl", self.advice.to_line(self._knobs(), stop))
         if stop:
             control.should_training_stop = control.should_save = True
             why = self.advice.reasons[0] if self.advice.reasons else ""
@@ -172,16 +170,36 @@ class _LawCallback:
         return float(getattr(self.trainer, "entropy_coef", 0.0) or 0.0)
 
     def _now(self) -> tuple[float, float]:
+        """beta and the reward scale in force."""
         return float(self.trainer.beta), self._scale
 
-    def _decide(self, log: RunLog, now: tuple[float, float]) -> Turn:
-        u0, u = (_ratio(beta, scale) for beta, scale in (self._start, now))
-        within = (u0 - REACH[0], u0 + REACH[1])
-        knobs = in_force(log, now=u)
-        return turn(log, self.goal, knobs, gain=self.gain, within=within)
+    def _decide(self, log: RunLog, checkpoints: list[float] | None) -> Advice:
+        """The one decision of a row: a stop, the turn of the controller, or advice to a person."""
+        return advise_run(
+            log,
+            self.goal,
+            self._controlled(log) if self.mode == "steer" else None,
+            checkpoints=checkpoints,
+            may_stop=self.stops,
+            plant_gain=self.gain,
+            alpha=self.alpha,
+        )
 
-    def _turn_by(self, made: Turn) -> None:
-        du = float(self._agreed(made.du))
+    def _controlled(self, log: RunLog) -> Advice:
+        """The turn of the controller, u staying within reach of that of the start."""
+        beta, scale = self._now()
+        start, u = _log_ratio(*self._start), _log_ratio(beta, scale)
+        within = (start - REACH[0], start + REACH[1])
+        advice = turn(log, self.goal, in_force(log, now=u), gain=self.gain, within=within)
+        if not advice.du:
+            return advice
+        name, old, new = "beta", beta, beta * math.exp(-advice.du)
+        if self.turn == "reward_scale":
+            name, old, new = "reward scale", scale, scale * math.exp(advice.du)
+        return replace(advice, reasons=(*advice.reasons, f"{name} {old:.4g} → {new:.4g}"))
+
+    def _turn_by(self, du: float) -> None:
+        du = float(self._agreed(du))
         beta, scale = self._now()
         if self.turn == "beta":
             self._set(beta * math.exp(-du), scale)
@@ -195,18 +213,10 @@ class _LawCallback:
             self._scale = scale
             self.trainer.reward_weights = self._weights * scale
 
-    def _advice_line(self, made: Turn | None, stop: bool) -> dict[str, Any]:
-        assert self.advice is not None
-        line: dict[str, Any] = {**self.advice.to_dict(), "mode": self.mode, "stopped": stop}
-        if made is not None:
-            beta, scale = self._now()
-            line["turn"] = {
-                "action": made.action,
-                "reasons": list(made.reasons),
-                "figures": plain(made.figures),
-                "knobs": {"kl_coef": beta, "reward_scale": scale},
-            }
-        return line
+    def _knobs(self) -> dict[str, float]:
+        """The knobs from now on, as every ``advice.jsonl`` calls them."""
+        beta, scale = self._now()
+        return {"kl": beta, "reward_scale": scale, "entropy": self._bonus()}
 
     def _agreed(self, value: Any) -> Any:
         """The value of the first process, so that all turn and stop alike."""
@@ -260,7 +270,7 @@ class _LawCallback:
         return sorted({*(s for s in steps if s in seen), float(seen[-1])}) if steps else None
 
 
-def _ratio(beta: float, scale: float) -> float:
+def _log_ratio(beta: float, scale: float) -> float:
     return float(np.log(scale / beta)) if beta > 0 and scale > 0 else float("nan")
 
 

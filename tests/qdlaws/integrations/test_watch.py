@@ -16,6 +16,7 @@ import pytest
 
 from qdlaws import BadData, QdlawsError, fit, read
 from qdlaws.advice.advise import advise
+from qdlaws.core.advice import Advice
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
 from qdlaws.integrations.watch import watch
@@ -167,7 +168,7 @@ def test_a_price_that_is_met_stops_no_process(tmp_path, monkeypatch):
     module = importlib.import_module("qdlaws.advice.rules")
 
     log, stop = grown(tmp_path / "metrics.jsonl", 60), tmp_path / "STOP"
-    met = ("stop", 0.99, ["the operating point is passed"])
+    met = Advice(action="stop", step=60.0, reasons=("past the best diversity",), confidence=0.99)
     monkeypatch.setattr(module, "_price_met", lambda *given: met)
     (update,) = watch(log, Goal(), stop_file=stop, max_updates=1)
     assert update.advice.action == "stop"

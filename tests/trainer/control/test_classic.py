@@ -26,7 +26,7 @@ def test_kl_target_moves_the_kl_towards_the_target():
         assert doubling(log, START).knobs.kl == pytest.approx(0.1 * doubled)
     assert doubling(log_with([0.8], kl=[0.01]), START).knobs.kl == pytest.approx(0.05)
     held = proportional(log_with([0.8, 0.8], kl=[0.3, np.nan]), START)
-    assert (held.action, held.knobs) == ("wait", START)
+    assert (held.advice.action, held.knobs) == ("wait", START)
 
 
 def test_kl_target_without_a_kl_column_names_the_columns_of_the_log():
@@ -50,15 +50,15 @@ def test_stepped_entropy_on_the_bonus_follows_trl():
     controller = make_controller(
         "stepped_entropy", entropy_bonus(), start, Goal(min_entropy=0.2), step=0.005
     )
-    seen = [0.1, 0.15, 0.3, 0.1]  # TRL: .015, .020, .015 (not applied above the target), .020
+    readings = [0.1, 0.15, 0.3, 0.1]  # TRL: .015, .020, .015 (not applied above the target), .020
     applied = [0.015, 0.020, 0.0, 0.020]
     knobs = start
     for n, (expected, action) in enumerate(
         zip(applied, ("tighten", "tighten", "loosen", "tighten"), strict=True), 1
     ):
-        decision = controller(log_with([0.8] * n, entropy=seen[:n]), knobs)
+        decision = controller(log_with([0.8] * n, entropy=readings[:n]), knobs)
         assert decision.knobs.entropy == pytest.approx(expected)
-        assert decision.action == action
+        assert decision.advice.action == action
         knobs = decision.knobs
     many = log_with([0.8] * 300, entropy=[0.1] * 300)
     assert controller(many, knobs).knobs.entropy == 1.0

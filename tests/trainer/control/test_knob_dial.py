@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qdlaws import BadData
 from tests.helpers.control_logs import START
 from trainer.algorithms.recipes import entropy_bonus, grpo, reinvent, rloo
-from trainer.control import make_dial, start_knobs
+from trainer.control import make_dial
 from trainer.knobs import Knobs
 
 
@@ -28,9 +27,12 @@ def test_the_dial_turns_the_ratio_by_a_live_knob_within_its_range():
         assert dial.turned(START, float("nan")) is START
 
 
-def test_start_knobs_have_the_ratio():
-    assert start_knobs(rloo(), START, 40.0) == Knobs(0.1, pytest.approx(4.0))
-    assert start_knobs(grpo(), START, 40.0) == Knobs(pytest.approx(1 / 40), 1.0)
-    assert start_knobs(rloo(), START, 40.0, "kl").kl == pytest.approx(1 / 40)
-    with pytest.raises(BadData, match="above 0"):
-        start_knobs(rloo(), START, float("nan"))
+def test_nothing_is_turned_from_a_ratio_that_is_unknown():
+    dial, no_kl = make_dial(rloo(), START), Knobs(kl=0.0)
+    assert dial.turned(no_kl, 0.5) is no_kl
+
+
+def test_a_step_is_one_of_the_kl_only_where_the_ratio_has_a_kl():
+    assert make_dial(rloo(), START).step(0.5) == 0.5
+    bonus = make_dial(entropy_bonus(), Knobs(0.0, 1.0, 0.01))
+    assert bonus.step(0.5) is None

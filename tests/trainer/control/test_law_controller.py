@@ -22,31 +22,31 @@ SCALE, KL = {"turn": "reward_scale"}, {"turn": "kl"}
 def test_fewer_than_three_readings_wait_or_tighten():
     for n in (1, 2):
         decision = guided()(log_with([0.9] * n), START)
-        assert (decision.action, decision.knobs) == ("wait", START)
-        assert "not loosened" in " ".join(decision.reasons)
+        assert (decision.advice.action, decision.knobs) == ("wait", START)
+        assert "3 readings" in " ".join(decision.advice.reasons)
         low = guided()(log_with([0.5] * n), START)
-        assert low.action == "tighten"
+        assert low.advice.action == "tighten"
         assert low.knobs.reward_scale < 1
 
 
 def test_a_missing_reading_never_loosens():
-    seen = [0.80, 0.805, 0.797, 0.803, 0.80]
-    assert guided()(log_with(seen), START).action == "loosen"
-    decision = guided()(log_with([*seen, np.nan]), START)
+    readings = [0.80, 0.805, 0.797, 0.803, 0.80]
+    assert guided()(log_with(readings), START).advice.action == "loosen"
+    decision = guided()(log_with([*readings, np.nan]), START)
     assert decision.knobs == START
-    assert "missing" in " ".join(decision.reasons)
+    assert "missing" in " ".join(decision.advice.reasons)
     low = guided()(log_with([0.6, 0.59, 0.61, 0.60, np.nan]), START)
-    assert low.action == "tighten"
-    assert guided()(log_with([np.nan] * 3), START).action == "wait"
+    assert low.advice.action == "tighten"
+    assert guided()(log_with([np.nan] * 3), START).advice.action == "wait"
 
 
 def test_a_price_without_a_law_never_loosens_and_a_floor_beside_it_still_tightens():
     flat = [0.80, 0.805, 0.797, 0.803, 0.80]
     alone = guided(Goal(price=1.0))(log_with(flat), START)
-    assert (alone.action, alone.knobs) == ("wait", START)
+    assert (alone.advice.action, alone.knobs) == ("wait", START)
     both = Goal(price=1.0, min_diversity=0.65)
     assert guided(both)(log_with(flat), START).knobs == START
-    assert guided(both)(log_with([d - 0.2 for d in flat]), START).action == "tighten"
+    assert guided(both)(log_with([d - 0.2 for d in flat]), START).advice.action == "tighten"
 
 
 def test_a_price_is_steered_by_its_operating_point():
@@ -55,8 +55,8 @@ def test_a_price_is_steered_by_its_operating_point():
     wobble = 0.002 * np.sin(2.3 * np.arange(40))
     log = log_with(d + wobble, quality=quality + 0.5 * wobble)
     decision = guided(Goal(price=2.0))(log, START)
-    assert decision.action == "tighten"  # it is at .55, far below .8
-    assert decision.figures["target"] == pytest.approx(0.8, abs=0.03)
+    assert decision.advice.action == "tighten"  # it is at .55, far below .8
+    assert decision.advice.figures["target"] == pytest.approx(0.8, abs=0.03)
 
 
 def test_a_floor_on_entropy_needs_no_other_column():
@@ -67,8 +67,8 @@ def test_a_floor_on_entropy_needs_no_other_column():
     ]
     log = run_log(rows)
     assert log.columns == ("entropy",)
-    assert guided(Goal(min_entropy=0.3))(log, START).action == "loosen"
-    assert guided(Goal(min_entropy=0.6))(log, START).action == "tighten"
+    assert guided(Goal(min_entropy=0.3))(log, START).advice.action == "loosen"
+    assert guided(Goal(min_entropy=0.6))(log, START).advice.action == "tighten"
     with pytest.raises(MissingColumn, match="min_diversity needs a diversity column"):
         guided()(log, START)
 
@@ -125,5 +125,5 @@ def test_the_log_ratio_stays_within_its_range():
     start = make_dial(rloo(), NEAR).ratio(NEAR)
     trace = run(QED, guided(low, start=NEAR), NEAR, steps=600, every=5, seed=0)
     last = trace.decisions[-1]
-    assert last.figures["u"] == pytest.approx(start + 5)
-    assert "end of its range" in " ".join(last.reasons)
+    assert last.advice.figures["u"] == pytest.approx(start + 5)
+    assert "end of its range" in " ".join(last.advice.reasons)

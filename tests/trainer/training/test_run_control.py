@@ -49,8 +49,8 @@ def test_replaying_the_saved_log_gives_the_same_knobs(model, steered):
     config = config_of(model, *STEERED)
     controller = make_controller("law_guided", RECIPES["rloo"](), start, goal_of(config))
     again = replay(controller, run_log(rows(steered)), start)
-    told = rows(steered, "advice.jsonl")
-    assert [d.as_dict()["knobs"] for d in again] == [a["knobs"] for a in told]
+    advice = rows(steered, "advice.jsonl")
+    assert [d.to_dict()["knobs"] for d in again] == [a["knobs"] for a in advice]
 
 
 def test_killed_and_resumed_it_turns_the_same_knobs(model, steered, tmp_path):

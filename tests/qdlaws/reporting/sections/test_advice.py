@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ def view() -> RunView:
 
 
 def test_the_call_says_what_to_do_how_sure_and_what_to_keep(view):
-    advice = replace(view.advice, action="stop", confidence=0.934, checkpoint=120.0)
+    advice = replace(view.advice, action="stop", du=None, confidence=0.934, checkpoint=120.0)
     assert call(advice) == "Stop (93% sure). Keep checkpoint 120."
     advice = replace(advice, action="wait", confidence=None, checkpoint=None)
     assert call(advice) == "Wait, the log does not say enough."
@@ -42,9 +43,9 @@ def test_the_first_reason_is_seen_and_the_others_are_folded_with_the_goal(view):
 
 
 def test_a_factor_of_one_is_no_advice_to_turn_a_knob(view):
-    turned = replace(view.advice, kl_factor=2.0, reward_scale_factor=0.5)
+    turned = replace(view.advice, action="tighten", du=-math.log(2))
     assert "multiply by 2, or the reward scale by 0.5" in reasons(turned, GOAL)
-    still = replace(view.advice, kl_factor=1.0, reward_scale_factor=1.0)
+    still = replace(view.advice, action="continue", du=0.0)
     assert "multiply by" not in reasons(still, GOAL)
 
 
