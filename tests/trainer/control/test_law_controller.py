@@ -111,7 +111,7 @@ def test_the_gain_is_identified_from_the_turns_of_the_run():
     figures = [
         run(replace(QED, noise=0.004), guided(gain=0.085 * wrong), NEAR, seed=1)
         .decisions[-1]
-        .figures
+        .advice.figures
         for wrong in (1 / 4, 1.0, 3.0)
     ]
     gains = [f["gain"] for f in figures]
