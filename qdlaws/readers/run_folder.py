@@ -27,6 +27,8 @@ MOST_BYTES = 64 << 20
 """Larger files are not read for a page."""
 TAIL = 1 << 20
 """Bytes at the end of a file that are searched for its last line."""
+_KNOB_NAMES = {"kl_coef": "kl", "entropy_coef": "entropy"}
+"""Knobs that older lines of the TRL callback call by their column in ``metrics.jsonl``."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def run_files(source: str) -> RunFiles:
         return RunFiles()
     smiles = tuple(_molecules(folder / "samples" / "reinvent_1.csv"))
     return RunFiles(
-        decisions=tuple(_with_step(_text(folder / "advice.jsonl"))),
+        decisions=tuple(_decisions(_text(folder / "advice.jsonl"))),
         plan=_object(folder / "plan.json"),
         floors=_floors(folder / "config.toml"),
         drawn=smiles or tuple(_texts(folder / "samples")),
@@ -77,7 +79,7 @@ def last_decision(source: str | Path) -> Mapping[str, Any] | None:
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return None
-    return next(reversed(_with_step(text)), None)
+    return next(reversed(_decisions(text)), None)
 
 
 def _text(path: Path) -> str:
@@ -86,10 +88,30 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _with_step(text: str) -> list[Mapping[str, Any]]:
-    """The whole objects of a JSON-lines text that have a step."""
+def _decisions(text: str) -> list[Mapping[str, Any]]:
+    """The decisions of a JSON-lines text: its whole objects that have a step."""
     rows = (line.row for line in parse_lines(enumerate(text.split("\n"), 1)))
-    return [row for row in rows if row and isinstance(row.get("step"), (int, float))]
+    return [_one_decision(row) for row in rows if row and isinstance(row.get("step"), (int, float))]
+
+
+def _one_decision(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A line as it is written today; older ones had the advice and the turn, or the stop, apart."""
+    stopping, turn = row.get("stopping"), row.get("turn")
+    if isinstance(stopping, Mapping):  # the trainer's
+        rest = {key: value for key, value in row.items() if key != "stopping"}
+        return rest | {"checkpoint": stopping.get("checkpoint")}
+    if isinstance(turn, Mapping):  # the TRL callback's
+        rest = {key: value for key, value in row.items() if key not in ("turn", "mode")}
+        knobs = turn.get("knobs")
+        knobs = knobs if isinstance(knobs, Mapping) else {}
+        knobs = {_KNOB_NAMES.get(name, name): value for name, value in knobs.items()}
+        return rest | dict(turn) | {"action": _action(row, turn), "knobs": knobs}
+    return row
+
+
+def _action(row: Mapping[str, Any], turn: Mapping[str, Any]) -> Any:
+    """Stop where the run was stopped, else the action of the controller's turn."""
+    return row.get("action") if row.get("stopped") else turn.get("action")
 
 
 def _object(path: Path) -> Mapping[str, Any] | None:

@@ -41,6 +41,36 @@ def test_the_last_whole_decision_counts(folder: Path):
     assert last_decision(folder) is None
 
 
+def test_older_decisions_of_the_trainer_are_read_as_those_of_today(tmp_path: Path):
+    """They held the stop in an object beside the turn."""
+    turn = {"action": "loosen", "knobs": {"kl": 0.08, "reward_scale": 1.2}, "figures": {"du": 0.2}}
+    stopping = {"stop": False, "checkpoint": 2.0, "step": 4.0, "confidence": None, "reasons": []}
+    row = {"step": 4, **turn, "reasons": ["why"], "stopping": stopping}
+    (tmp_path / "advice.jsonl").write_text(json.dumps(row) + "\n")
+    assert last_decision(tmp_path) == {"step": 4, **turn, "reasons": ["why"], "checkpoint": 2.0}
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_older_decisions_of_the_trl_callback_are_read_as_those_of_today(tmp_path: Path, stopped):
+    """They held the advice and, apart from it, the turn of the controller."""
+    advice = {"step": 4, "action": "stop", "reasons": ["advice"], "checkpoint": 2.0}
+    turn = {
+        "action": "tighten",
+        "reasons": ["turn"],
+        "figures": {"du": -0.2},
+        "knobs": {"kl_coef": 0.06, "reward_scale": 1.0},
+    }
+    row = {**advice, "mode": "steer", "stopped": stopped, "turn": turn}
+    (tmp_path / "advice.jsonl").write_text(json.dumps(row) + "\n")
+    decision = last_decision(tmp_path)
+    assert decision is not None
+    assert decision["action"] == ("stop" if stopped else "tighten")
+    assert decision["knobs"] == {"kl": 0.06, "reward_scale": 1.0}
+    assert decision["figures"] == {"du": -0.2}
+    assert decision["checkpoint"] == 2.0
+    assert not {"turn", "mode"} & set(decision)
+
+
 def test_the_molecules_of_the_last_step_are_read(folder: Path):
     rows = "step,SMILES,Score\n1,CC,0.1\n2,CCO,0.3\n2,,0.0\n"
     (folder / "samples" / "reinvent_1.csv").write_text(rows)
