@@ -1,4 +1,4 @@
-"""Goal: what a person wants of a run. Contradictions are refused with the reason."""
+"""Goal: the aims of a run. Contradictions and impossible values are refused with the reason."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from qdlaws.core.runlog import RunLog
+from qdlaws.core.types import Array
 from qdlaws.errors import BadData, MissingColumn
 
 __all__ = ["Goal"]
@@ -61,6 +62,8 @@ class Goal:
             if getattr(self, name) is not None and column not in log.columns:
                 have = ", ".join(log.columns)
                 raise MissingColumn(f"goal {name} needs a {column} column; this log has {have}")
+        for column, floor in self.floors().items():
+            _refuse_impossible(column, floor, log.column(column))
         if self.price is not None and self.priced(log) is None:
             raise MissingColumn(
                 "a price needs quality and a diversity or entropy column; "
@@ -90,3 +93,13 @@ class Goal:
         if self.budget_steps is not None:
             parts.append(f"{self.budget_steps:g} steps at most")
         return ", ".join(parts) or "the highest quality"
+
+
+def _refuse_impossible(column: str, floor: float, readings: Array) -> None:
+    """Raises for a floor that the column cannot have, such as 80 for a diversity of .80."""
+    low, high = float(np.nanmin(readings)), float(np.nanmax(readings))
+    if column == "diversity" and low >= 0 and high <= 1 < floor:
+        hint = f" (did you mean {floor / 100:g}?)" if floor <= 100 else ""
+        raise BadData(f"min_diversity is {floor:g}, but diversity lies between 0 and 1{hint}")
+    if low >= 0 > floor:
+        raise BadData(f"min_{column} is {floor:g}, but {column} is never below 0")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import qdlaws as qd
 from qdlaws.simulation import ar1_series as ar1
 from qdlaws.simulation import falling_path
 
-__all__ = ["D_HIGH", "D_LOW", "K", "M", "ar1", "collapse", "frame", "law", "log"]
+__all__ = ["D_HIGH", "D_LOW", "K", "M", "ar1", "collapse", "frame", "law", "log", "refused", "run"]
 
 D_LOW, D_HIGH = 0.3, 0.9
 K, M = 2.0, 0.5
@@ -48,3 +49,26 @@ def frame(
 
 def log(**options: float) -> qd.RunLog:
     return qd.RunLog.from_frame(frame(**options))  # type: ignore[arg-type]
+
+
+def run(n: int = 40, seed: int = 0, **changes: object) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    d = np.linspace(0.9, 0.4, n)
+    frame = pd.DataFrame(
+        {
+            "step": np.arange(n, dtype=float),
+            "quality": 1 - d**2 + 0.02 * rng.standard_normal(n),
+            "diversity": d,
+            "entropy": 2 * d + 0.02 * rng.standard_normal(n),
+        }
+    )
+    return frame.assign(**changes)
+
+
+def refused(make, *words: str) -> None:
+    with pytest.raises(qd.QdlawsError) as caught:
+        make()
+    text = str(caught.value)
+    assert "\n" not in text
+    for word in words:
+        assert word in text, text

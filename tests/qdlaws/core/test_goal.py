@@ -1,27 +1,61 @@
-"""A goal refuses what makes no sense, and says itself in words."""
+"""Goal: what contradicts itself or cannot be is refused in one line."""
 
+import numpy as np
 import pytest
 
-from qdlaws import BadData, Goal
+import qdlaws as qd
+
+LOG = qd.RunLog.from_arrays(
+    np.arange(10),
+    quality=np.linspace(0, 1, 10),
+    diversity=np.linspace(0.9, 0.5, 10),
+    entropy=np.linspace(2, 1, 10),
+)
 
 
 @pytest.mark.parametrize(
-    ("bad", "why"),
+    ("goal", "words"),
     [
-        ({"price": -1}, "must be positive"),
-        ({"min_gain_per_step": 0}, "must be positive"),
-        ({"budget_steps": 0}, "must be positive"),
-        ({"min_diversity": float("nan")}, "finite number"),
-        ({"min_entropy": "high"}, "finite number"),
-        ({"price": 1.0, "target_quality": 0.9}, "contradictory goals"),
+        (qd.Goal(min_diversity=80), r"did you mean 0\.8\?"),
+        (qd.Goal(min_diversity=800), "diversity lies between 0 and 1$"),
+        (qd.Goal(min_diversity=-0.1), "diversity is never below 0"),
+        (qd.Goal(min_entropy=-1), "entropy is never below 0"),
     ],
 )
-def test_bad_goals_are_refused_with_the_reason(bad, why):
-    with pytest.raises(BadData, match=why):
-        Goal(**bad)
+def test_a_floor_that_the_column_cannot_have_is_refused(goal, words):
+    with pytest.raises(qd.BadData, match=words):
+        goal.check(LOG)
+    with pytest.raises(qd.BadData, match=words):
+        qd.advise(LOG, goal)
 
 
-def test_a_goal_says_itself_in_words():
-    goal = Goal(min_diversity=0.7, budget_steps=300)
-    assert goal.words() == "diversity ≥ 0.7, 300 steps at most"
-    assert Goal().words() == "the highest quality"
+def test_floors_inside_the_range_and_entropies_above_one_are_taken():
+    qd.Goal(min_diversity=0.8, min_entropy=1.5).check(LOG)
+
+
+def test_a_diversity_that_counts_may_have_a_floor_above_one():
+    vendi = qd.RunLog.from_arrays(
+        np.arange(9), quality=np.arange(9.0), diversity=np.arange(9.0) + 2
+    )
+    qd.Goal(min_diversity=5).check(vendi)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"price": -1}, "must be positive"),
+        ({"budget_steps": 0}, "must be positive"),
+        ({"min_entropy": float("nan")}, "finite number"),
+        ({"price": 1, "target_quality": 0.5}, "contradictory goals"),
+    ],
+)
+def test_values_that_make_no_goal_are_refused(fields, words):
+    with pytest.raises(qd.BadData, match=words):
+        qd.Goal(**fields)
+
+
+def test_a_column_that_the_log_lacks_is_named():
+    with pytest.raises(qd.MissingColumn, match="needs a diversity column; this log has quality"):
+        qd.Goal(min_diversity=0.5).check(
+            qd.RunLog.from_arrays(np.arange(9), quality=np.arange(9.0))
+        )
