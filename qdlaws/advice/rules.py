@@ -44,6 +44,7 @@ def decide(
     knobs: InForce | None = None,
 ) -> Advice:
     """The advice for a run whose knobs a person turns: a stop, a turn, to go on, or to wait."""
+    alpha = error_rate_per_test(goal, alpha, floors=True, falling=not goal.floors())
     stop = (
         _out_of_steps(run, goal)
         or _target_reached(run, goal, alpha)
@@ -66,12 +67,20 @@ def decide(
 
 def stop_under_control(run: RunLog, goal: Goal, choice: Choice, alpha: float) -> Advice | None:
     """The stop of a run under a controller; a floor or a price, which it holds, is no reason."""
+    alpha = error_rate_per_test(goal, alpha, floors=False, falling=True)
     return (
         _out_of_steps(run, goal)
         or _target_reached(run, goal, alpha)
         or _gain_gone(run, goal, alpha)
         or _quality_falling(run, choice, alpha)
     )
+
+
+def error_rate_per_test(goal: Goal, alpha: float, floors: bool, falling: bool) -> float:
+    """α shared among the tests that a goal can raise, so that all of them together err in α."""
+    tests = (goal.target_quality is not None) + (goal.min_gain_per_step is not None) + falling
+    tests += len(goal.floors()) if floors else 0
+    return alpha / max(tests, 1)
 
 
 # ---------------------------------------------------------------------- stops
