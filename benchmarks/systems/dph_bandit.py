@@ -101,7 +101,7 @@ def one(
 ) -> Tensor:
     """The weights after one run on the hard prompts."""
     hard, stored = parts
-    rehearsal = stored if recipe.rehearse is not None else None
+    rehearsal = stored if recipe.presamples is not None else None
     return train(
         recipe,
         world,

@@ -14,6 +14,7 @@ import torch
 import qdlaws as qd
 from qdlaws.errors import BadData, QdlawsError
 from tests.helpers.small_run import config_of, largest_gap, rows, save_model, weights
+from trainer.algorithms.objective import Recipe
 from trainer.algorithms.recipes import RECIPES
 from trainer.config import at_step, load_config
 from trainer.errors import RunFailed
@@ -334,26 +335,14 @@ def test_knobs_can_be_turned_from_outside(model, tmp_path):
 
 
 @pytest.mark.parametrize("recipe", ["rloo", "grpo"])
-def test_without_a_kl_the_reference_is_not_asked_and_nothing_changes(
+def test_without_a_kl_the_reference_is_not_evaluated_and_nothing_changes(
     recipe, model, tmp_path, monkeypatch
 ):
-    from trainer.training import rollout
-
     config = config_of(model, f"recipe={recipe}", "kl=0")
     train(config, tmp_path / "lean")
     assert "train_kl" not in rows(tmp_path / "lean")[1]
-    monkeypatch.setattr(rollout, "_asks_reference", lambda context, kl: context.wants_reference)
-    train(config, tmp_path / "asked")
-    assert "train_kl" in rows(tmp_path / "asked")[1]
-    assert largest_gap(weights(tmp_path / "lean", 6), weights(tmp_path / "asked", 6)) == 0
-
-
-def test_recipes_that_regress_on_the_reference_ask_it_always():
-    from trainer.training.recipe_config import needs_reference, needs_reference_without_kl
-
-    asks = {name for name, make in RECIPES.items() if needs_reference(make())}
-    always = {name for name, make in RECIPES.items() if needs_reference_without_kl(make())}
-    assert "reinvent" in always
-    assert not always & {"rloo", "grpo", "reinforce", "darling", "reverse_kl"}
-    assert {"rloo", "grpo", "reinvent", "mara"} <= asks
-    assert not asks & {"dr_grpo", "dapo", "nsr", "clip_cov", "dph_forward"}
+    reads = Recipe.reads_reference
+    monkeypatch.setattr(Recipe, "reads_reference", lambda recipe, kl: reads(recipe, 1.0))
+    train(config, tmp_path / "full")
+    assert "train_kl" in rows(tmp_path / "full")[1]
+    assert largest_gap(weights(tmp_path / "lean", 6), weights(tmp_path / "full", 6)) == 0

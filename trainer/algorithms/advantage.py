@@ -13,10 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trainer.algorithms.declaration import declares
 from trainer.algorithms.grouping import divided, group_mean, group_size, group_std, group_sum
 
 __all__ = [
-    "batch_standardised",
     "centred",
     "group_standardised",
     "leave_one_out",
@@ -44,20 +44,10 @@ def leave_one_out(reward: Tensor, group: Tensor, count: Tensor) -> Tensor:
     return divided(n, n - 1) * centred(reward, group, count)
 
 
+@declares(divides_by="group")
 def group_standardised(reward: Tensor, group: Tensor, count: Tensor, eps: float = 1e-6) -> Tensor:
     """A_i = (r_i − mean)/std within the group (GRPO, arXiv 2402.03300)."""
     return centred(reward, group, count) / (group_std(reward, group, count) + eps)
-
-
-def batch_standardised(reward: Tensor, group: Tensor, count: Tensor, eps: float = 1e-6) -> Tensor:
-    """Centred by the group, divided by one root mean square over the optimizer batch.
-
-    The relative weight of prompts is kept. With the KL in the reward the divisor vanishes
-    together with the advantage, so a constant step never settles.
-    """
-    advantage = centred(reward, group, count)
-    size = divided((count * advantage.square()).sum(), count.sum())
-    return advantage / (size.sqrt() + eps)
 
 
 def pass_at_k(

@@ -17,6 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from trainer.algorithms.declaration import declares
 from trainer.types import Step
 
 __all__ = [
@@ -41,12 +42,14 @@ LOG_RATIO_LIMIT = 20.0  # e^±20: beyond it a single sample would own the batch
 # ── on samples of the policy ──────────────────────────────────────────────────────────────────
 
 
+@declares("reference")
 def reverse(step: Step, level: Level = "token") -> Tensor:
     """k2 = ½·log²u: the gradient of KL(π‖π_ref) on samples of the policy."""
     log_u = _log_ratio(step, level)
     return _graded(_spread(log_u.square() / 2, step, level), log_u, step.logp)
 
 
+@declares("reference")
 def reverse_weighted(step: Step, level: Level = "token") -> Tensor:
     """ρ·k3: again the gradient of KL(π‖π_ref), unbiased off policy too.
 
@@ -58,12 +61,14 @@ def reverse_weighted(step: Step, level: Level = "token") -> Tensor:
     return _graded(_spread(rho * _k3(log_u), step, level), rho * log_u, step.logp)
 
 
+@declares("reference")
 def forward(step: Step, level: Level = "token") -> Tensor:
     """k3 = 1/u + log u − 1: the gradient of KL(π_ref‖π) on samples of the policy."""
     log_u = _log_ratio(step, level)
     return _graded(_spread(_k3(log_u), step, level), 1 - torch.exp(-log_u), step.logp)
 
 
+@declares("reference")
 def js_policy_half(step: Step, level: Level = "token") -> Tensor:
     """½·KL(π‖M), M = (π + π_ref)/2, on samples of the policy; needs the reference online.
 
@@ -78,6 +83,7 @@ def js_policy_half(step: Step, level: Level = "token") -> Tensor:
 # ── on stored samples of the reference (DPH-RL, arXiv 2509.07430): E_ref f(u), per token ────────
 
 
+@declares("reference")
 def forward_stored(step: Step, value_limit: float = 10.0) -> Tensor:
     """u − 1 − log u: KL(π_ref‖π). Values are clamped as published; the pull u − 1 is not."""
     log_u = _log_ratio(step, "token")
@@ -85,6 +91,7 @@ def forward_stored(step: Step, value_limit: float = 10.0) -> Tensor:
     return _graded((u - 1 - log_u).clamp_max(value_limit), u - 1, step.logp)
 
 
+@declares("reference")
 def js_stored(step: Step) -> Tensor:
     """u·log u − (u + 1)·log((u + 1)/2): **twice** the Jensen–Shannon divergence, as published."""
     log_u = _log_ratio(step, "token")
@@ -93,6 +100,7 @@ def js_stored(step: Step) -> Tensor:
     return _graded(u * log_u - (u + 1) * log_mean, u * (log_u - log_mean), step.logp)
 
 
+@declares("reference")
 def js_reference_half(step: Step) -> Tensor:
     """½·KL(π_ref‖M), M = (π + π_ref)/2, on stored samples: −½·log((u + 1)/2)."""
     log_u = _log_ratio(step, "token")
@@ -100,6 +108,7 @@ def js_reference_half(step: Step) -> Tensor:
     return _graded(-log_mean / 2, -torch.sigmoid(log_u) / 2, step.logp)
 
 
+@declares("reference")
 def alpha_stored(step: Step, alpha: float = 0.2) -> Tensor:
     """(u^{1−α} − (1−α)u − α)/(α(α−1)): α → 1 is the forward KL, α → 0 the reverse one."""
     log_u = _log_ratio(step, "token")
@@ -111,6 +120,7 @@ def alpha_stored(step: Step, alpha: float = 0.2) -> Tensor:
 # ── of the policy alone ───────────────────────────────────────────────────────────────────────
 
 
+@declares("entropy")
 def negative_entropy(step: Step) -> Tensor:
     """−H of the policy at every token: an entropy bonus is this term with a positive weight."""
     if step.entropy is None:

@@ -6,11 +6,14 @@ is summed exactly. All results have one entry a row, (B,).
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 import torch
 from torch import Tensor
 
 __all__ = [
     "divided",
+    "equal_keys",
     "group_max",
     "group_mean",
     "group_size",
@@ -24,6 +27,22 @@ def divided(x: Tensor, by: Tensor) -> Tensor:
     """x / by, and 0 where ``by`` is not positive: what nobody stands for has no share."""
     possible = by > 0
     return torch.where(possible, x / torch.where(possible, by, 1), 0)
+
+
+def equal_keys(keys: Sequence[Hashable | None], group: Tensor) -> Tensor:
+    """Which rows of a group have the same key (B, B); None, no meaning, equals only itself.
+
+    A key is a canonical form: a SMILES, an expression, a result set.
+    """
+    number: dict[Hashable, int] = {}
+    label = torch.tensor(
+        [
+            len(keys) + row if key is None else number.setdefault(key, len(number))
+            for row, key in enumerate(keys)
+        ],
+        device=group.device,
+    )
+    return (label[:, None] == label[None, :]) & (group[:, None] == group[None, :])
 
 
 def group_sum(x: Tensor, group: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from qdlaws.errors import BadData
+from trainer.algorithms.declaration import declaration_of, with_declared_inputs
 from trainer.types import Knobs, Plant, ReferencePlan, ReplayPlan, Rollouts, Step
 
 __all__ = ["Credit", "Recipe", "Term", "credit", "objective"]
@@ -39,15 +40,28 @@ class Term:
     """Its tokens; None: all."""
     reduce: Reduce | None = None
     """Its own reduction; None: the recipe's. Sequence-level terms take ``sequence_sum``."""
-    needs: Literal["reference", "entropy", "nothing"] = "reference"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What its loss and its selector declare, given where and how strongly they act.
+
+        Stored samples bring their reference log-probabilities; a term whose strength is the KL's
+        vanishes with it.
+        """
+        needs = set(declaration_of(self.loss).needs)
+        if "reference" in needs and (self.rows == "stored" or self.knob == "kl"):
+            needs.remove("reference")
+            needs |= {"reference_if_kl"} if self.rows == "fresh" else set()
+        return frozenset(needs | declaration_of(self.only).needs)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """An algorithm: plain functions and what it knows about itself.
+    """An algorithm: plain functions, and what they need of the trainer, the task and the user.
 
     Compose a new one with ``dataclasses.replace(recipe, …)`` or from the pieces; options of a
-    piece are bound with ``functools.partial``.
+    piece are bound with ``functools.partial``. What a piece needs it declares itself, see
+    :mod:`trainer.algorithms.declaration`.
     """
 
     name: str
@@ -60,17 +74,52 @@ class Recipe:
     keep: tuple[Keep, ...] = ()
     silence: Select | None = None
     """Tokens whose policy loss is zeroed; they still count in the reduction."""
-    rehearse: ReferencePlan | ReplayPlan | None = None
+    replay: ReplayPlan | None = None
+    """The best samples so far that join every batch."""
+    presamples: ReferencePlan | None = None
+    """Samples of the reference, stored before the first step, that join every batch."""
     knobs: Knobs = field(default_factory=Knobs)
     """The published strengths."""
     live: frozenset[str] = frozenset()
     """The knobs that change the direction of the gradient."""
     plant: Plant | None = None
     """How the settled state answers the live knobs; None where no knob moves it."""
-    needs: frozenset[str] = frozenset()
-    """What a run must bring: many_prompts, binary, equivalence, nonnegative, kl."""
+    task_needs: frozenset[str] = frozenset()
+    """What the task and the knobs must bring: many_prompts, binary, nonnegative, kl."""
     threshold: float | None = None
     """A score that must be within the task's range, as MARA's τ."""
+
+    def __post_init__(self) -> None:
+        if self.presamples is None and any(term.rows == "stored" for term in self.terms):
+            raise BadData(f"{self.name} has a term on stored samples: it needs a presamples plan")
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """All that a run must bring: ``task_needs``, and what the pieces and plans declare.
+
+        See :data:`trainer.algorithms.declaration.Need`; ``replay`` and ``presamples`` stand for
+        the two plans.
+        """
+        pieces = (*self.shape, self.advantage, self.policy, self.reduce, *self.keep, self.silence)
+        needs = set(self.task_needs).union(*(declaration_of(piece).needs for piece in pieces))
+        needs.update(*(term.needs for term in self.terms))
+        needs |= {"replay"} if self.replay is not None else set()
+        needs |= {"presamples"} if self.presamples is not None else set()
+        return frozenset(needs - {"reference_if_kl"} if "reference" in needs else needs)
+
+    def reads_reference(self, kl: float) -> bool:
+        """Whether log π_ref of what was just sampled matters at this strength of the KL."""
+        return "reference" in self.needs or ("reference_if_kl" in self.needs and kl != 0)
+
+    @property
+    def kl_in_reward(self) -> bool:
+        """Whether shaping subtracts the divergence to the reference from the reward."""
+        return any(declaration_of(piece).kl_in_reward for piece in self.shape)
+
+    @property
+    def selects_tokens(self) -> bool:
+        """Whether tokens are chosen by the current policy's log-probabilities (Clip-Cov)."""
+        return self.silence is not None or any(term.only is not None for term in self.terms)
 
 
 @dataclass(frozen=True)
@@ -115,13 +164,13 @@ def credit(
     _check_reference(recipe, rollouts)
     shaped = fresh
     for shape in recipe.shape:
-        shaped = shape(shaped, knobs)
+        shaped = _shaped(shape, shaped, knobs)
     _check_reward(recipe, shaped)
     per_sample = recipe.advantage(shaped.reward, shaped.group, shaped.count)
     per_sample = torch.where(fresh.count > 0, per_sample, zero)
     kept = fresh.count
     for keep in recipe.keep:
-        kept = torch.where(keep(fresh), kept, zero)
+        kept = torch.where(keep(with_declared_inputs(keep, fresh)), kept, zero)
     step = Step(
         logp=rollouts.old_logp if logp is None else logp.detach(),
         old_logp=rollouts.old_logp,
@@ -131,7 +180,7 @@ def credit(
     )
     weight = recipe.reduce(rollouts.mask, kept, rollouts.limit)
     if recipe.silence is not None:
-        weight = weight * ~recipe.silence(step, rng)
+        weight = weight * ~recipe.silence(with_declared_inputs(recipe.silence, step), rng)
     weights = [
         _term_weight(term, recipe, rollouts, step, kept, stored_count, rng) for term in recipe.terms
     ]
@@ -161,11 +210,22 @@ def objective(
         mask=credited.mask,
         entropy=None if entropy is None else torch.where(credited.mask, entropy, 0.0),
     )
-    loss = (recipe.policy(step) * credited.weight).sum()
+    loss = (recipe.policy(with_declared_inputs(recipe.policy, step)) * credited.weight).sum()
     for term, weight in zip(recipe.terms, credited.term_weights, strict=True):
         strength = term.scale * getattr(knobs, term.knob)
-        loss = loss + strength * (term.loss(step) * weight).sum()
+        per_token = term.loss(with_declared_inputs(term.loss, step))
+        loss = loss + strength * (per_token * weight).sum()
     return loss
+
+
+def _shaped(piece: Shape, rollouts: Rollouts, knobs: Knobs) -> Rollouts:
+    """The rollouts after one piece, which saw what it declares; what it did not see stays."""
+    visible = with_declared_inputs(piece, rollouts)
+    after = piece(visible, knobs)
+    hidden = {
+        name: value for name, value in vars(rollouts).items() if vars(visible)[name] is not value
+    }
+    return replace(after, **hidden)
 
 
 def _term_weight(
@@ -179,13 +239,15 @@ def _term_weight(
 ) -> Tensor:
     count = kept if term.rows == "fresh" else stored
     weight = (term.reduce or recipe.reduce)(rollouts.mask, count, rollouts.limit)
-    return weight if term.only is None else weight * term.only(step, rng)
+    if term.only is None:
+        return weight
+    return weight * term.only(with_declared_inputs(term.only, step), rng)
 
 
 def _check_reference(recipe: Recipe, rollouts: Rollouts) -> None:
     """One clear line where a term would need reference log-probabilities that are not there."""
     for term in recipe.terms:
-        if term.needs != "reference":
+        if "reference" not in declaration_of(term.loss).needs:
             continue
         rows = rollouts.stored if term.rows == "stored" else ~rollouts.stored
         rows = rows & (rollouts.count > 0)

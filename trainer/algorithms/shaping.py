@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from trainer.algorithms.declaration import declares
 from trainer.algorithms.grouping import (
     divided,
     group_max,
@@ -42,6 +43,7 @@ def scaled(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
     return rollouts.rewarded(knobs.reward_scale * rollouts.reward)
 
 
+@declares("reference_if_kl", kl_in_reward=True)
 def kl_in_reward(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
     """r − kl·(log π(y) − log π_ref(y)) of whole completions; log π is the sampler's."""
     old = torch.where(rollouts.mask, rollouts.old_logp, torch.zeros_like(rollouts.old_logp)).sum(1)
@@ -49,6 +51,7 @@ def kl_in_reward(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
     return rollouts.rewarded(rollouts.reward - knobs.kl * gap)
 
 
+@declares(divides_by="batch")
 def batch_normalised(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
     """r / std of the raw scores over the optimizer batch: one scalar for everything before it.
 
@@ -97,6 +100,7 @@ def overlong(rollouts: Rollouts, knobs: Knobs, cache: float = 0.2) -> Rollouts:
     return rollouts.rewarded(rollouts.reward + penalty.to(rollouts.reward))
 
 
+@declares("buckets")
 def diversity_filter(
     rollouts: Rollouts, knobs: Knobs, bucket: int = 25, threshold: float = 0.4
 ) -> Rollouts:
@@ -114,6 +118,7 @@ def diversity_filter(
 # ── DARLING (arXiv 2509.02534) ────────────────────────────────────────────────────────────────
 
 
+@declares("equivalence")
 def darling(
     rollouts: Rollouts,
     knobs: Knobs,
@@ -190,6 +195,7 @@ def _standardised(x: Tensor, group: Tensor, count: Tensor, eps: float = 1e-6) ->
 # ── MARA (arXiv 2510.20817) ───────────────────────────────────────────────────────────────────
 
 
+@declares("reference")
 def mara(
     rollouts: Rollouts, knobs: Knobs, threshold: float | None = None, percentile: float = 90.0
 ) -> Rollouts:
@@ -204,6 +210,7 @@ def mara(
     return rollouts.rewarded(torch.where(good, lifted, rollouts.reward))
 
 
+@declares("reference")
 def mara_substituted(
     rollouts: Rollouts, knobs: Knobs, threshold: float | None = None, percentile: float = 90.0
 ) -> Rollouts:

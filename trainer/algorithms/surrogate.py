@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trainer.algorithms.declaration import declares
 from trainer.types import Step
 
 __all__ = ["augmented_likelihood", "clipped", "importance", "score_function"]
@@ -26,6 +27,7 @@ def clipped(step: Step, low: float = 0.2, high: float = 0.2) -> Tensor:
     return -torch.minimum(step.ratio * step.advantage, held * step.advantage)
 
 
+@declares("reference")
 def augmented_likelihood(step: Step) -> Tensor:
     """(log π_ref(y) + r − log π(y))², r = σ·score, in equal parts on the tokens of y (REINVENT).
 

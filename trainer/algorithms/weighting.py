@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trainer.algorithms.declaration import declares
 from trainer.algorithms.grouping import group_max
 from trainer.types import Rollouts, Step
 
@@ -20,7 +21,6 @@ __all__ = [
     "covariance_top",
     "fixed_length",
     "mixed_groups",
-    "not_truncated",
     "only_correct",
     "only_wrong",
     "sequence_mean",
@@ -61,6 +61,7 @@ def _positive(total: Tensor) -> Tensor:
 # ── keepers ───────────────────────────────────────────────────────────────────────────────────
 
 
+@declares("redraws")
 def mixed_groups(rollouts: Rollouts) -> Tensor:
     """Samples of prompts whose raw scores are not all equal (dynamic sampling of DAPO)."""
     counted = rollouts.count > 0
@@ -77,13 +78,6 @@ def only_correct(rollouts: Rollouts, threshold: float = 0.5) -> Tensor:
 def only_wrong(rollouts: Rollouts, threshold: float = 0.5) -> Tensor:
     """Samples with a raw score at or below ``threshold``."""
     return rollouts.score <= threshold
-
-
-def not_truncated(rollouts: Rollouts) -> Tensor:
-    """Samples that ended by themselves."""
-    if rollouts.truncated is None:
-        return torch.ones_like(rollouts.mask[:, 0])
-    return ~rollouts.truncated
 
 
 # ── selectors (Entropy Mechanism, arXiv 2505.22617) ───────────────────────────────────────────

@@ -25,7 +25,7 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
         "reduce": piece_name(recipe.reduce),
         "keep": [piece_name(piece) for piece in recipe.keep],
         "silence": None if recipe.silence is None else piece_name(recipe.silence),
-        "rehearse": None if recipe.rehearse is None else str(recipe.rehearse),
+        "rehearse": str(plan) if (plan := recipe.presamples or recipe.replay) else None,
         "knobs": vars(recipe.knobs),
         "live": sorted(recipe.live),
         "plant": recipe.plant,

@@ -53,11 +53,6 @@ class RunContext:
     sampler: Sampler
     prompts: Sequence[Prompt]
     stored: StoredSamples | None = None
-    wants_reference: bool = True
-    wants_reference_without_kl: bool = True
-    wants_entropy: bool = False
-    wants_keys: bool = False
-    wants_buckets: bool = False
 
     @property
     def foreign(self) -> bool:

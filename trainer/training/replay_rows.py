@@ -15,7 +15,7 @@ from trainer.policy import Policy, encode_prompts
 from trainer.tasks.task import Prompt
 from trainer.training.context import RunContext, encoded, log_probs, one_number
 from trainer.training.progress import Progress
-from trainer.types import ReplayPlan
+from trainer.types import ReferencePlan
 
 __all__ = ["Rows", "rehearsed", "replay", "replayed", "shared_log_probs"]
 
@@ -65,7 +65,7 @@ def replay(
     scores: Any,
 ) -> tuple[Memory | None, list[Any]]:
     """The memory after this batch, and what is drawn from the memory before it."""
-    if at.memory is None or not isinstance(context.recipe.rehearse, ReplayPlan):
+    if at.memory is None or context.recipe.replay is None:
         return None, []
     rng = torch.Generator().manual_seed(one_number(context.config.train.seed, at.step, 21))
     best = dict(zip(at.memory.keys, at.memory.scores, strict=True))
@@ -101,8 +101,8 @@ def replayed(context: RunContext, drawn: list[Any], group: int) -> Rows:
 def rehearsed(context: RunContext, at: Progress, group: int) -> Rows:
     """Stored samples of the reference, with the log-probabilities that they had."""
     assert context.stored is not None
-    plan = context.recipe.rehearse
-    rows = context.stored.at(at.step, getattr(plan, "per_step", 256), context.config.train.seed)
+    plan = context.recipe.presamples or ReferencePlan()
+    rows = context.stored.at(at.step, plan.per_step, context.config.train.seed)
     by_number = {prompt.number: prompt for prompt in context.task.prompts("train")}
     ids = encoded(context.policy, [by_number[int(n)] for n in rows.prompt.tolist()])
     device = context.policy.device

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.algorithms import equivalence
+from trainer.algorithms.declaration import declaration_of, with_declared_inputs
+from trainer.algorithms.grouping import equal_keys
 from trainer.algorithms.replay import Buckets, Memory
 from trainer.algorithms.weighting import mixed_groups
 from trainer.distributed.world import World
@@ -67,20 +68,21 @@ class _Round:
 def collect(context: RunContext, at: Progress) -> tuple[Batch, Progress]:
     """The batch of the next step and the progress after it.
 
-    Where the recipe drops groups that teach nothing (dynamic sampling of DAPO), fresh prompts are
-    drawn in their place, for a bounded number of rounds.
+    Where the recipe needs redraws (dynamic sampling of DAPO), fresh prompts are drawn in place of
+    those whose samples it drops, for a bounded number of rounds.
     """
     config = context.config.train
-    picky = mixed_groups in context.recipe.keep
+    redraws = "redraws" in context.recipe.needs
     rounds: list[_Round] = []
     cursor, missing = at.cursor, config.prompts
-    while missing > 0 and len(rounds) < (config.redraws if picky else 1):
+    while missing > 0 and len(rounds) < (config.redraws if redraws else 1):
         rounds.append(_round(context, at, cursor, missing))
         cursor += missing
-        missing -= _count_mixed(rounds[-1]) if picky else missing
+        kept = rounds[-1].places[_kept_rows(context, rounds[-1])]
+        missing = missing - len(torch.unique(kept)) if redraws else 0
     drawn = sum(len(r.texts) for r in rounds)
     if len(rounds) > 1:
-        rounds = [r.rows(_mixed_rows(r)) for r in rounds]
+        rounds = [r.rows(_kept_rows(context, r)) for r in rounds]
     made, memory, buckets = _batch(context, at, rounds)
     samples = at.samples + drawn
     return made, replace(at, cursor=cursor, samples=samples, memory=memory, buckets=buckets)
@@ -147,9 +149,9 @@ def _score_and_refer(
     """
 
     def refer() -> Tensor | None:
-        if not context.wants_reference:
+        if not context.recipe.reads_reference(kl=1.0):
             return None
-        if not _asks_reference(context, kl):
+        if not context.recipe.reads_reference(kl):
             return drawn.logp.double()
         temperature = context.config.train.temperature
         return log_probs(context, context.reference, ids, drawn.tokens, drawn.mask, temperature)
@@ -160,10 +162,6 @@ def _score_and_refer(
         scores = pool.submit(context.task.score, prompts, texts)
         ref = refer()
         return scores.result(), ref
-
-
-def _asks_reference(context: RunContext, kl: float) -> bool:
-    return context.wants_reference and (kl != 0 or context.wants_reference_without_kl)
 
 
 def _central_scores(context: RunContext, prompts: list[Prompt], texts: list[str]) -> Scores:
@@ -198,15 +196,31 @@ def _gather_scores(world: World, scores: Scores) -> Scores:
     )
 
 
-def _mixed_rows(part: _Round) -> Tensor:
-    """Numbers of the rows whose group's scores are not all equal."""
-    blank = torch.ones(len(part.texts), 1, dtype=torch.bool)
-    rollouts = Rollouts.of(torch.tensor(part.scores.score), part.places, blank, blank.double())
-    return mixed_groups(rollouts).nonzero().squeeze(1)
+def _kept_rows(context: RunContext, part: _Round) -> Tensor:
+    """Numbers of the rows that the recipe's redrawing keepers keep."""
+    kept = torch.ones(len(part.texts), dtype=torch.bool)
+    for keep in context.recipe.keep:
+        if "redraws" in declaration_of(keep).needs:
+            kept &= keep(with_declared_inputs(keep, _round_rollouts(part)))
+    return kept.nonzero().squeeze(1)
+
+
+def _round_rollouts(part: _Round) -> Rollouts:
+    """The rollouts of one round, for the keepers: scores, groups, lengths, and no equivalence."""
+    drawn = part.drawn
+    return Rollouts.of(
+        torch.tensor(part.scores.score),
+        part.places,
+        drawn.mask.cpu(),
+        drawn.logp.double().cpu(),
+        None if part.ref is None else part.ref.cpu(),
+        truncated=drawn.truncated.cpu(),
+    )
 
 
 def _count_mixed(part: _Round) -> int:
-    return len(torch.unique(part.places[_mixed_rows(part)]))
+    """The number of prompts whose scores are not all equal."""
+    return len(torch.unique(part.places[mixed_groups(_round_rollouts(part))]))
 
 
 # ---------------------------------------------------------------------- Rollouts of what was drawn
@@ -228,10 +242,10 @@ def _batch(
         spent = any(r.scores.spent for r in rounds)
         why = "the oracle's budget is spent" if spent else "scoring failed on all of them"
         raise RunFailed(f"step {at.step + 1}: none of {n} completions has a score: {why}")
-    wants_keys = context.wants_keys or at.memory is not None
+    wants_keys = "equivalence" in context.recipe.needs or at.memory is not None
     keys = context.task.keys(prompts, texts) if wants_keys else None
     seen, buckets = None, at.buckets
-    if context.wants_buckets:
+    if "buckets" in context.recipe.needs:
         names = capabilities.buckets(context.task, prompts, texts)
         seen, buckets = at.buckets.seen(names), at.buckets.add(names, scores.tolist())
     ref = _wide([r.ref for r in rounds], drawn.mask.shape[1])
@@ -249,9 +263,9 @@ def _batch(
     if context.config.train.mask_truncated:
         count[truncated] = 0
     same = None
-    if keys is not None and context.wants_keys:
+    if keys is not None and "equivalence" in context.recipe.needs:
         same = torch.eye(len(whole.ids), dtype=torch.bool)
-        same[:n, :n] = equivalence.by_key(keys, group)
+        same[:n, :n] = equal_keys(keys, group)
     if seen is not None:
         seen = torch.cat([seen, seen.new_zeros(extra)])
     ref_logp = _reference(context, whole)
@@ -268,7 +282,7 @@ def _batch(
         seen=None if seen is None else seen.to(device),
         truncated=truncated.to(device),
     )
-    if ref is not None and _asks_reference(context, at.knobs.kl):
+    if ref is not None and context.recipe.reads_reference(at.knobs.kl):
         gap = torch.where(drawn.mask, drawn.logp.double() - ref, 0.0).sum(1)
         facts["train_kl"] = float(gap.mean())
     return Batch(rollouts, whole.tokens, whole.ids, facts), memory, buckets
@@ -284,7 +298,7 @@ def _wide(parts: Sequence[Tensor | None], width: int) -> Tensor | None:
 
 def _reference(context: RunContext, rows: Rows) -> Tensor | None:
     """log π_ref: of stored samples as it was stored, of replayed ones computed now."""
-    if not context.wants_reference or rows.ref is None:
+    if not context.recipe.reads_reference(kl=1.0) or rows.ref is None:
         return rows.ref
     unknown = (torch.isnan(rows.ref) & rows.mask).any(1)
     if not bool(unknown.any()):

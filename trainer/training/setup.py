@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 
 from qdlaws.errors import BadData
 from trainer.algorithms.replay import Memory, StoredSamples, confirm, partition
-from trainer.algorithms.shaping import diversity_filter
 from trainer.algorithms.suitability import refusal
 from trainer.config import Config
 from trainer.distributed.sharding import shard
@@ -27,8 +26,8 @@ from trainer.tasks import capabilities, make_task
 from trainer.tasks.task import Prompt, find_object, nearest
 from trainer.training.context import Phase, RunContext, draw, log_probs
 from trainer.training.progress import Progress
-from trainer.training.recipe_config import build, needs_reference, needs_reference_without_kl
-from trainer.types import ReferencePlan, ReplayPlan
+from trainer.training.recipe_config import build
+from trainer.types import ReferencePlan
 
 __all__ = ["load_models", "make_context", "start", "with_stage"]
 
@@ -85,8 +84,8 @@ def make_context(config: Config, world: World, folder: Path | None = None) -> Ru
         config, world, policy, reference, task, _recipe(config), _sampler(config), ()
     )
     context = _fitted(context)
-    if isinstance(context.recipe.rehearse, ReferencePlan):
-        return _with_rehearsal(context, context.recipe.rehearse, folder)
+    if context.recipe.presamples is not None:
+        return _with_rehearsal(context, context.recipe.presamples, folder)
     return context
 
 
@@ -107,8 +106,8 @@ def with_stage(context: RunContext, config: Config) -> RunContext:
 
 def start(context: RunContext) -> Progress:
     """Where a run begins."""
-    plan = context.recipe.rehearse
-    memory = Memory(plan) if isinstance(plan, ReplayPlan) else None
+    plan = context.recipe.replay
+    memory = None if plan is None else Memory(plan)
     return Progress(knobs=context.recipe.knobs, memory=memory)
 
 
@@ -152,16 +151,7 @@ def _fitted(context: RunContext) -> RunContext:
         task.prompts(context.config.eval.split),
         f"task {task.name} has no prompt in its split {context.config.eval.split!r}",
     )
-    filters = any(getattr(p, "func", p) is diversity_filter for p in recipe.shape)
-    return replace(
-        context,
-        prompts=prompts,
-        wants_reference=needs_reference(recipe),
-        wants_reference_without_kl=needs_reference_without_kl(recipe),
-        wants_entropy=any(term.needs == "entropy" for term in recipe.terms),
-        wants_keys="equivalence" in recipe.needs,
-        wants_buckets=filters,
-    )
+    return replace(context, prompts=prompts)
 
 
 def _some(prompts: Sequence[Prompt], otherwise: str) -> Sequence[Prompt]:

@@ -65,7 +65,7 @@ def update(
             first = epoch == 0 and number == 0
             part_rollouts = rows_of(rollouts, rows)
             current = None
-            if not first and _reads_current(context):
+            if not first and context.recipe.selects_tokens:
                 current = _current_log_probs(context, batch, rollouts, rows)
             rng = torch.Generator().manual_seed(one_number(train.seed, 31, step, epoch, number))
             credited = credit(context.recipe, part_rollouts, knobs, current, rng)
@@ -85,11 +85,6 @@ def _recomputes(context: RunContext) -> bool:
         return True
     several = context.config.train.epochs * context.config.train.minibatches > 1
     return several and context.config.policy.dtype in ("bfloat16", "auto")
-
-
-def _reads_current(context: RunContext) -> bool:
-    """Whether tokens are chosen by the current policy's log-probabilities (Clip-Cov, KL-Cov)."""
-    return context.recipe.silence is not None or any(t.only for t in context.recipe.terms)
 
 
 def _current_log_probs(
@@ -187,7 +182,7 @@ def _backward(
             batch.tokens[rows[at], :width],
             few.mask,
             temperature=context.config.train.temperature,
-            entropy=context.wants_entropy,
+            entropy="entropy" in context.recipe.needs,
         )
         logp = scored.logp.to(few.old_logp.dtype)
         entropy = None if scored.entropy is None else scored.entropy.to(logp.dtype)

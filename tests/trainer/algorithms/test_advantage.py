@@ -41,7 +41,6 @@ def test_a_dropped_sample_shrinks_n():
         advantage.leave_one_out,
         advantage.centred,
         advantage.group_standardised,
-        advantage.batch_standardised,
     ):
         with_hole = piece(REWARD, TWO, count)[kept]
         without = piece(REWARD[kept], TWO[kept], ALL[kept])
@@ -69,7 +68,6 @@ def test_equal_rewards_and_lone_samples_give_no_signal(dtype):
         advantage.leave_one_out,
         advantage.centred,
         advantage.group_standardised,
-        advantage.batch_standardised,
     ):
         lone = piece(torch.tensor([0.7], dtype=dtype), ONE[:1], torch.ones(1, dtype=dtype))
         assert lone.abs().max() == 0

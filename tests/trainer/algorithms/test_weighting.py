@@ -125,4 +125,3 @@ def test_clip_cov_takes_a_small_pool_whole_and_an_empty_one_not_at_all():
 def test_row_keepers():
     batch = sampled(0)
     assert (weigh.only_correct(batch) ^ weigh.only_wrong(batch)).all()
-    assert weigh.not_truncated(batch).all()

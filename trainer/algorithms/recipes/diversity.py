@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from trainer.algorithms import advantage, divergence, shaping, surrogate
-from trainer.algorithms import weighting as weigh
+from trainer.algorithms import advantage, divergence, shaping, surrogate, weighting
 from trainer.algorithms.objective import Recipe, Term
 from trainer.types import Knobs, Plant, ReferencePlan
 
@@ -24,11 +23,11 @@ def darling(beta: float = 1e-3, floor: float = 0.1) -> Recipe:
         advantage=advantage.centred,
         policy=CLIPPED,
         terms=(Term(divergence.forward, knob="kl"),),
-        reduce=weigh.token_mean,
+        reduce=weighting.token_mean,
         knobs=Knobs(kl=beta),
         live=frozenset({"kl", "reward_scale"}),
         plant="monotone",
-        needs=frozenset({"equivalence", "nonnegative"}),
+        task_needs=frozenset({"nonnegative"}),
     )
 
 
@@ -46,11 +45,11 @@ def mara(beta: float = 0.03, threshold: float | None = 0.8, percentile: float = 
         shape=(shaping.scaled, raised, shaping.kl_in_reward),
         advantage=advantage.leave_one_out,
         policy=surrogate.score_function,
-        reduce=weigh.sequence_sum,
+        reduce=weighting.sequence_sum,
         knobs=Knobs(kl=beta),
         live=frozenset({"kl", "reward_scale"}),
         plant="monotone",
-        needs=frozenset({"kl"}),
+        task_needs=frozenset({"kl"}),
         threshold=threshold,
     )
 
@@ -60,7 +59,9 @@ def mara_forward(
 ) -> Recipe:
     """MARA under the forward KL, which must be Algorithm 2: Algorithm 1 over-corrects there."""
     moved = partial(shaping.mara_substituted, threshold=threshold, percentile=percentile)
-    kl = Term(partial(divergence.forward, level="sequence"), knob="kl", reduce=weigh.sequence_sum)
+    kl = Term(
+        partial(divergence.forward, level="sequence"), knob="kl", reduce=weighting.sequence_sum
+    )
     return Recipe(
         name="mara_forward",
         paper="arXiv 2510.20817, Algorithm 2",
@@ -68,11 +69,11 @@ def mara_forward(
         advantage=advantage.leave_one_out,
         policy=surrogate.score_function,
         terms=(kl,),
-        reduce=weigh.sequence_sum,
+        reduce=weighting.sequence_sum,
         knobs=Knobs(kl=beta),
         live=frozenset({"kl", "reward_scale"}),
         plant="monotone",
-        needs=frozenset({"kl"}),
+        task_needs=frozenset({"kl"}),
         threshold=threshold,
     )
 
@@ -86,12 +87,12 @@ def _dph(name: str, terms: tuple[Term, ...], eta: float, threshold: int, plant: 
         advantage=advantage.group_standardised,
         policy=CLIP_HIGHER,
         terms=terms,
-        reduce=weigh.token_mean,
-        rehearse=ReferencePlan(threshold=threshold),
+        reduce=weighting.token_mean,
+        presamples=ReferencePlan(threshold=threshold),
         knobs=Knobs(kl=eta),
         live=frozenset({"kl"}),
         plant=plant,
-        needs=frozenset({"many_prompts", "binary"}),
+        task_needs=frozenset({"many_prompts", "binary"}),
     )
 
 
@@ -133,7 +134,7 @@ def reverse_kl(beta: float = 0.02) -> Recipe:
         advantage=advantage.group_standardised,
         policy=CLIP_HIGHER,
         terms=(Term(divergence.reverse, knob="kl"),),
-        reduce=weigh.token_mean,
+        reduce=weighting.token_mean,
         knobs=Knobs(kl=beta),
         live=frozenset({"kl"}),
         plant="folded",

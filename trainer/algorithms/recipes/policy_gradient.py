@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from trainer.algorithms import advantage, divergence, shaping, surrogate
-from trainer.algorithms import weighting as weigh
+from trainer.algorithms import advantage, divergence, shaping, surrogate, weighting
 from trainer.algorithms.objective import Recipe, Term
 from trainer.types import Knobs, ReplayPlan
 
@@ -23,7 +22,7 @@ def reinforce() -> Recipe:
         shape=(shaping.scaled, shaping.kl_in_reward),
         advantage=advantage.raw,
         policy=surrogate.score_function,
-        reduce=weigh.sequence_sum,
+        reduce=weighting.sequence_sum,
         knobs=Knobs(kl=0.05),
         live=frozenset({"kl", "reward_scale"}),
         plant="tilt",
@@ -38,8 +37,8 @@ def reinvent(sigma: float = 128.0, replay: bool = True, bucket: int = 25) -> Rec
         shape=(partial(shaping.diversity_filter, bucket=bucket), shaping.scaled),
         advantage=advantage.raw,
         policy=surrogate.augmented_likelihood,
-        reduce=weigh.sequence_sum,
-        rehearse=ReplayPlan() if replay else None,
+        reduce=weighting.sequence_sum,
+        replay=ReplayPlan() if replay else None,
         knobs=Knobs(kl=1.0, reward_scale=sigma),
         live=frozenset({"reward_scale"}),
         plant="tilt",
@@ -54,7 +53,7 @@ def rloo(beta: float = 0.05) -> Recipe:
         shape=(shaping.scaled, shaping.kl_in_reward),
         advantage=advantage.leave_one_out,
         policy=surrogate.score_function,
-        reduce=weigh.sequence_sum,
+        reduce=weighting.sequence_sum,
         knobs=Knobs(kl=beta),
         live=frozenset({"kl", "reward_scale"}),
         plant="tilt",
@@ -70,7 +69,7 @@ def grpo(beta: float = 0.04) -> Recipe:
         advantage=advantage.group_standardised,
         policy=CLIPPED,
         terms=(Term(divergence.forward, knob="kl"),),
-        reduce=weigh.sequence_mean,
+        reduce=weighting.sequence_mean,
         knobs=Knobs(kl=beta),
         live=frozenset({"kl"}),
         plant="monotone",
@@ -85,7 +84,7 @@ def dr_grpo() -> Recipe:
         shape=(shaping.scaled,),
         advantage=advantage.centred,
         policy=CLIPPED,
-        reduce=weigh.fixed_length,
+        reduce=weighting.fixed_length,
     )
 
 
@@ -97,8 +96,8 @@ def dapo(cache: float = 0.2) -> Recipe:
         shape=(shaping.scaled, partial(shaping.overlong, cache=cache)),
         advantage=advantage.group_standardised,
         policy=CLIP_HIGHER,
-        reduce=weigh.token_mean,
-        keep=(weigh.mixed_groups,),
+        reduce=weighting.token_mean,
+        keep=(weighting.mixed_groups,),
         live=frozenset({"reward_scale"}),
     )
 
@@ -111,8 +110,8 @@ def entropy_bonus(weight: float = 0.01) -> Recipe:
         shape=(shaping.scaled,),
         advantage=advantage.centred,
         policy=surrogate.score_function,
-        terms=(Term(divergence.negative_entropy, knob="entropy", needs="entropy"),),
-        reduce=weigh.token_mean,
+        terms=(Term(divergence.negative_entropy, knob="entropy"),),
+        reduce=weighting.token_mean,
         knobs=Knobs(entropy=weight),
         live=frozenset({"entropy", "reward_scale"}),
         plant="monotone",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from trainer.algorithms import advantage, divergence, shaping, surrogate
-from trainer.algorithms import weighting as weigh
+from trainer.algorithms import advantage, divergence, shaping, surrogate, weighting
 from trainer.algorithms.objective import Recipe, Term
 from trainer.types import Knobs
 
@@ -23,15 +22,17 @@ def clip_cov(
     The published fractions and bounds are for a million tokens a batch: in small settings take
     ``share`` = .01 and ``percentiles=True``.
     """
-    pool = partial(weigh.covariance_band, share=share, low=low, high=high, percentiles=percentiles)
+    pool = partial(
+        weighting.covariance_band, share=share, low=low, high=high, percentiles=percentiles
+    )
     return Recipe(
         name="clip_cov",
         paper="Cui et al. 2025, arXiv 2505.22617",
         shape=(shaping.scaled,),
         advantage=advantage.group_standardised,
         policy=partial(surrogate.clipped, low=1.0, high=1.0),
-        reduce=weigh.token_mean,
-        keep=(weigh.mixed_groups,),
+        reduce=weighting.token_mean,
+        keep=(weighting.mixed_groups,),
         silence=pool,
     )
 
@@ -41,16 +42,16 @@ def kl_cov(share: float = 2e-3, beta: float = 1.0) -> Recipe:
 
     The pull vanishes on policy: it acts from the second update on the same rollouts onwards.
     """
-    top = partial(weigh.covariance_top, share=share)
+    top = partial(weighting.covariance_top, share=share)
     return Recipe(
         name="kl_cov",
         paper="Cui et al. 2025, arXiv 2505.22617",
         shape=(shaping.scaled,),
         advantage=advantage.group_standardised,
         policy=surrogate.importance,
-        terms=(Term(divergence.old_distance, knob="kl", only=top, needs="nothing"),),
-        reduce=weigh.token_mean,
-        keep=(weigh.mixed_groups,),
+        terms=(Term(divergence.old_distance, knob="kl", only=top),),
+        reduce=weighting.token_mean,
+        keep=(weighting.mixed_groups,),
         knobs=Knobs(kl=beta),
         live=frozenset({"kl"}),
     )
@@ -64,8 +65,8 @@ def _signed(name: str, positive: float, negative: float) -> Recipe:
         shape=(partial(shaping.signed, positive=positive, negative=negative), shaping.scaled),
         advantage=advantage.raw,
         policy=CLIPPED,
-        reduce=weigh.token_mean,
-        needs=frozenset({"binary"}),
+        reduce=weighting.token_mean,
+        task_needs=frozenset({"binary"}),
     )
 
 
@@ -76,7 +77,7 @@ def psr(filtered: bool = False) -> Recipe:
     correct ones, as the released code does, and the step then grows as they become few.
     """
     recipe = _signed("psr", 1.0, 0.0)
-    return replace(recipe, keep=(weigh.only_correct,)) if filtered else recipe
+    return replace(recipe, keep=(weighting.only_correct,)) if filtered else recipe
 
 
 def nsr(filtered: bool = False) -> Recipe:
@@ -86,7 +87,7 @@ def nsr(filtered: bool = False) -> Recipe:
     undoes what the method is for.
     """
     recipe = _signed("nsr", 0.0, 1.0)
-    return replace(recipe, keep=(weigh.only_wrong,)) if filtered else recipe
+    return replace(recipe, keep=(weighting.only_wrong,)) if filtered else recipe
 
 
 def w_reinforce(weight: float = 0.1) -> Recipe:
@@ -102,6 +103,6 @@ def pass_at_k(k: int = 4) -> Recipe:
         shape=(shaping.correct,),
         advantage=partial(advantage.pass_at_k, k=k),
         policy=CLIPPED,
-        reduce=weigh.token_mean,
-        needs=frozenset({"many_prompts", "binary"}),
+        reduce=weighting.token_mean,
+        task_needs=frozenset({"many_prompts", "binary"}),
     )
