@@ -119,15 +119,18 @@ def test_rows_hold_what_trl_itself_measured(model_folder, tmp_path):
         (lambda texts, prompts: Estimate(0.5, 0.1, len(texts), "mine"), 0.5, 0.1 / np.sqrt(2)),
     ],
 )
-def test_a_measure_of_the_users_own(model_folder, tmp_path, measure, value, se):
+def test_a_diversity_function_of_the_user_is_measured_beside_the_reward(model_folder, tmp_path, measure, value, se):
     seen = []
 
-    def own(texts, prompts):
+    def diversity(texts, prompts):
         seen.append((len(texts), len(prompts), type(texts[0])))
         return measure(texts, prompts)
 
-    LawCallback(every=2, diversity=own).attach(make(model_folder, tmp_path, steps=2)).train()
+    trainer = make(model_folder, tmp_path, steps=2)
+    LawCallback(every=2, diversity=diversity).attach(trainer).train()
     (row,) = lines(tmp_path, "metrics.jsonl")
+    rewards = [h["reward"] for h in trainer.state.log_history if "reward" in h]
+    assert row["quality"] == pytest.approx(np.mean(rewards), abs=1e-6)
     assert row["diversity"] == value
     # two numbers without errors have their own spread, which here is none
     assert row["diversity_se"] == pytest.approx(0.0 if se is None else se)
@@ -155,11 +158,12 @@ def test_it_raises_beta_where_the_floor_is_near(model_folder, tmp_path, kind):
     assert betas[0] == 0.05
     assert all(a <= b for a, b in pairwise(betas))
     assert trainer.beta > 0.1
-    assert trainer.beta == pytest.approx(advice[-1]["turn"]["knobs"]["kl_coef"])
+    assert trainer.beta == pytest.approx(advice[-1]["knobs"]["kl"])
     # the knobs in force at a row are those of the decision before it
     for before, row in zip(advice, rows[1:], strict=False):
-        assert row["kl_coef"] == pytest.approx(before["turn"]["knobs"]["kl_coef"])
-    assert advice[-1]["turn"]["reasons"]
+        assert row["kl_coef"] == pytest.approx(before["knobs"]["kl"])
+    assert any("beta" in reason for reason in advice[-1]["reasons"])
+    assert not any(line["stopped"] for line in advice)
 
 
 def test_it_lowers_beta_where_there_is_diversity_to_spend_and_trl_trains_with_it(
