@@ -23,7 +23,7 @@ PUBLIC = {
     "qdlaws.integrations.watch": "Advice on a log that still grows.",
     "trainer": "The trainer: train, resume, branch, sweep and evaluate runs.",
     "trainer.types": "The nouns that pieces of recipes work on.",
-    "trainer.control": "Controllers and stopping rules; no torch.",
+    "trainer.control": "Controllers; no torch.",
     "trainer.algorithms.shaping": "Pieces of a recipe: the reward that is made of a score.",
     "trainer.algorithms.advantage": "Pieces of a recipe: the advantage of each completion.",
     "trainer.algorithms.surrogate": "Pieces of a recipe: the loss of the policy per token.",

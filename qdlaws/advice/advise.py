@@ -1,9 +1,8 @@
 """advise(fits, goal) -> Advice: stop or go on, which checkpoint to keep, how to turn the knobs.
 
-What is said needs no more than it must: a floor on diversity rests on measured diversity alone, an
-entropy target on the line H–D, a price on the law R–D. Statements that end a run are made by
-e-processes (:mod:`qdlaws.inference.e_process`), so asking at every step does not raise their error
-rate.
+Each advice rests on as little as it needs: a floor on diversity on measured diversity alone, an
+entropy target on the line H–D, a price on the law R–D. A run is ended by e-processes
+(:mod:`qdlaws.inference.e_process`), so looking at every step does not raise their error rate.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ CONTROLLERS: dict[str, Callable[..., Controller]] = {
     "stepped_entropy": stepped_entropy,
     "law_guided": law_guided,
 }
+"""The controllers by the name that a configuration gives them."""
 
 
 def make_controller(
@@ -44,7 +45,7 @@ def make_controller(
         that is given none
     turn : the knob to turn; default the reward scale where it is live, because a weaker KL also
         slows the run, else the KL, else the entropy bonus (which entropy controllers prefer)
-    options : of the controller, as its own function takes them
+    options : of the controller, as the function of its name takes them
     """
     if name not in CONTROLLERS:
         raise BadData(f"no controller {name!r}; there are {', '.join(CONTROLLERS)}")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ import pandas as pd
 
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.serialize import plain
+from qdlaws.core.summary import Result, Summary
 from qdlaws.errors import BadData
 from qdlaws.kl_frontier.frontier import Frontier, frontier
 from qdlaws.kl_frontier.warm_start import diversity_along, start_ratio
@@ -30,18 +31,23 @@ from trainer.tasks import capabilities
 from trainer.training.context import Phase, RunContext
 from trainer.training.evaluation import Evaluation, evaluate
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Plan", "make_plan", "write_plan"]
 
 Array = npt.NDArray[np.float64]
-LEAST = 50
-"""Fewer samples than this say nothing of any policy but the reference."""
+MIN_SAMPLES = 50
+"""With fewer samples nothing can be predicted of any policy but the reference."""
+SHOWN = 8
+"""About how many strengths a summary shows."""
 MARGIN = 2.0
 """Standard errors of an evaluation by which a start lies above the floor."""
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What the reference's samples say.
+@dataclass(frozen=True, eq=False, repr=False)
+class Plan(Result):
+    """The best that a policy of each KL strength can reach, predicted from reference samples.
 
     Attributes
     ----------
@@ -71,11 +77,47 @@ class Plan:
             "best_of": plain(self.frontier.best_of.to_dict("records")),
         }
 
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each KL strength that the samples reach."""
+        return self.table[self.table["quality"].notna()].reset_index(drop=True)
+
+    def summary(self) -> Summary:
+        """Where to start, and quality and diversity at some strengths."""
+        start = "no goal, so no start"
+        if np.isfinite(self.start_kl):
+            start = f"start at kl = {self.start_kl:.3g}"
+        rows = self.to_frame().iloc[:: max(1, len(self.to_frame()) // SHOWN)]
+        return Summary(
+            f"Plan from {self.frontier.n:,} samples of the reference",
+            verdict=start,
+            rows=tuple(
+                (
+                    "reference" if row["ratio"] == 0 else f"kl {row['kl_coef']:.3g}",
+                    f"quality {row['quality']:.3f} ± {row['quality_se']:.3f}, "
+                    f"diversity {row['diversity']:.3f} ± {row['diversity_se']:.3f}",
+                )
+                for row in rows.to_dict("records")
+            ),
+            remarks=self.notes,
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Predicted quality and diversity against the KL to the reference."""
+        import matplotlib.pyplot as plt
+
+        ax = ax or plt.subplots()[1]
+        table = self.to_frame()
+        for name in ("quality", "diversity"):
+            ax.errorbar(table["kl"], table[name], 2 * table[f"{name}_se"], fmt=".-", label=name)
+        ax.set(xlabel="KL to the reference, nats", title="The best that each KL allows")
+        ax.legend()
+        return ax
+
 
 def make_plan(context: RunContext, samples: int = 2000, min_diversity: float | None = None) -> Plan:
     """The plan of a configuration from ``samples`` completions of its reference."""
-    if samples < LEAST:
-        raise BadData(f"a plan from {samples} samples; at least {LEAST} are needed")
+    if samples < MIN_SAMPLES:
+        raise BadData(f"a plan from {samples} samples; at least {MIN_SAMPLES} are needed")
     of_reference = replace(context, policy=context.reference)
     evaluation = evaluate(of_reference, 0, samples, phase=Phase.REFERENCE)
     assert evaluation.scores is not None
@@ -124,9 +166,9 @@ def _expect(
 ) -> dict[str, float]:
     """One row of the table."""
     row = front.at(float(eta))
-    known = bool(np.isfinite(row["quality"]))
-    w = front.weights(float(eta)) if known else np.full(lengths.shape, np.nan)
-    diversity = float(diversity_along(front, distances, [eta])[0]) if known else np.nan
+    supported = bool(np.isfinite(row["quality"]))
+    w = front.weights(float(eta)) if supported else np.full(lengths.shape, np.nan)
+    diversity = float(diversity_along(front, distances, [eta])[0]) if supported else np.nan
     error = _diversity_error(w, distances, diversity) if np.isfinite(diversity) else np.nan
     length = float((w * lengths).sum(1).mean())
     return {
@@ -163,9 +205,13 @@ def _notes(context: RunContext, table: pd.DataFrame) -> tuple[str, ...]:
             f"{recipe.name} does not settle in the tilted reference (plant: {word}): the table is "
             "what the best policy of each KL would show, a first guess for this recipe"
         )
-    known = table[table["quality"].notna()]
+    last = table[table["quality"].notna()].iloc[-1]
     notes.append(
-        f"the samples reach a KL of {known['kl'].iloc[-1]:.2g} nats and a D of "
-        f"{known['diversity'].iloc[-1]:.3g}; what lies beyond only a run can show"
+        "each row is what the best policy of that KL reaches: a run stays below it in quality, "
+        "mostly in diversity too"
+    )
+    notes.append(
+        f"the samples predict policies up to a KL of {last['kl']:.2g} nats, where diversity is "
+        f"{last['diversity']:.3g}; only a run shows what lies beyond"
     )
     return tuple(notes)

@@ -47,9 +47,9 @@ class RunControl:
     goal: Goal
     controller: Controller
     steers: bool
-    """Whether the controller turns knobs, so that the advice is its own turn."""
+    """Whether the controller turns knobs, so that its turn is the advice."""
     advises: bool
-    """Whether the stopping tests are asked and a checkpoint is named."""
+    """Whether the advice names a checkpoint, and a stop where one may be made."""
     stops: bool
     """Whether the run ends where the advice is to stop, by a test that is valid at every look."""
 
@@ -82,7 +82,7 @@ def goal_of(config: Config) -> Goal:
 def plan_run(context: RunContext, folder: Path) -> RunStart:
     """Where the run in ``folder`` begins: as written there, else as planned now and then written.
 
-    Without a strength of the user's own a law-guided run with a floor on diversity begins on the
+    Where the user gives no KL strength, a law-guided run with a floor on diversity begins on the
     tight side: where the frontier of the reference's samples predicts the floor and a margin. What
     cannot be steered is refused before anything is sampled.
     """

@@ -79,12 +79,12 @@ class _LawCallback:
         alpha: float = 0.05,
     ) -> None:
         self.goal = goal or Goal()
-        for name, value, known in (
+        for name, value, allowed in (
             ("mode", mode, ("advise", "stop", "steer")),
             ("turn", turn, ("beta", "reward_scale")),
         ):
-            if value not in known:
-                raise BadData(f"{name}={value!r}: one of {', '.join(known)} was needed")
+            if value not in allowed:
+                raise BadData(f"{name}={value!r}: one of {', '.join(allowed)} was needed")
         if not (callable(diversity) or diversity in ("text", "molecules")):
             raise BadData(f"diversity={diversity!r}: 'text', 'molecules' or a function was needed")
         if not (isinstance(every, int) and every > 0):
@@ -229,7 +229,7 @@ class _LawCallback:
         return held[0]
 
     def _log_to_tracker(self, row: dict[str, Any]) -> None:
-        """Into the trainer's own log, where it has the list for it."""
+        """Adds the row to the log of the trainer, where it has a list for it."""
         metrics = getattr(self.trainer, "_metrics", None)
         if not isinstance(metrics, dict) or "train" not in metrics:
             return
@@ -276,7 +276,7 @@ def _log_ratio(beta: float, scale: float) -> float:
 
 @cache
 def _made() -> Any:
-    """The class, made a TrainerCallback when it is asked for."""
+    """The class, made a TrainerCallback at its first use."""
     from transformers import TrainerCallback
 
     return type("LawCallback", (_LawCallback, TrainerCallback), {"__doc__": _LawCallback.__doc__})

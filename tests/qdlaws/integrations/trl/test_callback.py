@@ -119,7 +119,9 @@ def test_rows_hold_what_trl_itself_measured(model_folder, tmp_path):
         (lambda texts, prompts: Estimate(0.5, 0.1, len(texts), "mine"), 0.5, 0.1 / np.sqrt(2)),
     ],
 )
-def test_a_diversity_function_of_the_user_is_measured_beside_the_reward(model_folder, tmp_path, measure, value, se):
+def test_a_diversity_function_of_the_user_is_measured_beside_the_reward(
+    model_folder, tmp_path, measure, value, se
+):
     seen = []
 
     def diversity(texts, prompts):
