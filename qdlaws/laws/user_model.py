@@ -14,10 +14,10 @@ from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
 from qdlaws.errors import NotEnoughData
-from qdlaws.laws.classical import TIGHT, diagnostics
+from qdlaws.laws.classical import diagnostics, precise_fit
 
 if TYPE_CHECKING:
-    from lmfit import Model, Parameters
+    from lmfit import Model
     from lmfit.model import ModelResult
     from matplotlib.axes import Axes
 
@@ -135,49 +135,9 @@ def user_fit(
             f"{len(y)} points for the {len(model.param_names)} parameters of {model.name}"
         )
     start = model.make_params() if params is None else params
-    result = _fit_sharply(model, x, y, start)
+    result = precise_fit(model, x, y, start)
     residual = y - result.best_fit
     r1 = float(residual[1:] @ residual[:-1] / (residual @ residual)) if residual.any() else 0.0
     r1 = float(np.clip((r1 * len(y) + 1) / max(len(y) - 4, 1), 0.0, 0.97))  # Kendall's correction
     effective = len(y) * (1 - r1) / (1 + r1) if r1 > 2 / np.sqrt(len(y)) else float(len(y))
     return UserFit(kind, x_name, y_name, x, y, result, max(effective, 2.0), level)
-
-
-def _fit_sharply(model: Model, x: Array, y: Array, start: Parameters) -> ModelResult:
-    """lmfit's fit, then Gauss–Newton with central differences, then lmfit's statistics there.
-
-    Forward differences, which MINPACK takes by itself, cost half of the digits.
-    """
-    data = {model.independent_vars[0]: x}
-
-    def jacobian(params: Parameters) -> Array:
-        columns = []
-        for name in [n for n, p in params.items() if p.vary]:
-            value = params[name].value
-            h = 6e-6 * max(abs(value), 1e-6)
-            sides = []
-            for at in (value + h, value - h):
-                moved = params.copy()
-                moved[name].value = at
-                sides.append(model.eval(moved, **data))
-            columns.append((sides[0] - sides[1]) / (2 * h))
-        return np.column_stack(columns)
-
-    result = model.fit(y, start, **data, fit_kws=TIGHT)
-    params = result.params.copy()
-    names = [n for n, p in params.items() if p.vary]
-    best = float(np.sum((y - result.best_fit) ** 2))
-    for _ in range(20):
-        step, *_ = np.linalg.lstsq(jacobian(params), y - model.eval(params, **data), rcond=None)
-        moved = params.copy()
-        for name, change in zip(names, step, strict=True):
-            moved[name].value += change  # lmfit keeps it within its bounds
-        square = float(np.sum((y - model.eval(moved, **data)) ** 2))
-        if not square <= best * (1 + 1e-14):
-            break
-        params, best = moved, min(square, best)
-
-    def residual_jacobian(params: Parameters, *_: Any, **__: Any) -> Array:
-        return -jacobian(params)  # lmfit's residual is data − model
-
-    return model.fit(y, params, **data, fit_kws={**TIGHT, "Dfun": residual_jacobian})
