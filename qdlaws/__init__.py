@@ -2,8 +2,8 @@
 
 from qdlaws.advice.advise import Advice, advise
 from qdlaws.advice.checkpoints import choose
-from qdlaws.comparison.coefficients import fit_many
-from qdlaws.comparison.fleet import Comparison, Fleet, compare, fleet
+from qdlaws.comparison.compare import Comparison, compare
+from qdlaws.comparison.fleet import Fleet, fleet
 from qdlaws.core.goal import Goal
 from qdlaws.core.interval import Interval
 from qdlaws.core.kinds import EntropyKind
@@ -17,6 +17,7 @@ from qdlaws.forecasting.learn_prior import learn_prior
 from qdlaws.forecasting.prior import ForecastPrior
 from qdlaws.kl_frontier.frontier import Frontier, frontier
 from qdlaws.laws.fit import fit
+from qdlaws.laws.fit_many import fit_many
 from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.readers import read
 from qdlaws.reporting import report

@@ -4,7 +4,7 @@ __all__ = ["BadData", "BadLog", "MissingColumn", "NotEnoughData", "QdlawsError"]
 
 
 class QdlawsError(Exception):
-    """Anything that qdlaws refuses to do; the message says what was found and what was needed."""
+    """The base class of all errors; a message says what the input is and what is needed."""
 
 
 class BadData(QdlawsError, ValueError):
@@ -16,7 +16,7 @@ class NotEnoughData(BadData):
 
 
 class MissingColumn(QdlawsError, KeyError):
-    """A column that was asked for is not there; the message names the columns that are."""
+    """A column is missing; the message names the columns that are there."""
 
     def __str__(self) -> str:  # KeyError would print the repr of its message
         return str(self.args[0]) if self.args else ""

@@ -1,4 +1,4 @@
-"""Many runs: one law each, in coordinates that can be compared and pooled.
+"""The laws of many runs in coordinates that can be compared and pooled.
 
     R(x) = v − s·expm1(c·(x − x̄))/c
 
@@ -10,25 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData, QdlawsError
-from qdlaws.laws.fit import fitting
-from qdlaws.laws.in_step import Asking, answered, in_step
+from qdlaws.laws.fit_many import fit_many
 from qdlaws.laws.result import LawFit, LawFits
 
-__all__ = ["COEFFICIENTS", "Kind", "Run", "fit_many", "runs_of"]
+__all__ = ["COEFFICIENTS", "WORDS", "Kind", "Run", "Runs", "comparable_runs"]
 
 Kind = Literal["rd", "rh"]
 
-TOGETHER = 64
-"""Runs whose fits go in step."""
-
 COEFFICIENTS = ("value", "exchange", "c")
+"""v, s and c."""
+
 WORDS = {
     "value": "quality at the reference {x}",
     "exchange": "exchange rate there (quality per unit of {x})",
@@ -38,93 +37,76 @@ WORDS = {
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run's law at the common reference: medians and robust standard deviations."""
+    """One run's law at the common reference.
+
+    ``mean`` and ``sd``, arrays (3,), are the medians and robust standard deviations of its
+    COEFFICIENTS.
+    """
 
     name: str
     law: LawFit
-    mean: Array  # (3,) value, exchange, c
-    sd: Array  # (3,)
+    mean: Array
+    sd: Array
 
 
-def fit_many(
-    items: Sequence[RunLog | LawFits], *, n_jobs: int | None = None, level: float = 0.95
-) -> list[LawFits | QdlawsError]:
-    """The laws of every run, in order; a run that cannot be fitted gives its error instead.
+class Runs(NamedTuple):
+    """Runs with laws of one kind, at a common reference; ``left_out`` says why others lack one."""
 
-    ``n_jobs`` runs in parallel by joblib (−1: all cores), and more than one machine's worth through
-    whatever backend joblib is told to use::
+    runs: tuple[Run, ...]
+    reference: float
+    kind: Kind
+    left_out: dict[str, str]
 
-        from dask.distributed import Client; Client("scheduler:8786")
-        with joblib.parallel_config(backend="dask"):
-            qd.fleet(logs, n_jobs=-1)
-    """
-    logs = list(items)
-    if n_jobs in (None, 1):
-        return _fit_part(logs, level)
-    try:
-        import joblib
-    except ImportError:
-        raise QdlawsError("n_jobs needs joblib: pip install joblib, or leave n_jobs out") from None
-    size = max(1, len(logs) // 200)  # a fit takes a few milliseconds: send them in batches
-    parts = [logs[i : i + size] for i in range(0, len(logs), size)]
-    done = joblib.Parallel(n_jobs=n_jobs)(joblib.delayed(_fit_part)(p, level) for p in parts)
-    return [fits for part in done for fits in part]
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each run: verdict, n, range, and each coefficient with its standard error."""
+        rows = []
+        for run in self.runs:
+            low, high = run.law.range
+            row = {"run": run.name, "verdict": run.law.verdict, "n": run.law.n}
+            row |= {"x_low": low, "x_high": high}
+            for name, mean, sd in zip(COEFFICIENTS, run.mean, run.sd, strict=True):
+                row |= {name: mean, f"{name}_sd": sd}
+            rows.append(row)
+        return pd.DataFrame(rows)
 
 
-def _fit_part(items: list[RunLog | LawFits], level: float) -> list[LawFits | QdlawsError]:
-    out: list[LawFits | QdlawsError] = []
-    for start in range(0, len(items), TOGETHER):
-        fits = [_fit_one(item, level) for item in items[start : start + TOGETHER]]
-        out += answered(in_step(fits))
-    return out
-
-
-def _fit_one(item: RunLog | LawFits, level: float) -> Asking[LawFits | QdlawsError]:
-    if isinstance(item, LawFits):
-        return item
-    try:
-        return (yield from fitting(item, level, {"tails": "auto", "x_noise": "auto"}))
-    except QdlawsError as error:
-        return error
-
-
-def runs_of(
+def comparable_runs(
     items: Sequence[RunLog | LawFits],
     kind: Kind | None,
     names: Sequence[str] | None,
     n_jobs: int | None,
     supported_only: bool = False,
-) -> tuple[list[Run], float, Kind, dict[str, str]]:
-    """The runs that have the law, the common reference x̄, the kind, and why others are left out."""
+) -> Runs:
+    """The runs that have a law of the kind (default: the law that more of them have)."""
     if isinstance(items, RunLog | LawFits):
         raise BadData("several runs are needed, in a list")
     fits = fit_many(items, n_jobs=n_jobs)
     labels = _labels(items, names)
-    kind = kind or _best_kind(fits)
-    out: dict[str, str] = {}
+    kind = kind or _commonest_kind(fits)
+    left_out: dict[str, str] = {}
     laws: dict[str, LawFit] = {}
     for name, one in zip(labels, fits, strict=True):
         law = getattr(one, kind, None)
         if isinstance(one, QdlawsError):
-            out[name] = str(one)
+            left_out[name] = str(one)
         elif not isinstance(law, LawFit) or law.posterior is None:
-            out[name] = law.reasons[0] if isinstance(law, LawFit) else f"no {kind} law"
+            left_out[name] = law.reasons[0] if isinstance(law, LawFit) else f"no {kind} law"
         elif supported_only and not law.supported:
-            out[name] = law.reasons[0]
+            left_out[name] = law.reasons[0]
         else:
             laws[name] = law
     if len(laws) < 2:
-        why = "; ".join(f"{name}: {reason}" for name, reason in list(out.items())[:3])
+        why = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:3])
         raise NotEnoughData(
             f"{len(laws)} of {len(labels)} runs have the {kind} law, 2 are needed"
             + (f" ({why})" if why else "")
         )
-    _same_kind([f.log for f in fits if isinstance(f, LawFits)], kind)
+    _refuse_different_measures([f.log for f in fits if isinstance(f, LawFits)], kind)
     ranges = np.array([law.range for law in laws.values()])
     low, high = ranges[:, 0].max(), ranges[:, 1].min()
     reference = float((low + high) / 2 if low < high else np.median(ranges.mean(1)))
-    runs = [Run(name, law, *_at(law, reference)) for name, law in laws.items()]
-    return runs, reference, kind, out
+    runs = tuple(Run(name, law, *_coefficients(law, reference)) for name, law in laws.items())
+    return Runs(runs, reference, kind, left_out)
 
 
 def _labels(items: Sequence[RunLog | LawFits], names: Sequence[str] | None) -> list[str]:
@@ -139,7 +121,7 @@ def _labels(items: Sequence[RunLog | LawFits], names: Sequence[str] | None) -> l
     return [f"{label} ({i + 1})" for i, label in enumerate(labels)]
 
 
-def _best_kind(fits: Sequence[LawFits | QdlawsError]) -> Kind:
+def _commonest_kind(fits: Sequence[LawFits | QdlawsError]) -> Kind:
     """The law that more of the runs have; diversity where even."""
     count = {
         kind: sum(isinstance(getattr(f, kind, None), LawFit) for f in fits) for kind in ("rd", "rh")
@@ -149,8 +131,8 @@ def _best_kind(fits: Sequence[LawFits | QdlawsError]) -> Kind:
     return "rh" if count["rh"] > count["rd"] else "rd"
 
 
-def _same_kind(logs: Sequence[RunLog], kind: Kind) -> None:
-    """Laws of different measures are never pooled."""
+def _refuse_different_measures(logs: Sequence[RunLog], kind: Kind) -> None:
+    """Laws of different measures are never pooled: BadData where these are."""
     for column in ("quality", "diversity" if kind == "rd" else "entropy"):
         kinds = {log.kinds[column] for log in logs if column in log.kinds}
         if len(kinds - {"unknown"}) > 1:
@@ -160,7 +142,7 @@ def _same_kind(logs: Sequence[RunLog], kind: Kind) -> None:
             )
 
 
-def _at(law: LawFit, reference: float) -> tuple[Array, Array]:
+def _coefficients(law: LawFit, reference: float) -> tuple[Array, Array]:
     """Medians and robust standard deviations of (v, s, c) at the reference."""
     draws = law.draws
     table = np.column_stack([draws.value(reference), -draws.slope(reference), draws.c])

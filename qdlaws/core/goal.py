@@ -15,16 +15,22 @@ __all__ = ["Goal"]
 
 @dataclass(frozen=True)
 class Goal:
-    """What is wanted; fields may be combined, none means: the highest quality.
+    """The goal of a run; fields may be combined, none means the highest quality.
 
     Attributes
     ----------
     min_diversity, min_entropy : floors that the kept checkpoint must hold
-    price : what one unit of diversity (of entropy, where the log has no diversity) is worth in
-        quality; wanted is the largest R + price·D
+    price : the quality that one unit of diversity is worth (of entropy, where the log has no
+        diversity): the goal is the largest R + price·D
     min_gain_per_step : stop when a step brings less quality than this
     target_quality : enough; of the checkpoints that reach it the most diverse is kept
     budget_steps : the last step that may be run
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> qd.Goal(min_diversity=0.7, budget_steps=2000).words()
+    'diversity ≥ 0.7, 2000 steps at most'
     """
 
     min_diversity: float | None = None
@@ -51,7 +57,7 @@ class Goal:
             )
 
     def check(self, log: RunLog) -> None:
-        """Raises where the log lacks what the goal speaks of."""
+        """MissingColumn where the log lacks a column that the goal needs."""
         needs = {
             "min_diversity": "diversity",
             "min_entropy": "entropy",
@@ -82,7 +88,7 @@ class Goal:
         return {column: float(v) for column, v in given.items() if v is not None}
 
     def words(self) -> str:
-        """The goal as a person would say it."""
+        """The goal in words."""
         parts = [f"{column} ≥ {floor:g}" for column, floor in self.floors().items()]
         if self.target_quality is not None:
             parts.append(f"quality ≥ {self.target_quality:g}")

@@ -1,6 +1,6 @@
 """JSON of unknown quality: parsed without trust, line by line or whole, flattened to numbers.
 
-Every JSON-lines file that the project reads, its own or another tool's, goes through here.
+Every JSON-lines file, of this project or of another tool, is read here.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def parse_lines(lines: Iterable[tuple[int, str]]) -> Iterator[JsonLine]:
 
 
 def read_json_lines(path: str | PathLike[str]) -> JsonRows:
-    """The objects of a JSON-lines file of our own, which a kill may have cut."""
+    """The objects of a JSON-lines file of this project, whose last line a kill may have cut."""
     text = Path(path).read_text(encoding="utf-8", errors="replace")
     lines = list(parse_lines(enumerate(text.split("\n"), 1)))
     return JsonRows(

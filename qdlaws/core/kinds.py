@@ -1,4 +1,4 @@
-"""What a logged number *is*. Five tools write "entropy" and mean six things; see EntropyKind.
+"""EntropyKind: the meaning of a logged entropy. Five tools write "entropy" and mean six things.
 
 Quality and diversity kinds are free words (``"train_reward"``, ``"internal_diversity"``), because
 every task brings its own; entropy kinds are closed, because laws of different kinds never pool.
@@ -10,7 +10,14 @@ __all__ = ["EntropyKind"]
 
 
 class EntropyKind(StrEnum):
-    """The meanings of "entropy" in logs of RL trainers; all in nats."""
+    """The meanings of "entropy" in logs of RL trainers; all in nats.
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> qd.EntropyKind("token_entropy").name
+    'TOKEN'
+    """
 
     TOKEN = "token_entropy"
     """Mean over tokens of the exact softmax entropy −Σ p log p (TRL, prime-rl, verl token-mean)."""

@@ -83,9 +83,24 @@ def shape_inverse(kappa: npt.ArrayLike, g: npt.ArrayLike) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Law:
-    """One law, or a bag of draws of it: κ, p, q may be numbers or arrays of equal shape.
+    """One law, or draws of it: κ, p, q may be numbers or arrays of equal shape.
 
-    Methods take x as a number or an array; draws stand on the first axis of the answer.
+    Methods take x as a number or an array; draws are on the first axis of the result.
+
+    Attributes
+    ----------
+    x_lo, x_hi : the ends of the observed range of x
+    kappa : κ, the curvature over that range
+    p : the value at x_lo
+    q : the change from x_lo to x_hi
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qdlaws as qd
+    >>> law = qd.Law(0.3, 0.9, kappa=np.float64(2.0), p=np.float64(0.9), q=np.float64(-0.6))
+    >>> law.value([0.3, 0.9])
+    array([0.9, 0.3])
     """
 
     x_lo: float
@@ -96,6 +111,7 @@ class Law:
 
     @property
     def width(self) -> float:
+        """The length of the observed range, x_hi − x_lo."""
         return self.x_hi - self.x_lo
 
     def _u(self, x: npt.ArrayLike) -> Array:

@@ -1,4 +1,4 @@
-"""Rows of our own ``metrics.jsonl`` as a RunLog: one meaning for every reader of such a file.
+"""Rows of ``metrics.jsonl``, as qdtrain writes it, as a RunLog; every reader of it uses these.
 
 A row is an object with ``step`` and ``phase`` (docs/steering.md). An evaluation carries
 ``quality``, ``diversity``, ``entropy``, their ``_se``, ``kl`` and the knobs that were in force over
@@ -70,7 +70,7 @@ def run_log(rows: Iterable[Mapping[str, Any]], source: str = "") -> RunLog:
 
 
 def is_ours(row: Mapping[str, Any]) -> bool:
-    """Whether a row has the shape of our own."""
+    """Whether a row has the shape of a row of ``metrics.jsonl``."""
     return row.get("phase") in ("train", "eval") and "step" in row
 
 

@@ -1,4 +1,4 @@
-"""RunLog: the checkpoints of one run, as the laws want them. Immutable."""
+"""RunLog: the checkpoints of one run, an immutable table with named columns."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class RunLog:
     dropped: int = 0
     notes: tuple[str, ...] = ()
 
-    # ------------------------------------------------------------------ making one
+    # ------------------------------------------------------------------ construction
 
     @classmethod
     def from_frame(
@@ -108,16 +108,16 @@ class RunLog:
         """
         if step not in frame.columns:
             raise MissingColumn(f"no step column {step!r}; found {_listed(frame.columns)}")
-        asked = {"quality": quality, "diversity": diversity, "entropy": entropy}
-        asked |= {
+        sources = {"quality": quality, "diversity": diversity, "entropy": entropy}
+        sources |= {
             "quality_se": quality_se,
             "diversity_se": diversity_se,
             "entropy_se": entropy_se,
         }
         names: dict[str, str] = {}
-        for column, name in asked.items():
+        for column, name in sources.items():
             if name is None:
-                guess = f"{asked[column[:-3]]}_se" if column.endswith("_se") else None
+                guess = f"{sources[column[:-3]]}_se" if column.endswith("_se") else None
                 if guess in frame.columns and column[:-3] in names:
                     names[column] = str(guess)
             elif name in frame.columns:
@@ -187,7 +187,7 @@ class RunLog:
             raise BadData(f"columns of unequal length: {lengths}")
         return cls.from_frame(pd.DataFrame(columns), **options)
 
-    # ------------------------------------------------------------------ looking at it
+    # ------------------------------------------------------------------ contents
 
     def __len__(self) -> int:
         return len(self.step)
@@ -222,7 +222,7 @@ class RunLog:
         where = f", {self.tool}: {self.source}" if self.source else ""
         return f"RunLog({len(self)} rows, {span}, {what}{where})"
 
-    # ------------------------------------------------------------------ cutting it
+    # ------------------------------------------------------------------ parts
 
     def take(self, rows: npt.NDArray[Any] | slice) -> RunLog:
         """The rows of a boolean mask, an index array or a slice of positions."""
@@ -311,9 +311,9 @@ def _merge(
     group = np.repeat(np.arange(len(unique)), counts)
 
     def mean(v: Array, power: int = 1) -> Array:
-        known = np.isfinite(v)
-        total = np.bincount(group, np.where(known, v**power, 0.0), len(unique))
-        n = np.bincount(group, known, len(unique)).astype(float)
+        finite = np.isfinite(v)
+        total = np.bincount(group, np.where(finite, v**power, 0.0), len(unique))
+        n = np.bincount(group, finite, len(unique)).astype(float)
         with np.errstate(invalid="ignore", divide="ignore"):
             return total / n if power == 1 else np.asarray(np.sqrt(total) / n)
 

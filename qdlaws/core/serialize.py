@@ -1,4 +1,4 @@
-"""Plain values for JSON, where what is not known becomes None, never 0; and chances in words."""
+"""Values as JSON: an unknown number is None, never 0. And probabilities in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ __all__ = ["chance", "plain"]
 
 
 def plain(value: Any) -> Any:
-    """The value in terms of dict, list, str, int, float, bool and None; NaN and ±inf are None."""
+    """The value made of dict, list, str, int, float, bool and None; NaN and ±inf become None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plain({"steps": np.arange(3), "gain": float("nan")})
+    {'steps': [0, 1, 2], 'gain': None}
+    """
     if hasattr(value, "_asdict"):
         return plain(value._asdict())
     if isinstance(value, Mapping):
@@ -27,7 +34,7 @@ def plain(value: Any) -> Any:
 
 
 def chance(p: float) -> str:
-    """A probability in per cent; no posterior makes it 0 % or 100 %."""
+    """A probability in per cent, from "under 1%" to "over 99%": no posterior makes it 0 or 1."""
     if p > 0.99:
         return "over 99%"
     return "under 1%" if p < 0.01 else f"{p:.0%}"

@@ -1,7 +1,7 @@
-"""The classical view, for people who know it: lmfit fits, statsmodels diagnostics, HAC lines.
+"""The classical estimates beside the posterior: lmfit fits, statsmodels diagnostics, HAC lines.
 
-These take every checkpoint for independent unless they say otherwise; they stand beside the
-posterior as judges and as a familiar sight, and the tests hold them against certified data.
+Least squares takes every checkpoint for independent; only the HAC line does not. The tests compare
+these estimates with certified data.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["diagnostics", "hac_line", "lmfit_law", "precise_fit", "start_values"]
 
 TIGHT = {"ftol": 1e-15, "xtol": 1e-15, "gtol": 0.0}
+"""MINPACK stops at rounding only."""
 
 
 def exponential(x: Array, a: float, b: float, c: float) -> Array:
@@ -113,9 +114,9 @@ def exponential_derivatives(x: Array, params: Parameters) -> Array:
 
 
 def lmfit_law(x: Array, y: Array, line: bool = False, through_origin: bool = False) -> ModelResult:
-    """The least-squares fit as an lmfit ModelResult (with ``conf_interval`` and all the rest).
+    """The least-squares fit as an lmfit ModelResult, from start values that need no guess.
 
-    The start values need no guess: see :func:`start_values`. ``through_origin`` ties a = b, so that
+    ``through_origin`` ties a = b, so that
     R = b·(1 − exp(c·x)).
     """
     from lmfit import Model
@@ -158,7 +159,7 @@ def start_values(x: Array, y: Array, through_origin: bool = False) -> tuple[floa
 
 
 def diagnostics(residual: Array, x: Array) -> dict[str, float]:
-    """Are the residuals those of independent errors of equal size?
+    """Tests of whether the residuals are independent and of equal size.
 
     Ljung–Box p-value (10 lags, or n/5), Durbin–Watson statistic (2 where independent), and the
     Breusch–Pagan p-value for a variance that depends on x.
@@ -177,20 +178,19 @@ def diagnostics(residual: Array, x: Array) -> dict[str, float]:
 
 
 def hac_line(x: Array, y: Array, level: float = 0.95) -> Params:
-    """Slope and intercept of y on x with Newey–West errors, lags 4·(n/100)^(2/9)."""
+    """Slope and intercept of y on x with HAC errors (Newey and West 1987), 4·(n/100)^(2/9) lags."""
     import statsmodels.api as sm
 
     lags = int(np.ceil(4 * (len(x) / 100) ** (2 / 9)))
     result = sm.OLS(y, sm.add_constant(x)).fit(
         cov_type="HAC", cov_kwds={"maxlags": lags, "use_correction": True}
     )
-    low_high = result.conf_int(alpha=1 - level)
-    names = ("intercept", "slope")
+    bounds = result.conf_int(alpha=1 - level)
     return Params(
         {
-            name: Interval(
-                float(low_high[i][0]), float(result.params[i]), float(low_high[i][1]), level
+            name: Interval(float(low), float(mid), float(high), level)
+            for name, mid, (low, high) in zip(
+                ("intercept", "slope"), result.params, bounds, strict=True
             )
-            for i, name in enumerate(names)
         }
     )

@@ -1,9 +1,8 @@
-"""Do the three laws compose? If H = k·D + m, then c = c0·k and b = b0.
+"""The composition check: if H = k·D + m, then the three laws agree in c = c0·k and b = b0.
 
-The three laws share the noise of one run, so their errors are correlated and the differences are
-judged from joint draws: the correlation of the estimates follows from their generalised
-least-squares influence on the common residuals, and each coefficient keeps its own posterior (a
-Gaussian copula).
+The laws share the noise of one run, so their errors are correlated and the differences are taken
+from joint draws. The correlation of the estimates follows from their generalised least-squares
+weights on the common residuals; each coefficient keeps its marginal posterior (a Gaussian copula).
 """
 
 from __future__ import annotations
@@ -24,10 +23,20 @@ from qdlaws.laws.fitted import FittedLaw
 
 __all__ = ["Composition", "compose"]
 
+MIN_COMMON = 5
+"""Checkpoints that all three columns need to have in common."""
+
 
 @dataclass(frozen=True, repr=False)
 class Composition(Result):
-    """c − c0·k and b − b0 with intervals; ``verdict`` is agrees, differs or cannot tell."""
+    """Whether the three laws of a run agree.
+
+    Attributes
+    ----------
+    c_difference, b_difference : c − c0·k and b − b0 with their intervals
+    verdict : "agrees", "differs" or "cannot tell"
+    reasons : why, in words
+    """
 
     c_difference: Interval
     b_difference: Interval
@@ -45,8 +54,8 @@ class Composition(Result):
         return Params({"c − c0·k": self.c_difference, "b − b0": self.b_difference}).to_frame()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        result: dict[str, Any] = plain(
+        """The verdict, its reasons and both differences as JSON values."""
+        values: dict[str, Any] = plain(
             {
                 "verdict": self.verdict,
                 "reasons": list(self.reasons),
@@ -54,34 +63,31 @@ class Composition(Result):
                 "b_minus_b0": self.b_difference,
             }
         )
-        return result
+        return values
 
 
 def compose(rd: FittedLaw, rh: FittedLaw, hd: FittedLaw) -> Composition:
     """The composition check of three laws of one run."""
     level = rd.level
-    weak = [law for law in (rd, rh, hd) if not law.supported or law.posterior is None]
-    if weak:
-        names = ", ".join(f"{law.y_name} on {law.x_name}" for law in weak)
-        return Composition(
-            unknown(level), unknown(level), "cannot tell", (f"unsupported: {names}",)
-        )
-    rows = np.intersect1d(np.intersect1d(rd.step, rh.step), hd.step)
-    if len(rows) < 5:
-        return Composition(
-            unknown(level), unknown(level), "cannot tell", (f"{len(rows)} common checkpoints",)
-        )
-    laws = [rd, rh, hd]
-    draws = _joint_draws(laws, rows)
-    d, h, line = draws
+    unsupported = [law for law in (rd, rh, hd) if not law.supported or law.posterior is None]
+    steps = np.intersect1d(np.intersect1d(rd.step, rh.step), hd.step)
+    obstacle = ""
+    if unsupported:
+        names = ", ".join(f"{law.y_name} on {law.x_name}" for law in unsupported)
+        obstacle = f"unsupported: {names}"
+    elif len(steps) < MIN_COMMON:
+        obstacle = f"{len(steps)} common checkpoints"
+    if obstacle:
+        return Composition(unknown(level), unknown(level), "cannot tell", (obstacle,))
+    d, h, line = _joint_draws([rd, rh, hd], steps)
     k = line.q / line.width
     c_gap, b_gap = d.c - h.c * k, d.b - h.b
     c_difference, b_difference = interval(c_gap, level), interval(b_gap, level)
     size = max(abs(float(np.median(d.c))), abs(float(np.median(h.c * k))))
-    return _judge(c_difference, b_difference, size, rd.change)
+    return _verdict(c_difference, b_difference, size, rd.change)
 
 
-def _judge(c: Interval, b: Interval, size: float, change: Interval) -> Composition:
+def _verdict(c: Interval, b: Interval, size: float, change: Interval) -> Composition:
     reasons = []
     if c.low > 0 or c.high < 0:
         reasons.append("the curvatures do not match through the line")
@@ -90,16 +96,17 @@ def _judge(c: Interval, b: Interval, size: float, change: Interval) -> Compositi
     if reasons:
         return Composition(c, b, "differs", tuple(reasons))
     if c.high - c.low > 2 * size or b.high - b.low > 4 * abs(change.mid):
-        return Composition(c, b, "cannot tell", ("the differences are too uncertain to judge",))
+        return Composition(c, b, "cannot tell", ("the differences are too uncertain",))
     return Composition(c, b, "agrees", ("c = c0·k and b = b0 within their errors",))
 
 
-def _joint_draws(laws: list[FittedLaw], rows: Array) -> list[Law]:
+def _joint_draws(laws: list[FittedLaw], steps: Array) -> list[Law]:
     """Draws of the three laws with the correlation of their estimates."""
-    designs, models = zip(*(_linearised(law, rows) for law in laws), strict=True)
-    residuals = [law.residuals[np.isin(law.step, rows)] for law in laws]
-    moved = [
-        _moved(law, x, model, rows) for law, x, model in zip(laws, designs, models, strict=True)
+    designs, models = zip(*(_linearised(law, steps) for law in laws), strict=True)
+    residuals = [law.residuals[np.isin(law.step, steps)] for law in laws]
+    shifts = [
+        _path_shifts(law, design, model, steps)
+        for law, design, model in zip(laws, designs, models, strict=True)
     ]
     sizes = [x.shape[1] for x in designs]
     edges = np.concatenate([[0], np.cumsum(sizes)])
@@ -107,13 +114,13 @@ def _joint_draws(laws: list[FittedLaw], rows: Array) -> list[Law]:
     for i in range(3):
         for j in range(i, 3):
             r = 1.0 if i == j else float(np.corrcoef(residuals[i], residuals[j])[0, 1])
-            block = r * _cross(designs[i], designs[j], models[i], models[j], rows)
-            if laws[i].x_name == laws[j].x_name:  # what the path may be off moves both alike
-                block = block + moved[i] @ moved[j].T
+            block = r * _cross_covariance(designs[i], designs[j], models[i], models[j], steps)
+            if laws[i].x_name == laws[j].x_name:  # an error of the path shifts both
+                block = block + shifts[i] @ shifts[j].T
             covariance[edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = block
             covariance[edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = block.T
     scale = np.sqrt(np.diag(covariance))
-    scale[scale == 0] = 1.0  # the data say nothing about it (κ where x has two values)
+    scale[scale == 0] = 1.0  # not identified, such as κ where x has two values
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     count = len(laws[0].draws.kappa)
@@ -127,9 +134,9 @@ def _joint_draws(laws: list[FittedLaw], rows: Array) -> list[Law]:
     return out
 
 
-def _linearised(law: FittedLaw, rows: Array) -> tuple[Array, tuple[float, float, float]]:
+def _linearised(law: FittedLaw, steps: Array) -> tuple[Array, tuple[float, float, float]]:
     """Derivatives of the law by (p, q, κ) at its median, and its error model (σ, ℓ, ν)."""
-    keep = np.isin(law.step, rows)
+    keep = np.isin(law.step, steps)
     u = (law.path.mean[keep] - law.draws.x_lo) / law.draws.width
     kappa, q = float(np.median(law.draws.kappa)), float(np.median(law.draws.q))
     columns = [np.ones_like(u), shape(kappa, u)]
@@ -142,24 +149,26 @@ def _linearised(law: FittedLaw, rows: Array) -> tuple[Array, tuple[float, float,
     return np.column_stack(columns), (law.sigma, memory, float(np.median(post.white)))
 
 
-def _moved(law: FittedLaw, design: Array, model: tuple[float, float, float], rows: Array) -> Array:
-    """Change of the estimate with each direction in which the path of x may be off: A·f'·U."""
-    keep = np.isin(law.step, rows)
+def _path_shifts(
+    law: FittedLaw, design: Array, model: tuple[float, float, float], steps: Array
+) -> Array:
+    """The shift of the estimate for each component of the error of the path of x: A·f'·U."""
+    keep = np.isin(law.step, steps)
     x, d = law.path.mean[keep], law.draws
     middle = Law(d.x_lo, d.x_hi, *(np.asarray(np.median(v)) for v in (d.kappa, d.p, d.q)))
     effect = middle.slope(x)[:, None] * law.path.cov_factor[keep]
     both = np.hstack([design, effect])
-    gram = grams(both, rows, np.array([model[1]]), np.array([model[2]])).gram[0]
+    gram = grams(both, steps, np.array([model[1]]), np.array([model[2]])).gram[0]
     k = design.shape[1]
     return np.asarray(np.linalg.pinv(gram[:k, :k]) @ gram[:k, k:])
 
 
-def _cross(
+def _cross_covariance(
     left: Array,
     right: Array,
     model_left: tuple[float, float, float],
     model_right: tuple[float, float, float],
-    step: Array,
+    steps: Array,
 ) -> Array:
     """Covariance of two generalised least-squares estimates on the same errors.
 
@@ -169,7 +178,7 @@ def _cross(
     both = np.hstack([left, right])
     total = np.zeros((a, b))
     grams_ = [
-        grams(both, step, np.array([m[1]]), np.array([m[2]])).gram[0]
+        grams(both, steps, np.array([m[1]]), np.array([m[2]])).gram[0]
         for m in (model_left, model_right)
     ]
     inverse_left = np.linalg.pinv(grams_[0][:a, :a])

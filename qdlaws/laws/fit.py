@@ -1,9 +1,9 @@
-"""fit(log) -> LawFits: the three laws of one run."""
+"""The fit of the laws of one run: from its log to LawFits."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -20,18 +20,18 @@ from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.laws.verdict import line_verdict, verdict
 
 if TYPE_CHECKING:
-    from lmfit import Model
+    from lmfit import Model, Parameters
 
-__all__ = ["fit", "fitting"]
+__all__ = ["FitOptions", "fit", "fitting"]
 
 Tails = Literal["auto", "normal", "heavy"]
 XNoise = Literal["auto", "none"]
 Regimes = Literal["separate", "shared", "ignore"]
 
-TINY = 1e-140
-"""A column that moves by less is constant: its squares are no numbers any more."""
+MIN_RANGE = 1e-140
+"""A column that moves by less is constant: its squares underflow."""
 
-LEAST = 5
+MIN_CHECKPOINTS = 5
 """Checkpoints that a law needs."""
 
 
@@ -43,22 +43,49 @@ def fit(
     x_noise: XNoise = "auto",
     regimes: Regimes = "separate",
     model: Model | None = None,
-    model_params: Any = None,
+    model_params: Parameters | None = None,
 ) -> LawFits:
-    """The laws of a run.
+    """The laws of a run: quality on diversity, quality on entropy, and the line entropy–diversity.
 
     Parameters
     ----------
     log : RunLog
-    level : level of the intervals
-    tails : "auto" tames spikes when it sees some, "heavy" always, "normal" never
-    x_noise : "auto" takes diversity and entropy for noisy readings of a path in step (with their
-        standard errors where the log has them); "none" takes them as exact
-    regimes : what marks do. "separate" fits each stretch by itself and returns the last (all are in
+        The checkpoints of one run.
+    level : float
+        The level of the intervals.
+    tails : {"auto", "normal", "heavy"}
+        "auto" weighs spikes down where there are some, "heavy" always, "normal" never.
+    x_noise : {"auto", "none"}
+        "auto" models diversity and entropy as smooth functions of the step, read with noise (of
+        their standard errors, where the log has them); "none" takes the readings as exact.
+    regimes : {"separate", "shared", "ignore"}
+        What marks do. "separate" fits each stretch by itself and returns the last (all are in
         ``.pieces``); "shared" fits one law to all, with errors that start anew at each mark;
-        "ignore" fits one law to all, as if there were no marks
-    model : a user's own lmfit Model of y(x), fitted in place of the laws
-    model_params : start values of ``model``; by default the model's own hints
+        "ignore" fits one law to all, as if there were no marks.
+    model : lmfit.Model, optional
+        A model y(x) that is fitted in place of the laws.
+    model_params : lmfit.Parameters, optional
+        Start values of ``model``; by default the model's hints.
+
+    Returns
+    -------
+    LawFits
+        The laws as ``.rd``, ``.rh`` and ``.hd``, None where a column is missing.
+
+    Raises
+    ------
+    NotEnoughData
+        Where no law can be fitted; the message says why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qdlaws as qd
+    >>> diversity = np.linspace(0.9, 0.3, 60)
+    >>> quality = 1 - 0.1 * np.exp(2.5 * diversity) + 0.01 * np.sin(7.0 * np.arange(60))
+    >>> log = qd.RunLog.from_arrays(np.arange(60), quality=quality, diversity=diversity)
+    >>> qd.fit(log).rd.verdict
+    'concave'
     """
     for name, value, allowed in (
         ("tails", tails, get_args(Tails)),
@@ -70,18 +97,24 @@ def fit(
     if model is not None:
         _check(log, level)
         return _fit_user_model(log, model, model_params, level)
-    return answered(fitting(log, level, {"tails": tails, "x_noise": x_noise}, regimes))
+    return answered(fitting(log, FitOptions(level, tails, x_noise), regimes))
 
 
-def fitting(
-    log: RunLog, level: float, settings: dict[str, Any], regimes: Regimes = "separate"
-) -> Asking[LawFits]:
-    """The fit of a run, that asks for the posteriors it needs."""
-    _check(log, level)
+class FitOptions(NamedTuple):
+    """The options of :func:`fit` that each stretch of a run is fitted with."""
+
+    level: float = 0.95
+    tails: Tails = "auto"
+    x_noise: XNoise = "auto"
+
+
+def fitting(log: RunLog, options: FitOptions, regimes: Regimes = "separate") -> Asking[LawFits]:
+    """The fit of a run as a generator that yields the problems whose posteriors it needs."""
+    _check(log, options.level)
     if log.marks and regimes == "separate":
-        return (yield from _fit_pieces(log, level, settings))
+        return (yield from _fit_pieces(log, options))
     cut = log.marks if regimes == "shared" else ()
-    return (yield from _fit_laws(log, level, settings, cut))
+    return (yield from _fit_laws(log, options, cut))
 
 
 def _check(log: RunLog, level: float) -> None:
@@ -96,59 +129,55 @@ def _check(log: RunLog, level: float) -> None:
         )
 
 
-def _fit_pieces(log: RunLog, level: float, settings: dict[str, Any]) -> Asking[LawFits]:
+def _fit_pieces(log: RunLog, options: FitOptions) -> Asking[LawFits]:
     pieces = []
     for piece in log.pieces():
         try:
-            pieces.append((yield from _fit_laws(piece, level, settings, ())))
+            pieces.append((yield from _fit_laws(piece, options, ())))
         except NotEnoughData as error:
-            none = {kind: _no_law(kind, piece, level, str(error)) for kind in LAWS}
-            pieces.append(LawFits(piece, none["rd"], none["rh"], none["hd"]))
+            laws = {kind: _without_law(kind, piece, options.level, str(error)) for kind in LAWS}
+            pieces.append(LawFits(piece, laws["rd"], laws["rh"], laws["hd"]))
     return replace(pieces[-1], pieces=tuple(pieces))
 
 
-def _fit_laws(
-    log: RunLog, level: float, settings: dict[str, Any], cut: tuple[float, ...]
-) -> Asking[LawFits]:
+def _fit_laws(log: RunLog, options: FitOptions, cut: tuple[float, ...]) -> Asking[LawFits]:
     paths: dict[str, LatentPath] = {}
     for name in ("diversity", "entropy"):
         if name in log.columns:
-            paths[name] = _path(log, name, settings, cut)
-    found = yield from in_step([_fit_law(k, log, paths, level, settings, cut) for k in LAWS])
-    laws = dict(zip(LAWS, found, strict=True))
-    tried = [law for law in found if law is not None]
-    if not any(law.posterior is not None for law in tried):
-        raise NotEnoughData("no law can be fitted: " + "; ".join(law.reasons[0] for law in tried))
-    return LawFits(log, laws["rd"], laws["rh"], laws["hd"])
+            paths[name] = _path(log, name, options, cut)
+    fitted = yield from in_step([_fit_law(kind, log, paths, options, cut) for kind in LAWS])
+    laws = [law for law in fitted if law is not None]
+    if not any(law.posterior is not None for law in laws):
+        raise NotEnoughData("no law can be fitted: " + "; ".join(law.reasons[0] for law in laws))
+    rd, rh, hd = fitted
+    return LawFits(log, rd, rh, hd)
 
 
-def _path(log: RunLog, name: str, settings: dict[str, Any], cut: tuple[float, ...]) -> LatentPath:
+def _path(log: RunLog, name: str, options: FitOptions, cut: tuple[float, ...]) -> LatentPath:
     """The latent path of a column on all rows of the log; NaN where the column is unknown."""
-    values, se = log.column(name), getattr(log, f"{name}_se")
-    if settings["x_noise"] == "none":
-        return exact_path(values)
+    values = log.column(name)
     rows = np.isfinite(values)
-    if not rows.any():
+    if options.x_noise == "none" or not rows.any():
         return exact_path(values)
-    x = values[rows]
-    factor, spikes = spike_weights(x, settings["tails"])
-    known = _known_errors(se)
+    x, se = values[rows], _standard_errors(log, name)
+    factor, spikes = spike_weights(x, options.tails)
     path = latent_path(
         log.step[rows],
         x,
-        se=None if known is None else known[rows] * np.sqrt(factor),
+        se=None if se is None else se[rows] * np.sqrt(factor),
         weight=factor if spikes else None,
         regime=regimes_of(log.step[rows], cut),
     )
     return path.spread(rows)
 
 
-def _known_errors(se: Array | None) -> Array | None:
-    """Standard errors with gaps filled by their median; None when nothing is known.
+def _standard_errors(log: RunLog, name: str) -> Array | None:
+    """The standard errors of a column with gaps filled by their median; None if it has none.
 
     None is taken for smaller than a quarter of the median: a sample that has collapsed says ±0,
     but the policy itself still wanders.
     """
+    se: Array | None = getattr(log, f"{name}_se")
     if se is None or not np.any(np.isfinite(se) & (se > 0)):
         return None
     typical = median(se[np.isfinite(se) & (se > 0)])
@@ -159,8 +188,7 @@ def _fit_law(
     kind: Kind,
     log: RunLog,
     paths: dict[str, LatentPath],
-    level: float,
-    settings: dict[str, Any],
+    options: FitOptions,
     cut: tuple[float, ...],
 ) -> Asking[LawFit | None]:
     x_name, y_name = LAWS[kind]
@@ -168,39 +196,33 @@ def _fit_law(
         return None
     x, y = log.column(x_name), log.column(y_name)
     rows = np.isfinite(x) & np.isfinite(y)
-    if rows.sum() < LEAST:
-        why = f"{int(rows.sum())} checkpoints have both {x_name} and {y_name}; {LEAST} are needed"
-        return _no_law(kind, log, level, why)
-    for name, values in ((x_name, x[rows]), (y_name, y[rows])):
-        if np.ptp(values) <= max(1e-12 * np.abs(values).max(), TINY):
-            return _no_law(kind, log, level, f"{name} is constant at {values[0]:.4g}")
     path = paths[x_name].take(rows)
-    low, high = quantiles(path.mean, (0.02, 0.98))
-    if high - low <= 1e-9 * np.ptp(x[rows]):
-        why = f"{x_name} does not move: what varies in it is noise (± {median(path.noise):.2g})"
-        return _no_law(kind, log, level, why)
+    obstacle = _obstacle(kind, x[rows], y[rows], path)
+    if obstacle:
+        return _without_law(kind, log, options.level, obstacle)
     step, span = cut_memory(log.step[rows], cut)
-    known = _known_errors(getattr(log, f"{y_name}_se"))
-    weight = None if known is None else known[rows] ** 2 / np.mean(known[rows] ** 2)
-    straight, noise = kind == "hd", median(path.noise)
-    asked = LawProblem(
-        step, path.mean, y[rows], weight, path.cov_factor, span=span, straight=straight
+    se = _standard_errors(log, y_name)
+    weight = None if se is None else se[rows] ** 2 / np.mean(se[rows] ** 2)
+    noise = median(path.noise)
+    problem = LawProblem(
+        step, path.mean, y[rows], weight, path.cov_factor, span=span, straight=kind == "hd"
     )
-    bent = replace(asked, straight=False, effort=0.6)  # is the line one?
-    asks = [asked, bent] if straight else [asked]
-    posts = yield asks
-    residual = y[rows] - posts[0].curve
+    problems = [problem]
+    if kind == "hd":  # whether the relation is a line needs the posterior of a curve beside it
+        problems.append(replace(problem, straight=False, effort=0.6))
+    posteriors = yield problems
+    residual = y[rows] - posteriors[0].curve
     size = 1.0 if weight is None else np.sqrt((1 + weight) / 2)
-    factor, spikes = spike_weights(residual / size, settings["tails"])
-    if spikes or settings["tails"] == "heavy":
+    factor, spikes = spike_weights(residual / size, options.tails)
+    if spikes or options.tails == "heavy":
         weight = factor if weight is None else weight * factor
         # the error models speak of the sampling noise of rows that are no spikes
         weight = weight / weight[factor <= median(factor)].mean()
-        posts = yield [replace(ask, weight=weight) for ask in asks]
-    if straight:
-        word, reasons = line_verdict(posts[0], posts[1], x_name, y_name, span, noise)
+        posteriors = yield [replace(each, weight=weight) for each in problems]
+    if kind == "hd":
+        word, reasons = line_verdict(posteriors[0], posteriors[1], x_name, y_name, span, noise)
     else:
-        word, reasons = verdict(posts[0], x_name, y_name, span, noise)
+        word, reasons = verdict(posteriors[0], x_name, y_name, span, noise)
     if spikes:
         reasons = (*reasons, f"{spikes} spike{'s' * (spikes > 1)} in {y_name} weighed down")
     return LawFit(
@@ -212,30 +234,45 @@ def _fit_law(
         y=y[rows],
         path=path,
         weight=weight,
-        posterior=posts[0],
+        posterior=posteriors[0],
         verdict=word,
         reasons=reasons,
         direction=_direction(x_name, y_name, path.mean, y[rows]),
-        level=level,
+        level=options.level,
         dropped=int((~rows).sum()),
         cut=cut,
     )
 
 
+def _obstacle(kind: Kind, x: Array, y: Array, path: LatentPath) -> str:
+    """The reason why no law can be fitted to these readings; empty where one can."""
+    x_name, y_name = LAWS[kind]
+    if len(y) < MIN_CHECKPOINTS:
+        return f"{len(y)} checkpoints have both {x_name} and {y_name}; {MIN_CHECKPOINTS} are needed"
+    for name, values in ((x_name, x), (y_name, y)):
+        if np.ptp(values) <= max(1e-12 * np.abs(values).max(), MIN_RANGE):
+            return f"{name} is constant at {values[0]:.4g}"
+    low, high = quantiles(path.mean, (0.02, 0.98))
+    if high - low <= 1e-9 * np.ptp(x):
+        return f"{x_name} does not move: what varies in it is noise (± {median(path.noise):.2g})"
+    return ""
+
+
 def _direction(x_name: str, y_name: str, x: Array, y: Array) -> str:
-    """What happened over time, in words: the ends of the run, each the mean of a tenth."""
+    """The change over the run in words: the mean of its last tenth against that of its first."""
     tenth = max(len(x) // 10, 1)
 
-    def way(values: Array) -> str:
+    def trend(values: Array) -> str:
         change = float(values[-tenth:].mean() - values[:tenth].mean())
         if abs(change) < 0.1 * float(np.ptp(values)):
             return "stays"
         return "rises" if change > 0 else "falls"
 
-    return f"over the run {x_name} {way(x)} and {y_name} {way(y)}"
+    return f"over the run {x_name} {trend(x)} and {y_name} {trend(y)}"
 
 
-def _no_law(kind: Kind, log: RunLog, level: float, why: str) -> LawFit | None:
+def _without_law(kind: Kind, log: RunLog, level: float, reason: str) -> LawFit | None:
+    """The readings of a law that cannot be fitted, with the reason; None without its columns."""
     x_name, y_name = LAWS[kind]
     if x_name not in log.columns or y_name not in log.columns:
         return None
@@ -252,13 +289,13 @@ def _no_law(kind: Kind, log: RunLog, level: float, why: str) -> LawFit | None:
         weight=None,
         posterior=None,
         verdict="unsupported",
-        reasons=(why,),
+        reasons=(reason,),
         level=level,
         dropped=int((~rows).sum()),
     )
 
 
-def _fit_user_model(log: RunLog, model: Model, params: Any, level: float) -> LawFits:
+def _fit_user_model(log: RunLog, model: Model, params: Parameters | None, level: float) -> LawFits:
     from qdlaws.laws.user_model import user_fit
 
     laws: dict[str, Any] = {}

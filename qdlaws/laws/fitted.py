@@ -1,4 +1,4 @@
-"""A fitted law as data: its readings, its posterior, and the questions that both answer.
+"""FittedLaw: the readings and the posterior of one law, and the quantities computed from them.
 
 Nothing here knows of summaries, plots, certificates or other views: these take a fitted law, and
 :class:`qdlaws.laws.result.LawFit` offers them as methods.
@@ -6,6 +6,7 @@ Nothing here knows of summaries, plots, certificates or other views: these take 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -61,7 +62,7 @@ class FittedLaw:
     dropped: int = 0
     cut: tuple[float, ...] = ()
 
-    # ------------------------------------------------------------------ what was found
+    # ------------------------------------------------------------------ the fit
 
     @property
     def n(self) -> int:
@@ -70,13 +71,13 @@ class FittedLaw:
 
     @property
     def supported(self) -> bool:
-        """Is there a trade-off (for hd: a line)?"""
+        """Whether there is a trade-off (for hd: a line)."""
         return self.verdict != "unsupported"
 
     @property
     def draws(self) -> Law:
-        """Equally probable laws from the posterior."""
-        return self.known_posterior.law
+        """Draws from the posterior, equally probable laws."""
+        return self.required_posterior.law
 
     @property
     def range(self) -> tuple[float, float]:
@@ -89,8 +90,8 @@ class FittedLaw:
     def params(self) -> Params:
         """a, b, c of R = b − a·exp(c·x); slope and intercept for hd. NaN where not identified.
 
-        a and b run away to infinity as a law becomes straight, so they are only known for a curved
-        verdict; :attr:`curvature` and :attr:`change` always are.
+        a and b run away to infinity as a law becomes straight, so they are given for a curved
+        verdict only; :attr:`curvature` and :attr:`change` always are.
         """
         if self.kind == "hd":
             return self._line_params()
@@ -119,10 +120,11 @@ class FittedLaw:
     @cached_property
     def fitted(self) -> Array:
         """The posterior mean of the law at every checkpoint's x."""
-        return self.known_posterior.curve
+        return self.required_posterior.curve
 
     @cached_property
     def residuals(self) -> Array:
+        """y minus the fitted law."""
         return self.y - self.fitted
 
     @property
@@ -147,7 +149,7 @@ class FittedLaw:
         """Standard deviation of the errors (posterior median)."""
         return np.nan if self.posterior is None else median(self.posterior.sigma)
 
-    # ------------------------------------------------------------------ what can be asked
+    # ------------------------------------------------------------------ derived quantities
 
     def predict(
         self,
@@ -162,29 +164,29 @@ class FittedLaw:
         if kind not in ("mean", "observation"):
             raise BadData(f"kind is 'mean' or 'observation', not {kind!r}")
         level = _level(self.level if level is None else level)
-        at = np.atleast_1d(np.asarray(x, float)).ravel()
-        values = self.draws.value(at)
+        places = np.atleast_1d(np.asarray(x, float)).ravel()
+        values = self.draws.value(places)
         if kind == "observation":
             # One fixed normal per draw, in an order unrelated to the draws of the law.
-            values = values + (self.known_posterior.sigma * _normals(len(values)))[:, None]
+            values = values + (self.required_posterior.sigma * _normals(len(values)))[:, None]
         levels = ((1 - level) / 2, 0.5, (1 + level) / 2)
-        found = np.array([quantiles(v, levels) for v in values.T]).reshape(-1, 3)
-        return pd.DataFrame(np.column_stack([at, found]), columns=PREDICTED)
+        bounds = np.array([quantiles(v, levels) for v in values.T]).reshape(-1, 3)
+        return pd.DataFrame(np.column_stack([places, bounds]), columns=PREDICTED)
 
     def ceiling(self, level: float | None = None) -> Interval:
-        """The value at x = 0, b − a: what giving up all of x could bring.
+        """The value of the law at x = 0, b − a: the quality if all of x were given up.
 
-        Where x was never near 0 it is an extrapolation; see :meth:`extrapolation`.
+        An extrapolation, unless x was near 0; see :meth:`extrapolation`.
         """
-        return self._ask(lambda law: law.ceiling, level)
+        return self._interval_of(lambda law: law.ceiling, level)
 
     def exchange_rate(self, x: float, level: float | None = None) -> Interval:
         """−dR/dx = a·c·exp(c·x): the quality that one more unit of x costs."""
-        return self._ask(lambda law: -law.slope(float(x)), level)
+        return self._interval_of(lambda law: -law.slope(float(x)), level)
 
     def diversity_for(self, quality: float, level: float | None = None) -> Interval:
         """The x at which the law reaches this quality; unknown when it probably never does."""
-        return self._ask(lambda law: law.inverse(float(quality)), level)
+        return self._interval_of(lambda law: law.inverse(float(quality)), level)
 
     def operating_point(self, price: float, level: float | None = None) -> Interval:
         """x* = ln(λ/(a·c))/c, which maximises R + λ·x for a price λ > 0 of a unit of x.
@@ -195,10 +197,10 @@ class FittedLaw:
             raise BadData(f"the price of a unit of {self.x_name} is {price}, it must be positive")
         if self.verdict != "concave":
             return unknown(self.level if level is None else level)
-        return self._ask(lambda law: law.operating_point(price), level)
+        return self._interval_of(lambda law: law.operating_point(price), level)
 
     def extrapolation(self, x: float) -> float:
-        """How many observed ranges x lies outside of the observed range."""
+        """The distance of x from the observed range, in lengths of that range."""
         low, high = self.range
         return float(max(low - x, x - high, 0.0) / (high - low))
 
@@ -207,8 +209,8 @@ class FittedLaw:
         return self.params.to_frame()
 
     def to_dict(self) -> dict[str, Any]:
-        """The law as plain values; what is not known is None."""
-        out: dict[str, Any] = {
+        """The law as JSON values; an unknown number is None."""
+        values: dict[str, Any] = {
             "verdict": self.verdict,
             "reasons": list(self.reasons),
             "n": self.n,
@@ -222,21 +224,21 @@ class FittedLaw:
             "dropped": self.dropped,
         }
         if self.kind == "hd":
-            out |= {"slope": self.params.slope, "intercept": self.params.intercept}
+            values |= {"slope": self.params.slope, "intercept": self.params.intercept}
         else:
             post = self.posterior
-            out |= {
+            values |= {
                 "ceiling": self.ceiling(),
                 "curvature": self.curvature,
                 "p_curved": np.nan if post is None else post.p_curved,
                 "p_concave": np.nan if post is None else post.p_concave,
                 "p_tradeoff": np.nan if post is None else post.p_falls,
             }
-        result: dict[str, Any] = plain(out)
+        result: dict[str, Any] = plain(values)
         return result
 
     @property
-    def known_posterior(self) -> LawPosterior:
+    def required_posterior(self) -> LawPosterior:
         """The posterior; NotEnoughData with the reason where no law could be fitted."""
         if self.posterior is None:
             raise NotEnoughData("; ".join(self.reasons))
@@ -245,10 +247,11 @@ class FittedLaw:
     def _interval(self, draws: Array, level: float | None = None) -> Interval:
         return interval(draws, _level(self.level if level is None else level))
 
-    def _ask(self, question: Any, level: float | None) -> Interval:
+    def _interval_of(self, quantity: Callable[[Law], Array], level: float | None) -> Interval:
+        """The interval of a quantity over the draws; unknown where there is no law."""
         if not self.supported or self.posterior is None:
             return unknown(_level(self.level if level is None else level))
-        return self._interval(question(self.draws), level)
+        return self._interval(quantity(self.draws), level)
 
 
 def _level(level: float) -> float:
@@ -264,14 +267,14 @@ def _normals(count: int) -> Array:
 def mean_curve(law: Law, x: Array, thin: int = 8) -> Array:
     """The mean over draws of the law at x, in bounded memory.
 
-    Through the Chebyshev polynomials that carry it to rounding, where x is longer than they are.
+    On more than 64 values of x by its Chebyshev polynomial, which is exact to rounding.
     """
-    some = Law(law.x_lo, law.x_hi, law.kappa[::thin], law.p[::thin], law.q[::thin])
-    steep = float(np.abs(some.kappa).max())
+    thinned = Law(law.x_lo, law.x_hi, law.kappa[::thin], law.p[::thin], law.q[::thin])
+    steep = float(np.abs(thinned.kappa).max())
     if len(x) > 64 and steep * float(np.ptp(x)) < 48 * law.width:
         basis = chebyshev_basis((x - law.x_lo) / law.width, steep, 1e-17)
         assert basis is not None
-        values = some.value(law.x_lo + law.width * basis.nodes).mean(0)
+        values = thinned.value(law.x_lo + law.width * basis.nodes).mean(0)
         return np.asarray(basis.columns @ basis.coefficients(values))
     parts = np.array_split(x, max(1, len(x) // 10_000))
-    return np.concatenate([some.value(part).mean(0) for part in parts])
+    return np.concatenate([thinned.value(part).mean(0) for part in parts])

@@ -1,8 +1,9 @@
-"""Fits that ask for posteriors, run side by side so that their questions are answered together.
+"""Fits as generators, so that the posteriors which many fits need are computed in one batch.
 
-A fit is a generator: it yields the problems whose posteriors it needs, is sent the answers, and
-returns its result. One fit asks for a few problems at a time; many fits in step ask for many, and
-:func:`law_posteriors` works on those of one shape at once.
+A fit is a generator: it yields the problems whose posteriors it needs, is sent these posteriors,
+and returns its result. One fit yields a few problems at a time; many fits in step yield many, and
+:func:`~qdlaws.inference.law_posterior.law_posteriors` computes those of equal shape together, in
+about half the time.
 """
 
 from __future__ import annotations
@@ -18,33 +19,34 @@ __all__ = ["Asking", "answered", "in_step"]
 T = TypeVar("T")
 
 Asking = Generator[list[LawProblem], list[LawPosterior], T]
+"""A fit that yields problems, receives their posteriors and returns a T."""
 
 
 def answered(fit: Asking[T]) -> T:
-    """The result of a fit."""
+    """The result of a fit, after computing the posteriors that it needs."""
     try:
-        asked = next(fit)
+        problems = next(fit)
         while True:
-            asked = fit.send(law_posteriors(asked))
+            problems = fit.send(law_posteriors(problems))
     except StopIteration as done:
         result: T = done.value
         return result
 
 
 def in_step(fits: Sequence[Asking[T]]) -> Asking[list[T]]:
-    """Many fits as one: each round asks for what all of them ask for."""
+    """Many fits as one, which yields the problems of all of them in each round."""
     results: list[Any] = [None] * len(fits)
-    asked: dict[int, list[LawProblem]] = {}
-    answers: dict[int, list[LawPosterior] | None] = dict.fromkeys(range(len(fits)))
-    while answers:
-        asked.clear()
-        for i, answer in answers.items():
+    problems: dict[int, list[LawProblem]] = {}
+    posteriors: dict[int, list[LawPosterior] | None] = dict.fromkeys(range(len(fits)))
+    while posteriors:
+        problems.clear()
+        for i, received in posteriors.items():
             try:
-                asked[i] = next(fits[i]) if answer is None else fits[i].send(answer)
+                problems[i] = next(fits[i]) if received is None else fits[i].send(received)
             except StopIteration as done:
                 results[i] = done.value
-        if not asked:
+        if not problems:
             break
-        found = iter((yield [p for problems in asked.values() for p in problems]))
-        answers = {i: [next(found) for _ in problems] for i, problems in asked.items()}
+        batch = iter((yield [problem for group in problems.values() for problem in group]))
+        posteriors = {i: [next(batch) for _ in group] for i, group in problems.items()}
     return results

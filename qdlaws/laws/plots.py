@@ -1,4 +1,4 @@
-"""Pictures of laws, fit for a paper. matplotlib is imported when a picture is asked for."""
+"""Figures of laws. matplotlib is imported when one is drawn."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def plot_law(
     legend: bool = True,
     colorbar: bool = True,
 ) -> Axes:
-    """One law: readings coloured by step, its path, the law with its band, what it promises.
+    """One law: readings coloured by step, the law with its band, its ceiling and operating point.
 
     The band is that of the law itself (confidence); new readings scatter around it. The ceiling is
     drawn where x = 0 is within reach of the data, the operating point where a ``price`` is given.
@@ -123,11 +123,11 @@ def _operating_point(law: FittedLaw, ax: Axes, price: float) -> None:
     point = law.operating_point(price)
     if not point.known:
         return
-    at = float(law.predict(point.mid)["mid"].iloc[0])
+    height = float(law.predict(point.mid)["mid"].iloc[0])
     error = [[point.mid - point.low], [point.high - point.mid]]
     ax.errorbar(
         [point.mid],
-        [at],
+        [height],
         xerr=error,
         fmt="D",
         ms=5,
@@ -138,7 +138,7 @@ def _operating_point(law: FittedLaw, ax: Axes, price: float) -> None:
 
 
 class Drawable(Protocol):
-    """A fit that draws itself, such as a user's own model."""
+    """A fit that draws itself, such as a user's model."""
 
     def plot(self, ax: Axes | None = None) -> Axes: ...
 

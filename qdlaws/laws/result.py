@@ -1,6 +1,6 @@
-"""LawFit and LawFits: what ``fit`` returns, fitted laws with their views as methods.
+"""LawFit and LawFits, the results of ``fit``: fitted laws with their views as methods.
 
-Each view is one line that imports its module when it is asked for.
+Each view is one line that imports its module on first use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from qdlaws.laws.alternatives import Rival
+    from qdlaws.laws.alternatives import Rivals
     from qdlaws.laws.certificate import Certificate
     from qdlaws.laws.composition import Composition
 
@@ -34,18 +34,47 @@ __all__ = ["LawFit", "LawFits"]
 class LawFit(Result, FittedLaw):
     """One law: quality on diversity (rd), quality on entropy (rh), or entropy on diversity (hd).
 
-    A law is an association over this run. ``verdict`` says whether there is one: "concave",
-    "convex" or "linear" when quality falls as x rises, else "unsupported"; ``reasons`` says why.
+    A law is an association over this run, not a cause.
+
+    Attributes
+    ----------
+    verdict : str
+        "concave", "convex" or "linear" where quality falls as x rises, else "unsupported".
+    reasons : tuple of str
+        Why, in words.
+    params : Params
+        a, b, c of R = b − a·exp(c·x) (for hd: slope and intercept), NaN where not identified.
+    curvature, change : Interval
+        κ, the curvature over the observed range, and the change of the law over it.
+    r2, sigma, rho : float
+        Share of variance explained; standard deviation of the errors and their correlation between
+        neighbouring checkpoints.
+    rivals : Rivals
+        Other forms fitted to the same data, best first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qdlaws as qd
+    >>> diversity = np.linspace(0.9, 0.3, 60)
+    >>> quality = 1 - diversity + 0.01 * np.sin(7.0 * np.arange(60))
+    >>> log = qd.RunLog.from_arrays(np.arange(60), quality=quality, diversity=diversity)
+    >>> law = qd.fit(log).rd
+    >>> law.verdict
+    'linear'
+    >>> price = law.exchange_rate(0.5)
+    >>> price.low < 1 < price.high
+    True
     """
 
     def certificate(self, runs: int = 0, seed: int = 0) -> Certificate:
-        """The level that the intervals reach on runs simulated from this very fit."""
+        """The coverage of the intervals on runs that are simulated from this fit."""
         from qdlaws.laws.certificate import certify
 
         return certify(self, runs=runs, seed=seed)
 
     @cached_property
-    def rivals(self) -> tuple[Rival, ...]:
+    def rivals(self) -> Rivals:
         """Other forms fitted to the same data, best first."""
         from qdlaws.laws.alternatives import rivals
 
@@ -71,7 +100,7 @@ class LawFit(Result, FittedLaw):
         """Slope and intercept of an ordinary line with Newey–West (HAC) errors, by statsmodels."""
         from qdlaws.laws.classical import hac_line
 
-        assert self.known_posterior is not None
+        _ = self.required_posterior  # NotEnoughData where no law could be fitted
         return hac_line(self.x, self.y, self.level)
 
     def summary(self, classical: bool = False) -> Summary:
@@ -94,7 +123,24 @@ class LawFit(Result, FittedLaw):
 class LawFits(Result):
     """The laws of one run: R on D, R on H, and the line H on D; None where a column is missing.
 
-    With marked regimes fitted separately, this is the last regime and ``pieces`` holds them all.
+    Attributes
+    ----------
+    log : RunLog
+    rd, rh, hd : LawFit, UserFit or None
+    composition : Composition or None
+        Whether the three laws agree; None without all three columns.
+    pieces : tuple of LawFits
+        All regimes, where marked regimes are fitted separately; the laws are those of the last.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qdlaws as qd
+    >>> diversity = np.linspace(0.9, 0.3, 60)
+    >>> quality = 1 - diversity + 0.01 * np.sin(7.0 * np.arange(60))
+    >>> log = qd.RunLog.from_arrays(np.arange(60), quality=quality, diversity=diversity)
+    >>> qd.fit(log)
+    <LawFits of 60 checkpoints: rd linear>
     """
 
     log: RunLog
@@ -104,12 +150,12 @@ class LawFits(Result):
     pieces: tuple[LawFits, ...] = ()
 
     def laws(self) -> Iterator[LawFit | UserFit]:
-        """The laws that there are."""
+        """The laws that could be tried, in the order rd, rh, hd."""
         return (law for law in (self.rd, self.rh, self.hd) if law is not None)
 
     @cached_property
     def composition(self) -> Composition | None:
-        """Do the three laws compose (c = c0·k, b = b0)? From joint draws over the three."""
+        """Whether the three laws agree (c = c0·k, b = b0), from joint draws over the three."""
         from qdlaws.laws.composition import compose
 
         laws = (self.rd, self.rh, self.hd)

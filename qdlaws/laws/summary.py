@@ -1,4 +1,4 @@
-"""Fits in words and numbers: text for a terminal, a small table for a notebook."""
+"""The summaries of a law and of all laws of a run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import numpy as np
 from qdlaws.core.interval import show
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.summary import Result, Summary
-from qdlaws.laws.alternatives import CLEAR, rivals
+from qdlaws.laws.alternatives import STRONG, rivals
 from qdlaws.laws.composition import Composition
 from qdlaws.laws.fitted import FittedLaw
 
-__all__ = ["fits_summary", "law_summary"]
+__all__ = ["EQUATIONS", "fits_summary", "law_summary"]
+
+MAX_EXTRAPOLATION = 2
+"""Lengths of the observed range beyond which the ceiling is mostly prior, and left out."""
 
 EQUATIONS = {
     "rd": "R = b − a·exp(c·D)",
@@ -23,7 +26,7 @@ EQUATIONS = {
 
 
 def law_summary(law: FittedLaw, classical: bool = False) -> Summary:
-    """What one law says, and how far it can be believed.
+    """One law in words and numbers, with the cautions about it.
 
     ``classical`` adds lmfit's (for hd: the HAC line's) estimates and the residual diagnostics.
     """
@@ -43,34 +46,26 @@ def law_summary(law: FittedLaw, classical: bool = False) -> Summary:
         rows.append(("change", f"{show(law.change)} in {law.y_name} from low to high {law.x_name}"))
         price = show(law.exchange_rate(low))
         rows.append(("price", f"{price} per unit of {law.x_name}, at its low end"))
-        rows.append(("ceiling", f"{show(law.ceiling())} at {law.x_name} = 0{_far(law)}"))
+        ranges = law.extrapolation(0.0)
+        if ranges <= MAX_EXTRAPOLATION:
+            beyond = f" ({ranges:.1f} ranges beyond the data)" if ranges >= 1 else ""
+            rows.append(("ceiling", f"{show(law.ceiling())} at {law.x_name} = 0{beyond}"))
     rows.append(
         ("fit", f"R² {law.r2:.3f}, error {law.sigma:.2g}, correlation of errors {law.rho:.2f}")
     )
     remarks = list(law.reasons)
     if law.kind != "hd" and law.supported:
-        remarks += _better(law)
+        remarks += _better_form(law)
     if classical:
         rows += _classical(law)
     return Summary(heading, law.verdict, tuple(rows), tuple(remarks))
 
 
-def _far(law: FittedLaw) -> str:
-    ranges = law.extrapolation(0.0)
-    if ranges < 1:
-        return ""
-    return (
-        f" ({ranges:.1f} ranges beyond what was seen: mostly prior)"
-        if ranges > 2
-        else (f" ({ranges:.1f} ranges beyond what was seen)")
-    )
-
-
-def _better(law: FittedLaw) -> list[str]:
+def _better_form(law: FittedLaw) -> list[str]:
     best = rivals(law)[0]
-    if best.delta_bic > -CLEAR:
+    if best.delta_bic > -STRONG:
         return []
-    return [f"a rival form fits clearly better: {best.form} (ΔBIC {best.delta_bic:.0f})"]
+    return [f"another form fits clearly better: {best.form} (ΔBIC {best.delta_bic:.0f})"]
 
 
 def _classical(law: FittedLaw) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""UserFit: a user's own lmfit Model in place of the laws."""
+"""UserFit: a user's lmfit Model fitted in place of the laws."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["UserFit", "user_fit"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class UserFit(Result):
-    """A user's own lmfit Model fitted to one pair of columns.
+    """A user's lmfit Model fitted to one pair of columns.
 
-    ``result`` is lmfit's, untouched. ``params`` are its estimates with intervals widened by what
-    the autocorrelation of the residuals takes from the number of points.
+    ``result`` is lmfit's. ``params`` are its estimates with intervals that are widened by √(n/n*),
+    n* the effective number of points under the autocorrelation of the residuals.
     """
 
     kind: str
@@ -44,10 +44,12 @@ class UserFit(Result):
 
     @property
     def n(self) -> int:
+        """The number of points."""
         return len(self.y)
 
     @property
     def reasons(self) -> tuple[str, ...]:
+        """Whether the residuals are autocorrelated, in words."""
         if self.effective_n > 0.9 * self.n:
             return ("residuals look independent",)
         return (
@@ -57,37 +59,41 @@ class UserFit(Result):
 
     @property
     def params(self) -> Params:
+        """The estimates with their widened intervals."""
         from scipy.special import stdtrit
 
         free = max(self.n - self.result.nvarys, 1)
         t = float(stdtrit(free, (1 + self.level) / 2)) * np.sqrt(self.n / self.effective_n)
-        out = Params()
+        params = Params()
         for name, p in self.result.params.items():
             if p.stderr is None or not np.isfinite(p.stderr):
-                out[name] = unknown(self.level)
+                params[name] = unknown(self.level)
             else:
                 half = t * p.stderr
-                out[name] = Interval(p.value - half, p.value, p.value + half, self.level)
-        return out
+                params[name] = Interval(p.value - half, p.value, p.value + half, self.level)
+        return params
 
     def predict(self, x: npt.ArrayLike, level: float | None = None) -> pd.DataFrame:
         """The model at x with the delta-method band, widened like the parameters."""
         level = self.level if level is None else level
-        at = np.atleast_1d(np.asarray(x, float))
-        name = self.result.model.independent_vars[0]
-        mid = self.result.eval(**{name: at})
-        sigma = np.broadcast_to(self.result.eval_uncertainty(sigma=level, **{name: at}), at.shape)
+        places = np.atleast_1d(np.asarray(x, float))
+        data = {self.result.model.independent_vars[0]: places}
+        mid = self.result.eval(**data)
+        sigma = np.broadcast_to(self.result.eval_uncertainty(sigma=level, **data), places.shape)
         half = sigma * np.sqrt(self.n / self.effective_n)
-        return pd.DataFrame({"x": at, "low": mid - half, "mid": mid, "high": mid + half})
+        return pd.DataFrame({"x": places, "low": mid - half, "mid": mid, "high": mid + half})
 
     def to_lmfit(self) -> ModelResult:
+        """lmfit's result."""
         return self.result
 
     def diagnostics(self) -> dict[str, float]:
+        """Ljung–Box, Durbin–Watson and Breusch–Pagan on the residuals, by statsmodels."""
         return diagnostics(self.y - self.result.best_fit, self.x)
 
     def to_dict(self) -> dict[str, Any]:
-        out: dict[str, Any] = plain(
+        """The fit as JSON values; an unknown number is None."""
+        values: dict[str, Any] = plain(
             {
                 "verdict": self.verdict,
                 "model": self.result.model.name,
@@ -97,10 +103,10 @@ class UserFit(Result):
                 "r2": float(1 - np.var(self.y - self.result.best_fit) / np.var(self.y)),
             }
         )
-        return out
+        return values
 
     def summary(self) -> Summary:
-        """The estimates with their intervals, and what the residuals say of them."""
+        """The estimates with their intervals, and whether the residuals are autocorrelated."""
         rows = [("points", str(self.n)), (f"{self.level:.0%} intervals", "mid [low, high]")]
         rows += [(name, show(value)) for name, value in self.params.items()]
         heading = f"{self.y_name} on {self.x_name}:  {self.result.model.name}"

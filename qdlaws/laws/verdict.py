@@ -1,7 +1,7 @@
 """The verdict on a law, computed from its posterior alone, and the reasons in plain words.
 
-A trade-off: P(the law falls over the observed range of x) ≥ .975, whichever way time runs. Given
-one: concave if P(κ > 0) ≥ .975, convex if ≤ .025, else linear.
+There is a trade-off where P(the law falls over the observed range of x) ≥ .975, whichever way time
+runs. It is concave where P(κ > 0) ≥ .975, convex where that is ≤ .025, else linear.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ __all__ = ["SURE", "Verdict", "line_verdict", "verdict"]
 Word = Literal["concave", "convex", "linear", "unsupported"]
 
 SURE = 0.975
+"""The posterior probability from which a statement is made."""
 
 
 class Verdict(NamedTuple):
+    """A verdict in one word, and the reasons for it in sentences."""
+
     word: Word
     reasons: tuple[str, ...]
 
@@ -86,10 +89,13 @@ def line_verdict(
 
 
 def _cautions(post: LawPosterior, x_name: str, span: float, noise: float) -> tuple[str, ...]:
-    out = []
+    """Reasons to doubt a law: a range of x within its noise, and errors that last."""
+    cautions = []
     if post.law.width < 3 * noise:
-        out.append(f"range of {x_name} too small: {post.law.width:.3g}, its noise is {noise:.2g}")
+        cautions.append(
+            f"range of {x_name} too small: {post.law.width:.3g}, its noise is {noise:.2g}"
+        )
     slow = (1 - post.white) * (post.memory > span / 3)
     if float(np.mean(slow > 0.3)) > 0.5:
-        out.append("residuals still trend: errors last as long as a third of the run")
-    return tuple(out)
+        cautions.append("the curve misses slow drifts of a third of the run: treat it as rough")
+    return tuple(cautions)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
-from qdlaws.comparison.fleet import Comparison
+from qdlaws.comparison.compare import Comparison
 from qdlaws.core.goal import Goal
 from qdlaws.core.summary import Summary
 from qdlaws.laws.fitted import LAWS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qdlaws.comparison.coefficients import COEFFICIENTS, WORDS
-from qdlaws.comparison.fleet import Comparison, compare
+from qdlaws.comparison.compare import Comparison, compare
 from qdlaws.errors import QdlawsError
 from qdlaws.reporting.html import bullets, note, number, p_value, section, table
 from qdlaws.reporting.run_data import RunView
@@ -47,7 +47,7 @@ def _coefficients(comparison: Comparison) -> str:
 def same_law(comparison: Comparison) -> str:
     """The comparison in a sentence."""
     if comparison.shared is None:
-        return "None of the runs says enough to tell their laws apart."
+        return "No run has a law, so no difference can be seen."
     if comparison.shared:
         return "No difference between the laws of these runs is seen."
     x = comparison.runs[0].law.x_name

@@ -1,0 +1,78 @@
+"""The fits of many runs, computed together or in parallel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qdlaws.core.runlog import RunLog
+from qdlaws.errors import QdlawsError
+from qdlaws.laws.fit import FitOptions, fitting
+from qdlaws.laws.in_step import Asking, answered, in_step
+from qdlaws.laws.result import LawFits
+
+__all__ = ["fit_many"]
+
+BATCH = 64
+"""Runs whose posteriors are computed together."""
+
+
+def fit_many(
+    items: Sequence[RunLog | LawFits], *, n_jobs: int | None = None, level: float = 0.95
+) -> list[LawFits | QdlawsError]:
+    """The laws of every run, in order; a run that cannot be fitted gives its error instead.
+
+    Parameters
+    ----------
+    items : sequence of RunLog or LawFits
+        The runs; one that is fitted already is passed through.
+    n_jobs : int, optional
+        Processes of joblib (−1: one for each core), or of any backend that joblib is set to::
+
+            from dask.distributed import Client; Client("scheduler:8786")
+            with joblib.parallel_config(backend="dask"):
+                qd.fleet(logs, n_jobs=-1)
+    level : float
+        The level of the intervals.
+
+    Returns
+    -------
+    list of LawFits or QdlawsError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qdlaws as qd
+    >>> diversity = np.linspace(0.9, 0.3, 40)
+    >>> quality = 1 - diversity + 0.01 * np.sin(7.0 * np.arange(40))
+    >>> log = qd.RunLog.from_arrays(np.arange(40), quality=quality, diversity=diversity)
+    >>> [type(fits).__name__ for fits in qd.fit_many([log, log[:3]])]
+    ['LawFits', 'NotEnoughData']
+    """
+    logs = list(items)
+    if n_jobs in (None, 1):
+        return _fit_serially(logs, level)
+    try:
+        import joblib
+    except ImportError:
+        raise QdlawsError("n_jobs needs joblib: pip install joblib, or leave n_jobs out") from None
+    size = max(1, len(logs) // 200)  # a fit takes a few milliseconds: send them in batches
+    parts = [logs[i : i + size] for i in range(0, len(logs), size)]
+    tasks = (joblib.delayed(_fit_serially)(part, level) for part in parts)
+    return [fits for part in joblib.Parallel(n_jobs=n_jobs)(tasks) for fits in part]
+
+
+def _fit_serially(items: list[RunLog | LawFits], level: float) -> list[LawFits | QdlawsError]:
+    results: list[LawFits | QdlawsError] = []
+    for start in range(0, len(items), BATCH):
+        batch = [_fit_or_error(item, level) for item in items[start : start + BATCH]]
+        results += answered(in_step(batch))
+    return results
+
+
+def _fit_or_error(item: RunLog | LawFits, level: float) -> Asking[LawFits | QdlawsError]:
+    if isinstance(item, LawFits):
+        return item
+    try:
+        return (yield from fitting(item, FitOptions(level)))
+    except QdlawsError as error:
+        return error
