@@ -18,7 +18,6 @@ TOPICS = {
     "qdlaws/inference/test_posterior_emcee.py": "the posterior agrees with emcee",
     "qdlaws/laws/test_equivariance.py": "units, origin, time direction and row order do not matter",
     "qdlaws/laws/test_nist.py": "NIST's certified values and R's SSasymp",
-    "qdlaws/laws/test_views.py": "certificate, alternatives, classical view, summary, picture",
     "qdlaws/readers/test_hostile.py": "harmful and broken files are refused without damage",
     "qdlaws/readers/test_real_runs.py": "ten logs of other people's trainers",
     "qdlaws/reporting/test_report_browser.py": "the page in a real browser",

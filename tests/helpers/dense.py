@@ -1,4 +1,4 @@
-"""The model of law_posterior a second time, by dense and slow algebra, to compare with.
+"""The model of law_posterior by dense and slow algebra, to compare with.
 
 y ~ N(p + q·g_κ(u), σ²·Σ(ℓ, ν)),   π(p, q, log σ) flat,   π(κ) ∝ J(κ) on ±reach
 ν = 1 (white) and ν = 0 (slow) as likely as ERROR_MODELS says, else ν = sin²(πv/2), v uniform
@@ -20,6 +20,8 @@ def covariance(step, memory, white, weight):
 
 
 class Model:
+    """The posterior's ingredients on one run, computed on fine grids."""
+
     def __init__(self, step, x, y, kappa_reach=12.0):
         self.n, self.reach = len(y), kappa_reach
         self.x_lo, self.x_hi = np.quantile(x, [0.02, 0.98])

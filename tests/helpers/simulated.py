@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +13,10 @@ import qdlaws as qd
 from qdlaws.simulation import ar1_series as ar1
 from qdlaws.simulation import falling_path
 
-__all__ = ["D_HIGH", "D_LOW", "K", "M", "ar1", "collapse", "frame", "law", "log", "refused", "run"]
+__all__ = [
+    *("D_HIGH", "D_LOW", "K", "M", "ar1", "collapse", "frame", "law", "log", "log_at_reference"),
+    *("refused", "run"),
+]
 
 D_LOW, D_HIGH = 0.3, 0.9
 K, M = 2.0, 0.5
@@ -41,17 +47,37 @@ def frame(
     d = collapse(n)
     r = law(kappa, change).value(d) + sigma * ar1(rng, n, rho)
     h = K * d + M + 0.02 * rng.standard_normal(n)
-    seen = d + x_noise * (D_HIGH - D_LOW) * rng.standard_normal(n)
+    readings = d + x_noise * (D_HIGH - D_LOW) * rng.standard_normal(n)
     return pd.DataFrame(
-        {"step": 10.0 * np.arange(n), "quality": r, "diversity": seen, "entropy": h}
+        {"step": 10.0 * np.arange(n), "quality": r, "diversity": readings, "entropy": h}
     )
 
 
 def log(**options: float) -> qd.RunLog:
+    """The log of :func:`frame` with the same options."""
     return qd.RunLog.from_frame(frame(**options))  # type: ignore[arg-type]
 
 
+def log_at_reference(
+    value: float = 0.8,
+    exchange: float = 0.5,
+    c: float = 4.0,
+    n: int = 60,
+    seed: int = 0,
+    **options: Any,
+) -> qd.RunLog:
+    """A run by its coefficients at D = 0.7: R = v − s·expm1(c·(D − 0.7))/c, D from 0.9 to 0.55."""
+    rng = np.random.default_rng(seed)
+    step = 5.0 * np.arange(n)
+    d = 0.9 - 0.35 * (1 - np.exp(-step / 90))
+    quality = value - exchange * np.expm1(c * (d - 0.7)) / c + 0.01 * rng.normal(size=n)
+    return qd.RunLog.from_arrays(
+        step, quality=quality, diversity=d + 0.003 * rng.normal(size=n), **options
+    )
+
+
 def run(n: int = 40, seed: int = 0, **changes: object) -> pd.DataFrame:
+    """A table of a run with all three columns; ``changes`` replace columns."""
     rng = np.random.default_rng(seed)
     d = np.linspace(0.9, 0.4, n)
     frame = pd.DataFrame(
@@ -65,7 +91,8 @@ def run(n: int = 40, seed: int = 0, **changes: object) -> pd.DataFrame:
     return frame.assign(**changes)
 
 
-def refused(make, *words: str) -> None:
+def refused(make: Callable[[], object], *words: str) -> None:
+    """The call is refused by a QdlawsError of one line that has all the words."""
     with pytest.raises(qd.QdlawsError) as caught:
         make()
     text = str(caught.value)

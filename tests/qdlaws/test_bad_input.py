@@ -1,4 +1,4 @@
-"""Whatever is handed in: a clear QdlawsError in one line, or a right answer; nothing else."""
+"""Any input gives a right answer or a QdlawsError of one clear line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import qdlaws as qd
 from tests.helpers.simulated import D_HIGH, D_LOW, ar1, collapse, law, refused, run
 
 
-def test_what_is_too_little_is_said() -> None:
+def test_too_little_data_is_refused_with_the_number_that_is_needed() -> None:
     refused(lambda: qd.RunLog.from_frame(pd.DataFrame({"step": [], "quality": []})), "no rows")
     refused(lambda: qd.RunLog.from_records([]), "no records")
     refused(lambda: qd.fit(qd.RunLog.from_frame(run(4))), "4 checkpoints", "5 are needed")
@@ -24,7 +24,7 @@ def test_what_is_too_little_is_said() -> None:
     )
 
 
-def test_constant_columns_are_no_law_and_say_so() -> None:
+def test_a_constant_column_is_unsupported_with_its_value() -> None:
     fits = qd.fit(qd.RunLog.from_frame(run(diversity=0.8)))
     assert fits.rd.verdict == "unsupported"
     assert fits.rd.reasons == ("diversity is constant at 0.8",)
@@ -68,16 +68,16 @@ def test_any_numbers_give_an_answer_or_a_clear_refusal(
             return
         for law in fits.laws():
             for interval in (*law.params.values(), law.ceiling(), law.change, law.curvature):
-                known = np.isfinite([interval.low, interval.mid, interval.high])
-                assert known.all() or not known.any()
-                assert not known.any() or interval.low <= interval.mid <= interval.high
+                finite = np.isfinite([interval.low, interval.mid, interval.high])
+                assert finite.all() or not finite.any()
+                assert not finite.any() or interval.low <= interval.mid <= interval.high
         str(fits)
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("x_noise", ["auto", "none"])
 @pytest.mark.parametrize("ranges", [2.0, 300.0, 1e6])
-def test_a_first_row_far_from_the_others_is_fitted_without_a_murmur(
+def test_a_first_row_far_from_the_others_is_fitted_without_warnings(
     ranges: float, x_noise: str
 ) -> None:
     """A collapse in the first step leaves one row out; exp(c·x) must not overflow there."""

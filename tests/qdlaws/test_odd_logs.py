@@ -1,4 +1,4 @@
-"""Logs as odd as they come: every command answers or refuses in one line, and numpy says nothing.
+"""Odd logs: every command answers or refuses in one line, and numpy gives no warning.
 
 Diversity that jumps, stands still, takes two values or has tails without a mean; quality that is
 binary, exact, a staircase or moves in the eighth digit; steps on any clock, from five rows on.
@@ -74,7 +74,7 @@ def odd_log(seed: int) -> qd.RunLog:
     )
 
 
-def ask_everything(log: qd.RunLog, tails: str, x_noise: str) -> None:
+def compute_everything(log: qd.RunLog, tails: str, x_noise: str) -> None:
     fits = qd.fit(log, tails=tails, x_noise=x_noise)  # type: ignore[arg-type]
     for law in fits.laws():
         if law.posterior is None:
@@ -97,7 +97,7 @@ def test_an_odd_log_is_answered_or_refused_in_one_line(seed: int) -> None:
     tails, x_noise = rng.choice(["auto", "heavy", "normal"]), rng.choice(["auto", "none"])
     refused = ""
     try:
-        ask_everything(odd_log(seed), str(tails), str(x_noise))
+        compute_everything(odd_log(seed), str(tails), str(x_noise))
     except qd.QdlawsError as error:
         refused = str(error)
     assert "\n" not in refused

@@ -7,6 +7,7 @@ import json
 import types
 from pathlib import Path
 
+import lmfit
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +30,9 @@ def results() -> dict[str, object]:
         "laws": fits,
         "certificate": fits.rd.certificate(runs=20),
         "composition": fits.composition,
+        "rivals": fits.rd.rivals,
+        "parameters": fits.rd.params,
+        "user model": qd.fit(fits.log, model=lmfit.models.LinearModel()).rd,
         "forecast": qd.forecast(fits),
         "clock": qd.clock(fits.log),
         "backtest": qd.backtest(fits.log),
@@ -41,7 +45,8 @@ def results() -> dict[str, object]:
 
 
 KINDS = [
-    *("law", "laws", "certificate", "composition", "forecast", "clock", "backtest"),
+    *("law", "laws", "certificate", "composition", "rivals", "parameters", "user model"),
+    *("forecast", "clock", "backtest"),
     *("advice", "choice", "comparison", "fleet", "frontier"),
 ]
 
@@ -51,6 +56,7 @@ def test_a_result_has_a_summary_a_table_and_strict_json(kind, results):
     result = results[kind]
     assert isinstance(result.summary(), Summary)
     assert str(result) == str(result.summary())
+    assert result._repr_html_() == result.summary()._repr_html_()
     assert isinstance(result.to_frame(), pd.DataFrame)
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))
 

@@ -1,9 +1,10 @@
-"""Goal: what contradicts itself or cannot be is refused in one line."""
+"""Goal: contradictions are refused, and so are goals that a log cannot serve."""
 
 import numpy as np
 import pytest
 
 import qdlaws as qd
+from tests.helpers.simulated import run
 
 LOG = qd.RunLog.from_arrays(
     np.arange(10),
@@ -59,3 +60,20 @@ def test_a_column_that_the_log_lacks_is_named():
         qd.Goal(min_diversity=0.5).check(
             qd.RunLog.from_arrays(np.arange(9), quality=np.arange(9.0))
         )
+
+
+def test_a_price_is_for_diversity_or_else_for_entropy() -> None:
+    log = qd.RunLog.from_frame(run())
+    assert qd.Goal(price=1.0).priced(log) == "diversity"
+    without = qd.RunLog.from_frame(run().drop(columns="diversity"))
+    assert qd.Goal(price=1.0).priced(without) == "entropy"
+    assert qd.Goal().priced(log) is None
+
+
+def test_the_words_of_a_goal_name_all_its_wishes() -> None:
+    goal = qd.Goal(min_diversity=0.7, min_entropy=1, min_gain_per_step=1e-4, budget_steps=500)
+    assert goal.words() == (
+        "diversity ≥ 0.7, entropy ≥ 1, a gain of at least 0.0001 per step, 500 steps at most"
+    )
+    assert goal.floors() == {"diversity": 0.7, "entropy": 1.0}
+    assert qd.Goal().words() == "the highest quality"

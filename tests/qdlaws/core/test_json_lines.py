@@ -45,7 +45,7 @@ def test_nested_numbers_have_joined_names():
     assert flat(row) == {"a/b": 1.0, "a/c/d": 0.5, "g": 3.0, "h": 1.0}
 
 
-def test_what_is_not_known_is_nan():
+def test_unknown_values_are_nan():
     numbers = flat({"none": None, "inf": math.inf, "huge": 10**400})
     assert all(math.isnan(v) for v in numbers.values())
     assert list(numbers) == ["none", "inf", "huge"]

@@ -27,20 +27,20 @@ def exact_shape(kappa: float, u: float) -> float:
 
 @pytest.mark.parametrize("kappa", KAPPAS)
 def test_shape_is_the_formula_to_rounding(kappa):
-    want = [exact_shape(kappa, u) for u in U]
+    expected = [exact_shape(kappa, u) for u in U]
     # exp amplifies the rounding of its argument by |κ·u|
-    np.testing.assert_allclose(shape(kappa, U), want, rtol=2e-12, atol=1e-14)
+    np.testing.assert_allclose(shape(kappa, U), expected, rtol=2e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("kappa", KAPPAS)
-def test_slope_is_the_derivative(kappa):
+def test_shape_slope_is_the_derivative(kappa):
     h = 1e-6
     numeric = (shape(kappa, U + h) - shape(kappa, U - h)) / (2 * h)
     np.testing.assert_allclose(shape_slope(kappa, U), numeric, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("kappa", [*KAPPAS, -0.011, -0.0099, 0.0099, 0.011])
-def test_bend_is_the_derivative_by_the_curvature(kappa):
+def test_shape_bend_is_the_derivative_by_the_curvature(kappa):
     h = 1e-3  # five points: the error is h⁴ of the fifth derivative
     near, far = (shape(kappa + s * h, U) - shape(kappa - s * h, U) for s in (1, 2))
     numeric = (8 * near - far) / (12 * h)
@@ -53,8 +53,8 @@ def test_shapes_far_outside_of_the_range(kappa):
     far = np.array([0.5, 1.0, 30.0, 1e6])
     if kappa < 0:
         assert np.isfinite(shape(-kappa, -far)).all()
-    want = np.array([exact_shape(kappa, u) for u in far])
-    np.testing.assert_allclose(shape(kappa, far), want, rtol=1e-11)
+    expected = np.array([exact_shape(kappa, u) for u in far])
+    np.testing.assert_allclose(shape(kappa, far), expected, rtol=1e-11)
     h = max(1e-3 * abs(kappa), 1e-9)  # of the second order: an error of (κu·10⁻³)²/6
     near = np.array([exact_shape(kappa + h, u) - exact_shape(kappa - h, u) for u in far]) / (2 * h)
     assert shape_bend(kappa, far) == pytest.approx(near, rel=1e-4, abs=1e-6)
@@ -109,20 +109,20 @@ def test_laws_that_are_not_concave_have_no_operating_point(kappa, q, price):
     assert np.isnan(law.operating_point(price))
 
 
-def test_a_bag_of_draws_is_its_laws_one_by_one():
+def test_draws_are_evaluated_as_each_law_alone():
     rng = np.random.default_rng(0)
     kappa, p, q = rng.normal(0, 3, 7), rng.normal(size=7), rng.normal(size=7)
-    bag = Law(0.2, 1.1, kappa, p, q)
+    draws = Law(0.2, 1.1, kappa, p, q)
     x = np.linspace(0, 1.5, 4)
-    assert bag.value(x).shape == (7, 4)
-    assert bag.value(0.5).shape == (7,)
+    assert draws.value(x).shape == (7, 4)
+    assert draws.value(0.5).shape == (7,)
     for i in range(7):
         one = Law(0.2, 1.1, kappa[i], p[i], q[i])
-        np.testing.assert_allclose(bag.value(x)[i], one.value(x), rtol=1e-13)
-        np.testing.assert_allclose(bag.slope(x)[i], one.slope(x), rtol=1e-13)
-        np.testing.assert_allclose(bag.inverse(p[i] + q[i] / 3)[i], one.inverse(p[i] + q[i] / 3))
+        np.testing.assert_allclose(draws.value(x)[i], one.value(x), rtol=1e-13)
+        np.testing.assert_allclose(draws.slope(x)[i], one.slope(x), rtol=1e-13)
+        np.testing.assert_allclose(draws.inverse(p[i] + q[i] / 3)[i], one.inverse(p[i] + q[i] / 3))
         for name in ("a", "b", "c", "ceiling"):
-            assert getattr(bag, name)[i] == pytest.approx(float(getattr(one, name)), rel=1e-13)
+            assert getattr(draws, name)[i] == pytest.approx(float(getattr(one, name)), rel=1e-13)
 
 
 def test_ends_of_the_range_are_p_and_p_plus_q():

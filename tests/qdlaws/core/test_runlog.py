@@ -1,4 +1,4 @@
-"""RunLog: rows, columns and steps as handed in are taken, settled or refused in one line."""
+"""RunLog: its construction from tables, slices by step, marks and regimes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_text_in_a_number_column_is_named_with_its_row() -> None:
     refused(lambda: qd.RunLog.from_frame(run(quality=quality)), "quality", "'oops'", "row 7")
 
 
-def test_duplicate_steps_are_named_and_can_be_settled() -> None:
+def test_duplicate_steps_are_refused_or_merged_as_stated() -> None:
     frame = run()
     frame.loc[5, "step"] = 4.0
     refused(lambda: qd.RunLog.from_frame(frame), "duplicate steps: 4")
@@ -45,7 +45,7 @@ def test_rows_that_are_not_numbers_are_dropped_and_counted() -> None:
     assert fits.hd.dropped == 0
 
 
-def test_a_column_is_asked_for_by_its_right_name() -> None:
+def test_a_missing_column_is_named_with_those_that_there_are() -> None:
     refused(lambda: qd.RunLog.from_frame(run(), quality="reward"), "'reward'", "diversity")
     refused(lambda: qd.RunLog.from_frame(run().drop(columns="step")), "step", "quality")
     refused(lambda: qd.RunLog.from_frame(run()[["step"]]), "quality='reward'")
@@ -69,3 +69,48 @@ def test_two_columns_of_one_name_are_refused() -> None:
     frame = run()
     frame = pd.concat([frame, frame[["quality"]]], axis=1)
     refused(lambda: qd.RunLog.from_frame(frame), "quality", "2 columns")
+
+
+def test_standard_errors_are_taken_from_the_column_beside_the_measurement() -> None:
+    frame = run().assign(quality_se=0.1, reward=1.0)
+    assert np.all(qd.RunLog.from_frame(frame).quality_se == 0.1)
+    assert qd.RunLog.from_frame(frame, quality="reward").quality_se is None
+    frame.loc[0, "quality_se"] = -1.0
+    refused(lambda: qd.RunLog.from_frame(frame), "negative standard errors")
+
+
+def test_records_and_arrays_give_the_same_log() -> None:
+    frame = run(n=5)
+    one = qd.RunLog.from_records(frame.to_dict("records"))
+    two = qd.RunLog.from_arrays(frame["step"], **{c: frame[c] for c in frame.columns[1:]})
+    pd.testing.assert_frame_equal(one.to_frame(), two.to_frame())
+    pd.testing.assert_frame_equal(one.to_frame(), frame)
+
+
+def test_a_slice_by_step_takes_its_rows_and_their_extra_columns() -> None:
+    log = qd.RunLog.from_frame(run().assign(kl=np.arange(40.0)))
+    part = log[10:20]
+    assert list(part.step) == list(range(10, 20))
+    assert list(part.extra["kl"]) == list(range(10, 20))
+    assert len(log[30:]) == 10
+    refused(lambda: log[0:10:2], "sliced by step")
+
+
+def test_marks_part_a_log_into_regimes() -> None:
+    log = qd.RunLog.from_frame(run(), marks=[25]).with_marks(10)
+    assert log.marks == (10.0, 25.0)
+    assert [len(piece) for piece in log.pieces()] == [10, 15, 15]
+    assert np.array_equal(np.bincount(log.regime()), [10, 15, 15])
+    assert all(piece.marks == () for piece in log.pieces())
+
+
+def test_a_column_that_the_run_lacks_is_named_with_those_that_it_has() -> None:
+    log = qd.RunLog.from_frame(run().drop(columns="entropy"))
+    with pytest.raises(qd.MissingColumn, match="no entropy; it has quality, diversity"):
+        log.column("entropy")
+
+
+def test_the_arrays_of_a_log_are_read_only() -> None:
+    log = qd.RunLog.from_frame(run())
+    with pytest.raises(ValueError, match="read-only"):
+        log.quality[0] = 0.0

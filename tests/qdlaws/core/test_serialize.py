@@ -1,4 +1,4 @@
-"""Values for JSON, and chances in words."""
+"""Values for JSON, and probabilities in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from qdlaws.core.serialize import chance, plain
 
 
-def test_what_is_not_known_is_null():
+def test_unknown_numbers_are_null():
     assert plain({"a": np.array([1.0, np.nan, np.inf]), "b": (np.int64(2), None)}) == {
         "a": [1.0, None, None],
         "b": [2, None],
@@ -19,5 +19,5 @@ def test_what_is_not_known_is_null():
     ("p", "words"),
     [(1.0, "over 99%"), (0.9951, "over 99%"), (0.99, "99%"), (0.5, "50%"), (0.0, "under 1%")],
 )
-def test_no_chance_is_a_certainty(p, words):
+def test_no_probability_is_a_certainty(p, words):
     assert chance(p) == words

@@ -1,4 +1,4 @@
-"""Do R on D, R on H and H on D agree? On composed runs yes, on broken ones no, else no answer."""
+"""The composition check: composed runs agree, broken ones differ, noisy ones cannot tell."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def test_a_composed_run_agrees():
     assert words.count("differs") <= 1
 
 
-def test_the_differences_hold_zero_on_composed_runs():
-    held = []
+def test_the_intervals_of_the_differences_cover_zero_on_composed_runs():
+    covered = []
     for seed in range(20):
-        found = qd.fit(log(n=100, seed=seed)).composition
-        held.append(found.c_difference.low < 0 < found.c_difference.high)
-        held.append(found.b_difference.low < 0 < found.b_difference.high)
-    assert np.mean(held) >= 0.85
+        composition = qd.fit(log(n=100, seed=seed)).composition
+        covered.append(composition.c_difference.low < 0 < composition.c_difference.high)
+        covered.append(composition.b_difference.low < 0 < composition.b_difference.high)
+    assert np.mean(covered) >= 0.85
 
 
 def test_joint_draws_are_sharper_than_independent_ones():
-    """The three laws share the noise of one run: c − c0·k is known better than from each alone."""
+    """The three laws share the noise of one run: joint draws of c − c0·k are sharper."""
     fits = qd.fit(log(n=100))
     rng = np.random.default_rng(0)
     k = fits.hd.draws.q / fits.hd.draws.width
-    alone = rng.permutation(fits.rd.draws.c) - rng.permutation(fits.rh.draws.c) * k
-    low, high = np.quantile(alone, [0.025, 0.975])
+    independent = rng.permutation(fits.rd.draws.c) - rng.permutation(fits.rh.draws.c) * k
+    low, high = np.quantile(independent, [0.025, 0.975])
     joint = fits.composition.c_difference
     assert joint.high - joint.low < 0.7 * (high - low)
 
@@ -62,31 +62,31 @@ def test_a_broken_run_differs():
         u = (data["diversity"] - 0.3) / 0.6
         data["entropy"] = M + K * (0.3 + 0.6 * u * (0.75 + 0.25 * u))
         data["entropy"] += 0.01 * np.random.default_rng(seed).standard_normal(150)
-        found = qd.fit(qd.RunLog.from_frame(data))
-        if found.hd.supported:
-            words.append(found.composition.verdict)
+        composition = qd.fit(qd.RunLog.from_frame(data))
+        if composition.hd.supported:
+            words.append(composition.composition.verdict)
     assert len(words) >= RUNS // 2
     assert words.count("differs") >= 0.8 * len(words)
 
 
-def test_what_differs_is_said():
+def test_the_reasons_name_the_difference():
     data = frame(n=150, kappa=1.5, sigma=0.01, rho=0.2)
     u = (data["diversity"] - 0.3) / 0.6
     data["entropy"] = M + K * (0.3 + 0.6 * u * (0.75 + 0.25 * u))
     data["entropy"] += 0.01 * np.random.default_rng(0).standard_normal(150)
-    found = qd.fit(qd.RunLog.from_frame(data)).composition
-    assert found.verdict == "differs"
-    assert "curvatures do not match" in found.reasons[0]
+    composition = qd.fit(qd.RunLog.from_frame(data)).composition
+    assert composition.verdict == "differs"
+    assert "curvatures do not match" in composition.reasons[0]
 
 
-def test_an_unsupported_law_cannot_tell():
-    found = qd.fit(log(change=1.0)).composition
-    assert found.verdict == "cannot tell"
-    assert "unsupported: quality on diversity, quality on entropy" in found.reasons[0]
-    assert all(np.isnan(v) for v in found.c_difference[:3])
+def test_with_an_unsupported_law_the_check_cannot_tell():
+    composition = qd.fit(log(change=1.0)).composition
+    assert composition.verdict == "cannot tell"
+    assert "unsupported: quality on diversity, quality on entropy" in composition.reasons[0]
+    assert all(np.isnan(v) for v in composition.c_difference[:3])
 
 
-def test_a_vague_run_cannot_tell():
+def test_on_a_noisy_run_the_check_cannot_tell():
     words = [
         qd.fit(log(n=25, kappa=0.5, sigma=0.15, rho=0.3, seed=seed)).composition.verdict
         for seed in range(RUNS)
@@ -98,7 +98,7 @@ def test_without_all_three_columns_there_is_no_composition():
     assert qd.fit(qd.RunLog.from_frame(frame().drop(columns="entropy"))).composition is None
 
 
-def test_columns_known_on_different_rows_are_compared_on_common_ones():
+def test_columns_with_gaps_are_compared_on_common_rows():
     words = []
     for seed in range(6):
         data = frame(n=100, seed=seed)
@@ -112,8 +112,8 @@ def test_columns_known_on_different_rows_are_compared_on_common_ones():
     assert fits.composition.verdict == "cannot tell"
 
 
-def test_plain_values():
-    found = qd.fit(log(change=1.0)).composition
-    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+def test_unknown_differences_are_null_in_json():
+    composition = qd.fit(log(change=1.0)).composition
+    plain = json.loads(json.dumps(composition.to_dict(), allow_nan=False))
     assert plain["c_minus_c0k"]["mid"] is None
     assert plain["verdict"] == "cannot tell"

@@ -1,4 +1,4 @@
-"""What must not depend on units, origin, the direction of time or the order of the rows."""
+"""Answers do not depend on units, origin, the direction of time or the order of the rows."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ def assert_same_law(one: qd.LawFit, two: qd.LawFit, x: Affine = SAME, y: Affine 
     assert two.rho == pytest.approx(one.rho, rel=EXACT, abs=EXACT)
     assert two.r2 == pytest.approx(one.r2, rel=EXACT, abs=EXACT)
     for feature in ("p_falls", "p_concave", "p_straight", "p_curved", "p_steplike"):
-        mine, theirs = getattr(one.posterior, feature), getattr(two.posterior, feature)
-        assert theirs == pytest.approx(mine, rel=EXACT, abs=EXACT, nan_ok=True), feature
+        first, second = getattr(one.posterior, feature), getattr(two.posterior, feature)
+        assert second == pytest.approx(first, rel=EXACT, abs=EXACT, nan_ok=True), feature
 
     low, high = one.range
-    at = np.linspace(low - 0.3 * (high - low), high + 0.3 * (high - low), 9)
+    places = np.linspace(low - 0.3 * (high - low), high + 0.3 * (high - low), 9)
     for kind in ("mean", "observation"):
-        mine, theirs = one.predict(at, kind=kind), two.predict(x(at), kind=kind)
+        first, second = one.predict(places, kind=kind), two.predict(x(places), kind=kind)
         for column in ("low", "mid", "high"):
-            got, want = theirs[column].to_numpy(), y(mine[column])
-            np.testing.assert_allclose(got, want, rtol=EXACT, atol=EXACT * size)
+            value, expected = second[column].to_numpy(), y(first[column])
+            np.testing.assert_allclose(value, expected, rtol=EXACT, atol=EXACT * size)
 
-    def same(got: qd.Interval, want: qd.Interval, affine: Affine, around: float) -> None:
+    def same(value: qd.Interval, expected: qd.Interval, affine: Affine, around: float) -> None:
         np.testing.assert_allclose(
-            got[:3], affine(want[:3]), rtol=EXACT, atol=EXACT * around, equal_nan=True
+            value[:3], affine(expected[:3]), rtol=EXACT, atol=EXACT * around, equal_nan=True
         )
 
     middle = (low + high) / 2
@@ -148,11 +148,13 @@ def test_reversing_time_changes_only_the_words_for_direction(run, options):
     one = qd.fit(qd.RunLog.from_frame(data), **options)
     two = qd.fit(qd.RunLog.from_frame(back), **options)
     for kind in ("rd", "rh", "hd"):
-        mine, theirs = getattr(one, kind), getattr(two, kind)
-        assert_same_law(mine, theirs)
-        assert theirs.reasons == mine.reasons
-        words = mine.direction.replace("rises", "?").replace("falls", "rises").replace("?", "falls")
-        assert theirs.direction == words
+        first, second = getattr(one, kind), getattr(two, kind)
+        assert_same_law(first, second)
+        assert second.reasons == first.reasons
+        words = (
+            first.direction.replace("rises", "?").replace("falls", "rises").replace("?", "falls")
+        )
+        assert second.direction == words
     if one.composition is not None:
         assert two.composition.verdict == one.composition.verdict
         np.testing.assert_allclose(
@@ -174,9 +176,9 @@ def test_the_order_of_the_rows_changes_nothing(seed):
     shuffled = data.sample(frac=1.0, random_state=seed)
     one, two = (qd.fit(qd.RunLog.from_frame(d)) for d in (data, shuffled))
     for kind in ("rd", "rh", "hd"):
-        mine, theirs = getattr(one, kind).draws, getattr(two, kind).draws
+        first, second = getattr(one, kind).draws, getattr(two, kind).draws
         for name in ("kappa", "p", "q"):
-            assert np.array_equal(getattr(mine, name), getattr(theirs, name))
+            assert np.array_equal(getattr(first, name), getattr(second, name))
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0, 0.001])
@@ -234,12 +236,12 @@ def test_the_law_is_smooth_through_zero_curvature():
     d = collapse(60)
     noise = 0.03 * ar1(rng, 60, 0.3)
     kappas = np.array([-1e-2, -1e-4, -1e-7, 0.0, 1e-7, 1e-4, 1e-2])
-    found = []
+    answers = []
     for kappa in kappas:
         r = law(kappa).value(d) + noise
         rd = qd.fit(qd.RunLog.from_arrays(np.arange(60), quality=r, diversity=d)).rd
         band = rd.predict(np.linspace(D_LOW, D_HIGH, 5))[["low", "mid", "high"]]
-        found.append([rd.posterior.p_concave, rd.curvature.mid, *band.to_numpy().ravel()])
-    found = np.array(found)
-    change = np.abs(found - found[3]).max(1)
+        answers.append([rd.posterior.p_concave, rd.curvature.mid, *band.to_numpy().ravel()])
+    answers = np.array(answers)
+    change = np.abs(answers - answers[3]).max(1)
     assert np.all(change <= 5 * np.abs(kappas) + 1e-9)

@@ -1,4 +1,4 @@
-"""Outside truth: NIST's certified estimates and standard errors, and R's SSasymp."""
+"""NIST's certified estimates and standard errors, and the estimates of R's SSasymp."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def certified(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
     return x, y, table[:, 1], table[:, 2:]
 
 
-def digits(got: float, true: float) -> float:
-    return 15.0 if got == true else float(-np.log10(abs(got / true - 1)))
+def digits(estimated: float, true: float) -> float:
+    return 15.0 if estimated == true else float(-np.log10(abs(estimated / true - 1)))
 
 
 def log_of(x: np.ndarray, y: np.ndarray) -> qd.RunLog:
@@ -48,36 +48,36 @@ def test_law_through_the_origin_has_the_certified_digits(name):
     result = qd.fit(log_of(x, y)).rd.to_lmfit(through_origin=True)
     b, c = result.params["b"], result.params["c"]
     assert result.params["a"].value == b.value
-    for got, sign, (estimate, error) in zip((b, c), (1, -1), truth, strict=True):
-        assert digits(sign * got.value, estimate) >= 8
-        assert digits(got.stderr, error) >= 6
+    for estimated, sign, (estimate, error) in zip((b, c), (1, -1), truth, strict=True):
+        assert digits(sign * estimated.value, estimate) >= 8
+        assert digits(estimated.stderr, error) >= 6
 
 
 @pytest.mark.parametrize(
     ("name", "function"), [("Chwirut1", chwirut), ("Chwirut2", chwirut), ("MGH09", mgh09)]
 )
-def test_a_users_own_model_has_the_certified_digits(name, function):
+def test_a_users_model_has_the_certified_digits(name, function):
     x, y, start, truth = certified(name)
     model = lmfit.Model(function)
     params = model.make_params(**{f"b{i + 1}": v for i, v in enumerate(start)})
-    found = qd.fit(log_of(x, y), model=model, model_params=params).rd
-    assert isinstance(found.to_lmfit(), lmfit.model.ModelResult)
+    fitted = qd.fit(log_of(x, y), model=model, model_params=params).rd
+    assert isinstance(fitted.to_lmfit(), lmfit.model.ModelResult)
     for i, (estimate, error) in enumerate(truth):
-        got = found.result.params[f"b{i + 1}"]
-        assert digits(got.value, estimate) >= 8
-        assert digits(got.stderr, error) >= 6
+        estimated = fitted.result.params[f"b{i + 1}"]
+        assert digits(estimated.value, estimate) >= 8
+        assert digits(estimated.stderr, error) >= 6
 
 
-def test_start_values_may_be_the_models_own_hints():
+def test_a_models_hints_serve_as_start_values():
     x, y, start, truth = certified("Chwirut2")
     model = lmfit.Model(chwirut)
     for i, value in enumerate(start):
         model.set_param_hint(f"b{i + 1}", value=value)
-    found = qd.fit(log_of(x, y), model=model).rd
-    assert digits(found.result.params["b2"].value, truth[1, 0]) >= 8
+    fitted = qd.fit(log_of(x, y), model=model).rd
+    assert digits(fitted.result.params["b2"].value, truth[1, 0]) >= 8
 
 
-def test_loblolly_is_what_ssasymp_finds():
+def test_loblolly_has_the_estimates_of_ssasymp():
     """R's nls(height ~ SSasymp(age, Asym, R0, lrc), Loblolly[Loblolly$Seed == 329, ])."""
     trees = pd.read_csv(DATA / "loblolly329.csv")
     log = qd.RunLog.from_arrays(
@@ -114,28 +114,34 @@ def test_conf_interval_works_on_the_three_parameter_law():
 
 @pytest.mark.parametrize("through_origin", [False, True])
 def test_profiles_are_those_of_a_plain_lmfit_fit(through_origin):
-    """The exact Jacobian that ours carries must survive a parameter being held fixed."""
+    """The exact Jacobian that the result carries must allow for a parameter that is held fixed."""
     x, y, _, _ = certified("Misra1a")
-    ours = qd.fit(log_of(x, y)).rd.to_lmfit(through_origin=through_origin)
+    result = qd.fit(log_of(x, y)).rd.to_lmfit(through_origin=through_origin)
 
     def law(x, a, b, c):
         return b - a * np.exp(c * x)
 
-    params = lmfit.create_params(**{n: ours.params[n].value * 1.001 for n in "abc"})
+    params = lmfit.create_params(**{n: result.params[n].value * 1.001 for n in "abc"})
     if through_origin:
         params["a"].set(expr="b")
     plain = lmfit.Model(law).fit(y, params, x=x)
-    mine, theirs = (r.conf_interval(p_names=["b", "c"], sigmas=[2]) for r in (ours, plain))
+    profile, plain_profile = (
+        r.conf_interval(p_names=["b", "c"], sigmas=[2]) for r in (result, plain)
+    )
     for name in ("b", "c"):
-        assert [v for _, v in mine[name]] == pytest.approx([v for _, v in theirs[name]], rel=1e-5)
+        assert [v for _, v in profile[name]] == pytest.approx(
+            [v for _, v in plain_profile[name]], rel=1e-5
+        )
 
 
 def test_profiles_of_a_users_model_are_those_of_a_plain_lmfit_fit():
     x, y, start, _ = certified("Chwirut2")
     model = lmfit.Model(chwirut)
     params = model.make_params(**{f"b{i + 1}": v for i, v in enumerate(start)})
-    ours = qd.fit(log_of(x, y), model=model, model_params=params).rd.to_lmfit()
+    result = qd.fit(log_of(x, y), model=model, model_params=params).rd.to_lmfit()
     plain = model.fit(y, params, x=x)
-    mine, theirs = (r.conf_interval(sigmas=[2]) for r in (ours, plain))
-    for name in mine:
-        assert [v for _, v in mine[name]] == pytest.approx([v for _, v in theirs[name]], rel=1e-4)
+    profile, plain_profile = (r.conf_interval(sigmas=[2]) for r in (result, plain))
+    for name in profile:
+        assert [v for _, v in profile[name]] == pytest.approx(
+            [v for _, v in plain_profile[name]], rel=1e-4
+        )

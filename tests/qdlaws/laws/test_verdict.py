@@ -1,4 +1,4 @@
-"""The words: verdicts and their reasons on small simulated runs with known answers."""
+"""Verdicts and their reasons on small simulated runs of a given form."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def pair(quality: np.ndarray, diversity: np.ndarray) -> qd.RunLog:
 
 @pytest.mark.parametrize("x_noise", [0.0, 0.1])
 @pytest.mark.parametrize(("kappa", "word"), [(3.0, "concave"), (-3.0, "convex"), (0.0, "linear")])
-def test_laws_are_called_by_their_name(kappa, word, x_noise):
-    found = verdicts(lambda seed: log(n=100, kappa=kappa, x_noise=x_noise, seed=seed))
+def test_each_form_gets_its_verdict(kappa, word, x_noise):
+    words = verdicts(lambda seed: log(n=100, kappa=kappa, x_noise=x_noise, seed=seed))
     # A curved verdict on a straight run is meant to come in up to 5 % of runs: P(3 of 12) = .02.
-    assert found.count(word) >= RUNS - (2 if word == "linear" else 1)
+    assert words.count(word) >= RUNS - (2 if word == "linear" else 1)
 
 
 def test_reasons_for_curved_laws_carry_their_probability():
@@ -37,7 +37,7 @@ def test_reasons_for_curved_laws_carry_their_probability():
     assert "P(c < 0)" in convex.reasons[0]
 
 
-def test_a_linear_verdict_says_which_of_two_things_it_is():
+def test_a_linear_verdict_says_whether_the_line_is_sure_or_the_curvature_unknown():
     straight = qd.fit(log(n=200, kappa=0.0, sigma=0.02, rho=0.0)).rd
     assert straight.verdict == "linear"
     assert straight.reasons[0].startswith("nearly straight")
@@ -46,7 +46,7 @@ def test_a_linear_verdict_says_which_of_two_things_it_is():
     assert vague.reasons[0].startswith("curvature unknown: c between")
 
 
-def test_parameters_of_a_straight_law_are_not_printed_as_if_known():
+def test_a_and_b_of_a_straight_law_are_unknown():
     straight = qd.fit(log(n=200, kappa=0.0, sigma=0.02, rho=0.0)).rd
     assert not any(interval.known for interval in straight.params.values())
     assert straight.curvature.known
@@ -60,10 +60,10 @@ def test_a_convex_law_has_no_operating_point():
     assert not convex.operating_point(1.0).known
 
 
-def test_when_both_rise_nothing_is_traded():
-    found = qd.fit(log(change=1.0)).rd
-    assert found.verdict == "unsupported"
-    assert "rise together" in found.reasons[0]
+def test_columns_that_rise_together_are_no_trade_off():
+    law = qd.fit(log(change=1.0)).rd
+    assert law.verdict == "unsupported"
+    assert "rise together" in law.reasons[0]
     assert verdicts(lambda seed: log(change=1.0, seed=seed)) == ["unsupported"] * RUNS
 
 
@@ -72,8 +72,8 @@ def test_a_flat_run_is_unsupported():
         rng = np.random.default_rng(seed)
         return pair(1 + 0.1 * ar1(rng, 80, 0.3), collapse(80))
 
-    found = verdicts(make)
-    assert found.count("unsupported") >= RUNS - 1
+    words = verdicts(make)
+    assert words.count("unsupported") >= RUNS - 1
     reasons = qd.fit(make(0)).rd.reasons
     assert "no trade-off can be seen" in reasons[0]
 
@@ -85,8 +85,8 @@ def test_independent_random_walks_are_unsupported():
         rng = np.random.default_rng(seed)
         return pair(rng.standard_normal(100).cumsum(), rng.standard_normal(100).cumsum())
 
-    found = verdicts(make, 40)
-    assert sum(word != "unsupported" for word in found) <= 5
+    words = verdicts(make, 40)
+    assert sum(word != "unsupported" for word in words) <= 5
 
 
 def test_random_walks_under_white_noise_are_unsupported():
@@ -95,8 +95,8 @@ def test_random_walks_under_white_noise_are_unsupported():
         walks = rng.standard_normal((2, 100)).cumsum(1) + 2 * rng.standard_normal((2, 100))
         return pair(*walks)
 
-    found = verdicts(make, 40)
-    assert sum(word != "unsupported" for word in found) <= 5
+    words = verdicts(make, 40)
+    assert sum(word != "unsupported" for word in words) <= 5
 
 
 def test_a_run_where_nothing_moves_but_noise_is_unsupported():
@@ -104,8 +104,8 @@ def test_a_run_where_nothing_moves_but_noise_is_unsupported():
         rng = np.random.default_rng(seed)
         return pair(rng.standard_normal(80), 0.5 + 0.01 * rng.standard_normal(80))
 
-    found = verdicts(make)
-    assert found.count("unsupported") >= RUNS - 1
+    words = verdicts(make)
+    assert words.count("unsupported") >= RUNS - 1
 
 
 def test_a_range_within_the_noise_is_named():
@@ -116,13 +116,13 @@ def test_a_range_within_the_noise_is_named():
     assert "range of diversity too small" in reasons or "does not move" in reasons
 
 
-def test_residuals_that_still_trend_are_named():
+def test_slow_drifts_that_the_curve_misses_are_named():
     data = frame(n=120)
     t = np.linspace(0, 1, 120)
     data["diversity"] = 0.9 - 0.5 * t
     data["quality"] = 0.5 * t + 0.5 * np.sin(2 * np.pi * 1.5 * t)
-    found = qd.fit(qd.RunLog.from_frame(data)).rd
-    assert any("residuals still trend" in reason for reason in found.reasons)
+    law = qd.fit(qd.RunLog.from_frame(data)).rd
+    assert any("misses slow drifts" in reason for reason in law.reasons)
 
 
 def test_a_spike_does_not_make_a_law():
@@ -135,18 +135,18 @@ def test_a_spike_does_not_make_a_law():
     assert verdicts(make).count("unsupported") >= RUNS - 1
 
 
-def test_unsupported_laws_answer_nothing_but_predictions():
-    found = qd.fit(log(change=1.0)).rd
-    assert not found.supported
+def test_an_unsupported_law_has_predictions_only():
+    law = qd.fit(log(change=1.0)).rd
+    assert not law.supported
     for answer in (
-        found.ceiling(),
-        found.exchange_rate(0.6),
-        found.diversity_for(0.5),
-        found.operating_point(1.0),
-        *found.params.values(),
+        law.ceiling(),
+        law.exchange_rate(0.6),
+        law.diversity_for(0.5),
+        law.operating_point(1.0),
+        *law.params.values(),
     ):
         assert all(np.isnan(v) for v in answer[:3])
-    band = found.predict([0.4, 0.6])
+    band = law.predict([0.4, 0.6])
     assert np.isfinite(band.to_numpy()).all()
 
 
@@ -193,8 +193,8 @@ def test_a_bent_relation_is_not_a_line():
 def test_the_verdict_follows_from_the_probabilities():
     for seed in range(6):
         for kappa in (-1.0, 0.0, 1.0):
-            found = qd.fit(log(n=40, kappa=kappa, sigma=0.1, seed=seed)).rd
-            post = found.posterior
+            law = qd.fit(log(n=40, kappa=kappa, sigma=0.1, seed=seed)).rd
+            post = law.posterior
             if post.p_falls < 0.975:
                 expected = "unsupported"
             elif post.p_concave >= 0.975:
@@ -203,7 +203,7 @@ def test_the_verdict_follows_from_the_probabilities():
                 expected = "convex"
             else:
                 expected = "linear"
-            assert found.verdict == expected
+            assert law.verdict == expected
 
 
 def test_level_changes_intervals_but_no_verdict():
