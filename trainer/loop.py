@@ -28,6 +28,7 @@ from trainer.training import checkpoint
 from trainer.training.context import RunContext
 from trainer.training.evaluation import evaluate
 from trainer.training.interruption import Interruption
+from trainer.training.presamples import presample
 from trainer.training.progress import Progress
 from trainer.training.rollout import collect
 from trainer.training.run_control import RunControl, make_run_control, plan_run
@@ -96,7 +97,7 @@ def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outco
     world = join_world(config.policy.device)
     with _locked(folder, world):
         _check_unused(folder, world)
-        context = make_context(config, world, folder)
+        context = presample(make_context(config, world), folder)
         control = make_run_control(config, context.recipe, plan_run(context, folder))
         if world.leads:
             threads = torch.get_num_threads()
@@ -124,7 +125,7 @@ def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
     world = join_world(config.policy.device)
     with _locked(folder, world):
         saved, state = checkpoint.load_state(folder)
-        context = make_context(config, world, folder)
+        context = presample(make_context(config, world), folder)
         control = make_run_control(config, context.recipe, plan_run(context, folder))
         progress = Progress.from_state(state)
         context = with_stage(context, at_step(config, progress.step))

@@ -37,7 +37,7 @@ def evaluate_checkpoint(
     base = load_config(config) if config is not None else run_config
     assert base is not None
     given = with_settings(replace(base, eval=replace(base.eval, samples=samples)), settings)
-    context = make_context(_plain(given), World())
+    context = make_context(given, World())
     try:
         policy, _ = load_models(replace(given, policy=replace(given.policy, model=model)))
         evaluation = evaluate(replace(context, policy=policy), step, samples, phase=Phase.FINAL)
@@ -46,12 +46,6 @@ def evaluate_checkpoint(
     if out is not None:
         write_table(out, evaluation.table)
     return {"source": source, **evaluation.row}
-
-
-def _plain(config: Config) -> Config:
-    """Without what is done before a first step: rehearsal has no part in an evaluation."""
-    recipe = replace(config.recipe, name="rloo", options={}, kl=None, normalise="recipe")
-    return replace(config, recipe=recipe)
 
 
 def _located(source: str) -> tuple[str, Config | None, int]:

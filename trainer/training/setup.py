@@ -9,25 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from qdlaws.errors import BadData
-from trainer.algorithms.replay import Memory, StoredSamples, confirm, partition
+from trainer.algorithms.replay import Memory
 from trainer.algorithms.suitability import refusal
 from trainer.config import Config
 from trainer.distributed.sharding import shard
 from trainer.distributed.world import World
-from trainer.errors import RunFailed
 from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
 from trainer.policy.bundled_priors import PRIORS, prior_path
 from trainer.policy.model import has_adapters
 from trainer.sampling import Sampler, sample, sample_generate
 from trainer.tasks import capabilities, make_task
 from trainer.tasks.task import Prompt, find_object, nearest
-from trainer.training.context import Phase, RunContext, draw, log_probs
+from trainer.training.context import RunContext
 from trainer.training.progress import Progress
 from trainer.training.recipe_config import build
-from trainer.types import ReferencePlan
 
 __all__ = ["load_models", "make_context", "start", "with_stage"]
 
@@ -73,8 +70,11 @@ def _source(name: str) -> str | Path:
     return prior_path(name) if name in PRIORS else name
 
 
-def make_context(config: Config, world: World, folder: Path | None = None) -> RunContext:
-    """All that a step works with; refused in one line where recipe and task do not fit."""
+def make_context(config: Config, world: World) -> RunContext:
+    """All that a step works with; refused in one line where recipe and task do not fit.
+
+    Nothing is sampled and nothing is written here.
+    """
     if config.train.threads is not None:
         torch.set_num_threads(config.train.threads)
     spread = config.policy.shard and world.size > 1
@@ -83,10 +83,7 @@ def make_context(config: Config, world: World, folder: Path | None = None) -> Ru
     context = RunContext(
         config, world, policy, reference, task, _recipe(config), _sampler(config), ()
     )
-    context = _fitted(context)
-    if context.recipe.presamples is not None:
-        return _with_rehearsal(context, context.recipe.presamples, folder)
-    return context
+    return _fitted(context)
 
 
 def with_stage(context: RunContext, config: Config) -> RunContext:
@@ -158,66 +155,3 @@ def _some(prompts: Sequence[Prompt], otherwise: str) -> Sequence[Prompt]:
     if not len(prompts):
         raise BadData(otherwise)
     return prompts
-
-
-# ---------------------------------------------------------------------- DPH: before the first step
-
-
-def _with_rehearsal(context: RunContext, plan: ReferencePlan, folder: Path | None) -> RunContext:
-    """Pre-sampling: near-perfect prompts are rehearsed, the others explored (arXiv 2509.07430)."""
-    path = None if folder is None else folder / "rehearsal.safetensors"
-    if path is not None and path.exists():
-        kept = load_file(path)
-        stored = StoredSamples(kept["prompt"], kept["tokens"], kept["mask"], kept["ref_logp"])
-        explored = set(kept["explored"].tolist())
-    else:
-        stored, explored, line = _presample(context, plan)
-        if context.world.leads and path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            tensors = {**vars(stored), "explored": torch.tensor(sorted(explored))}
-            save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, path)
-            (path.parent / "rehearsal.txt").write_text(line + "\n", encoding="utf-8")
-        context.world.wait()
-    if not explored:
-        raise RunFailed("every prompt is near-perfect already: there is nothing to explore")
-    prompts = [q for q in context.prompts if q.number in explored]
-    return replace(context, prompts=prompts, stored=stored)
-
-
-def _presample(context: RunContext, plan: ReferencePlan) -> tuple[StoredSamples, set[int], str]:
-    """Attempts at every prompt by the reference; one more, confirmed, sample of the solved ones."""
-    train = context.config.train
-    of_reference = replace(context, policy=context.reference)
-    prompts = list(context.prompts)
-    rows = [q for q in prompts for _ in range(plan.attempts)]
-    scores = _scores_of(of_reference, rows, Phase.PRESAMPLE)[0].view(len(prompts), plan.attempts)
-    parts = partition(scores, plan)
-    solved = [prompts[i] for i in parts.near_perfect.tolist()]
-    explored = {prompts[i].number for i in parts.exploration.tolist()}
-    if not solved:
-        raise BadData(
-            f"{context.recipe.name} rehearses prompts that the policy solves in {plan.threshold} "
-            f"of {plan.attempts} attempts, but of {len(prompts)} there is none; lower threshold="
-        )
-    values, tokens, mask, ids = _scores_of(of_reference, solved, Phase.CONFIRM)
-    ref = log_probs(context, context.reference, ids, tokens, mask, train.temperature)
-    numbers = torch.tensor([q.number for q in solved])
-    stored = confirm(StoredSamples(numbers, tokens.cpu(), mask.cpu(), ref.cpu()), values)
-    line = f"{parts.summary()}; {len(stored)} samples of them were right again and are kept"
-    return stored, explored, line
-
-
-def _scores_of(context: RunContext, rows: list[Prompt], phase: int) -> tuple[Any, Any, Any, Any]:
-    """Scores of one completion a row, with its tokens; each process draws its share."""
-    world, train = context.world, context.config.train
-    share = world.mine(len(rows))
-    mine = rows[share.start : share.stop]
-    keys = [(train.seed, phase, 0, q.number, share.start + i) for i, q in enumerate(mine)]
-    drawn, ids, texts = draw(context, mine, keys, train.temperature)
-    scores = context.task.score(mine, texts).score.tolist()
-    return (
-        torch.tensor(world.gather(scores), dtype=torch.float64),
-        world.gather_rows(drawn.tokens, context.policy.pad),
-        world.gather_rows(drawn.mask),
-        world.gather(ids),
-    )

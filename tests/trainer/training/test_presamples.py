@@ -1,0 +1,52 @@
+"""Pre-sampling is a step of its own: a context samples nothing, and stored samples are reread."""
+
+import torch
+
+from tests.helpers.small_run import config_of, save_model
+from trainer.distributed.world import World
+from trainer.training.evaluate_checkpoint import evaluate_checkpoint
+from trainer.training.presamples import presample
+from trainer.training.setup import make_context
+
+
+def dph_config(model):
+    return config_of(
+        model, "recipe=dph_forward", "recipe.threshold=1", "task.binary=true", "train.limit=2"
+    )
+
+
+def test_a_context_is_made_without_sampling_and_presamples_are_drawn_once(tmp_path):
+    context = make_context(dph_config(save_model(tmp_path / "model")), World())
+    drawn = []
+    sampler = context.sampler
+
+    def counting(*args, **options):
+        drawn.append(1)
+        return sampler(*args, **options)
+
+    context = type(context)(**{**vars(context), "sampler": counting})
+    assert context.stored is None
+    first = presample(context, tmp_path / "run")
+    calls = len(drawn)
+    assert calls > 0
+    again = presample(context, tmp_path / "run")
+    assert len(drawn) == calls
+    assert torch.equal(first.stored.tokens, again.stored.tokens)
+    assert torch.equal(first.stored.ref_logp, again.stored.ref_logp)
+    assert [p.number for p in again.prompts] == [p.number for p in first.prompts]
+    assert len(first.prompts) < len(context.prompts)
+
+
+def test_a_recipe_without_presamples_keeps_its_context(tmp_path):
+    context = make_context(config_of(save_model(tmp_path / "model")), World())
+    assert presample(context, tmp_path / "run") is context
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_is_evaluated_under_its_recipe_without_presampling(tmp_path):
+    from trainer.config import to_toml
+
+    model = save_model(tmp_path / "model")
+    (tmp_path / "dph.toml").write_text(to_toml(dph_config(model)))
+    row = evaluate_checkpoint(str(model), str(tmp_path / "dph.toml"), samples=40)
+    assert row["n_samples"] == 40
