@@ -36,6 +36,61 @@ TOPICS = {
 }
 """Files that test a promise of several modules together, and the promise."""
 
+TESTS_ALSO = {
+    "qdlaws/advice/test_advise.py": "qdlaws/control/targets",
+    "qdlaws/advice/test_checkpoints.py": "qdlaws/advice/next_measurement",
+    "qdlaws/control/test_steering.py": "qdlaws/control/knobs",
+    "qdlaws/integrations/trl/test_callback.py": "qdlaws/integrations/trl/batch",
+    "qdlaws/measure/test_entropy.py": "qdlaws/core/kinds",
+    "qdlaws/measure/text/test_diversity.py": "qdlaws/measure/text/tokens",
+    "qdlaws/readers/formats/test_delimited.py": (
+        "qdlaws/core/number_text qdlaws/readers/columns/generic_names"
+    ),
+    "qdlaws/readers/formats/test_tensorboard.py": "qdlaws/readers/formats/protobuf",
+    "qdlaws/readers/test_reading.py": "qdlaws/readers/detect",
+    "qdlaws/readers/test_real_runs.py": "qdlaws/readers/formats/reinvent_score",
+    "qdlaws/test_bad_input.py": "qdlaws/errors",
+    "qdlaws/test_light_import.py": "qdlaws/core/types",
+    "qdlaws/test_results.py": "qdlaws/forecasting/plots",
+    "trainer/algorithms/recipes/test_recipes.py": (
+        "trainer/algorithms/recipes/diversity trainer/algorithms/recipes/policy_gradient "
+        "trainer/algorithms/recipes/selective"
+    ),
+    "trainer/algorithms/test_objective.py": "trainer/algorithms/surrogate trainer/types",
+    "trainer/algorithms/test_suitability.py": "trainer/cli/recipe_table",
+    "trainer/cli/test_app.py": "trainer/cli/display trainer/training/evaluate_checkpoint",
+    "trainer/control/test_law_controller.py": "qdlaws/control/controller",
+    "trainer/distributed/test_processes.py": (
+        "trainer/distributed/sharding trainer/distributed/world"
+    ),
+    "trainer/policy/test_bundled_priors.py": "trainer/pretrain/model_card",
+    "trainer/pretrain/test_make_prior.py": "trainer/pretrain/resume_state",
+    "trainer/pretrain/test_smiles_corpus.py": "trainer/pretrain/recombine",
+    "trainer/sampling/test_engine.py": "trainer/sampling/cache trainer/sampling/decoder",
+    "trainer/sampling/test_sampling.py": "trainer/sampling/generate",
+    "trainer/tasks/dataset/test_task.py": "trainer/tasks/dataset/tables trainer/tasks/splits",
+    "trainer/tasks/molecules/test_composite.py": "trainer/tasks/molecules/score_function",
+    "trainer/tasks/molecules/test_objectives.py": ("trainer/tasks/molecules/guacamol"),
+    "trainer/tasks/molecules/test_task.py": (
+        "trainer/tasks/molecules/external_scores trainer/tasks/molecules/smiles"
+    ),
+    "trainer/tasks/scoring/test_worker_pool.py": "trainer/tasks/scoring/_worker",
+    "trainer/tasks/sql/test_task.py": (
+        "trainer/tasks/sql/domains trainer/tasks/sql/parsing trainer/tasks/sql/questions "
+        "trainer/tasks/sql/templates"
+    ),
+    "trainer/tasks/stories/test_task.py": (
+        "trainer/tasks/stories/grammar trainer/tasks/stories/reading"
+    ),
+    "trainer/tasks/test_task.py": "trainer/tasks/scoring/call_by_name",
+    "trainer/test_loop.py": (
+        "trainer/errors trainer/runs trainer/training/replay_rows "
+        "trainer/training/rollout trainer/training/setup"
+    ),
+    "trainer/training/test_run_control.py": "trainer/knobs",
+}
+"""Test files, and the modules that they test beside the one that they are named after."""
+
 
 def mirrored(path: Path) -> Path:
     """The module that a test file is named after."""
@@ -51,6 +106,25 @@ def test_every_test_file_is_named_after_a_module_or_states_its_topic(package):
         if not mirrored(path).exists() and name not in TOPICS:
             strays.append(name)
     assert strays == []
+
+
+@pytest.mark.parametrize("package", ["qdlaws", "trainer"])
+def test_every_module_has_a_test_file_or_is_named_by_one(package):
+    elsewhere = {f"{name}.py" for names in TESTS_ALSO.values() for name in names.split()}
+    untested = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        inside = path.relative_to(ROOT)
+        test = ROOT / "tests" / inside.with_name(f"test_{inside.name}")
+        if not inside.name.startswith("__") and not test.exists() and str(inside) not in elsewhere:
+            untested.append(str(inside))
+    assert untested == []
+
+
+def test_the_table_of_modules_names_files_that_exist():
+    for test, names in TESTS_ALSO.items():
+        assert (ROOT / "tests" / test).exists(), test
+        for name in names.split():
+            assert (ROOT / f"{name}.py").exists(), name
 
 
 def test_every_topic_is_a_file_that_mirrors_no_module():
