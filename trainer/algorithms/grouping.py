@@ -80,5 +80,5 @@ def weighted_quantile(x: Tensor, q: float, count: Tensor) -> Tensor:
     values, order = x[kept].sort()
     share = count[kept][order].cumsum(0)
     # a hair below q·n, so that rounding in the sum cannot push an exact share to the next value
-    at = torch.searchsorted(share, q * share[-1:] * (1 - 1e-12)).clamp_max(len(values) - 1)
-    return values[at].squeeze(0)
+    position = torch.searchsorted(share, q * share[-1:] * (1 - 1e-12)).clamp_max(len(values) - 1)
+    return values[position].squeeze(0)

@@ -54,11 +54,11 @@ def _out_of_reach(recipe: Recipe, task: Traits) -> bool:
 
 def unsure(recipe: Recipe, task: Traits) -> bool:
     """Whether something the recipe needs is only known once the user's data are."""
-    known = {
+    traits = {
         "binary": task.binary,
         "many_prompts": task.many_prompts,
         "equivalence": task.equivalence,
         "nonnegative": task.lowest,
     }
     needs_range = recipe.threshold is not None and task.highest is None
-    return needs_range or any(known.get(need, True) is None for need in recipe.needs)
+    return needs_range or any(traits.get(need, True) is None for need in recipe.needs)

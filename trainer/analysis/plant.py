@@ -87,11 +87,11 @@ def live_knobs(recipe: Recipe, seed: int = 0, tolerance: float = 1e-9) -> frozen
         bandit.ref_logits + 0.5 * torch.randn(3, 12, generator=rng, dtype=torch.float64)
         for _ in range(2)
     )
-    at = Knobs(kl=0.1, reward_scale=1.5, entropy=0.1)
-    base = exact_gradient(recipe, bandit, policy, at, behaviour).flatten()
+    knobs = Knobs(kl=0.1, reward_scale=1.5, entropy=0.1)
+    base = exact_gradient(recipe, bandit, policy, knobs, behaviour).flatten()
     live = set()
     for knob in KNOBS:
-        turned = replace(at, **{knob: 2 * getattr(at, knob)})
+        turned = replace(knobs, **{knob: 2 * getattr(knobs, knob)})
         other = exact_gradient(recipe, bandit, policy, turned, behaviour).flatten()
         if 1 - float(torch.cosine_similarity(base, other, dim=0)) > tolerance:
             live.add(knob)

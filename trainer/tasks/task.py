@@ -111,17 +111,17 @@ def find_object(spec: str, what: str = "function") -> Any:
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)  # a console script does not search it by itself
     try:
-        found: Any = importlib.import_module(module_name)
+        value: Any = importlib.import_module(module_name)
     except ImportError as error:
         raise QdlawsError(f"{what} {spec!r}: {error}") from error
     for attribute in name.split("."):
-        if not hasattr(found, attribute):
+        if not hasattr(value, attribute):
             raise QdlawsError(f"{what} {spec!r}: {module_name} has no {name}")
-        found = getattr(found, attribute)
-    return found
+        value = getattr(value, attribute)
+    return value
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
     """`` (did you mean 'qed'?)``, for messages about a wrong name; "" where none is near."""
-    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    near = get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f" (did you mean {near[0]!r}?)" if near else ""

@@ -120,8 +120,8 @@ def _row(
     for name, estimate in estimates.items():
         add_estimate(row, name, estimate)
     for name, values in scores.parts.items():
-        known = values[np.isfinite(values)]
-        row[f"reward/{name}"] = float(known.mean()) if len(known) else None
+        finite = values[np.isfinite(values)]
+        row[f"reward/{name}"] = float(finite.mean()) if len(finite) else None
     row["length"] = float(np.mean([len(e) for e in entropies]))
     return row
 

@@ -58,28 +58,28 @@ class Rows:
 
 def replay(
     context: RunContext,
-    at: Progress,
+    progress: Progress,
     prompts: list[Prompt],
     texts: list[str],
     keys: Sequence[Any] | None,
     scores: Any,
 ) -> tuple[Memory | None, list[Any]]:
     """The memory after this batch, and what is drawn from the memory before it."""
-    if at.memory is None or context.recipe.replay is None:
+    if progress.memory is None or context.recipe.replay is None:
         return None, []
-    rng = torch.Generator().manual_seed(one_number(context.config.train.seed, at.step, 21))
-    best = dict(zip(at.memory.keys, at.memory.scores, strict=True))
-    drawn = [(entry, best[entry]) for entry in at.memory.draw(rng)]
+    rng = torch.Generator().manual_seed(one_number(context.config.train.seed, progress.step, 21))
+    best = dict(zip(progress.memory.keys, progress.memory.scores, strict=True))
+    drawn = [(entry, best[entry]) for entry in progress.memory.draw(rng)]
     assert keys is not None
-    known = {entry[1] for entry in at.memory.keys if isinstance(entry, tuple)}
+    stored_keys = {entry[1] for entry in progress.memory.keys if isinstance(entry, tuple)}
     entries, values = [], []
     for prompt, text, key, value in zip(prompts, texts, keys, scores, strict=True):
-        if key is None or str(key) in known:
+        if key is None or str(key) in stored_keys:
             continue
-        known.add(str(key))
+        stored_keys.add(str(key))
         entries.append((prompt.text, str(key), text))
         values.append(float(value))
-    return at.memory.remember(entries, values), drawn
+    return progress.memory.remember(entries, values), drawn
 
 
 def replayed(context: RunContext, drawn: list[Any], group: int) -> Rows:
@@ -98,11 +98,11 @@ def replayed(context: RunContext, drawn: list[Any], group: int) -> Rows:
     return Rows(tokens, mask, ids, logp, None, scores, groups, no)
 
 
-def rehearsed(context: RunContext, at: Progress, group: int) -> Rows:
+def rehearsed(context: RunContext, progress: Progress, group: int) -> Rows:
     """Stored samples of the reference, with the log-probabilities that they had."""
     assert context.stored is not None
     plan = context.recipe.presamples or ReferencePlan()
-    rows = context.stored.at(at.step, plan.per_step, context.config.train.seed)
+    rows = context.stored.at(progress.step, plan.per_step, context.config.train.seed)
     by_number = {prompt.number: prompt for prompt in context.task.prompts("train")}
     ids = encoded(context.policy, [by_number[int(n)] for n in rows.prompt.tolist()])
     device = context.policy.device

@@ -52,20 +52,20 @@ class _Round:
 
     def rows(self, index: Tensor) -> _Round:
         """Some of them."""
-        at = index.tolist()
+        places = index.tolist()
         there = index.to(self.drawn.mask.device)
         return _Round(
-            [self.prompts[i] for i in at],
+            [self.prompts[i] for i in places],
             self.places[index],
             self.drawn.rows(there),
-            [self.ids[i] for i in at],
-            [self.texts[i] for i in at],
-            _rows_of(self.scores, at),
+            [self.ids[i] for i in places],
+            [self.texts[i] for i in places],
+            _rows_of(self.scores, places),
             None if self.ref is None else self.ref[there],
         )
 
 
-def collect(context: RunContext, at: Progress) -> tuple[Batch, Progress]:
+def collect(context: RunContext, progress: Progress) -> tuple[Batch, Progress]:
     """The batch of the next step and the progress after it.
 
     Where the recipe needs redraws (dynamic sampling of DAPO), fresh prompts are drawn in place of
@@ -74,21 +74,21 @@ def collect(context: RunContext, at: Progress) -> tuple[Batch, Progress]:
     config = context.config.train
     redraws = "redraws" in context.recipe.needs
     rounds: list[_Round] = []
-    cursor, missing = at.cursor, config.prompts
+    cursor, missing = progress.cursor, config.prompts
     while missing > 0 and len(rounds) < (config.redraws if redraws else 1):
-        rounds.append(_round(context, at, cursor, missing))
+        rounds.append(_round(context, progress, cursor, missing))
         cursor += missing
         kept = rounds[-1].places[_kept_rows(context, rounds[-1])]
         missing = missing - len(torch.unique(kept)) if redraws else 0
     drawn = sum(len(r.texts) for r in rounds)
     if len(rounds) > 1:
         rounds = [r.rows(_kept_rows(context, r)) for r in rounds]
-    made, memory, buckets = _batch(context, at, rounds)
-    samples = at.samples + drawn
-    return made, replace(at, cursor=cursor, samples=samples, memory=memory, buckets=buckets)
+    made, memory, buckets = _batch(context, progress, rounds)
+    samples = progress.samples + drawn
+    return made, replace(progress, cursor=cursor, samples=samples, memory=memory, buckets=buckets)
 
 
-def _round(context: RunContext, at: Progress, cursor: int, count: int) -> _Round:
+def _round(context: RunContext, progress: Progress, cursor: int, count: int) -> _Round:
     """Each process draws and scores its share of the next prompts; all see the whole."""
     world, train = context.world, context.config.train
     places = range(cursor, cursor + count)
@@ -96,12 +96,12 @@ def _round(context: RunContext, at: Progress, cursor: int, count: int) -> _Round
     share = world.mine(count)
     mine = prompts[share.start * train.samples : share.stop * train.samples]
     keys = [
-        (train.seed, Phase.TRAIN, at.step, place, sample)
+        (train.seed, Phase.TRAIN, progress.step, place, sample)
         for place in places[share.start : share.stop]
         for sample in range(train.samples)
     ]
     drawn, ids, texts = draw(context, mine, keys, train.temperature)
-    scores, ref = _score_and_refer(context, mine, texts, drawn, ids, at.knobs.kl)
+    scores, ref = _score_and_refer(context, mine, texts, drawn, ids, progress.knobs.kl)
     whole = Completions(
         world.gather_rows(drawn.tokens, context.policy.pad),
         world.gather_rows(drawn.mask),
@@ -126,11 +126,11 @@ def _stream(context: RunContext, places: range) -> list[Prompt]:
     order: dict[int, Any] = {}
     rows = []
     for place in places:
-        turn, at = divmod(place, n)
+        turn, offset = divmod(place, n)
         if turn not in order:
             rng = np.random.default_rng([context.config.train.seed, 11, turn])
             order[turn] = rng.permutation(n)
-        rows.append(context.prompts[int(order[turn][at])])
+        rows.append(context.prompts[int(order[turn][offset])])
     return rows
 
 
@@ -227,7 +227,7 @@ def _count_mixed(part: _Round) -> int:
 
 
 def _batch(
-    context: RunContext, at: Progress, rounds: list[_Round]
+    context: RunContext, progress: Progress, rounds: list[_Round]
 ) -> tuple[Batch, Memory | None, Buckets]:
     """Rollouts of everything drawn, with what is replayed or rehearsed behind it."""
     drawn = Completions.cat([r.drawn for r in rounds])
@@ -241,21 +241,21 @@ def _batch(
     if not np.isfinite(scores).any():
         spent = any(r.scores.spent for r in rounds)
         why = "the oracle's budget is spent" if spent else "scoring failed on all of them"
-        raise RunFailed(f"step {at.step + 1}: none of {n} completions has a score: {why}")
-    wants_keys = "equivalence" in context.recipe.needs or at.memory is not None
+        raise RunFailed(f"step {progress.step + 1}: none of {n} completions has a score: {why}")
+    wants_keys = "equivalence" in context.recipe.needs or progress.memory is not None
     keys = context.task.keys(prompts, texts) if wants_keys else None
-    seen, buckets = None, at.buckets
+    seen, buckets = None, progress.buckets
     if "buckets" in context.recipe.needs:
         names = capabilities.buckets(context.task, prompts, texts)
-        seen, buckets = at.buckets.seen(names), at.buckets.add(names, scores.tolist())
+        seen, buckets = progress.buckets.seen(names), progress.buckets.add(names, scores.tolist())
     ref = _wide([r.ref for r in rounds], drawn.mask.shape[1])
     no = torch.zeros(n, dtype=torch.bool)
     blocks = [Rows(drawn.tokens, drawn.mask, ids, drawn.logp.double(), ref, scores, group, no)]
-    memory, remembered = replay(context, at, prompts, texts, keys, scores)
+    memory, remembered = replay(context, progress, prompts, texts, keys, scores)
     if remembered:
         blocks.append(replayed(context, remembered, int(group.max()) + 1))
     if context.stored is not None and len(context.stored):
-        blocks.append(rehearsed(context, at, int(group.max()) + 2))
+        blocks.append(rehearsed(context, progress, int(group.max()) + 2))
     whole = Rows.cat(blocks, context.policy.pad)
     extra = len(whole.ids) - n
     truncated = torch.cat([drawn.truncated.cpu(), torch.zeros(extra, dtype=torch.bool)])
@@ -282,7 +282,7 @@ def _batch(
         seen=None if seen is None else seen.to(device),
         truncated=truncated.to(device),
     )
-    if ref is not None and context.recipe.reads_reference(at.knobs.kl):
+    if ref is not None and context.recipe.reads_reference(progress.knobs.kl):
         gap = torch.where(drawn.mask, drawn.logp.double() - ref, 0.0).sum(1)
         facts["train_kl"] = float(gap.mean())
     return Batch(rollouts, whole.tokens, whole.ids, facts), memory, buckets
@@ -290,10 +290,10 @@ def _batch(
 
 def _wide(parts: Sequence[Tensor | None], width: int) -> Tensor | None:
     """Reference log-probabilities of several rounds, filled up to the widest."""
-    known = [part for part in parts if part is not None]
-    if not known:
+    present = [part for part in parts if part is not None]
+    if not present:
         return None
-    return torch.cat([torch.nn.functional.pad(p, (0, width - p.shape[1])) for p in known])
+    return torch.cat([torch.nn.functional.pad(p, (0, width - p.shape[1])) for p in present])
 
 
 def _reference(context: RunContext, rows: Rows) -> Tensor | None:
@@ -303,10 +303,12 @@ def _reference(context: RunContext, rows: Rows) -> Tensor | None:
     unknown = (torch.isnan(rows.ref) & rows.mask).any(1)
     if not bool(unknown.any()):
         return rows.ref
-    at = unknown.nonzero().squeeze(1)
-    ids = [rows.ids[i] for i in at.tolist()]
-    computed = shared_log_probs(context, context.reference, ids, rows.tokens[at], rows.mask[at])
-    return rows.ref.index_copy(0, at, computed)
+    missing = unknown.nonzero().squeeze(1)
+    ids = [rows.ids[i] for i in missing.tolist()]
+    computed = shared_log_probs(
+        context, context.reference, ids, rows.tokens[missing], rows.mask[missing]
+    )
+    return rows.ref.index_copy(0, missing, computed)
 
 
 def _facts(rounds: list[_Round], drawn: Completions, group: Tensor) -> dict[str, float]:
@@ -329,5 +331,5 @@ def _facts(rounds: list[_Round], drawn: Completions, group: Tensor) -> dict[str,
 
 
 def _mean(values: Any) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")

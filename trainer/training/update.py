@@ -129,23 +129,23 @@ def rows_of(rollouts: Rollouts, rows: Tensor) -> Rollouts:
     """Some rows of a batch."""
     if len(rows) == len(rollouts.score):
         return rollouts
-    at = rows.to(rollouts.mask.device)
+    kept = rows.to(rollouts.mask.device)
 
     def some(x: Tensor | None) -> Tensor | None:
-        return None if x is None else x[at]
+        return None if x is None else x[kept]
 
     same = rollouts.equivalent
     return replace(
         rollouts,
-        score=rollouts.score[at],
-        reward=rollouts.reward[at],
-        group=rollouts.group[at],
-        mask=rollouts.mask[at],
-        old_logp=rollouts.old_logp[at],
+        score=rollouts.score[kept],
+        reward=rollouts.reward[kept],
+        group=rollouts.group[kept],
+        mask=rollouts.mask[kept],
+        old_logp=rollouts.old_logp[kept],
         ref_logp=some(rollouts.ref_logp),
-        count=rollouts.count[at],
-        stored=rollouts.stored[at],
-        equivalent=None if same is None else same[at][:, at],
+        count=rollouts.count[kept],
+        stored=rollouts.stored[kept],
+        equivalent=None if same is None else same[kept][:, kept],
         seen=some(rollouts.seen),
         truncated=some(rollouts.truncated),
     )
@@ -173,13 +173,13 @@ def _backward(
     ids = [batch.ids[int(rows[i])] for i in mine]
     micros = micro_batches(credited.mask[mine].sum(1), [len(i) for i in ids], context.config)
     for micro in micros:
-        at = mine[micro]
-        width = int(credited.mask[at].sum(1).max())
-        few = _narrow(credited.rows(at.to(credited.mask.device)), width)
+        places = mine[micro]
+        width = int(credited.mask[places].sum(1).max())
+        few = _narrow(credited.rows(places.to(credited.mask.device)), width)
         scored = token_log_probs(
             context.policy,
             [ids[i] for i in micro.tolist()],
-            batch.tokens[rows[at], :width],
+            batch.tokens[rows[places], :width],
             few.mask,
             temperature=context.config.train.temperature,
             entropy="entropy" in context.recipe.needs,
