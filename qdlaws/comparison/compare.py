@@ -177,4 +177,5 @@ def _homogeneity(runs: Sequence[Run], j: int) -> float:
     from statsmodels.stats.meta_analysis import combine_effects
 
     mean, sd = np.array([r.mean[j] for r in runs]), np.array([r.sd[j] for r in runs])
-    return float(combine_effects(mean, sd**2).test_homogeneity().pvalue)
+    with np.errstate(divide="ignore"):  # equal runs: its I² divides by zero
+        return float(combine_effects(mean, sd**2).test_homogeneity().pvalue)

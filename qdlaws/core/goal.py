@@ -103,7 +103,10 @@ class Goal:
 
 def _refuse_impossible(column: str, floor: float, readings: Array) -> None:
     """Raises for a floor that the column cannot have, such as 80 for a diversity of .80."""
-    low, high = float(np.nanmin(readings)), float(np.nanmax(readings))
+    readings = readings[np.isfinite(readings)]
+    if not len(readings):
+        return
+    low, high = float(readings.min()), float(readings.max())
     if column == "diversity" and low >= 0 and high <= 1 < floor:
         hint = f" (did you mean {floor / 100:g}?)" if floor <= 100 else ""
         raise BadData(f"min_diversity is {floor:g}, but diversity lies between 0 and 1{hint}")

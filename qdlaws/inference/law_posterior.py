@@ -157,7 +157,7 @@ def _law_posteriors(grid: GridPosterior, problems: list[LawProblem]) -> list[Law
                 memory=problem.gap * draws.memory[i],
                 white=draws.white[i],
                 n=n,
-                p_falls=float(p_falls[i]),
+                p_falls=min(float(p_falls[i]), 1.0),  # a sum of weights, to rounding
                 p_concave=above_0,
                 p_straight=above_minus_1 - above_1,
                 p_curved=float(p_curved[i]),

@@ -77,3 +77,10 @@ def test_the_words_of_a_goal_name_all_its_wishes() -> None:
     )
     assert goal.floors() == {"diversity": 0.7, "entropy": 1.0}
     assert qd.Goal().words() == "the highest quality"
+
+
+def test_a_column_without_a_reading_refuses_no_floor():
+    unread = qd.RunLog.from_arrays(
+        np.arange(9), quality=np.arange(9.0), diversity=np.full(9, np.nan)
+    )
+    qd.Goal(min_diversity=80).check(unread)
