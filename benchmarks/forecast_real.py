@@ -1,4 +1,4 @@
-"""How good are forecasts of real runs? Scored beside the usual ones, each source left out in turn.
+"""How good are forecasts of real runs? Scored beside the usual ones with calibrated intervals.
 
     python benchmarks/forecast_real.py FOLDER [--learn]
 

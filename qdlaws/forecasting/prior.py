@@ -133,8 +133,8 @@ DEFAULT_PRIOR = ForecastPrior(
     roam={0.0: 0.189, 0.3: 0.711, 1.5: 0.100},
     memory={0.25: 0.105, 0.7: 0.714, 3.0: 0.181},
     power={-1.0: 0.381, 0.0: 0.143, 1.0: 0.476},
-    # These four were chosen on 71 real runs of eleven sources; benchmarks/forecast.py scores the
-    # choice with the source of each run left out.
+    # These four were chosen on 71 real runs of eleven sources; `--learn` of
+    # benchmarks/forecast_real.py scores such a choice with the source of each run left out.
     drift=0.75,
     trust=(0.33, 0.135, 0.036),
     recency=0.35,
