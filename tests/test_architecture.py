@@ -37,18 +37,19 @@ QDLAWS = {
 }
 
 TRAINER = {
-    "config distributed errors knobs": "",
+    "config distributed errors knobs user_code": "",
     "types control": "knobs",
     "policy": "distributed",
     "sampling": "policy distributed",
     "algorithms": "types knobs",
     "analysis": "algorithms types knobs",
-    "tasks": "analysis types",
+    "tasks": "analysis types user_code",
+    "consent": "config policy tasks user_code",
     "pretrain": "algorithms policy sampling tasks types",
     "training": "algorithms analysis config control distributed errors knobs policy sampling"
-    " tasks types",
-    "loop": "training config control distributed errors tasks types",
-    "runs": "loop training config types",
+    " tasks types consent user_code",
+    "loop": "training config consent control distributed errors tasks types",
+    "runs": "loop training config consent types",
     "cli __init__ __main__": ANYTHING,
 }
 

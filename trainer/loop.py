@@ -20,6 +20,7 @@ import torch
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.errors import BadData
 from trainer.config import Config, at_step, load_config, to_toml
+from trainer.consent import Trust, check_run, record_consent
 from trainer.control import knob_columns
 from trainer.distributed.world import World, join_world
 from trainer.errors import RunFailed
@@ -103,6 +104,7 @@ def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outco
             threads = torch.get_num_threads()
             resolved = replace(config, train=replace(config.train, threads=threads))
             write_atomically(folder / "config.toml", to_toml(resolved))
+            record_consent(folder, config, to_toml(resolved))
             if watcher is not None and control.start.reason:
                 watcher({"phase": "plan", "words": control.start.reason})
         world.wait()
@@ -113,8 +115,12 @@ def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outco
         return _run_to_the_end(run, resumed=False)
 
 
-def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
-    """Goes on from the newest checkpoint to the same numbers that an unbroken run gives."""
+def resume(folder: Path, watcher: Watcher | None = None, trust: Trust = False) -> Outcome:
+    """Goes on from the newest checkpoint to the same numbers that an unbroken run gives.
+
+    What a run of somebody else's names is imported only where the user trusts it
+    (:mod:`trainer.consent`).
+    """
     if not (folder / "config.toml").exists():
         raise BadData(f"{folder} holds no run: there is no config.toml in it")
     if _summary(folder).get("ended") == "stopped":
@@ -122,6 +128,7 @@ def resume(folder: Path, watcher: Watcher | None = None) -> Outcome:
             f"{folder} was stopped as advised; to go on all the same: qdtrain branch {folder}"
         )
     config = load_config(folder / "config.toml")
+    check_run(folder, config, trust)
     world = join_world(config.policy.device)
     with _locked(folder, world):
         saved, state = checkpoint.load_state(folder)

@@ -13,6 +13,7 @@ from typing import Any
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.errors import BadData, QdlawsError
 from trainer.config import Config, load_config, to_toml, with_settings
+from trainer.consent import Trust, check_run, consent_hash, record_consent
 from trainer.loop import Outcome, resume, train
 from trainer.training import checkpoint
 from trainer.training.metrics import cut_back, read_rows
@@ -30,20 +31,24 @@ def branch(
     step: int | None = None,
     settings: Iterable[str] = (),
     watcher: Callable[[dict[str, Any]], None] | None = None,
+    trust: Trust = False,
 ) -> Outcome:
     """The run again from a checkpoint on, with other settings; randomness is keyed, so without any
     change it gives the same numbers."""
-    prepare_branch(run, out, step, settings)
+    prepare_branch(run, out, step, settings, trust)
     return resume(out, watcher)
 
 
-def prepare_branch(run: Path, out: Path, step: int | None, settings: Iterable[str]) -> int:
+def prepare_branch(
+    run: Path, out: Path, step: int | None, settings: Iterable[str], trust: Trust = False
+) -> int:
     """The new folder, as if it had come to this step; gives the step."""
     saved, state = checkpoint.load_state(run, step)
     if out.exists() and any(out.iterdir()):
         raise BadData(f"{out} is not empty: a branch needs a folder of its own")
     before = load_config(run / "config.toml")
     config = with_settings(before, settings)
+    check_run(run, config, trust)
     if config.policy != before.policy:
         raise BadData("a branch goes on with the policy of its run; [policy] cannot change")
     if config.train.steps <= state["step"]:
@@ -56,6 +61,7 @@ def prepare_branch(run: Path, out: Path, step: int | None, settings: Iterable[st
     try:
         _copy(run, out, saved, state)
         write_atomically(out / "config.toml", to_toml(config))
+        record_consent(out, config, to_toml(config))
     except OSError as error:
         shutil.rmtree(out, ignore_errors=True)
         raise QdlawsError(f"cannot branch into {out}: {error.strerror or error}") from None
@@ -152,7 +158,7 @@ def _one(config: Config, settings: tuple[str, ...], folder: Path) -> Run:
     try:
         if not (folder / "summary.json").exists():
             if checkpoint.checkpoint_steps(folder):
-                resume(folder)
+                resume(folder, trust=consent_hash(folder, config, to_toml(config)))
             else:
                 shutil.rmtree(folder, ignore_errors=True)
                 train(config, folder)

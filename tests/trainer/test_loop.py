@@ -132,7 +132,7 @@ def test_kill_at_any_moment_then_resume(model, tmp_path):
     last = checkpoint.checkpoint_steps(folder)[-1]
     end = last + 3
     path.write_text(path.read_text().replace("steps = 4000", f"steps = {end}"))
-    resume(folder)
+    resume(folder, trust=True)  # its configuration has changed
     train(config_of(model, f"steps={end}"), tmp_path / "whole")
     assert rows(folder) == rows(tmp_path / "whole")
     assert largest_gap(weights(folder, end), weights(tmp_path / "whole", end)) == 0

@@ -16,6 +16,8 @@ from trainer.cli.pretrain import pretrain
 from trainer.errors import RunFailed
 
 if TYPE_CHECKING:
+    from trainer.config import Config
+    from trainer.consent import Trust
     from trainer.loop import Outcome
 
 __all__ = ["app", "main"]
@@ -32,6 +34,13 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may stand many times."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Trusted = Annotated[
+    bool, typer.Option("--trust", help="Allow what the file names beyond this project.")
+]
+TrustedHash = Annotated[
+    str | None,
+    typer.Option("--trust-hash", metavar="HASH", help="Allow it where it has this hash."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
@@ -41,12 +50,13 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="The run's folder.")],
     settings: Settings = None,
     quiet: Quiet = False,
+    trust: Trusted = False,
+    trust_hash: TrustedHash = None,
 ) -> None:
     """Train: everything that the run does lies in --out afterwards."""
-    from trainer.config import load_config
     from trainer.loop import train
 
-    chosen = load_config(config, settings or [])
+    chosen = _chosen(config, settings, trust, trust_hash)
     with _display(chosen.train.steps, quiet) as watcher:
         outcome = train(chosen, out, watcher)
     _print_outcome(outcome)
@@ -56,14 +66,17 @@ def run(
 def resume(
     folder: Annotated[Path, typer.Argument(help="The folder of a run that was cut short.")],
     quiet: Quiet = False,
+    trust: Trusted = False,
+    trust_hash: TrustedHash = None,
 ) -> None:
     """Go on from the newest checkpoint, to the numbers that an unbroken run gives."""
     from trainer import loop
     from trainer.config import load_config
 
     steps = load_config(folder / "config.toml").train.steps if folder.is_dir() else 0
+    trusted = _trust(folder, trust, trust_hash)
     with _display(steps, quiet) as watcher:
-        outcome = loop.resume(folder, watcher)
+        outcome = loop.resume(folder, watcher, trusted)
     _print_outcome(outcome)
 
 
@@ -74,13 +87,15 @@ def branch(
     at: Annotated[int | None, typer.Option("--at", help="Step of the checkpoint.")] = None,
     settings: Settings = None,
     quiet: Quiet = False,
+    trust: Trusted = False,
+    trust_hash: TrustedHash = None,
 ) -> None:
     """What if: the run again from a checkpoint on, with other settings."""
     from trainer.config import load_config
     from trainer.loop import resume as resume_run
     from trainer.runs import prepare_branch
 
-    prepare_branch(folder, out, at, settings or [])
+    prepare_branch(folder, out, at, settings or [], _trust(folder, trust, trust_hash))
     with _display(load_config(out / "config.toml").train.steps, quiet) as watcher:
         outcome = resume_run(out, watcher)
     _print_outcome(outcome)
@@ -102,14 +117,15 @@ def sweep(
         bool, typer.Option("--pack", help="Train them at once in one process: tiny ones on a GPU.")
     ] = False,
     as_json: Json = False,
+    trust: Trusted = False,
+    trust_hash: TrustedHash = None,
 ) -> None:
     """A grid of runs, one core each; started again, it goes on where it was."""
     from trainer.cli.display import print_sweep, sweep_row
-    from trainer.config import load_config
     from trainer.runs import sweep as sweep_runs
 
     axes = dict(_axis(text) for text in axis)
-    chosen = load_config(config, settings or [])
+    chosen = _chosen(config, settings, trust, trust_hash)
 
     def print_end(one: Any) -> None:
         if not as_json:
@@ -134,12 +150,15 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--out", help="CSV of the completions.")] = None,
     settings: Settings = None,
     as_json: Json = False,
+    trust: Trusted = False,
+    trust_hash: TrustedHash = None,
 ) -> None:
     """Quality, diversity, entropy, KL and pass@k of any checkpoint, on fresh samples."""
     from trainer.cli.display import print_evaluation
     from trainer.training.evaluate_checkpoint import evaluate_checkpoint
 
-    row = evaluate_checkpoint(checkpoint, config, samples, out, settings or [])
+    trusted = _trust(Path(config or checkpoint), trust, trust_hash)
+    row = evaluate_checkpoint(checkpoint, config, samples, out, settings or [], trusted)
     if as_json:
         typer.echo(json.dumps(row, ensure_ascii=False))
     else:
@@ -156,16 +175,17 @@ def plan(
     ] = None,
     settings: Settings = None,
     as_json: Json = False,
+    trust: Trusted = False,
+    trust_hash: TrustedHash = None,
 ) -> None:
     """Before the first step: what to expect at which KL strength, from the prior's samples."""
     from trainer.cli.display import print_plan
-    from trainer.config import load_config
     from trainer.distributed.world import World
     from trainer.tasks import capabilities
     from trainer.training.plan import make_plan, write_plan
     from trainer.training.setup import make_context
 
-    chosen = load_config(config, settings or [])
+    chosen = _chosen(config, settings, trust, trust_hash)
     context = make_context(chosen, World())
     try:
         made = make_plan(context, samples, chosen.control.min_diversity)
@@ -213,6 +233,28 @@ def main() -> None:
     except QdlawsError as error:
         typer.echo(f"qdtrain: {' '.join(str(error).split())}", err=True)
         raise SystemExit(1 if isinstance(error, RunFailed) else 2) from None
+
+
+def _chosen(config: str, settings: list[str] | None, trust: bool, hash_: str | None) -> Config:
+    """The configuration that a command was given, its file checked as perhaps somebody else's."""
+    from trainer.config import load_config
+    from trainer.consent import check_file
+
+    chosen = load_config(config, settings or [])
+    check_file(config, chosen, _trust(Path(config), trust, hash_))
+    return chosen
+
+
+def _trust(source: Path, trust: bool, hash_: str | None) -> Trust:
+    """Whether the user trusts a file or run; with --trust it is shown what is allowed by that."""
+    if hash_ is not None or not trust:
+        return hash_ or False
+    from trainer.consent import trusted_items
+
+    run = source.parent.parent if (source / "state.json").exists() else source
+    for item in trusted_items(run):
+        typer.echo(f"trusted: {item}", err=True)
+    return True
 
 
 def _axis(text: str) -> tuple[str, list[str]]:

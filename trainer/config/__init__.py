@@ -14,6 +14,7 @@ from trainer.config.sections import (
 )
 from trainer.config.settings import (
     at_step,
+    config_file,
     load_config,
     presets,
     read_config,
@@ -33,6 +34,7 @@ __all__ = [
     "TaskOptions",
     "TrainOptions",
     "at_step",
+    "config_file",
     "load_config",
     "presets",
     "read_config",

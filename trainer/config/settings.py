@@ -22,7 +22,15 @@ import tomli_w
 from qdlaws.errors import BadData
 from trainer.config.sections import Config
 
-__all__ = ["at_step", "load_config", "presets", "read_config", "to_toml", "with_settings"]
+__all__ = [
+    "at_step",
+    "config_file",
+    "load_config",
+    "presets",
+    "read_config",
+    "to_toml",
+    "with_settings",
+]
 
 PRESETS = Path(__file__).parent.parent / "presets"
 OPEN = {"task", "recipe", "control"}
@@ -77,15 +85,7 @@ def load_config(source: str | Path, settings: Iterable[str] = ()) -> Config:
     >>> load_config("molecules", ["steps=20", "recipe.kl=0.1"]).train.steps
     20
     """
-    path = Path(source)
-    if path.suffix != ".toml":
-        bundled = PRESETS / f"{source}.toml"
-        if not bundled.exists() and not path.exists():
-            raise BadData(
-                f"no configuration {str(source)!r}{_did_you_mean(str(source), presets())}; "
-                f"bundled are {', '.join(presets())}"
-            )
-        path = bundled if bundled.exists() else path
+    path = config_file(source)
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -94,6 +94,20 @@ def load_config(source: str | Path, settings: Iterable[str] = ()) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise BadData(f"{path} is no TOML: {error}") from None
     return with_settings(read_config(tree), settings)
+
+
+def config_file(source: str | Path) -> Path:
+    """The file of a configuration: a path, or that of a bundled one by its name."""
+    path = Path(source)
+    bundled = PRESETS / f"{source}.toml"
+    if path.suffix == ".toml" or (path.exists() and not bundled.exists()):
+        return path
+    if not bundled.exists():
+        raise BadData(
+            f"no configuration {str(source)!r}{_did_you_mean(str(source), presets())}; "
+            f"bundled are {', '.join(presets())}"
+        )
+    return bundled
 
 
 def with_settings(config: Config, settings: Iterable[str]) -> Config:

@@ -5,12 +5,14 @@ Importing this package loads no task: each is imported when it is made.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 from qdlaws.errors import QdlawsError
-from trainer.tasks.task import Prompt, Scores, Task, find_object, nearest
+from trainer.tasks.task import Prompt, Scores, Task, nearest
+from trainer.user_code import error_in_words, find_object
 
 __all__ = ["TASKS", "Prompt", "Scores", "Task", "make_task", "task_options"]
 
@@ -23,6 +25,8 @@ TASKS: dict[str, str] = {
     "bandit": "trainer.tasks.bandit:make",
 }
 """name → the function that makes the task from its options."""
+MEMBERS = ("name", "traits", "prompts", "score", "keys", "measure")
+"""What every task has; see :class:`trainer.tasks.task.Task`."""
 
 
 def make_task(name: str, **options: Any) -> Task:
@@ -55,6 +59,12 @@ def make_task(name: str, **options: Any) -> Task:
         task: Task = make(**options)
     except ModuleNotFoundError as error:  # such as rdkit, which a GPU image may not have
         raise QdlawsError(f"task {name} needs a package that is not installed: {error}") from error
+    except (Exception, SystemExit) as error:
+        if name in TASKS or isinstance(error, QdlawsError):
+            raise
+        raise QdlawsError(f"task {name}: {error_in_words(error)}") from error
+    if name not in TASKS:
+        _check_members(name, task)
     return task
 
 
@@ -69,7 +79,11 @@ def _maker(name: str) -> Callable[..., Any]:
     if name not in TASKS and ":" not in name:
         problem = f"no task is called {name!r}{nearest(name, TASKS)}"
         raise QdlawsError(f"{problem}; have {', '.join(TASKS)}, or 'package.module:function'")
-    make: Callable[..., Any] = find_object(TASKS.get(name, name), "task")
+    if name in TASKS:
+        module, _, function = TASKS[name].partition(":")
+        make: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    else:
+        make = find_object(name, "task")
     return make
 
 
@@ -88,3 +102,13 @@ def _check(name: str, make: Callable[..., Any], options: dict[str, Any]) -> None
         signature.bind(**options)
     except TypeError as error:
         raise QdlawsError(f"task {name}: {error}") from None
+
+
+def _check_members(name: str, task: Any) -> None:
+    """Refuses what a function of the user's made and what is no task."""
+    missing = [member for member in MEMBERS if not hasattr(task, member)]
+    if missing:
+        raise QdlawsError(
+            f"task {name} made {type(task).__name__!r}, which has no {', '.join(missing)}: a Task "
+            "was needed"
+        )

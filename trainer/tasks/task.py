@@ -6,24 +6,21 @@ inherited. What it may offer beside them is in :mod:`trainer.tasks.capabilities`
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws.errors import BadData, QdlawsError
+from qdlaws.errors import BadData
 
 if TYPE_CHECKING:
     from qdlaws.measure import Estimate
     from trainer.types import Traits
 
-__all__ = ["Prompt", "Scores", "Task", "find_object", "nearest"]
+__all__ = ["Prompt", "Scores", "Task", "nearest"]
 
 
 @dataclass(frozen=True)
@@ -100,25 +97,6 @@ class Task(Protocol):
     def measure(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, Estimate]:
         """``diversity`` (duplicates kept) and whatever else is worth logging, with errors."""
         ...
-
-
-def find_object(spec: str, what: str = "function") -> Any:
-    """The object that ``package.module:name`` names; the working folder is searched too."""
-    module_name, _, name = spec.partition(":")
-    if not module_name or not name:
-        raise QdlawsError(f"found {spec!r} for a {what}: 'package.module:name' was needed")
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)  # a console script does not search it by itself
-    try:
-        value: Any = importlib.import_module(module_name)
-    except ImportError as error:
-        raise QdlawsError(f"{what} {spec!r}: {error}") from error
-    for attribute in name.split("."):
-        if not hasattr(value, attribute):
-            raise QdlawsError(f"{what} {spec!r}: {module_name} has no {name}")
-        value = getattr(value, attribute)
-    return value
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

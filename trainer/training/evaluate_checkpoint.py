@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from qdlaws.errors import BadData
-from trainer.config import Config, load_config, with_settings
+from trainer.config import load_config, with_settings
+from trainer.consent import Trust, check_file, check_run
 from trainer.distributed.world import World
 from trainer.tasks import capabilities
 from trainer.training import checkpoint
@@ -25,18 +26,23 @@ def evaluate_checkpoint(
     samples: int = 1000,
     out: Path | None = None,
     settings: Iterable[str] = (),
+    trust: Trust = False,
 ) -> dict[str, Any]:
     """The row of an evaluation: R, D, H, KL against the reference, pass@k where it makes sense.
 
     ``source`` is a checkpoint of a run, a run (its newest checkpoint), or any model; the task is
-    that of the run or of ``config``.
+    that of the run or of ``config``. What the run names beyond this project is used only where its
+    user trusts it (:mod:`trainer.consent`).
     """
-    model, run_config, step = _located(source)
-    if config is None and run_config is None:
+    model, run, step = _located(source)
+    if config is None and run is None:
         raise BadData(f"{source} is no run: say with --config on which task to evaluate it")
-    base = load_config(config) if config is not None else run_config
-    assert base is not None
+    base = load_config(config or Path(run or "") / "config.toml")
     given = with_settings(replace(base, eval=replace(base.eval, samples=samples)), settings)
+    if config is not None:
+        check_file(config, given, trust)
+    elif run is not None:
+        check_run(run, given, trust, Path(model))
     context = make_context(given, World())
     try:
         policy, _ = load_models(replace(given, policy=replace(given.policy, model=model)))
@@ -48,14 +54,14 @@ def evaluate_checkpoint(
     return {"source": source, **evaluation.row}
 
 
-def _located(source: str) -> tuple[str, Config | None, int]:
-    """The model's folder or id, the configuration of its run, its step."""
+def _located(source: str) -> tuple[str, Path | None, int]:
+    """The model's folder or id, the folder of its run, its step."""
     path = Path(source)
     if path.name.startswith("step-") and (path / "state.json").exists():
-        return str(path), load_config(path.parent.parent / "config.toml"), _step(path)
+        return str(path), path.parent.parent, _step(path)
     if (path / "config.toml").exists():
         saved, _ = checkpoint.load_state(path)
-        return str(saved), load_config(path / "config.toml"), _step(saved)
+        return str(saved), path, _step(saved)
     return source, None, 0
 
 

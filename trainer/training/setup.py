@@ -21,10 +21,11 @@ from trainer.policy.bundled_priors import PRIORS, prior_path
 from trainer.policy.model import has_adapters
 from trainer.sampling import Sampler, sample, sample_generate
 from trainer.tasks import capabilities, make_task
-from trainer.tasks.task import Prompt, find_object, nearest
+from trainer.tasks.task import Prompt, nearest
 from trainer.training.context import RunContext
 from trainer.training.progress import Progress
 from trainer.training.recipe_config import build
+from trainer.user_code import find_object
 
 __all__ = ["load_models", "make_context", "start", "with_stage"]
 

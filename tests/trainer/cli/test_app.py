@@ -1,6 +1,7 @@
 """The commands as a person types them."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,7 +109,7 @@ def test_a_run_that_breaks_ends_in_one_line_and_status_1(config, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "trainer", *words],
         capture_output=True, text=True, cwd=tmp_path,
-        env={"PYTHONPATH": str(Path(__file__).parents[3]), "PATH": ""},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("qdtrain: step 1: none of 16 completions has a score")

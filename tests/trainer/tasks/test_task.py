@@ -8,7 +8,7 @@ import pytest
 
 from qdlaws.errors import BadData, QdlawsError
 from trainer.tasks import TASKS, make_task, task_options
-from trainer.tasks.task import Scores, find_object
+from trainer.tasks.task import Scores
 
 
 def test_a_wrong_name_is_refused_with_the_nearest():
@@ -20,8 +20,13 @@ def test_a_wrong_name_is_refused_with_the_nearest():
 
 def test_a_task_can_be_made_by_a_function_of_the_user(tmp_path, monkeypatch):
     (tmp_path / "my_task.py").write_text(
-        "class Mine:\n    name = 'mine'\n    def __init__(self, size=3, *, word):\n"
+        "class Mine:\n    name = 'mine'\n    traits = prompts = score = keys = measure = None\n"
+        "    def __init__(self, size=3, *, word):\n"
         "        self.size, self.word = size, word\n"
+        "class Part:\n    name = 'part'\n"
+        "def number(): return 3\n"
+        "def broken(): raise OSError('no data')\n"
+        "def leaves(): raise SystemExit(0)\n"
     )
     monkeypatch.chdir(tmp_path)  # a console script does not search the working folder by itself
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
@@ -32,22 +37,15 @@ def test_a_task_can_be_made_by_a_function_of_the_user(tmp_path, monkeypatch):
         make_task("my_task:Mine", wrod="a")
     with pytest.raises(QdlawsError, match="missing a required argument: 'word'"):
         make_task("my_task:Mine")
+    for name, words in (
+        ("Part", r"made 'Part', which has no traits, prompts, score, keys, measure: a Task"),
+        ("number", "made 'int', which has no name, traits"),
+        ("broken", r"OSError: no data \(my_task.py, line 9\)"),
+        ("leaves", "SystemExit: 0"),
+    ):
+        with pytest.raises(QdlawsError, match=words):
+            make_task(f"my_task:{name}")
     sys.modules.pop("my_task")
-
-
-@pytest.mark.parametrize(
-    ("spec", "words"),
-    [
-        ("no colon", "'package.module:name' was needed"),
-        ("no_module_of_that_name:f", "No module named"),
-        ("math:nothing", "math has no nothing"),
-    ],
-)
-def test_a_missing_function_is_refused(spec, words):
-    with pytest.raises(QdlawsError) as caught:
-        find_object(spec)
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_scores_count_failed_and_capped_answers():

@@ -26,7 +26,8 @@ from trainer.tasks.dataset.tables import Numbered, hub_rows, read_prompts, read_
 from trainer.tasks.scoring.call_by_name import PerCompletion
 from trainer.tasks.scoring.user_rewards import Rewards
 from trainer.tasks.splits import check_share, hash_fraction
-from trainer.tasks.task import Prompt, Scores, find_object
+from trainer.tasks.task import Prompt, Scores
+from trainer.user_code import find_object
 
 if TYPE_CHECKING:
     from qdlaws.measure import Estimate

@@ -15,7 +15,8 @@ from typing import Any
 
 from qdlaws.errors import BadData, QdlawsError
 from trainer.tasks.molecules.objectives import Range
-from trainer.tasks.task import find_object, nearest
+from trainer.tasks.task import nearest
+from trainer.user_code import find_object
 
 __all__ = ["TDC", "is_outside", "outside_options", "outside_score", "takes_list"]
 

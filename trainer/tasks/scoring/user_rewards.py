@@ -33,7 +33,7 @@ from trainer.tasks.scoring.call_by_name import (
     refuse_missing,
     required_parameters,
 )
-from trainer.tasks.task import find_object
+from trainer.user_code import find_object
 
 __all__ = ["Reward", "Rewards", "weighted"]
 

@@ -188,7 +188,7 @@ def test_keys_follow_the_equivalence(tmp_path):
         assert task.keys(task.prompts()[:2], ["", "a b"]) == [None, "a"]
     for wrong, message in (
         ("similar", "'exact', 'normalised'"),
-        ("json:nothing", "has no nothing"),
+        ("tests.helpers.example_rewards:nothing", "has no nothing"),
     ):
         with pytest.raises(QdlawsError, match=message):
             keys(equivalence=wrong)
