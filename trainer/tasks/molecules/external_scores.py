@@ -15,6 +15,7 @@ from typing import Any
 
 from qdlaws.errors import BadData, QdlawsError
 from trainer.tasks.molecules.objectives import Range
+from trainer.tasks.scoring.worker_pool import WrongCount
 from trainer.tasks.task import nearest
 from trainer.user_code import find_object
 
@@ -103,7 +104,7 @@ def _whole(function: Callable[[list[str]], Any], name: str, hint: str) -> Batch:
             kind = type(error).__name__
             raise QdlawsError(f"{name} raised {kind}: {error}{hint}") from error
         if len(scores) != len(smiles):
-            raise BadData(f"{name} returned {len(scores)} scores for {len(smiles)} SMILES{hint}")
+            raise WrongCount(f"{name} returned {len(scores)} scores for {len(smiles)} SMILES{hint}")
         return scores
 
     return score

@@ -41,7 +41,8 @@ def _rows(composite: Composite, prepared: list[Any], smiles: Sequence[str]) -> l
     for i in range(len(smiles)):
         values = [column[i] for column in fitted]
         pairs = zip(values, (column[i] for column in raw), strict=True)
-        rows.append((mean_of(composite.mean, values, weights), *(v for p in pairs for v in p)))
+        row = (mean_of(composite.mean, values, weights), *(v for p in pairs for v in p))
+        rows.append(tuple(map(float, row)))
     return rows
 
 

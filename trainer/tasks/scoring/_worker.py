@@ -2,7 +2,8 @@
 
 It is started as a script rather than by multiprocessing, which would run a script without a main
 guard again in every child, or inherit the locks of torch's threads. It imports nothing before it
-has received the score function, and ends as soon as its parent does.
+has received the score function, and ends as soon as its parent does. It leads a group of processes
+(on POSIX), so that what a score starts ends with it; a copy of it that a score forks says nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 import threading
 from queue import SimpleQueue
 from typing import Any, BinaryIO
@@ -20,29 +22,37 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     requests, answers = _private_pipes()
     received: SimpleQueue[Any] = SimpleQueue()
+    process = os.getpid()
     threading.Thread(target=_receive, args=(requests, received), daemon=True).start()
 
-    def send(message: tuple[str, Any]) -> None:
+    def send(message: tuple[int, str, Any]) -> None:
+        if os.getpid() != process:
+            os._exit(0)
         pickle.dump(message, answers)
         answers.flush()
 
+    sys.path[:] = received.get()
     try:
         score = pickle.loads(received.get())()
-    except Exception as error:
-        return send(("broken", _words(error)))
-    send(("ready", ""))
+    except BaseException as error:  # sys.exit in a user's module too
+        return send((0, "broken", _words(error)))
+    send((0, "ready", ""))
     while True:
-        items, together = received.get()
+        number, items, together = received.get()
         for part in [items] if together else [[item] for item in items]:
-            send(answer(score, part))
+            send((number, *answer(score, part)))
+            number += 1
 
 
 def answer(score: Any, items: list[Any]) -> tuple[str, Any]:
-    """("rows", a row of numbers for each item) or ("failed", the reason)."""
+    """("rows", a row for each item), ("failed", the reason), or ("miscounted", the reason) where
+    no part of the answer can be believed and smaller parts must not be tried."""
     try:
-        return "rows", [tuple(map(float, row)) for row in score(items)]
-    except Exception as error:
-        return "failed", _words(error)
+        return "rows", [tuple(row) for row in score(items)]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's function may raise anything, and call sys.exit
+        return "miscounted" if hasattr(error, "miscounted") else "failed", _words(error)
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -61,13 +71,15 @@ def _receive(requests: BinaryIO, received: SimpleQueue[Any]) -> None:
         while True:
             received.put(pickle.load(requests))
     except (EOFError, OSError):
+        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)  # with all that the scores have started
         os._exit(1)
 
 
 def _words(error: BaseException) -> str:
     """The message of an error of this project; kind and message of any other."""
     text = " ".join(str(error).split())
-    ours = type(error).__module__ == "qdlaws.errors"
+    ours = any(kind.__module__ == "qdlaws.errors" for kind in type(error).__mro__)
     return text if ours else f"{type(error).__name__}: {text}"
 
 

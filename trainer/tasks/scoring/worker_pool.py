@@ -12,27 +12,38 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from qdlaws.errors import QdlawsError
+from qdlaws.errors import BadData, QdlawsError
 from trainer.tasks.scoring import _worker
 
-__all__ = ["Answer", "Failure", "Pool", "Row", "SameProcess", "ScoreFunction", "Workers"]
+__all__ = [
+    "Answer",
+    "Failure",
+    "Pool",
+    "Row",
+    "SameProcess",
+    "ScoreFunction",
+    "Workers",
+    "WrongCount",
+]
 
-Row = tuple[float, ...]
+Row = tuple[Any, ...]
+"""What a score function gives for an item: numbers, for an oracle."""
 ScoreFunction = Callable[[Sequence[Any]], Sequence[Row]]
 PIECES = 4
 """A worker's share of a request comes in so many pieces, so that a quick one can take more."""
-LOOK_FOR_LATE = 0.05  # seconds
+LOOK_EVERY = 0.05  # seconds
 CLOSED = "the scoring processes were closed"
 
 
@@ -48,6 +59,12 @@ class Failure:
 Answer = Row | Failure
 
 
+class WrongCount(BadData):
+    """A function gave more or fewer scores than it was given items: whose they are is unknown."""
+
+    miscounted = True
+
+
 class Pool(Protocol):
     """Whatever scores items: a future of a row or a failure for each of them."""
 
@@ -59,7 +76,10 @@ class Pool(Protocol):
 
 
 class SameProcess:
-    """Scores in this process; a call that raises is repeated item by item to find the culprit."""
+    """Scores in this process; a call that raises is repeated item by item to find the culprit.
+
+    What a score prints goes to stderr, as with processes: stdout is for the answer of a command.
+    """
 
     def __init__(self, make: Callable[[], ScoreFunction]) -> None:
         self._score = make()
@@ -77,11 +97,12 @@ class SameProcess:
     def _answers(self, items: list[Any]) -> list[Answer]:
         if not items:
             return []
-        kind, content = _worker.answer(self._score, items)
+        with redirect_stdout(sys.stderr):
+            kind, content = _worker.answer(self._score, items)
         if kind == "rows":
             return _checked(content, items)
-        if len(items) == 1:
-            return [Failure(content)]
+        if len(items) == 1 or kind == "miscounted":
+            return [Failure(content)] * len(items)
         return [self._answers([item])[0] for item in items]
 
     def close(self) -> None:
@@ -137,7 +158,7 @@ class Workers:
         for _ in self._threads:
             self._queue.put(None)
         for child in list(self._children.values()):
-            child.process.kill()  # the thread that serves it closes its pipes
+            child.kill()  # the thread that serves it closes its pipes
         for thread in self._threads:
             thread.join(timeout=5)
         self._threads = []
@@ -148,14 +169,14 @@ class Workers:
             thread = threading.Thread(target=self._serve, args=(number,), daemon=True)
             self._threads.append(thread)
             thread.start()
-            if self._timeout is not None and number == 0:
+            if number == 0:
                 threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        """Kills the processes that are out of time."""
-        while not self._closing.wait(LOOK_FOR_LATE):
+        """Ends the processes that are out of time, and what those have left that ended."""
+        while not self._closing.wait(LOOK_EVERY):
             for child in list(self._children.values()):
-                child.kill_if_late()
+                child.kill_if_over()
 
     def _serve(self, number: int) -> None:
         """The thread of one worker process: it takes pieces from the queue until close()."""
@@ -180,11 +201,15 @@ class Workers:
         while rest:
             try:
                 child = self._child(number)
-                child.send((rest, together))
-                for part in [rest] if together else [[item] for item in rest]:
-                    kind, content = child.receive(self._timeout and self._timeout * len(part))
+                parts = [rest] if together else [[item] for item in rest]
+                first = child.ask(rest, together, len(parts))
+                for i, part in enumerate(parts):
+                    limit = self._timeout and self._timeout * len(part)
+                    kind, content = child.receive(limit, first + i)
                     if kind == "rows":
                         answers = _checked(content, part)
+                    elif kind == "miscounted":
+                        answers = [Failure(content)] * len(part)
                     else:  # of a list that failed as a whole, find the item that did it
                         answers = [Failure(content)] if len(part) == 1 else []
                     yield from answers
@@ -205,9 +230,9 @@ class Workers:
         if number not in self._children:
             child = self._children[number] = _Child(self._make)
             if self._closing.is_set():  # looked at after close() can see the child
-                child.process.kill()
+                child.kill()
             try:
-                kind, words = child.receive(None)
+                kind, words = child.receive(None, 0)
             except _Ended as ended:
                 kind, words = "broken", f"a scoring process could not start: {ended}"
             with suppress(InvalidStateError):  # another was faster
@@ -241,24 +266,35 @@ class _Ended(Exception):
 
 
 class _Child:
-    """A scoring process and the pipes to it; pickles go both ways."""
+    """A scoring process and the pipes to it; pickles go both ways, each answer with its number."""
 
     def __init__(self, make: bytes) -> None:
         self._lock = threading.Lock()
         self._deadline: float | None = None
         self._late = False
+        self._next = 1  # number of the next answer; 0 is the word that it can score
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        path = os.pathsep.join(filter(None, [*sys.path, os.getcwd()]))
+        path = [folder or os.getcwd() for folder in sys.path]
         self.process = subprocess.Popen(
             [sys.executable, "-P", _worker.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **threads, "PYTHONPATH": path},
+            env={**os.environ, **threads},
+            start_new_session=True,
         )
         with suppress(_Ended):  # receive() says how it ended
-            self.send(make)
+            # not by PYTHONPATH: a sitecustomize.py of the working folder would run
+            self._send(path)
+            self._send(make)
 
-    def send(self, message: Any) -> None:
+    def ask(self, items: list[Any], together: bool, answers: int) -> int:
+        """Sends items; gives the number of the first of so many answers."""
+        first = self._next
+        self._next += answers
+        self._send((first, items, together))
+        return first
+
+    def _send(self, message: Any) -> None:
         assert self.process.stdin is not None
         try:
             pickle.dump(message, self.process.stdin)
@@ -266,31 +302,53 @@ class _Child:
         except OSError:
             raise _Ended(self._status()) from None
 
-    def receive(self, limit: float | None) -> tuple[str, Any]:
-        """The next message; raises where none has come after ``limit`` seconds."""
+    def receive(self, limit: float | None, number: int) -> tuple[str, Any]:
+        """The answer of this number; raises where it has not come after ``limit`` seconds."""
         assert self.process.stdout is not None
-        message: tuple[str, Any] | None = None
+        message: tuple[int, str, Any] | None = None
         with self._lock:
             self._deadline = None if limit is None else time.monotonic() + limit
         # A process that ends, perhaps in the middle of a message, leaves none.
         with suppress(EOFError, OSError, pickle.UnpicklingError):
-            message = pickle.load(self.process.stdout)
+            while (message := pickle.load(self.process.stdout))[0] != number:
+                message = None
         with self._lock:
             self._deadline = None
         if self._late:
             raise _Ended(f"took longer than {limit:g} s")
         if message is None:
             raise _Ended(self._status())
-        return message
+        return message[1:]
 
-    def kill_if_late(self) -> None:
+    def kill_if_over(self) -> None:
+        """Ends a process that is late; one that has ended may have left others on its pipe."""
         with self._lock:
             if self._deadline is not None and time.monotonic() > self._deadline:
                 self._late = True
-                self.process.kill()
+                self.kill()
+            elif self._has_ended():
+                self.kill()
+
+    def kill(self) -> None:
+        """Ends the process and those that it has started, where the system has groups."""
+        if not hasattr(os, "killpg"):
+            self.process.kill()
+        elif self.process.returncode is None:  # its number is not given to another yet
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def _has_ended(self) -> bool:
+        """Whether it has; it is left to be collected, so that its group keeps its number."""
+        if not hasattr(os, "waitid"):
+            return self.process.returncode is not None
+        try:
+            look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, self.process.pid, look) is not None
+        except ChildProcessError:
+            return True
 
     def end(self) -> None:
-        self.process.kill()
+        self.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
@@ -298,6 +356,7 @@ class _Child:
                 pipe.close()
 
     def _status(self) -> str:
+        self.kill()
         return f"its scoring process ended with status {self.process.wait()}"
 
 
