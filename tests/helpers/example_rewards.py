@@ -1,5 +1,8 @@
 """Rewards and a task as a user would write them; the tests name them ``example_rewards:…``."""
 
+import os
+import sys
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +41,39 @@ def touchy_batch(completions):
 
 def too_few(completions):
     return [1.0]
+
+
+def odd(text):
+    if text == "exit":
+        sys.exit(0)
+    answers = {"large": 10**400, "larger": 10**5000, "word": "high", "list": [1]}
+    return answers.get(text, 1.0)
+
+
+def odd_batch(completions):
+    return [odd(text) for text in completions]
+
+
+def process(text):
+    """The number of the process that it runs in."""
+    return os.getpid()
+
+
+def stuck(text):
+    if text == "hang":
+        time.sleep(120)
+    if text == "die":
+        os._exit(7)
+    return 1.0
+
+
+def stuck_batch(completions):
+    return [stuck(text) for text in completions]
+
+
+def loud(text):
+    print("loud", flush=True)
+    return 1.0
 
 
 def needs_more(text, missing_column):

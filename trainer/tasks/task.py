@@ -47,6 +47,8 @@ class Scores:
     over_budget: npt.NDArray[np.bool_] | None = None
     spent: bool = False
     """The budget of oracle calls is used up: a new answer would not be scored."""
+    failure: str = ""
+    """Why scoring failed for the first time in this run; "" where it never did or nobody knows."""
 
     def __post_init__(self) -> None:
         n = len(self.score)

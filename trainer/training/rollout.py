@@ -178,7 +178,8 @@ def _central_scores(context: RunContext, prompts: list[Prompt], texts: list[str]
 def _rows_of(scores: Scores, rows: list[int]) -> Scores:
     over = None if scores.over_budget is None else scores.over_budget[rows]
     parts = {name: values[rows] for name, values in scores.parts.items()}
-    return Scores(scores.score[rows], scores.valid[rows], parts, over, scores.spent)
+    score, valid = scores.score[rows], scores.valid[rows]
+    return Scores(score, valid, parts, over, scores.spent, scores.failure)
 
 
 def _gather_scores(world: World, scores: Scores) -> Scores:
@@ -193,6 +194,7 @@ def _gather_scores(world: World, scores: Scores) -> Scores:
         {name: np.concatenate([s.parts[name] for s in every]) for name in names},
         np.concatenate(over) if len(over) == len(every) else None,
         any(s.spent for s in every),
+        next((s.failure for s in every if s.failure), ""),
     )
 
 
@@ -240,7 +242,9 @@ def _batch(
     facts = _facts(rounds, drawn, group)
     if not np.isfinite(scores).any():
         spent = any(r.scores.spent for r in rounds)
+        failure = next((r.scores.failure for r in rounds if r.scores.failure), "")
         why = "the oracle's budget is spent" if spent else "scoring failed on all of them"
+        why += f" ({failure})" if failure and not spent else ""
         raise RunFailed(f"step {progress.step + 1}: none of {n} completions has a score: {why}")
     wants_keys = "equivalence" in context.recipe.needs or progress.memory is not None
     keys = context.task.keys(prompts, texts) if wants_keys else None

@@ -52,6 +52,8 @@ def make(
     binary: bool | None = None,
     lowest: float | None = None,
     highest: float | None = None,
+    workers: int | None = None,
+    timeout: float | None = None,
 ) -> Dataset:
     """The task of a file or of a data set of the hub.
 
@@ -69,6 +71,8 @@ def make(
     limit : at most so many of the first rows
     binary, lowest, highest : the possible values of the rewards, for recipes that need them;
         ``binary`` adds pass@k to the metrics
+    workers, timeout : processes in which the rewards run, 0 for this one; seconds a completion
+        (:class:`trainer.tasks.scoring.user_rewards.Rewards`)
     """
     if (path is None) == (hub is None):
         raise QdlawsError("task dataset: one of path= and hub= was needed")
@@ -76,7 +80,7 @@ def make(
     return Dataset(
         rows,
         read_rows(eval_path, limit) if eval_path else None,
-        Rewards(rewards, weights),
+        Rewards(rewards, weights, workers, timeout),
         source=str(path or hub),
         prompt=prompt,
         completion=completion,
@@ -139,7 +143,7 @@ class Dataset:
         contents = [prompt.data.get("messages", prompt.text) for prompt in prompts]
         columns = {c: [prompt.data.get(c) for prompt in prompts] for c in self._columns}
         score, parts = self.rewards(contents, list(texts), columns)
-        scores = Scores(score, np.ones(len(texts), bool), parts)
+        scores = Scores(score, np.ones(len(texts), bool), parts, failure=self.rewards.first_failure)
         self._last = (_rows(prompts, texts), scores)
         return scores
 
@@ -182,7 +186,8 @@ class Dataset:
         return Random(f"dataset corpus {seed}").choices(pairs, k=n)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Ends the processes of the rewards."""
+        self.rewards.close()
 
     # ------------------------------------------------------------------ helpers
 
@@ -200,7 +205,7 @@ class Dataset:
             columns = {c: prompt.data.get(c) for c in self._columns}
             key: Hashable | None = self._key(content, text, columns)
             hash(key)
-        except Exception as error:  # a user's function may raise anything
+        except (Exception, SystemExit) as error:  # a user's function may raise anything
             if not self._key_failed:
                 self._key_failed = f"{type(error).__name__}: {error}"
                 warnings.warn(

@@ -9,7 +9,7 @@ make(objective="my_package.my_module:my_score")
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Molecules", "PendingScores", "make"]
 
 INVALID = ("zero", "nan")
+SECONDS = 10.0
+"""The time limit of a molecule where the score is a function of the user's."""
 CIRCLE = 0.75
 """Tanimoto distance at which #Circles are counted."""
 
@@ -47,7 +49,7 @@ def make(
     representation: str = "smiles",
     invalid: str = "zero",
     prompt: str = "",
-    workers: int = 0,
+    workers: int | None = None,
     timeout: float | None = None,
     budget: int | None = None,
     screen: float = 0.8,
@@ -62,20 +64,24 @@ def make(
     representation : "smiles" or "selfies"
     invalid : the score of a text that is no molecule: "zero", or "nan" (dropped and counted)
     prompt : the text that the policy is shown; no part of the molecule
-    workers, timeout, budget : scoring processes, seconds a molecule, unique calls
+    workers, timeout, budget : scoring processes, seconds a molecule, unique calls. A function of
+        the user's runs in a process of its own with a limit of 10 s, unless ``workers = 0``
     screen : the score from which a molecule counts for Yield and OB-n
     """
     if invalid not in INVALID:
         hint = nearest(invalid, INVALID)
         raise BadData(f"found invalid={invalid!r}{hint}: 'zero' or 'nan' was needed")
     composite = read_objective(objective, mean)
+    if workers is None:
+        workers = int(_any_function(composite))
+        timeout = SECONDS if workers and timeout is None else timeout
     oracle = Oracle(
         partial(score_function, composite),
         columns=columns(composite),
         workers=workers,
         timeout=timeout,
         budget=budget,
-        together=_any_takes_list(composite),
+        together=_any_function(composite, takes_list),
     )
     task = Molecules(composite, oracle, representation, invalid, prompt, screen)
     oracle.ready()
@@ -235,16 +241,19 @@ class PendingScores:
             parts={name: answers.rows[:, i] for i, name in enumerate(names, 1)},
             over_budget=None if self.pending.oracle.budget is None else answers.over_budget,
             spent=answers.spent,
+            failure=next(iter(self.pending.oracle.failures), ""),
         )
 
 
-def _any_takes_list(composite: Composite) -> bool:
-    """Whether a function of the user's wants long lists."""
+def _any_function(
+    composite: Composite, has: Callable[[str, Mapping[str, Any]], bool] = lambda *_: True
+) -> bool:
+    """Whether any score is a function of the user's (or an oracle of TDC) for which this holds."""
     for part in composite.components:
         if isinstance(part.objective, Composite):
-            if _any_takes_list(part.objective):
+            if _any_function(part.objective, has):
                 return True
-        elif is_outside(part.objective) and takes_list(part.objective, part.options):
+        elif is_outside(part.objective) and has(part.objective, part.options):
             return True
     return False
 

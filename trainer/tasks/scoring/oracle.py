@@ -21,6 +21,7 @@ from trainer.tasks.scoring.worker_pool import (
     SameProcess,
     ScoreFunction,
     Workers,
+    check_workers,
 )
 
 __all__ = ["Answers", "Oracle", "Pending"]
@@ -89,9 +90,10 @@ class Oracle:
         budget: int | None = None,
         together: bool = False,
     ) -> None:
-        _check(workers, timeout, budget)
+        check_workers(workers, timeout)
+        _check_budget(budget)
         self.columns = tuple(columns)
-        self.budget = budget
+        self.budget, self.workers, self.timeout = budget, workers, timeout
         self.capped = self.requests = 0
         self.failures: dict[str, int] = {}
         self._memory: dict[Hashable, Row | _Call] = {}  # in the order of the calls
@@ -238,12 +240,6 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _check(workers: int, timeout: float | None, budget: int | None) -> None:
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise BadData(f"found workers={workers!r}: 0 (in this process) or more was needed")
-    if timeout is not None and not timeout > 0:
-        raise BadData(f"found timeout={timeout!r}: seconds above 0 were needed, or none")
-    if timeout is not None and workers == 0:
-        raise BadData("a timeout needs workers = 1 or more: no process can stop its own score")
+def _check_budget(budget: int | None) -> None:
     if budget is not None and (isinstance(budget, bool) or budget < 1):
         raise BadData(f"found budget={budget!r}: at least 1 call was needed, or none")

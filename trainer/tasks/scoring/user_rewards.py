@@ -11,8 +11,13 @@ A reward is one plain function, in either of two forms:
           return float(text.strip() == answer)
 
 The score is Σ weight · reward. None means that a reward does not apply to a row: it is left out of
-the sum, and a row without any reward is NaN. An exception, NaN or infinity is a failure: NaN for
-that row and therefore for its sum, counted, the first message kept and warned about once.
+the sum, and a row without any reward is NaN. An exception, ``sys.exit``, NaN or infinity is a
+failure: NaN for that row and therefore for its sum, counted, the first message kept and warned
+about once. A batch that raises is tried again row by row; one with a wrong number of scores fails
+as a whole, because nobody knows whose they are.
+
+Rewards given by name run in a process of their own with a time limit, so one that hangs, dies or
+prints harms nothing; functions given as such run in this process, without a limit.
 """
 
 from __future__ import annotations
@@ -20,7 +25,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,13 +39,39 @@ from trainer.tasks.scoring.call_by_name import (
     refuse_missing,
     required_parameters,
 )
-from trainer.user_code import find_object
+from trainer.tasks.scoring.worker_pool import (
+    Failure,
+    Pool,
+    SameProcess,
+    Workers,
+    check_workers,
+)
+from trainer.user_code import error_in_words, find_object
 
 __all__ = ["Reward", "Rewards", "weighted"]
 
 Array = npt.NDArray[np.float64]
 Columns = Mapping[str, Sequence[Any]]
-FAILED = object()  # unlike None, which means that a reward does not apply
+SECONDS = 10.0
+"""The time limit of a completion where the user names none."""
+ENOUGH_FAILURES = 16
+"""Rewards of which so many rows failed before any had a score are refused."""
+
+
+class Outcome(NamedTuple):
+    """What a reward gave for a row: a number, that it does not apply, or why it failed."""
+
+    value: float = math.nan
+    applies: bool = True
+    failure: str = ""
+
+
+class Row(NamedTuple):
+    """A completion to be scored, with its prompt and the columns of its prompt's row."""
+
+    prompt: Any
+    completion: str
+    columns: Mapping[str, Any]
 
 
 def weighted(parts: Mapping[str, Array], weights: Mapping[str, float], n: int) -> Array:
@@ -51,7 +83,7 @@ def weighted(parts: Mapping[str, Array], weights: Mapping[str, float], n: int) -
 
 
 class Reward:
-    """One reward function, the number of its failures and the first message of them."""
+    """One reward function; a call tells of each row what came of it, and keeps nothing."""
 
     def __init__(self, function: str | Callable[..., Any]) -> None:
         function_object = find_object(function, "reward") if isinstance(function, str) else function
@@ -61,8 +93,6 @@ class Reward:
         self.name = str(getattr(function_object, "__name__", type(function_object).__name__))
         self.batched = "completions" in parameters(function_object, self.name)
         self._single = None if self.batched else PerCompletion(function_object, self.name)
-        self.failures = 0
-        self.message = ""
 
     def check(self, columns: Sequence[str]) -> None:
         """Refuses, in one line, a function that needs a column which is not there."""
@@ -72,100 +102,86 @@ class Reward:
             have = ["prompts", "completions", *columns]
             refuse_missing(self.name, required_parameters(self.function, self.name), have)
 
-    def __call__(
-        self, prompts: Sequence[Any], completions: Sequence[str], columns: Columns
-    ) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """(values, where the reward applies); NaN where it failed."""
-        if self.batched:
-            values = self._batch(prompts, completions, columns)
-        else:
-            rows = range(len(completions))
-            values = [self._caught(self._one, prompts, completions, columns, i) for i in rows]
-        numbers = [self._number(value) for value in values]
-        applies = np.array([value is not None for value in values], bool)
-        return np.array(numbers, float), applies
+    def __call__(self, rows: Sequence[Row]) -> list[Outcome]:
+        """The outcome of each row."""
+        if self._single is None:
+            return self._batch(rows)
+        return [_caught(self._single, row.prompt, row.completion, row.columns) for row in rows]
 
-    # ------------------------------------------------------------------ helpers
-
-    def _batch(
-        self, prompts: Sequence[Any], completions: Sequence[str], columns: Columns
-    ) -> list[Any]:
+    def _batch(self, rows: Sequence[Row]) -> list[Outcome]:
         """All at once; row by row where that raises, so that one bad row costs one row."""
-        try:
-            return self._listed(prompts, completions, columns)
-        except QdlawsError:
-            raise
-        except Exception:  # a user's function may raise anything
-            rows = range(len(completions))
-            return [self._caught(self._single_row, prompts, completions, columns, i) for i in rows]
-
-    def _single_row(
-        self, prompts: Sequence[Any], completions: Sequence[str], columns: Columns, i: int
-    ) -> Any:
-        row = {name: [values[i]] for name, values in columns.items()}
-        return self._listed([prompts[i]], [completions[i]], row)[0]
-
-    def _listed(
-        self, prompts: Sequence[Any], completions: Sequence[str], columns: Columns
-    ) -> list[Any]:
+        prompts, completions = [row.prompt for row in rows], [row.completion for row in rows]
         given = {
-            **columns,
-            "prompts": list(prompts),
+            **{name: [row.columns[name] for row in rows] for name in rows[0].columns},
+            "prompts": prompts,
             "completions": _in_trl_form(prompts, completions),
         }
-        values = list(self.function(**accepted_arguments(self.function, given)))
-        if len(values) != len(completions):
-            raise QdlawsError(
-                f"reward {self.name} gave {len(values)} numbers for {len(completions)} completions"
-            )
-        return values
-
-    def _one(
-        self, prompts: Sequence[Any], completions: Sequence[str], columns: Columns, i: int
-    ) -> Any:
-        assert self._single is not None
-        return self._single(prompts[i], completions[i], {k: v[i] for k, v in columns.items()})
-
-    def _caught(self, call: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return call(*arguments)
-        except QdlawsError:
+            values = list(self.function(**accepted_arguments(self.function, given)))
+        except KeyboardInterrupt:
             raise
-        except Exception as error:  # a user's function may raise anything
-            self._fail(f"{type(error).__name__}: {error}")
-            return FAILED
+        except BaseException as error:  # a user's function may raise anything, and call sys.exit
+            if len(rows) == 1:
+                return [Outcome(failure=error_in_words(error))]
+            return [self._batch([row])[0] for row in rows]
+        if len(values) != len(rows):
+            failure = f"it gave {len(values)} numbers for {len(rows)} completions"
+            return [Outcome(failure=failure)] * len(rows)
+        return [_outcome(value) for value in values]
 
-    def _number(self, value: Any) -> float:
-        if value is None or value is FAILED:
-            return math.nan
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            self._fail(f"it gave {value!r}, not a number")
-            return math.nan
-        if not math.isfinite(number):
-            self._fail(f"it gave {number}")
-            return math.nan
-        return number
 
-    def _fail(self, message: str) -> None:
-        self.failures += 1
-        if not self.message:
-            self.message = message
-            warnings.warn(
-                f"reward {self.name} failed: {message}; such rows score NaN, are dropped and "
-                "counted, and are not reported one by one",
-                stacklevel=2,
-            )
+def _caught(function: Callable[..., Any], *arguments: Any) -> Outcome:
+    try:
+        return _outcome(function(*arguments))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's function may raise anything, and call sys.exit
+        return Outcome(failure=error_in_words(error))
+
+
+def _outcome(value: Any) -> Outcome:
+    """What a reward gave, as a number or the reason why it is none."""
+    if value is None:
+        return Outcome(applies=False)
+    try:
+        number = float(value)
+    except OverflowError:
+        return Outcome(failure="it gave a number that is too large")
+    except (TypeError, ValueError):
+        what = repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
+        return Outcome(failure=f"it gave {what}, not a number")
+    return Outcome(number) if math.isfinite(number) else Outcome(failure=f"it gave {number}")
+
+
+def _score(rewards: Sequence[Reward], rows: Sequence[Row]) -> list[tuple[Outcome, ...]]:
+    """The outcomes of each row, one of each reward."""
+    return list(zip(*(reward(rows) for reward in rewards), strict=True))
+
+
+def _make_score(functions: Sequence[str | Callable[..., Any]]) -> Callable[..., Any]:
+    """The score function of these rewards, in the process where they are to run."""
+    return partial(_score, [Reward(function) for function in functions])
 
 
 class Rewards:
-    """Several rewards with weights."""
+    """Several rewards with weights, the number of their failures and the first message of each.
+
+    Parameters
+    ----------
+    functions : functions, or ``package.module:function`` of each
+    weights : one for each; 1 where left out
+    workers : processes in which they run; by default 1 where all are given by name, else 0, which
+        is this process. With more than one, a reward of batches sees a part of the batch at a time
+    timeout : seconds for each completion, by default 10; a batch may take so many times as long
+        as it has completions
+    """
 
     def __init__(
         self,
         functions: Sequence[str | Callable[..., Any]],
         weights: Sequence[float] | None = None,
+        workers: int | None = None,
+        timeout: float | None = None,
     ) -> None:
         if isinstance(functions, str) or not functions:
             raise QdlawsError(
@@ -181,35 +197,87 @@ class Rewards:
         for reward, name in zip(self.rewards, names, strict=True):
             reward.name = name
         self.weights = dict(zip(names, given, strict=True))
+        self.failures = dict.fromkeys(names, 0)
+        self.messages: dict[str, str] = {}
+        self._has_worked = False
+        named = all(isinstance(function, str) for function in functions)
+        self._pool = self._made_pool(functions, int(named) if workers is None else workers, timeout)
 
     def check(self, columns: Sequence[str]) -> None:
         """Refuses, in one line, a function that needs a column which is not there."""
         for reward in self.rewards:
             reward.check(columns)
 
-    @property
-    def failures(self) -> dict[str, int]:
-        """Rows that failed so far, by reward."""
-        return {reward.name: reward.failures for reward in self.rewards}
-
-    @property
-    def messages(self) -> dict[str, str]:
-        """The message of the first failure of each reward."""
-        return {reward.name: reward.message for reward in self.rewards if reward.message}
-
     def __call__(
         self, prompts: Sequence[Any], completions: Sequence[str], columns: Columns
     ) -> tuple[Array, dict[str, Array]]:
-        """(score, the value of each reward): NaN where one failed or none applies."""
+        """(score, the value of each reward): NaN where one failed or none applies.
+
+        Raises
+        ------
+        QdlawsError
+            Where no row has a score and at least 16 have failed: nothing can be learnt from that.
+        """
         n = len(completions)
+        rows = [
+            Row(prompts[i], completions[i], {name: values[i] for name, values in columns.items()})
+            for i in range(n)
+        ]
+        answers = [future.result() for future in self._pool.submit(rows)]
         parts, used = {}, {}
         any_applies = np.zeros(n, bool)
-        for reward in self.rewards:
-            values, applies = reward(prompts, completions, columns)
-            parts[reward.name] = values
-            used[reward.name] = np.where(applies, values, 0.0)
+        for i, name in enumerate(self.weights):
+            outcomes = [
+                Outcome(failure=answer.reason) if isinstance(answer, Failure) else answer[i]
+                for answer in answers
+            ]
+            self._count(name, outcomes)
+            applies = np.array([outcome.applies for outcome in outcomes], bool)
+            parts[name] = np.array([outcome.value for outcome in outcomes], float)
+            used[name] = np.where(applies, parts[name], 0.0)
             any_applies |= applies
-        return np.where(any_applies, weighted(used, self.weights, n), np.nan), parts
+        score = np.where(any_applies, weighted(used, self.weights, n), np.nan)
+        self._has_worked |= bool(np.isfinite(score).any())
+        if not self._has_worked and sum(self.failures.values()) >= ENOUGH_FAILURES:
+            raise QdlawsError(f"not one completion could be scored: {self.first_failure}")
+        return score, parts
+
+    @property
+    def first_failure(self) -> str:
+        """The message of the first failure of each reward, in one line; "" where none failed."""
+        return "; ".join(f"reward {name} failed: {why}" for name, why in self.messages.items())
+
+    def close(self) -> None:
+        """Ends the processes."""
+        self._pool.close()
+
+    # ------------------------------------------------------------------ helpers
+
+    def _made_pool(
+        self,
+        functions: Sequence[str | Callable[..., Any]],
+        workers: int,
+        timeout: float | None,
+    ) -> Pool:
+        check_workers(workers, timeout)
+        if not workers:
+            return SameProcess(lambda: partial(_score, self.rewards))
+        together = any(reward.batched for reward in self.rewards)
+        seconds = SECONDS if timeout is None else timeout
+        make = partial(_make_score, tuple(functions))
+        return Workers(make, workers, timeout=seconds, together=together)
+
+    def _count(self, name: str, outcomes: Sequence[Outcome]) -> None:
+        """Counts the failures of a reward, and warns of the first."""
+        failed = [outcome.failure for outcome in outcomes if outcome.failure]
+        self.failures[name] += len(failed)
+        if failed and name not in self.messages:
+            self.messages[name] = failed[0]
+            warnings.warn(
+                f"reward {name} failed: {failed[0]}; such rows score NaN, are dropped and "
+                "counted, and are not reported one by one",
+                stacklevel=3,
+            )
 
 
 # ---------------------------------------------------------------------- helpers

@@ -36,6 +36,7 @@ __all__ = [
     "ScoreFunction",
     "Workers",
     "WrongCount",
+    "check_workers",
 ]
 
 Row = tuple[Any, ...]
@@ -63,6 +64,16 @@ class WrongCount(BadData):
     """A function gave more or fewer scores than it was given items: whose they are is unknown."""
 
     miscounted = True
+
+
+def check_workers(workers: int, timeout: float | None) -> None:
+    """Refuses numbers of processes and seconds that mean nothing."""
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
+        raise BadData(f"found workers={workers!r}: 0 (in this process) or more was needed")
+    if timeout is not None and not timeout > 0:
+        raise BadData(f"found timeout={timeout!r}: seconds above 0 were needed, or none")
+    if timeout is not None and workers == 0:
+        raise BadData("a timeout needs workers = 1 or more: no process can stop its own score")
 
 
 class Pool(Protocol):

@@ -1,6 +1,7 @@
 """The molecules task through its public names."""
 
 import math
+import os
 import sys
 
 import numpy as np
@@ -27,6 +28,9 @@ def user_module(tmp_path, monkeypatch):
         "def one(smiles: str) -> float:\n    return len(smiles) / 10\n\n"
         "def some(smiles: str):\n    return {'N': None, 'I': float('inf')}.get(smiles[-1], 0.5)\n\n"
         "def unannotated(one_smiles):\n    return one_smiles.count('C')\n\n"
+        "def short(smiles):\n    return [1.0]\n\n"
+        "def leaves(smiles: str):\n    if smiles[-1] == 'N': raise SystemExit\n    return 1.0\n\n"
+        "def process(smiles: str):\n    import os\n    return os.getpid()\n\n"
         "number = 3\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -146,10 +150,38 @@ def test_a_function_wrongly_called_with_a_list_gets_a_remedy(user_module):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_list_with_too_few_scores_is_not_believed_one_by_one(user_module, workers):
+    task = make_task("molecules", objective=f"{user_module}:short", workers=workers)
+    with pytest.raises(QdlawsError, match=r"returned 1 scores for \d+ SMILES"):
+        scored(task)
+    task.close()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_sys_exit_in_a_score_is_the_failure_of_one_molecule(user_module, workers):
+    task = make_task("molecules", objective=f"{user_module}:leaves", workers=workers)
+    prompt = task.prompts()[0]
+    scores = task.score([prompt] * 2, ["CCN", "CCO"])
+    assert np.isnan(scores.score).tolist() == [True, False]
+    assert scores.failure == "SystemExit: "
+    task.close()
+
+
+def test_a_function_of_the_user_runs_in_a_process_with_a_time_limit(user_module):
+    task = make_task("molecules", objective=f"{user_module}:process")
+    score = task.score(task.prompts(), ["C"]).score[0]
+    task.close()
+    same = make_task("molecules", objective=f"{user_module}:process", workers=0)
+    assert score != same.score(same.prompts(), ["C"]).score[0] == os.getpid()
+    assert make_task("molecules").oracle.workers == 0
+    assert (task.oracle.workers, task.oracle.timeout) == (1, 10.0)
+
+
 def test_tdc_without_its_package_is_refused_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "tdc", None)
     with pytest.raises(QdlawsError) as caught:
-        make_task("molecules", objective="jnk3")
+        make_task("molecules", objective="jnk3", workers=0)
     assert "needs PyTDC (pip install PyTDC)" in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -32,7 +32,8 @@ def test_one_failed_reward_fails_the_sum_of_its_row_only():
     assert np.isnan(parts["touchy"]).tolist() == [True, False]
     assert parts["short"][0] == 1 / 5
     assert rewards.failures == {"touchy": 1, "short": 0}
-    assert rewards.messages == {"touchy": "RuntimeError: it went boom"}
+    assert list(rewards.messages) == ["touchy"]
+    assert rewards.messages["touchy"].startswith("RuntimeError: it went boom (example_rewards.py")
 
 
 def test_failures_are_counted_and_warned_about_once():
@@ -44,7 +45,7 @@ def test_failures_are_counted_and_warned_about_once():
         warnings.simplefilter("error")
         rewards(["p"] * 3, ["nan", "inf", "fine"], {})
     assert rewards.failures == {"touchy": 5}
-    assert rewards.messages["touchy"] == "RuntimeError: it went boom"
+    assert rewards.messages["touchy"].startswith("RuntimeError: it went boom")
 
 
 @pytest.mark.parametrize("text", ["boom", "word", "nan", "inf"])
@@ -76,9 +77,89 @@ def test_a_batch_that_raises_is_scored_row_by_row():
     assert rewards.failures == {"touchy_batch": 1}
 
 
-def test_a_batch_of_another_length_is_refused():
-    with pytest.raises(QdlawsError, match="too_few gave 1 numbers for 2"):
-        call([example.too_few], ["a", "b"])
+def test_a_batch_of_another_length_fails_as_a_whole():
+    """Row by row it would give a number each, and nobody knows whose they are."""
+    with pytest.warns(UserWarning, match="too_few failed: it gave 1 numbers for 2 completions"):
+        rewards, score, _ = call([example.too_few], ["a", "b"])
+    assert np.isnan(score).all()
+    assert rewards.failures == {"too_few": 2}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_reward_that_always_fails_is_refused_with_its_reason(workers):
+    rewards = Rewards(["tests.helpers.example_rewards:touchy"], workers=workers)
+    with (
+        pytest.warns(UserWarning, match="touchy"),
+        pytest.raises(QdlawsError, match=r"not one completion.*reward touchy failed: RuntimeError"),
+    ):
+        rewards(["p"] * 16, ["boom"] * 16, {})
+    rewards.close()
+    with pytest.warns(UserWarning, match="touchy"):
+        rewards, _, _ = call([example.touchy], ["fine"] + ["boom"] * 15)
+    rewards(["p"] * 16, ["boom"] * 16, {})  # it has worked before
+
+
+@pytest.mark.parametrize("form", ["single", "batch"])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("exit", "SystemExit: 0"),
+        ("large", "a number that is too large"),
+        ("larger", "a number that is too large"),
+        ("word", "it gave 'high', not a number"),
+        ("list", "it gave a list, not a number"),
+    ],
+)
+def test_every_odd_answer_is_the_failure_of_its_row(form, text, words):
+    function = {"single": example.odd, "batch": example.odd_batch}[form]
+    with pytest.warns(UserWarning, match=words):
+        rewards, score, _ = call([function], [text, "fine"])
+    assert np.isnan(score).tolist() == [True, False]
+    assert list(rewards.failures.values()) == [1]
+
+
+@pytest.fixture
+def in_a_process():
+    """Rewards by name, which run in a process of their own, closed after the test."""
+    opened = []
+
+    def make(*names, **options):
+        opened.append(Rewards([f"tests.helpers.example_rewards:{n}" for n in names], **options))
+        return opened[-1]
+
+    yield make
+    for rewards in opened:
+        rewards.close()
+
+
+def test_rewards_by_name_run_elsewhere_to_the_same_numbers(in_a_process):
+    columns = {"answer": ["7", "8"], "topic": ["skip", "x"]}
+    texts = ["7", "abc"]
+    names = ("correct", "short", "keyed", "process")
+    elsewhere = in_a_process(*names)
+    score, parts = elsewhere(["p", "q"], texts, columns)
+    _, same, same_parts = call([getattr(example, n) for n in names], texts, None, columns)
+    assert parts["process"][0] != same_parts["process"][0] == example.process("")
+    for name in names[:3]:
+        np.testing.assert_array_equal(parts[name], same_parts[name])
+    np.testing.assert_array_equal(score - parts["process"], same - same_parts["process"])
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_reward_that_hangs_or_dies_costs_its_rows_only(in_a_process, together):
+    rewards = in_a_process("stuck_batch" if together else "stuck", timeout=1.0)
+    with pytest.warns(UserWarning, match="took longer than|ended with status 7"):
+        score, _ = rewards(["p"] * 4, ["fine", "hang", "die", "fine"], {})
+    assert np.isnan(score).tolist() == [False, True, True, False]
+    assert list(rewards.failures.values()) == [2]
+
+
+def test_prints_of_a_reward_do_not_reach_stdout(in_a_process, capfd):
+    in_a_process("loud")(["p"], ["a"], {})
+    call([example.loud], ["a"])
+    streams = capfd.readouterr()
+    assert streams.out == ""
+    assert streams.err.count("loud") == 2
 
 
 def test_a_missing_column_is_named():
