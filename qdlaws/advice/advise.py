@@ -12,8 +12,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.advice.alarms import alarms
 from qdlaws.advice.checkpoints import choose
 from qdlaws.advice.rules import decide, stop_under_control
+from qdlaws.advice.saved_checkpoints import saved_steps
 from qdlaws.control.knobs import in_force
 from qdlaws.control.targets import Targets, law_of, targets
 from qdlaws.core.advice import Action, Advice, Choice
@@ -41,7 +43,8 @@ def advise(
     ----------
     fits : the fitted laws of a run, or its log
     goal : what is wanted; none means the highest quality
-    checkpoints : steps whose checkpoints exist (default: all measured steps)
+    checkpoints : steps whose checkpoints exist; by default those in the folder that the log was
+        read from, where there are none the rows of the log
     plant_gain : −dD/du, what one unit of u = log(reward scale/KL) costs of the column that is
         steered (a controller identifies it on line); without it that of other runs
     alpha : share of runs in which a stop may be advised wrongly, however often one asks
@@ -58,13 +61,14 @@ def advise(
     log, laws = _log_and_laws(fits)
     goal.check(log)
     _refuse_contradiction(laws, goal)
-    choice = choose(log, goal, at=checkpoints, fits=laws)
+    choice = choose(log, goal, at=_existing(log, checkpoints), fits=laws)
+    ringing = alarms(log, choice)
     knobs = None if extra_column(log, "kl_coef") is None else in_force(log)
     aims = targets(log, laws, goal, plant_gain, knobs)
-    advice = decide(log, laws, goal, aims, choice, alpha, knobs)
+    advice = decide(log, laws, goal, aims, choice, alpha, knobs, ringing)
     if advice.du:
         advice = replace(advice, reasons=(*advice.reasons, _turn_words(advice.du, aims)))
-    return _with_checkpoint(advice, log, choice)
+    return _with_checkpoint(replace(advice, alarms=ringing), log, choice)
 
 
 def advise_run(
@@ -94,9 +98,20 @@ def advise_run(
     return _with_checkpoint(stop or turn, log, choice)
 
 
+def _existing(log: RunLog, checkpoints: npt.ArrayLike | None) -> npt.ArrayLike | None:
+    """The steps whose checkpoints exist, as given or as they lie beside the log."""
+    if checkpoints is not None:
+        return checkpoints
+    saved = saved_steps(log)
+    measured = saved[np.isin(saved, log.step)]
+    return measured if len(measured) else None
+
+
 def _with_checkpoint(advice: Advice, log: RunLog, choice: Choice) -> Advice:
     first, *others = choice.reasons
-    kept = (f"Keep checkpoint {choice.step:g}: {first}", *others)
+    fell = any(alarm.rollback is not None for alarm in advice.alarms)
+    verb = "Go back to" if fell and advice.action == "stop" else "Keep"
+    kept = (f"{verb} {choice.noun} {choice.step:g}: {first}", *others)
     reasons = tuple(dict.fromkeys((*advice.reasons, *kept, *_warnings(log))))
     return replace(advice, reasons=reasons, checkpoint=choice.step, choice=choice)
 

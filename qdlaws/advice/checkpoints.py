@@ -8,14 +8,14 @@ which has no curse. A floor is met with a stated probability, not by a reading.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.advice.next_measurement import P_WRONG_WORTH_A_WORD, next_measurement
-from qdlaws.core.advice import Choice
+from qdlaws.core.advice import Choice, alike_words
 from qdlaws.core.goal import Goal
 from qdlaws.core.interval import Interval
 from qdlaws.core.runlog import RunLog
@@ -30,6 +30,12 @@ __all__ = ["Choice", "choose"]
 
 P_MEETS = 0.9
 """The probability with which a checkpoint must hold the floors."""
+
+P_BETTER = 0.9
+"""The probability of being better at which one checkpoint is told from another."""
+
+P_NOT_TOLD = 0.5
+"""A chance of choosing wrongly from which the checkpoints are said to be alike."""
 
 MARGIN = 0.05
 """Wrongly chosen: worse than the best by more than this share of the range of the true values."""
@@ -63,7 +69,8 @@ def choose(
         raise NotEnoughData("no checkpoint has all that the goal speaks of")
     log = log.take(complete)
     estimates = {c: _estimate(log, c, fits) for c in _needed(log, goal, main)}
-    return _choice(_Candidates(log, goal, main, estimates, _existing(log.step, at)), level)
+    candidates = _Candidates(log, goal, main, estimates, _existing(log.step, at))
+    return _choice(candidates, level, saved=at is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +153,7 @@ def _law_column(log: RunLog, fits: LawFits | None) -> Array | None:
     return None
 
 
-def _choice(candidates: _Candidates, level: float) -> Choice:
+def _choice(candidates: _Candidates, level: float, saved: bool) -> Choice:
     log, rows, main = candidates.log, candidates.rows, candidates.main
     worth, p_goal = candidates.worth(), candidates.meets().mean(0)
     meets = p_goal >= P_MEETS
@@ -162,7 +169,10 @@ def _choice(candidates: _Candidates, level: float) -> Choice:
         noise = candidates.estimates[main].noise[rows]
         measure = next_measurement(log, rows, worth, candidates.draws(main), noise, among, margin)
     values = {c: _interval(candidates.draws(c)[:, best], level) for c in candidates.estimates}
-    reasons = _reasons(candidates, best, values[main], p_goal, p_wrong, margin)
+    alike = _alike(worth, among, best) if p_wrong >= P_NOT_TOLD and margin > 0 else np.empty(0, int)
+    alike_steps = tuple(float(step) for step in log.step[rows[alike]])
+    reasons = _reasons(candidates, best, values[main], p_goal, p_wrong, margin, alike_steps)
+    peak, fall = _fall(candidates, meets.any())
     return Choice(
         step=float(log.step[rows[best]]),
         quality=values.get("quality"),
@@ -177,7 +187,32 @@ def _choice(candidates: _Candidates, level: float) -> Choice:
         measure=measure,
         table=_table(candidates, p_goal, p_best, level),
         reasons=(*reasons, *([str(measure)] if measure else [])),
+        saved=saved,
+        alike=alike_steps,
+        range=float(np.ptp(candidates.estimates[main].mean)),
+        peak=float(log.step[peak]),
+        fall=float(fall.mean()),
+        fall_se=float(fall.std()),
     )
+
+
+def _alike(worth: Array, among: Flags, best: int) -> Rows:
+    """The candidates that the chosen one is not surely better than, itself among them."""
+    better = (worth[:, best, None] > worth).mean(0)
+    return np.flatnonzero(among & (better < P_BETTER))
+
+
+def _fall(candidates: _Candidates, some_meet: bool) -> tuple[int, Array]:
+    """The best row of the whole log that meets the goal, and draws of what was lost since."""
+    every = replace(candidates, rows=np.arange(len(candidates.log)))
+    worth = every.worth()
+    mean, values = worth.mean(0), every.draws(every.main)
+    if candidates.goal.price is not None:  # quality given up for diversity is no loss
+        values = worth
+    if some_meet:
+        mean = np.where(every.meets().mean(0) >= P_MEETS, mean, -np.inf)
+    peak = int(mean.argmax())
+    return peak, values[:, peak] - values[:, -1]
 
 
 def _interval(draws: Array, level: float) -> Interval:
@@ -228,6 +263,7 @@ def _reasons(
     p_goal: Array,
     p_wrong: float,
     margin: float,
+    alike: tuple[float, ...],
 ) -> list[str]:
     """Why this checkpoint, in words."""
     log, goal, main = candidates.log, candidates.goal, candidates.main
@@ -253,7 +289,12 @@ def _reasons(
                 f"no checkpoint meets the goal ({goal.words()}) with 90 % probability; "
                 f"this one comes nearest, with {chance(p_goal[best])}"
             )
-    if margin > 0 and p_wrong >= P_WRONG_WORTH_A_WORD:
+    if alike:
+        words.append(
+            f"{alike_words(alike, len(candidates.rows))} cannot be told apart by these readings: "
+            "the one named has the best estimate, any of them will do"
+        )
+    elif margin > 0 and p_wrong >= P_WRONG_WORTH_A_WORD:
         words.append(
             f"another checkpoint is better by more than {margin:.2g} with probability "
             f"{chance(p_wrong)}"

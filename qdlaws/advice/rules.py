@@ -2,8 +2,9 @@
 
     out of steps → target reached → floor broken → gain gone → price met → steered → quality alone
 
-Statements that end a run are e-processes (:mod:`qdlaws.inference.e_process`), valid however often
-one looks.
+A stop is *certain* by an e-process (:mod:`qdlaws.inference.e_process`), which is wrong in at most α
+of runs however often one looks, and *likely* by the forecast of quality
+(:mod:`qdlaws.advice.gain_ahead`) or by a posterior, as calibrated on real runs.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from math import exp, log
 
 import numpy as np
 
+from qdlaws.advice.gain_ahead import GainAhead, gain_ahead
 from qdlaws.control.controller import steering_advice
 from qdlaws.control.knobs import InForce
 from qdlaws.control.targets import Targets, law_of
-from qdlaws.core.advice import Advice, Choice
+from qdlaws.core.advice import Advice, Alarm, Choice
 from qdlaws.core.goal import Goal
 from qdlaws.core.runlog import RunLog
+from qdlaws.core.serialize import chance
 from qdlaws.inference.e_process import Evidence, gain_below, level_above, level_below
 from qdlaws.laws.result import LawFits
 
@@ -27,8 +30,12 @@ __all__ = ["decide", "stop_under_control"]
 P_PAST_OPTIMUM = 0.95
 """The probability of being past the optimum of the price that ends a run."""
 
-P_RISING = 0.9
-"""The probability that quality rises at which a run without floor or price goes on."""
+P_NOTHING_LEFT = 0.04
+"""A run without a goal has saturated where a gain worth having is less probable than this: of real
+runs stopped so at half their length, one in ten or fewer gave up half a standard deviation."""
+
+P_CLEAR_GAIN = 0.5
+"""It goes on where quality gains a tenth of its range more with this probability."""
 
 MIN_READINGS = 5
 """Readings of quality below which its trend is not judged."""
@@ -42,21 +49,26 @@ def decide(
     choice: Choice,
     alpha: float,
     knobs: InForce | None = None,
+    alarms: tuple[Alarm, ...] = (),
 ) -> Advice:
     """The advice for a run whose knobs a person turns: a stop, a turn, to go on, or to wait."""
+    gain = _gain_ahead(run, goal, choice)
     alpha = error_rate_per_test(goal, alpha, floors=True, falling=not goal.floors())
     stop = (
         _out_of_steps(run, goal)
         or _target_reached(run, goal, alpha)
         or _floor_broken(run, goal, aims, alpha)
         or _gain_gone(run, goal, alpha)
+        or _gain_below_cost(run, goal, gain)
         or _price_met(run, laws, goal, aims)
     )
+    if stop is None and aims.steered is not None and gain is not None:
+        stop = _fallen(run, gain, alarms)
     if stop is None and aims.steered is not None:
         advice = steering_advice(run, aims, np.nan if knobs is None else knobs.now)
         basis = [] if aims.from_price or advice.du is None else _basis(laws, aims.steered)
         return replace(advice, reasons=(advice.reasons[0], *basis, *advice.reasons[1:]))
-    advice = stop or _unsteered(run, laws, goal, aims, choice, alpha)
+    advice = stop or _unsteered(run, laws, goal, aims, choice, alpha, gain, alarms)
     return replace(
         advice,
         reasons=(*advice.reasons, *aims.reasons),
@@ -125,14 +137,23 @@ def _gain_gone(run: RunLog, goal: Goal, alpha: float) -> Advice | None:
     return _stop_by(test, alpha, run, f"a step now brings less than {least:g} quality")
 
 
-def _price_met(run: RunLog, laws: LawFits | None, goal: Goal, aims: Targets) -> Advice | None:
-    if aims.p_price_met is None or goal.price is None or aims.p_price_met < P_PAST_OPTIMUM:
+def _gain_below_cost(run: RunLog, goal: Goal, gain: GainAhead | None) -> Advice | None:
+    """Further steps are not worth their cost, by the forecast."""
+    cost = goal.min_gain_per_step
+    if cost is None or gain is None or gain.worth_of_going_on(cost)[0] > 0:
         return None
-    column = str(goal.priced(run))
-    law = law_of(laws, column)
-    where = "" if law is None else f" at a {column} of {law.path.mean[-1]:.3g}"
-    words = f"the run is past the best {column} at your price{where}: it has gone too far"
-    return _stop(run, words, aims.p_price_met, anytime=False)
+    words = (
+        f"further steps are not worth {cost:g} quality each: {_change_words(gain)}, and the chance "
+        "of more is too small"
+    )
+    return _stop(run, words, 1 - gain.probability(cost * gain.horizon), anytime=False)
+
+
+def _price_met(run: RunLog, laws: LawFits | None, goal: Goal, aims: Targets) -> Advice | None:
+    price = aims.price
+    if price is None or not price.supported or price.p_rate_below < P_PAST_OPTIMUM:
+        return None
+    return _stop(run, f"{price.rate_words()}: the run has gone too far", price.p_rate_below, False)
 
 
 def _quality_falling(run: RunLog, choice: Choice, alpha: float) -> Advice | None:
@@ -151,7 +172,10 @@ def _stop_by(test: Evidence, alpha: float, run: RunLog, words: str) -> Advice | 
     if not test.at_level(alpha):
         return None
     odds = f"{exp(test.log_e):.0f}" if test.log_e < log(1000) else "over 1000"
-    basis = f"odds {odds} : 1, by a test that stays valid however often one looks"
+    basis = (
+        f"odds {odds} : 1, by a test that is wrong in at most {alpha:.2g} of runs however often "
+        "one looks"
+    )
     return _stop(run, f"{words} ({basis})", test.confidence)
 
 
@@ -175,11 +199,13 @@ def _unsteered(
     aims: Targets,
     choice: Choice,
     alpha: float,
+    gain: GainAhead | None,
+    alarms: tuple[Alarm, ...],
 ) -> Advice:
-    """Neither floor nor optimum: on a price without a law wait, else go by quality alone."""
+    """Neither floor nor optimum: by the price where the law answers it, else by quality alone."""
     step = float(run.step[-1])
     if goal.price is not None:
-        return Advice(action="wait", step=step, reasons=(aims.price_problem,))
+        return _by_price(step, aims, _verdict(laws))
     stop = _quality_falling(run, choice, alpha)
     if stop is not None:
         return stop
@@ -187,15 +213,99 @@ def _unsteered(
     if not _has_enough_readings(run):
         words = "there are too few readings of quality to tell whether it rises"
         return Advice(action="wait", step=step, reasons=(words, verdict))
-    if choice.p_rising >= P_RISING:
+    if gain is None:
+        value = np.nanmax(run.column("quality"))
+        words = f"quality has been {value:.4g} at every reading: nothing shows how it may change"
+        return Advice(action="wait", step=step, reasons=(words, verdict))
+    return _by_quality(run, goal, gain, alarms, verdict)
+
+
+def _by_quality(
+    run: RunLog, goal: Goal, gain: GainAhead, alarms: tuple[Alarm, ...], verdict: str
+) -> Advice:
+    """Go back after a fall, stop where nothing is left to gain, go on at a clear gain, or wait."""
+    step, change = float(run.step[-1]), _change_words(gain)
+    if goal.min_gain_per_step is not None:
+        _, ahead, mean = gain.worth_of_going_on(goal.min_gain_per_step)
+        words = f"further steps are worth their cost: {mean:+.2g} is expected {ahead:.0f} steps on"
+        return Advice(action="continue", step=step, reasons=(words, change, verdict))
+    clear = gain.probability(gain.tenth)
+    if clear >= P_CLEAR_GAIN:
+        words = f"quality is still rising: {change}"
+        odds = f"a gain of more than {gain.tenth:.2g} has a probability of {chance(clear)}"
+        return Advice(
+            action="continue", step=step, reasons=(words, odds, verdict), confidence=clear
+        )
+    stop = _fallen(run, gain, alarms)
+    if stop is not None:
+        return stop
+    small = gain.probability(gain.worth_having)
+    if small <= P_NOTHING_LEFT:
+        words = (
+            f"quality has stopped rising: {change}; a gain of more than {gain.worth_having:.2g} "
+            f"over the best so far has a probability of {chance(small)}"
+        )
+        return _stop(run, words, 1 - small, anytime=False)
+    words = (
+        f"it is open whether quality still rises: {change}; a gain of more than "
+        f"{gain.worth_having:.2g} over the best so far has a probability of {chance(small)}"
+    )
+    return Advice(action="wait", step=step, reasons=(words, _settles(run, gain), verdict))
+
+
+def _fallen(run: RunLog, gain: GainAhead, alarms: tuple[Alarm, ...]) -> Advice | None:
+    """Quality fell from its best, and the forecast does not bring it back."""
+    alarm = next((alarm for alarm in alarms if alarm.kind == "quality fell"), None)
+    back = gain.probability(0.0)
+    if alarm is None or back >= P_CLEAR_GAIN:
+        return None
+    words = f"{alarm}; {_change_words(gain)}, which does not bring it back"
+    return _stop(run, words, 1 - back, anytime=False)
+
+
+def _by_price(step: float, aims: Targets, verdict: str) -> Advice:
+    price = aims.price
+    if price is None:
+        return Advice(action="wait", step=step, reasons=(aims.price_problem,))
+    if price.supported and price.p_rate_below <= 1 - P_PAST_OPTIMUM:
+        words = f"{price.rate_words()}: going on pays"
         return Advice(
             action="continue",
             step=step,
-            reasons=("quality is still rising", verdict),
-            confidence=choice.p_rising,
+            reasons=(words, verdict),
+            confidence=1 - price.p_rate_below,
         )
-    words = "the readings are too noisy to tell whether quality still rises"
+    words = f"{price.rate_words()}: which way pays is open"
+    if not price.supported:
+        words = f"{aims.price_problem}; {price.rate_words()}"
     return Advice(action="wait", step=step, reasons=(words, verdict))
+
+
+def _gain_ahead(run: RunLog, goal: Goal, choice: Choice) -> GainAhead | None:
+    return gain_ahead(run, goal, choice) if _has_enough_readings(run) else None
+
+
+def _change_words(gain: GainAhead) -> str:
+    """The expected change of quality in so many steps, with its interval."""
+    change = gain.change
+    return (
+        f"expected change in the next {gain.horizon:.3g} steps {change.mid:+.2g} "
+        f"[{change.low:+.2g}, {change.high:+.2g}]"
+    )
+
+
+def _settles(run: RunLog, gain: GainAhead) -> str:
+    """What would settle whether quality still rises."""
+    _, error = gain.level
+    later = run.step[-1] + gain.horizon
+    if 2 * error > gain.tenth:
+        readings = max(int(np.ceil((2 * error / gain.tenth) ** 2)), 2)
+        return (
+            f"what would settle it: the present level is known to ± {error:.2g} only; "
+            f"{min(readings, 20)}{' or more' * (readings > 20)} evaluations of the newest "
+            f"checkpoint, or a look again at step {later:.0f}"
+        )
+    return f"what would settle it: a look again at step {later:.0f}"
 
 
 def _basis(laws: LawFits | None, column: str) -> list[str]:

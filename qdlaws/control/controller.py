@@ -69,7 +69,7 @@ def steering_advice(
     du = wanted
     if within is not None and wanted != 0 and isfinite(wanted):
         du = float(np.clip(u + wanted, *within)) - u
-    action: Action = "continue" if du == 0 and not aims.price_problem else "wait"
+    action: Action = "continue" if du == 0 else "wait"
     if isfinite(du) and du != 0:
         action = "loosen" if du > 0 else "tighten"
     notes = list(aims.reasons)

@@ -11,18 +11,74 @@ import numpy as np
 from qdlaws.control.knobs import InForce
 from qdlaws.control.steering import PRIOR_GAIN, Steering, steer, steer_by_plant
 from qdlaws.core.goal import Goal
-from qdlaws.core.interval import Interval, interval
+from qdlaws.core.interval import Interval, interval, show
+from qdlaws.core.law import Law, shape_slope
 from qdlaws.core.runlog import RunLog
+from qdlaws.core.serialize import chance
+from qdlaws.core.types import Array
 from qdlaws.laws.result import LawFit, LawFits
 
-__all__ = ["GainSource", "Targets", "law_of", "targets"]
+__all__ = ["GainSource", "PriceAnswer", "Targets", "law_of", "targets"]
 
 LEVEL = 0.9
+
+GRID = 201
+"""Places in the range among which the best point for a price is sought."""
+
+EDGE = 0.02
+"""Nearer to an end of the range than this share of it the best point is said to be at the end."""
 
 GainSource = Literal["given", "line H–D", "other runs", "this run"]
 """Where the gain comes from: the caller, the fitted line H–D with that of other runs, other runs
 alone, or the turns of this run."""
 OTHER_RUNS: GainSource = "other runs"
+
+
+@dataclass(frozen=True, eq=False)
+class PriceAnswer:
+    """What the law of this run says to a price, whatever the shape of the law.
+
+    Attributes
+    ----------
+    column, price : what is priced, and the quality that one unit of it is worth
+    here : where the run is, in that column
+    rate : the exchange rate here, the quality that one more unit costs
+    p_rate_below : P(exchange rate here < price): one more unit is worth more than it costs
+    best : where in the range of the data R + price·x is largest
+    inside : whether that is inside the range; at an end of it the law only shows the direction
+    supported : whether the readings support a trade-off between quality and this column
+    """
+
+    column: str
+    price: float
+    here: float
+    rate: Interval
+    p_rate_below: float
+    best: Interval
+    inside: bool
+    supported: bool
+
+    def rate_words(self) -> str:
+        """The rate here against the price."""
+        p = self.p_rate_below
+        side, p = ("below", p) if p >= 0.5 else ("above", 1 - p)
+        return (
+            f"at {self.column} {self.here:.3g} a unit of it costs {show(self.rate)} quality, "
+            f"{side} your price of {self.price:g} with probability {chance(p)}"
+        )
+
+    def best_words(self) -> str:
+        """Where the best point is."""
+        best = self.best
+        if self.inside:
+            return (
+                f"at a price of {self.price:g} the best {self.column} is {best.mid:.3g} "
+                f"[{best.low:.3g}, {best.high:.3g}]"
+            )
+        return (
+            f"at a price of {self.price:g} the best {self.column} in the range of this run is at "
+            f"its end, {best.mid:.3g}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +93,8 @@ class Targets:
     steered : the column whose target needs the lowest ratio
     gain, gain_source : −d(steered column)/du and where it comes from
     from_price : whether the target of the steered column is the optimum of the price
-    p_price_met : probability that the run is past that optimum; None without a concave law
-    price_problem : why the price cannot be acted on yet; empty where it can, or where there is none
+    price : what the law says to the price; None where there is no price or no law
+    price_problem : why the price cannot be steered by yet; empty where it can, or there is none
     """
 
     diversity: Interval | None = None
@@ -49,7 +105,7 @@ class Targets:
     gain: float = np.nan
     gain_source: GainSource = OTHER_RUNS
     from_price: bool = False
-    p_price_met: float | None = None
+    price: PriceAnswer | None = None
     price_problem: str = ""
     reasons: tuple[str, ...] = ()
 
@@ -78,16 +134,14 @@ def targets(
     """
     floors: dict[str, float] = dict(goal.floors())
     reasons: list[str] = []
-    optimum, p_met, problem = _optimum(log, laws, goal)
+    price, problem = _price_answer(log, laws, goal)
     priced = goal.priced(log)
     from_price = False
-    if optimum is not None and priced is not None:
-        reasons.append(
-            f"at a price of {goal.price:g} the best {priced} is {optimum.mid:.3g} "
-            f"[{optimum.low:.3g}, {optimum.high:.3g}]"
-        )
-        if optimum.mid > floors.get(priced, -np.inf):
-            floors[priced], from_price = optimum.mid, True
+    if price is not None and priced is not None:
+        if price.supported:
+            reasons.append(price.best_words())
+        if price.supported and price.inside and price.best.mid > floors.get(priced, -np.inf):
+            floors[priced], from_price = price.best.mid, True
     gains = {c: _gain(c, laws, plant_gain if len(floors) == 1 else None) for c in floors}
     steering: dict[str, Steering] = {}
     for c, floor in floors.items():
@@ -100,7 +154,7 @@ def targets(
     intervals: dict[str, Interval | None] = {"diversity": None, "entropy": None}
     for c, s in steering.items():
         if from_price and c == priced:
-            intervals[c] = optimum
+            intervals[c] = None if price is None else price.best
         elif np.isfinite(s.target):
             intervals[c] = Interval(floors[c], s.target, 2 * s.target - floors[c], LEVEL)
     diversity, entropy = intervals["diversity"], intervals["entropy"]
@@ -123,7 +177,7 @@ def targets(
         gain=gain,
         gain_source=source,
         from_price=from_price and steered == priced,
-        p_price_met=p_met,
+        price=price,
         price_problem=problem,
         reasons=tuple(reasons),
     )
@@ -154,30 +208,52 @@ def _has_turns(knobs: InForce | None) -> bool:
     return len(ratio) > 1 and bool(np.ptp(ratio) > 0)
 
 
-def _optimum(
-    log: RunLog, laws: LawFits | None, goal: Goal
-) -> tuple[Interval | None, float | None, str]:
-    """The operating point of the price, P(the run is past it), and the problem where neither is."""
+def _price_answer(log: RunLog, laws: LawFits | None, goal: Goal) -> tuple[PriceAnswer | None, str]:
+    """The answer of the law to the price, and why it cannot be steered by, where that is so."""
     column = goal.priced(log)
     if goal.price is None or column is None:
-        return None, None, ""
+        return None, ""
     law = law_of(laws, column)
-    if law is None:
+    if law is None or law.posterior is None:
         need = f"a price needs a law of quality on {column}"
-        return None, None, f"{need}, and none could be fitted yet"
-    if law.verdict != "concave":
-        verdict = f"{law.verdict}: {law.reasons[0]}" if law.reasons else law.verdict
-        need = f"a price needs a concave law of quality on {column}"
-        return None, None, f"{need}; this one is {verdict}"
-    point = law.operating_point(goal.price, LEVEL)
-    if not point.known:
-        return None, None, f"the law of quality on {column} has no optimum at this price"
-    draws = law.draws.operating_point(goal.price)
+        return None, f"{need}, and none could be fitted yet"
+    draws = law.draws
     now, doubt = float(law.path.mean[-1]), float(np.sqrt((law.path.cov_factor[-1] ** 2).sum()))
-    present = now + doubt * np.random.default_rng(0).standard_normal(len(draws))
-    # a draw without an operating point (a convex one) never says stop
-    met = float(np.mean(present <= np.where(np.isfinite(draws), draws, -np.inf)))
-    return point, met, ""
+    count = len(draws.kappa)
+    present = now + doubt * np.random.default_rng(0).standard_normal(count)
+    # a law has no slope to be relied on outside of the range that it was fitted in
+    places = np.clip(present, draws.x_lo, draws.x_hi)
+    rate = -_slope_at(draws, places)
+    best = _best_in_range(draws, goal.price)
+    margin = EDGE * (draws.x_hi - draws.x_lo)
+    inside = (best > draws.x_lo + margin) & (best < draws.x_hi - margin)
+    answer = PriceAnswer(
+        column=column,
+        price=goal.price,
+        here=now,
+        rate=interval(rate, LEVEL),
+        p_rate_below=float((rate < goal.price).mean()),
+        best=interval(best, LEVEL),
+        inside=bool(inside.mean() > 0.5),
+        supported=law.supported,
+    )
+    if not law.supported:
+        why = f" ({law.reasons[0]})" if law.reasons else ""
+        return answer, f"no trade-off between quality and {column} is supported{why}"
+    if answer.inside:
+        return answer, ""
+    return answer, f"{answer.best_words()}: where the best one is cannot be told yet"
+
+
+def _slope_at(law: Law, x: Array) -> Array:
+    """dR/dx of each draw at an x for each."""
+    return np.asarray(law.q * shape_slope(law.kappa, (x - law.x_lo) / law.width) / law.width)
+
+
+def _best_in_range(law: Law, price: float) -> Array:
+    """The x in the range at which R + price·x is largest, for each draw."""
+    grid = np.linspace(law.x_lo, law.x_hi, GRID)
+    return np.asarray(grid[np.argmax(law.value(grid) + price * grid, axis=1)])
 
 
 def _entropy_for(laws: LawFits | None, diversity: float) -> Interval | None:

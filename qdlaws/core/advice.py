@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from qdlaws.core.interval import Interval, show
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["MEANINGS", "Action", "Advice", "Choice", "NextMeasurement"]
+__all__ = ["MEANINGS", "Action", "Advice", "Alarm", "AlarmKind", "Choice", "NextMeasurement"]
 
 Action = Literal["continue", "stop", "wait", "tighten", "loosen"]
 
@@ -32,6 +32,28 @@ MEANINGS: Mapping[Action, str] = {
     "loosen": "let the policy move farther from its reference",
 }
 """What each action asks for."""
+
+Strength = Literal["likely", "certain"]
+
+AlarmKind = Literal[
+    "quality fell", "entropy collapsed", "entropy runs away", "diversity collapsed",
+    "groups without spread", "end of the scale",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A fault of the run that needs no goal to be one; ``text`` says it with its numbers.
+
+    ``rollback`` is the step to go back to, where that mends it.
+    """
+
+    kind: AlarmKind
+    text: str
+    rollback: float | None = None
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -51,8 +73,8 @@ class Advice(Result):
         can be said, and for a stop
     figures : the numbers it rests on, such as level, slope, target, gain; NaN where unknown
     choice : the checkpoint to keep beside the others
-    anytime : a stop that stays valid however often one looks; False for any other action, and for a
-        price that is met, which rests on the posterior of the law
+    anytime : a stop that stays valid however often one looks; what ends a run unattended
+    alarms : faults of the run that need no goal to be faults
     """
 
     action: Action
@@ -66,10 +88,22 @@ class Advice(Result):
     figures: Mapping[str, float] = field(default_factory=dict)
     choice: Choice | None = None
     anytime: bool = False
+    alarms: tuple[Alarm, ...] = ()
 
     def __post_init__(self) -> None:
         if self.action == "stop" and self.du is not None:
             raise ValueError("advice to stop turns no knob")
+
+    @property
+    def strength(self) -> Strength | None:
+        """How strong the statement is; None for "wait".
+
+        "certain": by a test that is wrong in at most α of runs, however often one looks.
+        "likely": by forecast or posterior, calibrated on real runs, for a person to act on.
+        """
+        if self.action == "wait":
+            return None
+        return "certain" if self.anytime else "likely"
 
     @property
     def kl_factor(self) -> float | None:
@@ -85,12 +119,13 @@ class Advice(Result):
         """The advice as ``qdlaws advise --json`` prints it."""
         names = (
             *("action", "checkpoint", "step", "entropy_target", "diversity_target"),
-            *("kl_factor", "reward_scale_factor", "confidence", "reasons"),
+            *("kl_factor", "reward_scale_factor", "confidence", "strength", "reasons"),
         )
         values: dict[str, Any] = plain({name: getattr(self, name) for name in names})
         for name in ("entropy_target", "diversity_target"):
             if values[name] is not None and values[name]["mid"] is None:
                 values[name] = None
+        values["alarms"] = [plain(asdict(alarm)) for alarm in self.alarms]
         return values
 
     def to_line(self, knobs: Mapping[str, float], stopped: bool) -> dict[str, Any]:
@@ -103,6 +138,7 @@ class Advice(Result):
         import pandas as pd
 
         values = self.to_dict() | {"reasons": "; ".join(self.reasons)}
+        values["alarms"] = "; ".join(map(str, self.alarms))
         for name in ("entropy_target", "diversity_target"):
             target = getattr(self, name)
             values[name] = target.mid if target is not None else math.nan
@@ -113,7 +149,9 @@ class Advice(Result):
         sure = "" if self.confidence is None else f" ({chance(self.confidence)} sure)"
         rows: list[tuple[str, str]] = []
         if self.checkpoint is not None:
-            rows.append(("keep checkpoint", f"{self.checkpoint:g}"))
+            saved = self.choice is None or self.choice.saved
+            label = "keep checkpoint" if saved else "best row"
+            rows.append((label, f"{'' if saved else 'step '}{self.checkpoint:g}"))
         for name, target in (
             ("diversity target", self.diversity_target),
             ("entropy target", self.entropy_target),
@@ -127,7 +165,7 @@ class Advice(Result):
             f"Advice at step {self.step:g}",
             verdict=f"{self.action}: {MEANINGS[self.action]}{sure}",
             rows=tuple(rows),
-            remarks=self.reasons,
+            remarks=(*(f"ALARM: {alarm}" for alarm in self.alarms), *self.reasons),
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -187,6 +225,11 @@ class Choice(Result):
     measure : what to measure next; None where nothing would help
     table : DataFrame with a row for each candidate
     reasons : in words
+    saved : whether the candidates are checkpoints that exist; else they are rows of the log
+    alike : the steps of the candidates that cannot be told apart from the chosen one
+    range : the range of the true values over the run
+    peak : the step of the best row of the whole log, saved or not
+    fall, fall_se : the true value at ``peak`` less that of the last row, and its standard error
     """
 
     step: float
@@ -202,12 +245,23 @@ class Choice(Result):
     measure: NextMeasurement | None
     table: pd.DataFrame
     reasons: tuple[str, ...]
+    saved: bool = False
+    alike: tuple[float, ...] = ()
+    range: float = math.nan
+    peak: float = math.nan
+    fall: float = 0.0
+    fall_se: float = math.nan
+
+    @property
+    def noun(self) -> str:
+        """What is kept: a checkpoint that exists, or else a row of the log."""
+        return "checkpoint" if self.saved else "the row of step"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         names = (
             *("step", "quality", "diversity", "entropy", "measured", "p_goal", "meets"),
-            *("p_wrong", "regret", "reasons"),
+            *("p_wrong", "regret", "reasons", "saved", "alike"),
         )
         values: dict[str, Any] = plain({name: getattr(self, name) for name in names})
         if self.measure is None:
@@ -228,9 +282,11 @@ class Choice(Result):
         ]
         if self.p_goal < 1:
             rows.append(("meets the goal", f"with probability {chance(self.p_goal)}"))
-        if len(self.table) > 1:
+        if self.alike:
+            rows.append(("cannot be told apart", alike_words(self.alike, len(self.table))))
+        elif len(self.table) > 1:
             rows.append(("another is better", f"with probability {chance(self.p_wrong)}"))
-        return Summary(f"Keep checkpoint {self.step:g}", rows=tuple(rows), remarks=self.reasons)
+        return Summary(f"Keep {self.noun} {self.step:g}", rows=tuple(rows), remarks=self.reasons)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Readings, estimated true values with their band, and the checkpoint to keep."""
@@ -249,3 +305,10 @@ class Choice(Result):
         ax.set(xlabel="step", ylabel="quality")
         ax.legend()
         return ax
+
+
+def alike_words(steps: tuple[float, ...], count: int) -> str:
+    """Which of the candidates cannot be told apart, in a few words."""
+    if len(steps) <= 4:
+        return ", ".join(f"{step:g}" for step in steps)
+    return f"{len(steps)} of {count}, steps {steps[0]:g} to {steps[-1]:g}"

@@ -35,7 +35,7 @@ def log_of(frame: pd.DataFrame) -> RunLog:
 
 KEYS = {
     *("action", "checkpoint", "step", "entropy_target", "diversity_target"),
-    *("kl_factor", "reward_scale_factor", "confidence", "reasons"),
+    *("kl_factor", "reward_scale_factor", "confidence", "strength", "reasons", "alarms"),
 }
 
 
@@ -134,7 +134,8 @@ def test_without_a_law_a_price_waits_and_a_floor_rests_on_readings():
     assert advice.action == "wait"
     assert advice.kl_factor is None
     assert advice.confidence is None
-    assert "unsupported" in advice.reasons[0]
+    assert "no trade-off between quality and diversity is supported" in advice.reasons[0]
+    assert "your price of 1 with probability" in advice.reasons[0]
     rests = advise(log_of(frame), Goal(min_diversity=0.5))
     assert any("rests on measured diversity alone" in r for r in rests.reasons)
 

@@ -139,5 +139,5 @@ def test_a_choice_is_json_words_and_a_picture():
     choice = choose(run(1)[0], Goal(min_diversity=0.8))
     out = json.loads(json.dumps(choice.to_dict(), allow_nan=False))
     assert set(out["quality"]) == {"low", "mid", "high", "level"}
-    assert str(choice.summary()).startswith(f"Keep checkpoint {choice.step:g}")
+    assert str(choice.summary()).startswith(f"Keep the row of step {choice.step:g}")
     assert choice.plot().get_xlabel() == "step"

@@ -124,6 +124,8 @@ def test_advise_prints_the_documented_json(command):
     out = json.loads(command("advise", EXAMPLE, "--min-diversity", 0.5, "--json").out)
     assert set(out) == {
         "action",
+        "alarms",
+        "strength",
         "checkpoint",
         "step",
         "entropy_target",

@@ -107,7 +107,7 @@ def test_pictures_show_the_checkpoint_to_keep():
 
 def test_a_choice_says_what_to_keep_and_what_to_measure():
     words = str(CHOICE)
-    assert words.startswith("Keep checkpoint 100")
+    assert words.startswith("Keep the row of step 100")
     assert "0.65" in words
     assert str(CHOICE.measure).startswith("400 more evaluation samples at checkpoints 80 and 100")
     assert "halve the chance of choosing wrongly (20% → 10%)" in str(CHOICE.measure)
