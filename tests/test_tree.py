@@ -43,9 +43,7 @@ TESTS_ALSO = {
     "qdlaws/integrations/trl/test_callback.py": "qdlaws/integrations/trl/batch",
     "qdlaws/measure/test_entropy.py": "qdlaws/core/kinds",
     "qdlaws/measure/text/test_diversity.py": "qdlaws/measure/text/tokens",
-    "qdlaws/readers/formats/test_delimited.py": (
-        "qdlaws/core/number_text qdlaws/readers/columns/generic_names"
-    ),
+    "qdlaws/readers/formats/test_delimited.py": ("qdlaws/readers/columns/generic_names"),
     "qdlaws/readers/formats/test_tensorboard.py": "qdlaws/readers/formats/protobuf",
     "qdlaws/readers/test_reading.py": "qdlaws/readers/detect",
     "qdlaws/readers/test_real_runs.py": "qdlaws/readers/formats/reinvent_score",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
@@ -22,15 +24,44 @@ NEW_FILE = (
 
 
 def write_atomically(path: str | PathLike[str], content: str | bytes) -> None:
-    """Writes to a new file beside ``path``, flushes it to the disk and renames it."""
+    """Writes to a new file beside ``path``, flushes it to the disk and renames it.
+
+    Only a regular file is replaced: a link would be lost, and what it points to left as it was.
+    Characters that UTF-8 lacks (a file name of raw bytes) are written as escapes.
+    """
     path = Path(path)
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with os.fdopen(os.open(new, NEW_FILE, 0o666), "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+        _refuse_others(path)
+        number = os.open(new, NEW_FILE, 0o666)
+    except OSError as error:
+        raise _refusal(path, error) from None
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)
-    except OSError as error:
-        new.unlink(missing_ok=True)
-        raise QdlawsError(f"cannot write {path}: {error.strerror or error}") from None
+    except BaseException as error:
+        with suppress(OSError):  # the first error is the one to tell
+            new.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _refusal(path, error) from None
+        raise
+
+
+def _refuse_others(path: Path) -> None:
+    """OSError where the path is a link, a device, a pipe or a folder."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(mode):
+        raise OSError("a symbolic link stands there: name the file that it points to")
+    if not stat.S_ISREG(mode):
+        raise OSError("something that is no regular file stands there")
+
+
+def _refusal(path: Path, error: OSError) -> QdlawsError:
+    return QdlawsError(f"cannot write {path}: {error.strerror or error}")

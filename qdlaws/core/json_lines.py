@@ -6,14 +6,15 @@ Every JSON-lines file, of this project or of another tool, is read here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite, nan
 from os import PathLike
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from qdlaws.core.number_text import number
+from qdlaws.core.regular_file import read_regular
 
 __all__ = ["MAX_NAME", "JsonLine", "JsonRows", "flat", "parse", "parse_lines", "read_json_lines"]
 
@@ -23,6 +24,11 @@ MAX_NAME = 300
 """Characters of the longest name that is kept."""
 MAX_VALUES = 20_000
 """Values of the largest object that is accepted."""
+MOST_NAMED = 20
+"""Line numbers that a note gives one by one."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class JsonLine(NamedTuple):
@@ -45,16 +51,33 @@ class JsonRows:
         """The skipped lines in words; empty where there are none."""
         if not self.skipped:
             return ""
-        lines = ", ".join(map(str, self.skipped))
-        return f"unreadable, left out: line {lines}"
+        rest = len(self.skipped) - MOST_NAMED
+        lines = ", ".join(map(str, self.skipped[:MOST_NAMED]))
+        return f"unreadable, left out: line {lines}" + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def parse(text: str | bytes) -> Any:
-    """The value of a JSON text; ValueError where it is none, or is nested beyond reason."""
+    """The value of a JSON text; ValueError where it is none, or is nested beyond reason.
+
+    Half a surrogate pair, which JSON can escape but no file can hold, comes as U+FFFD.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace").removeprefix("\ufeff")
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        return _without_surrogates(value) if _SURROGATE_ESCAPE.search(text) else value
     except (RecursionError, MemoryError) as error:
         raise ValueError("JSON nested too deeply") from error
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+    return value
 
 
 def parse_lines(lines: Iterable[tuple[int, str]]) -> Iterator[JsonLine]:
@@ -78,7 +101,7 @@ def parse_lines(lines: Iterable[tuple[int, str]]) -> Iterator[JsonLine]:
 
 def read_json_lines(path: str | PathLike[str]) -> JsonRows:
     """The objects of a JSON-lines file of this project, whose last line a kill may have cut."""
-    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    text = read_regular(path).decode("utf-8", "replace")
     lines = list(parse_lines(enumerate(text.split("\n"), 1)))
     return JsonRows(
         tuple(line.row for line in lines if line.row is not None),

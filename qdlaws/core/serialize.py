@@ -1,12 +1,18 @@
-"""Values as JSON: an unknown number is None, never 0. And probabilities in words."""
+"""Values as JSON, where an unknown number is None, never 0; and text as a terminal may show it."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["chance", "plain"]
+__all__ = ["chance", "plain", "printable"]
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters, which a terminal obeys; signs that turn the order of letters; surrogates."""
 
 
 def plain(value: Any) -> Any:
@@ -31,6 +37,24 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return str(value)
+
+
+def printable(text: str) -> str:
+    """The text with an escape for every character that a terminal would obey or cannot show.
+
+    Line ends and tabs stay.
+
+    Examples
+    --------
+    >>> print(printable("reward\\x1b[2J"))
+    reward\\x1b[2J
+    """
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def chance(p: float) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from qdlaws.core.json_lines import parse
+from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.formats import console, parquet
 from qdlaws.readers.formats import trackers_sqlite as sqlite
@@ -24,7 +26,10 @@ from qdlaws.readers.formats.molecule_tables import (
 from qdlaws.readers.formats.tensorboard import is_tensorboard, read_tensorboard
 from qdlaws.readers.table import Table
 
-__all__ = ["FORMATS", "Options", "detect", "read_file"]
+__all__ = ["FORMATS", "Options", "detect", "read_file", "read_unchanged"]
+
+TRIES, PAUSE = 3, 0.05
+"""How often, and seconds after which, a file is read again that changed while it was read."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,31 @@ PICKLE = re.compile(rb"\x80[\x02-\x05]")
 
 
 def read_file(source: Source, options: Options) -> Table:
-    """The table of one file of any format."""
-    return FORMATS[detect(source)][1](source, options)
+    """The table of one file of any format; read again where it changed meanwhile."""
+
+    def by_format(sources: Sequence[Source]) -> Table:
+        return FORMATS[detect(sources[0])][1](sources[0], options)
+
+    return read_unchanged([source], by_format)
+
+
+def read_unchanged(sources: Sequence[Source], reader: Callable[[Sequence[Source]], Table]) -> Table:
+    """What the reader makes of the sources, with their remarks.
+
+    A source that is cut, replaced or rewritten meanwhile is read again, three times in all. An
+    error may come of such a change too: it counts only where the sources stood still.
+    """
+    tries = 1
+    while True:
+        try:
+            table = reader(sources)
+            return table.with_notes(*(remark for s in sources for remark in s.remarks))
+        except BadLog:
+            if tries == TRIES or not any(s.has_changed() for s in sources):
+                raise
+        tries += 1
+        time.sleep(PAUSE)
+        sources = [Source(s.path) for s in sources]
 
 
 def detect(source: Source) -> str:

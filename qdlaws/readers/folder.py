@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from qdlaws.errors import BadLog, QdlawsError
 from qdlaws.readers.byte_source import Source
-from qdlaws.readers.detect import Options, detect, read_file
+from qdlaws.readers.detect import Options, detect, read_file, read_unchanged
 from qdlaws.readers.formats.tensorboard import read_tensorboard
 from qdlaws.readers.formats.trackers_sqlite import only_run, read_mlflow_files
-from qdlaws.readers.merge_files import is_one_run, join_tables
+from qdlaws.readers.merge_files import is_one_run, join_tables, read_parts
 from qdlaws.readers.table import Table
 
 __all__ = ["read_folder"]
 
-MOST_FILES = 5_000
+MOST_ENTRIES = 200_000  # of a folder and those below it that are listed
+MOST_FILES = 20_000  # that are opened
 DEEPEST = 6
 SMALL = 1 << 25  # bytes: a smaller file is read whole to see whether it is a table
 SKIPPED = re.compile(
@@ -44,23 +47,29 @@ def read_folder(folder: Path, options: Options) -> Table:
         return _longest(states, options)
     if stores := _mlflow_runs(folder):
         return _mlflow(folder, stores, options)
-    sources = _by_format(folder)
+    files, all_of_them = _files(folder)
+    limits = f"{MOST_ENTRIES:,} entries or {MOST_FILES:,} possible logs"
+    too_many = "" if all_of_them else f"only some of its files were looked at (beyond {limits})"
+    sources = _by_format(files)
     if not sources:
-        raise BadLog(f"{folder}: no log of a supported tool in this folder")
+        problem = f"{too_many}: name a file" if too_many else ""
+        raise BadLog(
+            f"{folder}: no log of a supported tool in this folder{problem and '; '}{problem}"
+        )
     kind = next(k for k in PREFERRED if k in sources)
     others = sorted(set(sources) - {kind})
     note = f"this folder also holds {', '.join(others)}: name a file to read it" if others else ""
-    return _together(folder, kind, sources[kind], options).with_notes(note)
+    return _together(folder, kind, sources[kind], options).with_notes(note, too_many)
 
 
 def _is_ours(metrics: Path) -> bool:
     return '"phase"' in Source(metrics).head_text[:10_000]
 
 
-def _by_format(folder: Path) -> dict[str, list[Source]]:
-    """The readable files below a folder, by format."""
+def _by_format(files: Sequence[Path]) -> dict[str, list[Source]]:
+    """The readable ones of the files, by format."""
     sources: dict[str, list[Source]] = {}
-    for path in _files(folder):
+    for path in files:
         source = Source(path)
         try:
             kind = detect(source)
@@ -69,27 +78,48 @@ def _by_format(folder: Path) -> dict[str, list[Source]]:
                 read_file(source, Options())
             if kind == "jsonl" and source.head.count(b"\n") < 2:  # settings, not a log
                 continue
-        except QdlawsError:
+        except (QdlawsError, OSError):  # no log, or gone since it was listed
             continue
         sources.setdefault(kind, []).append(Source(path))  # a new one, which holds no bytes yet
     return sources
 
 
-def _files(folder: Path) -> list[Path]:
-    """The files that could be logs, hidden ones and links left out, in the order of names."""
-    every = (p for p in folder.rglob("*") if len(p.relative_to(folder).parts) <= DEEPEST)
-    files = [p for p in islice(every, MOST_FILES) if p.is_file() and not p.is_symlink()]
-    hidden = {p for p in files if any(part[0] == "." for part in p.relative_to(folder).parts)}
-    return sorted(
-        p for p in files
-        if p not in hidden and p.name not in NOT_A_LOG and not SKIPPED.match(p.name.lower())
-        and p.stat().st_size
-    )  # fmt: skip
+def _files(folder: Path) -> tuple[list[Path], bool]:
+    """The files that could be logs in the order of their names, and whether these are all."""
+    entries = list(islice(_entries(folder, DEEPEST), MOST_ENTRIES + 1))
+    paths = sorted(
+        path
+        for path, size in entries[:MOST_ENTRIES]
+        if size and path.name not in NOT_A_LOG and not SKIPPED.match(path.name.lower())
+    )
+    return paths[:MOST_FILES], len(entries) <= MOST_ENTRIES and len(paths) <= MOST_FILES
+
+
+def _entries(folder: Path, depth: int) -> Iterator[tuple[Path, int]]:
+    """The regular files below a folder with their sizes, hidden ones and links left out."""
+    below: list[Path] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    if entry.name.startswith(".") or entry.is_symlink():
+                        continue
+                    if entry.is_file():
+                        yield folder / entry.name, entry.stat().st_size
+                    elif entry.is_dir():
+                        below.append(folder / entry.name)
+                except OSError:  # gone since it was listed
+                    continue
+    except OSError:  # not readable
+        return
+    if depth > 1:
+        for inner in sorted(below):
+            yield from _entries(inner, depth - 1)
 
 
 def _together(folder: Path, kind: str, sources: list[Source], options: Options) -> Table:
     if kind == "tensorboard":
-        return read_tensorboard(_one_tree(folder, sources))
+        return read_unchanged(_one_tree(folder, sources), read_tensorboard)
     if len(sources) == 1:
         return read_file(sources[0], options)
     if kind in ("wandb", "sqlite"):
@@ -99,7 +129,8 @@ def _together(folder: Path, kind: str, sources: list[Source], options: Options) 
     if kind == "jsonl" and any(s.name in METRICS for s in sources):  # the rest are samples
         sources = [s for s in sources if s.name in METRICS]
     sources.sort(key=lambda s: _natural(s.path))
-    tables, paths = [read_file(s, options) for s in sources], [s.path for s in sources]
+    paths = [s.path for s in sources]
+    tables = read_parts((read_file(s, options) for s in sources), str(folder))
     if not is_one_run(tables, paths):
         shown = ", ".join(str(p.relative_to(folder)) for p in paths[:8])
         raise BadLog(f"{folder}: {len(sources)} runs: {shown}; name one (or several of one run)")
@@ -132,20 +163,25 @@ def _trainer_states(folder: Path) -> list[Path]:
         "checkpoint-*/trainer_state.json",
         "*/checkpoint-*/trainer_state.json",
     )
-    return [p for pattern in patterns for p in sorted(folder.glob(pattern))]
+    return [p for pattern in patterns for p in sorted(folder.glob(pattern)) if p.is_file()]
 
 
 def _longest(states: list[Path], options: Options) -> Table:
     """The trainer state that has come farthest: the others are its beginnings."""
-    tables, problems = [], []
+    longest: tuple[tuple[float, int], Path, Table] | None = None
+    problems = []
     for path in states:
         try:
-            tables.append((path, read_file(Source(path), options)))
+            table = read_file(Source(path), options)
         except BadLog as error:  # a checkpoint that was being written when the run was killed
             problems.append(error)
-    if not tables:
+            continue
+        length = float(table.frame["step"].max()), len(table.frame)
+        if longest is None or length > longest[0]:
+            longest = length, path, table
+    if longest is None:
         raise problems[0]
-    path, table = max(tables, key=lambda t: (float(t[1].frame["step"].max()), len(t[1].frame)))
+    _, path, table = longest
     note = (
         f"{path.parent.name}/{path.name}, the longest of {len(states)}" if len(states) > 1 else ""
     )

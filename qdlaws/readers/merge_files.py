@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -11,11 +11,30 @@ import pandas as pd
 
 from qdlaws.errors import BadLog
 from qdlaws.readers.columns.column_choice import with_step_column
-from qdlaws.readers.table import CLOCKS, Table
+from qdlaws.readers.table import CLOCKS, MAX_CELLS, Table
 
-__all__ = ["is_one_run", "join_tables"]
+__all__ = ["is_one_run", "join_tables", "read_parts"]
 
 STAGED = {"reinvent4", "reinvent4-log"}
+
+
+MOST_CELLS = 4 * MAX_CELLS
+"""Values of all files together, missing ones included."""
+
+
+def read_parts(tables: Iterable[Table], name: str) -> list[Table]:
+    """The tables of the files of one run; BadLog where they are too large to be joined."""
+    parts: list[Table] = []
+    rows, columns = 0, set[str]()
+    for table in tables:
+        parts.append(table)
+        rows += len(table.frame)
+        columns.update(table.frame.columns)
+        if rows * len(columns) > MOST_CELLS:
+            raise BadLog(
+                f"{name}: its files hold more than {MOST_CELLS:,} values: name one of them"
+            )
+    return parts
 
 
 def is_one_run(tables: Sequence[Table], paths: Sequence[Path]) -> bool:

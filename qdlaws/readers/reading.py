@@ -24,12 +24,13 @@ from qdlaws.readers.columns.column_choice import (
     ColumnChoice,
     Series,
     choose_columns,
+    is_step_name,
     with_step_column,
 )
 from qdlaws.readers.columns.tool_names import NO_ENTROPY, OURS, dialect_of
 from qdlaws.readers.detect import FORMATS, Options, read_file
 from qdlaws.readers.folder import read_folder
-from qdlaws.readers.merge_files import join_tables
+from qdlaws.readers.merge_files import join_tables, read_parts
 from qdlaws.readers.table import Table, one_row_a_step
 
 __all__ = ["read", "tools"]
@@ -107,6 +108,8 @@ def read(
     options = Options(run, {*named.values(), *([step] if step else [])})
     source, table = _table(path, options)
     _refuse_words(table, options.keep)
+    if step is None and not any(map(is_step_name, table.frame.columns)):
+        _refuse_words(table, filter(is_step_name, table.texts))
     frame, step_note = with_step_column(table.frame, step)
     table = one_row_a_step(replace(table, frame=frame).with_notes(step_note))
     dialect = dialect_of(table.tool, table.frame.columns)
@@ -133,15 +136,19 @@ def tools() -> dict[str, str]:
 
 def _table(path: Where | Sequence[Where], options: Options) -> tuple[str, Table]:
     if isinstance(path, (str, PathLike)):
-        return str(path), _one(Path(path), options)
-    paths = [Path(p) for p in path]
+        return str(path), _one(path, options)
+    paths = list(path)
     if not paths:
         raise BadLog("no files given: a path, or several files of one run, was needed")
-    tables = [_one(p, options) for p in paths]
-    return ", ".join(map(str, paths)), join_tables(tables, paths)
+    name = ", ".join(map(str, paths))
+    tables = read_parts((_one(p, options) for p in paths), name[:200])
+    return name, join_tables(tables, [Path(p) for p in paths])
 
 
-def _one(path: Path, options: Options) -> Table:
+def _one(where: Where, options: Options) -> Table:
+    if not str(where):
+        raise BadLog("the path is empty: a file or folder was needed")
+    path = Path(where)
     try:
         if path.is_dir():
             return read_folder(path, options)

@@ -65,24 +65,25 @@ class Columns:
 
     def add(self, row: Mapping[str, float]) -> None:
         """Append one row; OverflowError beyond 10,000 columns."""
-        if self._block > 1:  # rows are averaged by now: wait until one is full
-            self._waiting.append(row)
-            if len(self._waiting) < self._block:
-                return
-            row, self._waiting = _mean_row(self._waiting), []
-        for name, value in row.items():
-            column = self._columns.get(name)
-            if column is None:
-                if self._only_wanted and not self._wanted(name):
-                    continue
-                if len(self._columns) >= MAX_COLUMNS:
-                    raise OverflowError(f"more than {MAX_COLUMNS:,} columns")
-                column = self._columns[name] = array("d")
-            if (missing := self._rows - len(column)) > 0:
-                column.extend([NAN] * missing)
-            column.append(value)
-        self._rows += 1
-        if self._rows % 4096 == 0 and self._rows * len(self._columns) > MAX_CELLS:
+        if self._block == 1:
+            self._append(row)
+        else:  # rows are averaged by now
+            self._wait(row)
+
+    def extend(self, rows: Mapping[str, Array]) -> None:
+        """Append rows that come as columns of one length; OverflowError beyond 10,000 columns."""
+        names = list(self._with_new_columns(dict.fromkeys(rows, NAN)))
+        rows = {n: np.asarray(rows[n], np.float64) for n in names}
+        if not rows:
+            return
+        if self._block > 1:
+            rows, self._waiting = self._averaged(rows)
+        for name, values in rows.items():
+            column = self._columns[name]
+            column.extend([NAN] * (self._rows - len(column)))
+            column.frombytes(values.tobytes())
+        self._rows += len(rows[names[0]])
+        while self._rows * len(self._columns) > MAX_CELLS:
             self._shrink()
 
     def frame(self) -> pd.DataFrame:
@@ -99,14 +100,72 @@ class Columns:
     def _filled(self, column: array[float]) -> Array:
         return np.concatenate([np.frombuffer(column), np.full(self._rows - len(column), NAN)])
 
+    def _append(self, row: Mapping[str, float]) -> None:
+        if not row.keys() <= self._columns.keys():
+            block = self._block
+            row = self._with_new_columns(row)
+            if self._block > block:  # so many new columns that the rows before were averaged
+                for _ in range(block):
+                    self._wait(row)
+                return
+        for name, value in row.items():
+            column = self._columns[name]
+            if (missing := self._rows - len(column)) > 0:
+                column.extend([NAN] * missing)
+            column.append(value)
+        self._rows += 1
+        if self._rows % 4096 == 0 and self._rows * len(self._columns) > MAX_CELLS:
+            self._shrink()
+
+    def _wait(self, row: Mapping[str, float]) -> None:
+        """Puts the row to those that will be averaged, and averages them once they are enough."""
+        self._waiting.append(row)
+        if len(self._waiting) >= self._block:
+            row, self._waiting = _mean_row(self._waiting), []
+            self._append(row)
+
+    def _averaged(
+        self, rows: Mapping[str, Array]
+    ) -> tuple[dict[str, Array], list[Mapping[str, float]]]:
+        """The means of each block of rows, those that wait before them, and the rows left over."""
+        waiting = self._waiting
+        whole = {
+            name: np.concatenate([[row.get(name, NAN) for row in waiting], values])
+            for name, values in rows.items()
+        }
+        blocks = len(next(iter(whole.values()))) // self._block
+        end = blocks * self._block
+        means = {n: _finite_mean(v[:end].reshape(-1, self._block)) for n, v in whole.items()}
+        rest = zip(*(values[end:].tolist() for values in whole.values()), strict=True)
+        return means, [dict(zip(whole, values, strict=True)) for values in rest]
+
+    def _with_new_columns(self, row: Mapping[str, float]) -> Mapping[str, float]:
+        """The row without columns that are not kept, once there is room for its new ones."""
+        new = self._new(row)
+        while (self._rows + 1) * (len(self._columns) + len(new)) > MAX_CELLS and self._rows > 1:
+            self._shrink()
+            new = self._new(row)
+        if len(self._columns) + len(new) > MAX_COLUMNS:
+            raise OverflowError(f"more than {MAX_COLUMNS:,} columns")
+        self._columns.update((name, array("d")) for name in new)
+        return {name: value for name, value in row.items() if name in self._columns}
+
+    def _new(self, row: Mapping[str, float]) -> list[str]:
+        names = [name for name in row if name not in self._columns]
+        return [n for n in names if self._wanted(n)] if self._only_wanted else names
+
     def _shrink(self) -> None:
         if not self._only_wanted:
             self._only_wanted = True
             self._columns = {n: c for n, c in self._columns.items() if self._wanted(n)}
             if self._rows * len(self._columns) <= MAX_CELLS:
                 return
-        pairs = {n: self._filled(c).reshape(-1, 2) for n, c in self._columns.items()}
+        whole = {n: self._filled(c) for n, c in self._columns.items()}
+        if self._rows % 2:  # the odd row waits for the next one
+            last = {n: float(column[-1]) for n, column in whole.items()}
+            self._waiting += [last] * self._block
         self._rows, self._block = self._rows // 2, self._block * 2
+        pairs = {n: column[: 2 * self._rows].reshape(-1, 2) for n, column in whole.items()}
         self._columns = {n: array("d", _finite_mean(v).tobytes()) for n, v in pairs.items()}
 
 

@@ -17,7 +17,7 @@ from qdlaws.readers.columns.generic_names import is_held_out, is_spread
 from qdlaws.readers.columns.standard_errors import standard_error
 from qdlaws.readers.columns.tool_names import AUXILIARY, CLOCK, PLAIN, Dialect, to_reference
 
-__all__ = ["ROLES", "ColumnChoice", "Series", "choose_columns", "with_step_column"]
+__all__ = ["ROLES", "ColumnChoice", "Series", "choose_columns", "is_step_name", "with_step_column"]
 
 Series = Literal["auto", "train", "eval"]
 ROLES = ("quality", "diversity", "entropy")
@@ -45,6 +45,11 @@ class Candidate:
     def values(self, frame: pd.DataFrame) -> pd.Series[float]:
         """The values of the column, or the mean of its parts."""
         return frame[list(self.parts)].mean(axis=1) if self.parts else frame[self.column]
+
+
+def is_step_name(name: str) -> bool:
+    """Whether a column of this name counts the steps."""
+    return any(re.fullmatch(pattern, name) for pattern in CLOCK)
 
 
 def with_step_column(frame: pd.DataFrame, step: str | None) -> tuple[pd.DataFrame, str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from qdlaws.core.json_lines import MAX_NAME
 from qdlaws.core.kinds import EntropyKind
 from qdlaws.core.number_text import number
-from qdlaws.readers.byte_source import Source
+from qdlaws.readers.byte_source import Line, Source, listed
 from qdlaws.readers.columns.tool_names import is_wanted
 from qdlaws.readers.table import Columns, Table
 
@@ -24,7 +24,7 @@ OPENRLHF_PAIR = re.compile(rf"['\"]([^'\"]{{1,300}})['\"]: {WRAPPED}(?=[,}}])")
 REINVENT = re.compile(
     rf"Score: *({NUMBER}) +Agent NLL: *({NUMBER}) +Valid: *({NUMBER})% +Step: *(\d+)"
 )
-REINVENT_STAGE = re.compile(r"Starting stage (\d+)")
+REINVENT_STAGE = re.compile(r"Starting stage (\d{1,9})(?!\d)")
 
 
 def read_verl(source: Source) -> Table:
@@ -68,7 +68,7 @@ Parser = Callable[[str, bool], Mapping[str, float] | None]
 
 def _gather(source: Source, tool: str, parse: Parser) -> Table:
     columns, cut = Columns(is_wanted), 0
-    for line in source.lines():
+    for line in _whole_lines(source):
         # a logger that cuts lines at 4,096 characters leaves no other trace than their length
         whole = line.ended and len(line.text) not in (4095, 4096)
         row = parse(line.text, whole)
@@ -85,6 +85,18 @@ def _gather(source: Source, tool: str, parse: Parser) -> Table:
     return Table(tool, columns.frame(), notes=columns.notes()).with_notes(note if cut else "")
 
 
+def _whole_lines(source: Source) -> Iterator[Line]:
+    """The lines without those that zero bytes tear; these are named in a remark."""
+    holes = []
+    for line in source.lines():
+        if line.has_hole:
+            holes.append(line.number)
+        else:
+            yield line
+    if holes:
+        source.remark(f"damaged (zero bytes), left out: line {listed(holes)}")
+
+
 def read_reinvent_log(source: Source) -> Table:
     """REINVENT4's text log: score, agent NLL and validity of each step, rounded as printed.
 
@@ -94,8 +106,11 @@ def read_reinvent_log(source: Source) -> Table:
     columns = Columns()
     marks: list[float] = []
     offset = last = 0.0
-    for line in source.lines():
+    for line in _whole_lines(source):
         if (match := REINVENT.search(line.text)) is not None:
+            if not line.ended and match.end() == len(line.text):
+                source.remark(f"half-written last line {line.number} left out (no line end)")
+                continue
             score, nll, valid, step = (number(match[i]) for i in range(1, 5))
             last = offset + step
             row = {"quality": score, "entropy": nll, "valid_fraction": valid / 100}

@@ -1,31 +1,40 @@
 """CSV, TSV and their kin: header and rows with line numbers, repaired where that is safe.
 
-Repaired and noted: a header that stands again in the middle (an appended run), a half-written last
-line, thousands separators, decimal commas in ``;`` files, a few lines of the wrong length.
-Refused with the line number: words in a number column, many lines of the wrong length, no header.
+Repaired and noted: a header that stands again in the middle (an appended run), a few lines of the
+wrong length or with zero bytes. A last line without a line end is left out, for its last number may
+be half-written: ``5.9e-05`` would be read as 5.9. Decimal commas and thousands separators are told
+apart by the whole table. Refused with the line number: words in a number column, many broken lines,
+no header, a number with two meanings.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
-import pandas as pd
 
-from qdlaws.core.number_text import is_unknown, number, numbers
+from qdlaws.core.number_text import (
+    DecimalMark,
+    decimal_mark,
+    is_ambiguous,
+    is_unknown,
+    number,
+    numbers,
+)
 from qdlaws.core.types import Array
 from qdlaws.errors import BadLog
-from qdlaws.readers.byte_source import Line, Source
+from qdlaws.readers.byte_source import Line, Source, listed
 from qdlaws.readers.columns.tool_names import is_wanted
-from qdlaws.readers.table import MAX_CELLS, MAX_COLUMNS, Table
+from qdlaws.readers.table import MAX_COLUMNS, Columns, Table
 
-__all__ = ["Rows", "read_delimited"]
+__all__ = ["Rows", "read_delimited", "table_mark", "two_meanings"]
 
 SEPARATORS = "\t,;|"
-BLOCK = 1 << 14
+BLOCK = 1 << 20  # fields that are held as text at a time
+FIRST_ROWS = 200  # by which the decimal mark is recognised
 MOST_BROKEN = 0.02
 Row = tuple[int, list[str]]
 
@@ -39,6 +48,7 @@ class Rows:
     header: list[str] = field(init=False)
     repeated: int = 0
     broken: list[int] = field(default_factory=list)
+    holes: list[int] = field(default_factory=list)
     cut: int = 0
 
     def __post_init__(self) -> None:
@@ -49,18 +59,19 @@ class Rows:
     def __iter__(self) -> Iterator[Row]:
         """(line number, fields) of every whole row."""
         parsed = self._parsed()
-        _, first = next(parsed)
-        shortest: list[int] = []
+        try:
+            _, first = next(parsed)
+        except StopIteration:  # emptied since its first lines were looked at
+            raise self.source.bad("the file is empty") from None
         for seen, (line, fields) in enumerate(parsed, 1):
-            if fields == first:
+            if not line.ended and not (len(fields) == len(first) and line.text.endswith('"')):
+                self.cut = line.number
+            elif fields == first:
                 self.repeated += 1
             elif len(fields) != len(first):
-                self._reject(line, fields, seen)
-            elif not line.ended and shortest and len(fields[-1]) < min(shortest):
-                self.cut = line.number  # whole by count, but its last number was cut
+                self.broken.append(line.number)
+                self._refuse_many(seen, f"{len(fields)} fields where {len(first)} were needed")
             else:
-                if seen <= 32:
-                    shortest.append(len(fields[-1]))
                 yield line.number, fields
 
     def _parsed(self) -> Iterator[tuple[Line, list[str]]]:
@@ -69,9 +80,12 @@ class Rows:
         def texts() -> Iterator[str]:
             nonlocal last
             for line in self.source.lines():
-                if line.text.strip() and not (last.number == 0 and line.text[0] == "#"):
+                if line.has_hole:
+                    self.holes.append(line.number)
+                    self._refuse_many(line.number, "zero bytes in it")
+                elif line.text.strip() and not (last.number == 0 and line.text[0] == "#"):
                     last = line
-                    yield line.text.replace("\0", "") + "\n"
+                    yield line.text + "\n"
 
         try:
             for fields in csv.reader(texts(), delimiter=self.separator, skipinitialspace=True):
@@ -80,16 +94,13 @@ class Rows:
         except csv.Error as error:
             raise self.source.bad(str(error), last.number) from error
 
-    def _reject(self, line: Line, fields: list[str], seen: int) -> None:
-        """Leaves out a row of the wrong length, or refuses the file."""
-        if not line.ended:
-            self.cut = line.number
-            return
-        self.broken.append(line.number)
-        if len(self.broken) > 3 + MOST_BROKEN * seen:
-            problem = f"{len(fields)} fields where the header names {len(self.header)}"
-            first = f"{len(self.broken)} lines are like that, the first is line {self.broken[0]}"
-            raise self.source.bad(f"{problem}; {first}", line.number)
+    def _refuse_many(self, seen: int, problem: str) -> None:
+        """BadLog where so many of the lines seen are broken that the file is no table."""
+        broken = sorted(self.broken + self.holes) if self.broken and self.holes else None
+        broken = broken or self.broken or self.holes
+        if len(broken) > 3 + MOST_BROKEN * seen:
+            first = f"{len(broken)} lines are broken, the first is line {broken[0]}"
+            raise self.source.bad(f"{problem}; {first}", broken[-1])
 
     def notes(self) -> tuple[str, ...]:
         """The repairs, in words."""
@@ -97,44 +108,65 @@ class Rows:
         if self.repeated:
             notes.append(f"{self.source.name}: header repeated {self.repeated} time(s)")
         if self.broken:
-            shown = ", ".join(map(str, self.broken))
+            shown = listed(self.broken)
             notes.append(f"{self.source.name}: wrong number of fields, left out: line {shown}")
+        if self.holes:
+            shown = listed(self.holes)
+            notes.append(f"{self.source.name}: damaged (zero bytes), left out: line {shown}")
         if self.cut:
-            notes.append(f"{self.source.name}: half-written last line {self.cut} left out")
+            notes.append(
+                f"{self.source.name}: half-written last line {self.cut} left out (no line end)"
+            )
         return tuple(notes)
 
 
 def read_delimited(source: Source, keep: Collection[str] = ()) -> Table:
     """The number columns of a CSV, TSV, ``;`` or ``|`` table."""
     rows = Rows(source)
-    comma = rows.separator == ";" and _has_decimal_comma(source)
+    mark = table_mark(source)
     names = dict(enumerate(rows.header))
-    blocks: dict[int, list[Array]] = {i: [] for i in names}
+    columns = Columns(lambda name: name in keep or is_wanted(name))
     texts: dict[str, str] = {}
-    stream, count = iter(rows), 0
-    while block := list(islice(stream, BLOCK)):
-        count += len(block)
-        for i, name in names.items():
-            column = [fields[i] for _, fields in block]
-            blocks[i].append(numbers(column, comma))
-            if name not in texts and (bad := _first_word(column, blocks[i][-1])) is not None:
-                problem = f"{column[bad][:40]!r} in column {name!r}, a number was needed"
-                texts[name] = str(source.bad(problem, block[bad][0]))
-        if count * len(names) > MAX_CELLS:
-            names = {i: n for i, n in names.items() if n in keep or is_wanted(n)}
-    columns = {name: np.concatenate(blocks[i]) for i, name in names.items() if blocks[i]}
-    frame = pd.DataFrame({n: v for n, v in columns.items() if np.isfinite(v).any()})
-    if not len(frame):
-        raise source.bad("a header and no numbers below it" if columns else "a header, no rows")
-    dropped = "a very long table: columns that no law uses were left out"
-    shorter = dropped if len(names) < len(rows.header) else ""
-    return Table("csv", frame, texts=texts, notes=rows.notes()).with_notes(shorter)
+    stream = iter(rows)
+    while block := list(islice(stream, max(BLOCK // len(names), 1))):
+        cells = zip(*(fields for _, fields in block), strict=True)
+        read: dict[str, Array] = {}
+        for name, column in zip(rows.header, cells, strict=True):
+            read[name] = numbers(column, mark)
+            if name not in texts and (bad := _first_word(column, read[name])) is not None:
+                texts[name] = _problem(source, name, column[bad], block[bad][0])
+        columns.extend(read)
+    frame = columns.frame()
+    if not len(columns):
+        raise source.bad("; ".join(["a header, no rows", *rows.notes()]))
+    frame = frame.loc[:, np.isfinite(frame.to_numpy()).any(axis=0)]
+    if not len(frame.columns):
+        raise source.bad("a header and no numbers below it")
+    return Table("csv", frame, texts=texts, notes=rows.notes()).with_notes(*columns.notes())
 
 
-def _first_word(column: list[str], values: Array) -> int | None:
+def table_mark(source: Source) -> DecimalMark:
+    """The decimal mark of a table, by its first rows."""
+    return decimal_mark(cell for _, fields in islice(Rows(source), FIRST_ROWS) for cell in fields)
+
+
+def _problem(source: Source, name: str, cell: str, line: int) -> str:
+    """Why a cell is no number; BadLog where it is one of two, for then the table is not read."""
+    if is_ambiguous(cell):
+        raise source.bad(f"column {name!r}: {two_meanings(cell)}", line)
+    return str(source.bad(f"{cell[:40]!r} in column {name!r}, a number was needed", line))
+
+
+def two_meanings(cell: str) -> str:
+    """What to do about a cell whose comma may stand before decimals or between thousands."""
+    meant = f"{cell.strip()} may be {cell.replace(',', '')} or {cell.replace(',', '.')}"
+    return f"{meant}: write decimals with a point, and no separator of thousands"
+
+
+def _first_word(column: Sequence[str], values: Array) -> int | None:
     """The first place in the column that holds a word, not a number nor "unknown"."""
     unread = np.flatnonzero(np.isnan(values))
-    return next((int(i) for i in unread if not is_unknown(column[i])), None)
+    return next((i for i in map(int, unread) if not is_unknown(column[i])), None)
 
 
 # ---------------------------------------------------------------------- looking at the top
@@ -171,9 +203,3 @@ def _header(source: Source, top: list[str], separator: str) -> list[str]:
         seen[name] = seen.get(name, 0) + 1
         header[i] = name if seen[name] == 1 else f"{name}.{seen[name] - 1}"
     return header
-
-
-def _has_decimal_comma(source: Source) -> bool:
-    """Whether the commas of a ``;`` table are decimal ones (thousands would come in threes)."""
-    cells = [f for _, fields in islice(Rows(source), 200) for f in fields if f.count(",") == 1]
-    return any(len(cell.rpartition(",")[2]) != 3 for cell in cells)

@@ -7,7 +7,7 @@ from typing import Any
 from qdlaws.core.json_lines import flat, parse
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.columns.tool_names import is_wanted
-from qdlaws.readers.table import Columns, Table
+from qdlaws.readers.table import MAX_CELLS, Columns, Table
 
 __all__ = ["read_json"]
 
@@ -15,10 +15,16 @@ END_OF_RUN = ("train_runtime", "total_flos")  # keys of the last row, which hold
 WRAPPERS = ("log_history", "history", "rows", "data", "records", "metrics", "steps")
 
 
+MAX_VALUES = MAX_CELLS  # of a document: in memory each takes some hundred bytes
+
+
 def read_json(source: Source) -> Table:
     """The rows of a JSON document."""
+    content = source.whole()
+    if sum(map(content.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise source.bad(f"more than {MAX_VALUES:,} values in one document: write JSON lines")
     try:
-        document = parse(source.whole())
+        document = parse(content)
     except (ValueError, UnicodeError) as error:
         raise source.bad(f"no JSON ({error})") from error
     if isinstance(document, dict) and isinstance(document.get("log_history"), list):

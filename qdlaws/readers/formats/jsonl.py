@@ -12,7 +12,7 @@ from typing import Any
 from qdlaws.core.json_lines import JsonLine, flat, parse_lines
 from qdlaws.core.run_rows import TOOL as OURS
 from qdlaws.core.run_rows import is_ours, row_kinds, row_numbers
-from qdlaws.readers.byte_source import Source
+from qdlaws.readers.byte_source import Source, listed
 from qdlaws.readers.columns.tool_names import is_wanted
 from qdlaws.readers.table import Columns, Table
 
@@ -50,8 +50,7 @@ def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
         raise source.bad("no JSON object in it" if lines else "the file is empty")
     notes = list(columns.notes())
     if broken:
-        where = ", ".join(str(n) for n, _ in broken)
-        notes.append(f"{source.name}: unreadable, left out: line {where}")
+        notes.append(f"{source.name}: unreadable, left out: line {listed([n for n, _ in broken])}")
     return Table(tool, columns.frame(), kinds=kinds, notes=tuple(notes))
 
 

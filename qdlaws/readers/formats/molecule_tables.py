@@ -10,23 +10,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
 import pandas as pd
 
 from qdlaws.core.kinds import EntropyKind
-from qdlaws.core.number_text import numbers
+from qdlaws.core.number_text import DecimalMark, is_ambiguous, numbers
 from qdlaws.core.types import Array
 from qdlaws.readers.byte_source import Source
-from qdlaws.readers.formats.delimited import Row, Rows
+from qdlaws.readers.formats.delimited import Row, Rows, table_mark, two_meanings
 from qdlaws.readers.formats.reinvent_score import ScoreRule, score_rule
-from qdlaws.readers.table import Table
+from qdlaws.readers.table import MAX_CELLS, Table
 
 __all__ = ["is_reinvent", "is_saturn", "read_reinvent", "read_saturn"]
 
 LONGEST_SMILES = 1_000  # beyond this it is no molecule that anybody samples
 MOST_MOLECULES = 2_000  # of one step, for the diversity: its cost grows with the square
+MOST_STEPS = 100_000
 WHOLE_BATCH = 0.5  # a last step with less than this share of a batch is still being written
 REINVENT = ("Agent", "Prior", "Target", "Score", "SMILES", "step")
 SATURN = ("oracle_calls", "smiles", "reward")
@@ -48,13 +49,14 @@ class Batch:
 
     step: float
     fields: dict[str, list[str]]
+    mark: DecimalMark = "point"
 
     def __len__(self) -> int:
         return len(next(iter(self.fields.values())))
 
     def numbers(self, name: str) -> Array:
         """A column as numbers."""
-        return numbers(self.fields[name])
+        return numbers(self.fields[name], self.mark)
 
 
 def read_reinvent(source: Source) -> Table:
@@ -166,15 +168,24 @@ def _has_rdkit() -> bool:
 
 def _batches(rows: Rows, step: str) -> Iterator[Batch]:
     """The rows that follow each other with one step; rows without a step are left out."""
-    place = rows.header.index(step)
+    source, place, mark = rows.source, rows.header.index(step), table_mark(rows.source)
+    most_rows, count = MAX_CELLS // len(rows.header), 0
 
     def number_of(row: Row) -> float:
-        return float(numbers([row[1][place]])[0])
+        line, fields = row
+        if mark == "unclear" and (cell := next(filter(is_ambiguous, fields), None)):
+            raise source.bad(two_meanings(cell), line)
+        return float(numbers([fields[place]], mark)[0])
 
     for value, group in groupby(rows, key=number_of):
         if np.isfinite(value):
-            columns = zip(*(fields for _, fields in group), strict=True)
-            yield Batch(value, dict(zip(rows.header, map(list, columns), strict=True)))
+            batch = [fields for _, fields in islice(group, most_rows + 1)]
+            count += 1
+            if len(batch) > most_rows or count > MOST_STEPS:
+                most = f"{MOST_STEPS:,} steps of {most_rows:,} rows"
+                raise source.bad(f"larger than any run: at most {most} are read")
+            columns = map(list, zip(*batch, strict=True))
+            yield Batch(value, dict(zip(rows.header, columns, strict=True)), mark)
 
 
 def _whole(source: Source, steps: list[dict[str, float]]) -> tuple[pd.DataFrame, list[str]]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from qdlaws.core.number_text import numbers
 from qdlaws.core.types import Array
-from qdlaws.readers.formats.delimited import Rows
+from qdlaws.readers.formats.delimited import Rows, table_mark
 
 __all__ = ["ScoreRule", "score_rule"]
 
@@ -69,7 +69,9 @@ def score_rule(rows: Rows) -> ScoreRule | None:
     if not names:
         return None
     first = [fields for _, fields in islice(Rows(rows.source), FIRST_ROWS)]
-    table = {n: numbers([f[rows.header.index(n)] for f in first]) for n in (*names, "Score")}
+    mark = table_mark(rows.source)
+    places = {name: rows.header.index(name) for name in (*names, "Score")}
+    table = {name: numbers([f[i] for f in first], mark) for name, i in places.items()}
     score = table["Score"]
     components = np.column_stack([table[n] for n in names])
     usable = (score > 1e-3) & np.all(components > 1e-3, axis=1)  # below that rounding rules

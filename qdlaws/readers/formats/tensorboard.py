@@ -7,21 +7,26 @@ step 2, summary 5 = values 1 with tag 1, simple_value 2, tensor 8, metadata 9; s
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from functools import cache
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from qdlaws.core.types import Array
 from qdlaws.readers.byte_source import Source
+from qdlaws.readers.columns.tool_names import is_wanted
+from qdlaws.readers.formats.crc32c import masked_crc32c, masked_crc32cs
 from qdlaws.readers.formats.protobuf import as_double, as_float, fields, signed
-from qdlaws.readers.table import MAX_COLUMNS, Table
+from qdlaws.readers.table import MAX_CELLS, MAX_COLUMNS, Table
 
-__all__ = ["is_tensorboard", "masked_crc32c", "read_tensorboard"]
+__all__ = ["is_tensorboard", "read_tensorboard"]
 
 MAX_RECORD = 1 << 28
-POLYNOMIAL, MASK = 0x82F63B78, 0xA282EAD8  # of CRC-32C, and of its masking
+MAX_POINTS = 2 * MAX_CELLS  # of all tags, 24 bytes each
+BATCH_RECORDS, BATCH_BYTES = 4096, 1 << 22  # that are checked at a time
 START = 1  # SessionLog.Status: a run that was started again discards later steps
 FLOATS = {1: ("<f4", 5), 2: ("<f8", 6)}  # DataType -> (numpy type, field of its values)
 Point = tuple[str, float, float]  # tag, step, value
@@ -32,65 +37,189 @@ def is_tensorboard(head: bytes) -> bool:
     return len(head) >= 12 and struct.unpack("<I", head[8:12])[0] == masked_crc32c(head[:8])
 
 
+@dataclass
+class Series:
+    """The points of one tag in the order in which they were written."""
+
+    prefix: str
+    steps: array[float] = field(default_factory=lambda: array("d"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    restarts: array[int] = field(default_factory=lambda: array("l"))
+    """For each point how many restarts of the run had been read before it."""
+
+
+@dataclass
+class Run:
+    """The points of the event files of one run, and the steps from which it was started again."""
+
+    series: dict[str, Series] = field(default_factory=dict)
+    restarts: list[tuple[str, float]] = field(default_factory=list)
+    """Folder prefix and first step; what that folder had written from that step on is void."""
+    points: int = 0
+    only_wanted: bool = False
+
+    def add(self, prefix: str, point: Point) -> None:
+        """Append a point; OverflowError where the run has more tags or points than are read."""
+        name, step, value = point
+        series = self.series.get(name)
+        if series is None:
+            if self.only_wanted and not is_wanted(name):
+                return
+            if len(self.series) >= MAX_COLUMNS:
+                raise OverflowError(f"more than {MAX_COLUMNS:,} tags")
+            series = self.series[name] = Series(prefix)
+        series.steps.append(step)
+        series.values.append(value)
+        series.restarts.append(len(self.restarts))
+        self.points += 1
+        if self.points > MAX_POINTS:
+            self._drop_unwanted()
+
+    def _drop_unwanted(self) -> None:
+        if self.only_wanted:
+            raise OverflowError(f"more than {MAX_POINTS:,} points of tags that laws use")
+        self.only_wanted = True
+        self.series = {name: s for name, s in self.series.items() if is_wanted(name)}
+        self.points = sum(len(s.steps) for s in self.series.values())
+
+    def frame(self) -> tuple[pd.DataFrame, str]:
+        """The series side by side, steps in order; and a note where steps had to be averaged."""
+        first_void: dict[str, Array] = {}
+        series: dict[str, tuple[Array, Array]] = {}
+        for name, points in self.series.items():
+            if points.prefix not in first_void:
+                first_void[points.prefix] = self._first_void_steps(points.prefix)
+            steps, values = np.array(points.steps), np.array(points.values)
+            valid = steps < first_void[points.prefix][np.array(points.restarts)]
+            series[name] = _last_of_each_step(steps[valid], values[valid])
+        steps = np.unique(np.concatenate([s for s, _ in series.values()]))
+        if len(steps) * len(series) > MAX_CELLS and not self.only_wanted:
+            series = {name: points for name, points in series.items() if is_wanted(name)}
+            self.only_wanted = True
+            steps = np.unique(np.concatenate([[], *(s for s, _ in series.values())]))
+        block = max(-(-len(steps) * len(series) // MAX_CELLS), 1)
+        columns = {name: _block_means(steps, *points, block) for name, points in series.items()}
+        note = f"a very long log: each row is the mean of {block} logged steps" if block > 1 else ""
+        return pd.DataFrame({"step": _block_means(steps, steps, steps, block), **columns}), note
+
+    def _first_void_steps(self, prefix: str) -> Array:
+        """For points after k restarts, the lowest step from which a later restart voids them."""
+        starts = [s if prefix.startswith(p) else np.inf for p, s in self.restarts]
+        later = np.minimum.accumulate(np.array([np.inf, *reversed(starts)]))
+        return np.asarray(later[::-1], float)
+
+
 def read_tensorboard(sources: Sequence[Source]) -> Table:
     """The scalars of the event files of one run, by step.
 
     Files are taken in the order of their names (which hold the time); where a run was started
     again, what was written for the same and later steps before is discarded, as TensorBoard does.
+    Records whose checksum is wrong are left out.
     """
-    series: dict[str, dict[float, float]] = {}
-    torn: list[str] = []
-    root = _common(sources)
+    run, root = Run(), _common(sources)
     for source in sorted(sources, key=lambda s: s.name):
         prefix = _prefix(source.path.parent, root)
-        for point in _points(source, torn):
-            if isinstance(point, float):
-                _discard(series, prefix, point)
-                continue
-            tag, step, value = point
-            name = _named(prefix, tag)
-            if name not in series and len(series) >= MAX_COLUMNS:
-                raise source.bad(f"more than {MAX_COLUMNS:,} tags")
-            series.setdefault(name, {})[step] = value
-    if not series:
-        raise sources[0].bad("no scalars in these event files")
-    frame = pd.DataFrame({tag: pd.Series(points) for tag, points in series.items()}, dtype=float)
-    frame = frame.sort_index().rename_axis("step").reset_index()
-    notes = tuple(f"{name}: ends in half a record, read up to there" for name in torn)
-    return Table("tensorboard", _derived(frame), notes=notes)
+        try:
+            for point in _points(source):
+                if isinstance(point, float):
+                    run.restarts.append((prefix, point))
+                else:
+                    run.add(prefix, (_named(prefix, point[0]), *point[1:]))
+        except OverflowError as error:
+            raise source.bad(str(error)) from error
+    if not run.points:
+        damage = "; ".join(remark for source in sources for remark in source.remarks)
+        raise sources[0].bad(f"no scalars in these event files{damage and '; '}{damage}")
+    frame, averaged = run.frame()
+    dropped = "a very long log: columns that no law uses were left out" if run.only_wanted else ""
+    return Table("tensorboard", _derived(frame)).with_notes(dropped, averaged)
 
 
-def _discard(series: dict[str, dict[float, float]], prefix: str, start: float) -> None:
-    for name, points in series.items():
-        if name.startswith(prefix):
-            series[name] = {s: v for s, v in points.items() if s < start}
+def _last_of_each_step(steps: Array, values: Array) -> tuple[Array, Array]:
+    """The steps in order, and of each the value that was written last."""
+    once, backwards = np.unique(steps[::-1], return_index=True)
+    return once, values[::-1][backwards]
 
 
-def _points(source: Source, torn: list[str]) -> Iterator[Point | float]:
+def _block_means(rows: Array, steps: Array, values: Array, block: int) -> Array:
+    """A column over blocks of so many of the rows' steps: the mean of its finite values there."""
+    place, finite = np.searchsorted(rows, steps) // block, np.isfinite(values)
+    size = -(-len(rows) // block)
+    count = np.bincount(place[finite], minlength=size)
+    if block == 1:
+        column = np.full(size, np.nan)
+        column[place] = np.where(finite, values, np.nan)
+        return column
+    total = np.bincount(place[finite], values[finite], minlength=size)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _points(source: Source) -> Iterator[Point | float]:
     """The scalars of one file; a bare number is the step at which the run was started again."""
-    for record in _records(source, torn):
+    for record in _records(source):
         try:
             yield from _event(record)
         except (ValueError, struct.error) as error:
             raise source.bad(f"a damaged event ({error})") from error
 
 
-def _records(source: Source, torn: list[str]) -> Iterator[bytes]:
+def _records(source: Source) -> Iterator[bytes]:
+    """The records whose checksum is right."""
+    damaged = whole = 0
+    for heads, records, checks in _batches(source):
+        lengths_hold = masked_crc32cs([head[:8] for head in heads]) == _last_words(heads)
+        holds = masked_crc32cs(records) == _last_words(checks)
+        for record, length_holds, content_holds in zip(records, lengths_hold, holds, strict=True):
+            if not length_holds:
+                raise source.bad("a damaged record in a TensorBoard event file")
+            damaged, whole = damaged + (not content_holds), whole + bool(content_holds)
+            if content_holds:
+                yield record
+    if damaged:
+        of = damaged + whole
+        source.remark(f"{damaged} of {of} records are damaged (wrong checksum), left out")
+
+
+Batch = tuple[list[bytes], list[bytes], list[bytes]]
+"""Of some records the heads (length, its checksum), the data, and the checksums of the data."""
+
+
+def _batches(source: Source) -> Iterator[Batch]:
+    heads: list[bytes] = []
+    records: list[bytes] = []
+    checks: list[bytes] = []
+    held, torn = 0, False
     with source.open() as stream:
         while head := stream.read(12):
-            if len(head) < 12:
-                torn.append(source.name)
-                return
-            if not is_tensorboard(head):
+            size = int.from_bytes(head[:8], "little")
+            if len(head) == 12 and size > MAX_RECORD:
+                if is_tensorboard(head):
+                    raise source.bad(f"a record of {size:,} bytes: no event is that long")
                 raise source.bad("a damaged record in a TensorBoard event file")
-            (size,) = struct.unpack("<Q", head[:8])
-            if size > MAX_RECORD:
-                raise source.bad(f"a record of {size:,} bytes: no event is that long")
-            data = stream.read(size)
-            if len(data) < size or len(stream.read(4)) < 4:
-                torn.append(source.name)
-                return
-            yield data
+            if not any(head):  # set aside and never written, as a power loss leaves it
+                torn = True
+                break
+            rest = stream.read(size + 4) if len(head) == 12 else b""
+            if len(head) < 12 or len(rest) < size + 4:
+                if len(head) == 12 and not is_tensorboard(head):
+                    raise source.bad("a damaged record in a TensorBoard event file")
+                torn = True
+                break
+            heads.append(head)
+            records.append(rest[:-4])
+            checks.append(rest[-4:])
+            held += size
+            if len(heads) >= BATCH_RECORDS or held >= BATCH_BYTES:
+                yield heads, records, checks
+                heads, records, checks, held = [], [], [], 0
+    if heads:
+        yield heads, records, checks
+    if torn:
+        source.remark("ends in half a record, read up to there")
+
+
+def _last_words(pieces: Iterable[bytes]) -> Array:
+    return np.frombuffer(b"".join(piece[-4:] for piece in pieces), "<u4")
 
 
 def _event(record: bytes) -> Iterator[Point | float]:
@@ -175,25 +304,3 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
         if prior in columns and agent in columns and "NLL" in columns[prior]:
             frame["prior − agent NLL"] = frame[columns[prior]] - frame[columns[agent]]
     return frame
-
-
-# ---------------------------------------------------------------------- checksums
-
-
-@cache
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = (byte >> 1) ^ (POLYNOMIAL if byte & 1 else 0)
-        table.append(byte)
-    return tuple(table)
-
-
-def masked_crc32c(data: bytes) -> int:
-    """The CRC-32C (Castagnoli) of the data, rotated and shifted as TFRecord files hold it."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = (crc >> 8) ^ _crc_table()[(crc ^ byte) & 255]
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + MASK) & 0xFFFFFFFF

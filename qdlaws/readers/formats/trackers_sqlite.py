@@ -1,30 +1,43 @@
-"""Trackers that keep a SQLite file: MLflow and Trackio. Opened read-only."""
+"""Trackers that keep a SQLite file, MLflow and Trackio, opened read-only; MLflow's file store.
+
+A database is a stranger's: only plain tables are read, for a view may compute without end, texts
+are limited in length and the time is too.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+import time
+from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from qdlaws.core.json_lines import flat, parse
-from qdlaws.readers.byte_source import Source
+import numpy as np
+
+from qdlaws.core.json_lines import MAX_VALUES, flat, parse
+from qdlaws.readers.byte_source import Source, listed
 from qdlaws.readers.columns.tool_names import is_wanted
-from qdlaws.readers.table import Columns, Table
+from qdlaws.readers.table import MAX_CELLS, Columns, Table
 
 __all__ = ["MAGIC", "only_run", "read_mlflow_files", "read_sqlite"]
 
 MAGIC = b"SQLite format 3\0"
+MAX_TEXT = 1 << 24  # bytes of one value
+MAX_SECONDS, INSTRUCTIONS = 120.0, 100_000  # of reading; after so many steps the clock is looked at
+WAL = 2  # the file format that keeps a write-ahead log
 TRACKIO, MLFLOW = {"metrics", "step", "run_name"}, {"key", "value", "step", "run_uuid", "is_nan"}
 
 
 def read_sqlite(source: Source, run: str | None = None) -> Table:
     """The metrics of one run of an MLflow or Trackio database."""
     try:
-        with _opened(source.path) as base:
+        with _opened(source) as base:
             columns = {row[1] for row in base.execute("PRAGMA table_info(metrics)")}
+            if columns and not _has(base, "metrics"):
+                raise source.bad("metrics is a view or a virtual table, a table was needed")
             if columns >= MLFLOW:
                 return _mlflow(source, base, run)
             if columns >= TRACKIO:
@@ -35,14 +48,20 @@ def read_sqlite(source: Source, run: str | None = None) -> Table:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def _opened(source: Source) -> Iterator[sqlite3.Connection]:
     """A read-only connection; a copy whose write-ahead files are gone is read as it stands."""
+    path = source.path
     address = f"file:{quote(str(path.resolve()))}?mode=ro"
-    beside = path.with_name(f"{path.name}-wal").exists()
-    with closing(
-        sqlite3.connect(address if beside else f"{address}&immutable=1", uri=True)
-    ) as base:
+    logged = source.head[18:20] == bytes([WAL, WAL])
+    alone = logged and not path.with_name(f"{path.name}-wal").exists()
+    connection = sqlite3.connect(f"{address}&immutable=1" if alone else address, uri=True)
+    with closing(connection) as base, source.unchanged() if alone else nullcontext():
         base.text_factory = lambda text: text.decode("utf-8", "replace")
+        base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_TEXT)
+        end = time.monotonic() + MAX_SECONDS
+        base.set_progress_handler(lambda: time.monotonic() > end, INSTRUCTIONS)
+        base.execute("PRAGMA trusted_schema = OFF")
+        base.execute("BEGIN")  # one state of the database for all that is read
         yield base
 
 
@@ -72,8 +91,10 @@ def _trackio(source: Source, base: sqlite3.Connection, run: str | None, key: str
 
 
 def _has(base: sqlite3.Connection, table: str) -> bool:
-    rows = base.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))
-    return rows.fetchone() is not None
+    """Whether the database has a plain table of this name."""
+    query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND lower(name) = ?"
+    row = base.execute(query, (table,)).fetchone()
+    return row is not None and not str(row[0]).lower().startswith("create virtual")
 
 
 def _long(source: Source, tool: str, rows: Iterable[tuple[Any, Any, Any]]) -> Table:
@@ -86,6 +107,8 @@ def _long(source: Source, tool: str, rows: Iterable[tuple[Any, Any, Any]]) -> Ta
                 columns.add(flat(row))
                 row = {}
             row |= {"step": step, str(key): value}
+            if len(row) > MAX_VALUES:
+                raise OverflowError(f"more than {MAX_VALUES:,} values at step {step}")
         if row:
             columns.add(flat(row))
     except (ValueError, OverflowError) as error:
@@ -111,21 +134,42 @@ def only_run(source: Source, runs: list[tuple[str, str, int]], wanted: str | Non
 
 
 def read_mlflow_files(folder: Path) -> Table:
-    """The metrics of one run of MLflow's file store: ``metrics/KEY``, lines "time value step"."""
-    rows: list[tuple[float, float, str, float]] = []
-    files = sorted(p for p in (folder / "metrics").rglob("*") if p.is_file())
-    for path in files:
-        key, source = path.relative_to(folder / "metrics").as_posix(), Source(path)
+    """The metrics of one run of MLflow's file store: ``metrics/KEY``, lines "time value step".
+
+    A last line without a line end is left out: its step may be half-written.
+    """
+    keys: list[str] = []
+    columns = {name: array("d") for name in ("key", "time", "value", "step")}
+    notes: list[str] = []
+    for path in sorted(p for p in (folder / "metrics").rglob("*") if p.is_file()):
+        keys.append(path.relative_to(folder / "metrics").as_posix())
+        source, damaged = Source(path), list[int]()
         for line in source.lines():
             parts = line.text.split()
-            if len(parts) != 3:
-                if line.ended and parts:
-                    raise source.bad("three numbers were needed: time, value, step", line.number)
+            if not parts:
                 continue
-            try:
-                time, value, step = map(float, parts)
-            except ValueError as error:
-                raise source.bad(str(error), line.number) from error
-            rows.append((step, time, key, value))
-    rows.sort(key=lambda row: row[:2])
-    return _long(Source(folder), "mlflow", ((step, key, value) for step, _, key, value in rows))
+            if line.has_hole or not line.ended:
+                damaged.append(line.number)
+                continue
+            row = _three_numbers(source, parts, line.number)
+            for column, number in zip(columns.values(), (len(keys) - 1, *row), strict=True):
+                column.append(number)
+            if len(columns["key"]) > MAX_CELLS:
+                raise source.bad(f"more than {MAX_CELLS:,} values in the files of this run")
+        if damaged:
+            notes.append(
+                f"{source.name}: half-written or damaged, left out: line {listed(damaged)}"
+            )
+    key, times, values, steps = (np.array(column) for column in columns.values())
+    order = np.lexsort((times, steps))
+    rows = ((steps[i].item(), keys[int(key[i])], values[i].item()) for i in order)
+    return _long(Source(folder), "mlflow", rows).with_notes(*notes)
+
+
+def _three_numbers(source: Source, parts: list[str], line: int) -> list[float]:
+    if len(parts) != 3:
+        raise source.bad("three numbers were needed: time, value, step", line)
+    try:
+        return [float(part) for part in parts]
+    except ValueError as error:
+        raise source.bad(str(error), line) from error

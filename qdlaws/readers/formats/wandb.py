@@ -3,12 +3,13 @@
 A ``.wandb`` file is a 7-byte head, then LevelDB log chunks (crc 4, length 2, type 1, data) in
 blocks of 32 KiB counted from the start of the file; joined chunks are protobuf ``Record`` messages,
 of which field 2 is a row of history: items 1 with key 1 or nested_key 2 and a value as JSON (16) or
-typed (none 3, bool 4, sint64 5, double 6, text 7, json 8).
+typed (none 3, bool 4, sint64 5, double 6, text 7, json 8). The crc is zlib's, over type and data.
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 
 import pandas as pd
@@ -25,14 +26,17 @@ __all__ = ["MAGIC", "read_wandb", "unwrap_export"]
 MAGIC = b":W&B"
 HEAD, BLOCK, CHUNK_HEAD = 7, 1 << 15, 7
 WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+MAX_RECORD = 1 << 26
 HISTORY, JSON_VALUE = 2, 16
 
 
 def read_wandb(source: Source) -> Table:
-    """The history of an offline run; a torn tail (a live or killed run) ends it quietly."""
+    """The history of an offline run; a torn tail (a live or killed run) ends it quietly.
+
+    Records with a wrong checksum are left out with the rest of their block, as LevelDB does.
+    """
     columns = Columns(is_wanted)
-    torn = [False]
-    for record in _records(source, torn):
+    for record in _records(source):
         try:
             row = _history(record)
         except (ValueError, struct.error) as error:
@@ -43,36 +47,64 @@ def read_wandb(source: Source) -> Table:
             except OverflowError as error:
                 raise source.bad(str(error)) from error
     if not len(columns):
-        raise source.bad("no history in this W&B run")
-    note = f"{source.name}: ends in half a record, read up to there" if torn[0] else ""
-    return Table("wandb", columns.frame(), notes=columns.notes()).with_notes(note)
+        raise source.bad("; ".join(["no history in this W&B run", *source.remarks]))
+    return Table("wandb", columns.frame(), notes=columns.notes())
 
 
-def _records(source: Source, torn: list[bool]) -> Iterator[bytes]:
+def _records(source: Source) -> Iterator[bytes]:
+    """The whole records: their chunks joined, none of them damaged."""
     parts: list[bytes] = []
+    size = 0
+    for chunk in _chunks(source):
+        kind, data = chunk or (0, b"")
+        if kind not in (WHOLE, FIRST) and not (parts and kind in (MIDDLE, LAST)):
+            parts, size = [], 0  # the record lost a chunk
+            continue
+        if kind in (WHOLE, FIRST):
+            parts, size = [], 0
+        parts.append(data)
+        size += len(data)
+        if size > MAX_RECORD:
+            raise source.bad(f"a record of more than {MAX_RECORD >> 20} MiB: no row is that long")
+        if kind in (WHOLE, LAST):
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        source.remark("ends in half a record, read up to there")
+
+
+def _chunks(source: Source) -> Iterator[tuple[int, bytes] | None]:
+    """(type, data) of every chunk; None where the rest of a block is left out."""
+    damaged = empty = 0
     with source.open() as stream:
-        place = len(stream.read(HEAD))
-        while True:
-            left = BLOCK - place % BLOCK
-            if left < CHUNK_HEAD:
-                place += len(stream.read(left))
-                continue
-            head = stream.read(CHUNK_HEAD)
-            if len(head) < CHUNK_HEAD:
-                torn[0] = bool(head or parts)
-                return
-            size, kind = struct.unpack("<HB", head[4:])
-            data = stream.read(size)
-            place += CHUNK_HEAD + size
-            if kind == 0 and size == 0:  # a block that was set aside and never written
-                return
-            if len(data) < size or kind not in (WHOLE, FIRST, MIDDLE, LAST):
-                torn[0] = True
-                return
-            parts = [data] if kind in (WHOLE, FIRST) else [*parts, data]
-            if kind in (WHOLE, LAST):
-                yield b"".join(parts)
-                parts = []
+        place = HEAD
+        while block := stream.read(BLOCK):
+            while len(block) - place >= CHUNK_HEAD:
+                crc, size, kind = struct.unpack("<IHB", block[place : place + CHUNK_HEAD])
+                end = place + CHUNK_HEAD + size
+                if not any(block[place:]):  # set aside and not written, so far as is known
+                    empty += 1
+                    break
+                if len(block) < min(end, BLOCK):
+                    source.remark("ends in half a record, read up to there")
+                    break
+                if len(block) < end or zlib.crc32(block[place + 6 : end]) != crc:
+                    damaged += 1
+                    yield None
+                    break
+                if empty:
+                    damaged, empty = damaged + empty, 0
+                    yield None
+                yield kind, block[place + CHUNK_HEAD : end]
+                place = end
+            else:
+                if len(block) < BLOCK and any(block[place:]):
+                    source.remark("ends in half a record, read up to there")
+            place = 0
+    if damaged:
+        source.remark(
+            f"{damaged} blocks of 32 KiB are damaged (wrong checksum), left out from there"
+        )
 
 
 def _history(record: bytes) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 
 import pytest
 
@@ -57,3 +58,20 @@ def test_hostile_objects_are_bounded():
     with pytest.raises(ValueError, match="too deeply"):
         parse("[" * 100_000)
     assert flat({"x" * 301: 1.0, "y": 1.0}) == {"y": 1.0}
+
+
+def test_half_a_surrogate_pair_comes_as_a_character_that_files_can_hold():
+    value = parse(r'{"rewards/\ud800/mean": ["\udfff", {"a": "\ud83d\ude00"}]}')
+    assert value == {"rewards/\ufffd/mean": ["\ufffd", {"a": "\U0001f600"}]}
+
+
+def test_only_the_first_of_many_skipped_lines_are_named(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("{\n" * 500, encoding="utf-8")
+    note = read_json_lines(tmp_path / "metrics.jsonl").note
+    assert note.endswith("19, 20 and 480 more")
+
+
+def test_a_pipe_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    with pytest.raises(OSError, match="not a regular file"):
+        read_json_lines(tmp_path / "metrics.jsonl")

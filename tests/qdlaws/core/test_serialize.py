@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qdlaws.core.serialize import chance, plain
+from qdlaws.core.serialize import chance, plain, printable
 
 
 def test_unknown_numbers_are_null():
@@ -21,3 +21,18 @@ def test_unknown_numbers_are_null():
 )
 def test_no_probability_is_a_certainty(p, words):
     assert chance(p) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("reward\x1b]52;c;cm0=\x07", r"reward\x1b]52;c;cm0=\x07"),
+        ("\x9b2J\x7f", r"\x9b2J\x7f"),
+        ("a\rb", r"a\x0db"),
+        ("abc\u202ecba\u2066", r"abc\u202ecba\u2066"),
+        ("\udcff", r"\udcff"),
+        ("é – 分\n\t", "é – 分\n\t"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_shown_as_an_escape(text, shown):
+    assert printable(text) == shown

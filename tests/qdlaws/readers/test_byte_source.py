@@ -8,12 +8,17 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from qdlaws import BadLog
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.readers import read
+from qdlaws.readers.byte_source import HEAD, Source
+from tests.helpers.tracker_files import event_file, scalar_event
 
 
 def write_rows(path: Path, rows: int, width: int) -> None:
@@ -81,3 +86,106 @@ def test_the_progress_bar_shows_on_a_terminal_only(tmp_path: Path):
     assert done.returncode == 0
     assert done.stdout == b""
     assert b"reading a.jsonl" in shown
+
+
+def test_something_behind_gzip_data_is_left_out_with_a_note(tmp_path: Path):
+    write_rows(tmp_path / "a.jsonl.gz", 50, 1)
+    whole = (tmp_path / "a.jsonl.gz").read_bytes()
+    (tmp_path / "b.gz").write_bytes(whole + b"garbage")
+    log = read(tmp_path / "b.gz")
+    assert len(log) == 50
+    assert any("something else stands behind the gzip data" in note for note in log.notes)
+    (tmp_path / "c.gz").write_bytes(whole[:-20])
+    assert any("the gzip file breaks off" in note for note in read(tmp_path / "c.gz").notes)
+
+
+def test_a_packed_file_of_records_is_read_as_the_plain_one(tmp_path: Path):
+    """gzip hands over less than was wanted at the end of its buffer: no record is torn there."""
+    whole = event_file(scalar_event(s, {"reward": s}) for s in range(30_000))
+    (tmp_path / "events.gz").write_bytes(gzip.compress(whole))
+    log = read(tmp_path / "events.gz")
+    np.testing.assert_array_equal(log.quality, np.arange(30_000))
+    assert not any("half a record" in note for note in log.notes)
+
+
+@pytest.mark.parametrize("name", ["pipe", "device"])
+def test_only_regular_files_are_opened(tmp_path: Path, name):
+    if name == "pipe":
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(BadLog, match="neither a file nor a folder"):
+        read(tmp_path / name)
+    with pytest.raises(BadLog, match="not a regular file"):
+        Source(tmp_path / name).whole()
+
+
+CSV = "step,reward\n" + "".join(f"{s},{s / 100}\n" for s in range(100))
+
+
+def between_looks(monkeypatch, change: Callable[[], object], times: int = 1) -> None:
+    """Lets something happen after the first lines were looked at, before the file is read."""
+    lines = Source.lines
+
+    def changed_lines(self):
+        nonlocal times
+        if times:
+            times -= 1
+            change()
+        return lines(self)
+
+    monkeypatch.setattr(Source, "lines", changed_lines)
+
+
+def test_a_file_that_is_emptied_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch):
+    """The reader ended in a RuntimeError, and `watch` with it."""
+    path = tmp_path / "log.csv"
+    path.write_text(CSV)
+    between_looks(monkeypatch, lambda: path.write_text(""))
+    with pytest.raises(BadLog, match="the file is empty"):
+        read(path)
+
+
+@pytest.mark.parametrize("new", ["entropy,reward,step\n1,2,3\n4,5,6\n", CSV.replace(",0.", ",7.")])
+def test_a_file_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch, new):
+    path = tmp_path / "log.csv"
+    path.write_text(CSV)
+    between_looks(monkeypatch, lambda: write_atomically(path, new))
+    log = read(path)
+    (tmp_path / "new.csv").write_text(new)
+    expected = read(tmp_path / "new.csv")
+    np.testing.assert_array_equal(log.quality, expected.quality)
+    np.testing.assert_array_equal(log.step, expected.step)
+
+
+def test_a_file_that_never_stands_still_is_refused(tmp_path: Path, monkeypatch):
+    path = tmp_path / "log.csv"
+    path.write_text(CSV)
+    between_looks(monkeypatch, lambda: write_atomically(path, CSV), times=100)
+    with pytest.raises(BadLog, match="it changed while it was read"):
+        read(path)
+
+
+def test_a_file_may_grow_while_it_is_read(tmp_path: Path, monkeypatch):
+    path = tmp_path / "log.csv"
+    path.write_text(CSV)
+    between_looks(monkeypatch, lambda: path.open("a").write("100,1.0\n"))
+    assert len(read(path)) == 101
+
+
+def test_a_document_that_is_rewritten_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch):
+    path = tmp_path / "trainer_state.json"
+    rows = [{"step": s, "reward": s, "entropy": 1.0} for s in range(20)]
+    path.write_text(json.dumps({"log_history": rows[:10]}))
+    reads = []
+
+    def counted(self, stream, size):
+        data = pieces(self, stream, size)
+        reads.append(size)
+        if size > HEAD and len(reads) < 4:
+            path.write_text(json.dumps({"log_history": rows}))
+        return data
+
+    pieces = Source._read
+    monkeypatch.setattr(Source, "_read", counted)
+    assert len(read(path)) == 20

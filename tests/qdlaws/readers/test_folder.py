@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from qdlaws import BadLog
-from qdlaws.readers import read
+from qdlaws.readers import folder, merge_files, read
 from tests.helpers.make_fixtures import FIXTURES
+from tests.helpers.tracker_files import event_file, scalar_event
 
 
 def jsonl(path: Path, rows) -> Path:
@@ -92,3 +94,54 @@ def test_a_link_that_goes_in_circles_is_not_followed(tmp_path: Path):
     jsonl(tmp_path / "log.jsonl", rows(0, 10))
     (tmp_path / "self").symlink_to(tmp_path, target_is_directory=True)
     assert len(read(tmp_path)) == 10
+
+
+def test_a_folder_with_too_many_files_says_so(tmp_path: Path, monkeypatch):
+    """The first 5,000 entries in the order of the disk were looked at, without a word."""
+    for s in range(30):
+        content = event_file([scalar_event(s, {"reward": s})])
+        (tmp_path / f"events.out.tfevents.{s:03}").write_bytes(content)
+    assert len(read(tmp_path)) == 30
+    for name, limit in (("MOST_FILES", 20), ("MOST_ENTRIES", 25)):
+        with monkeypatch.context() as patch:
+            patch.setattr(folder, name, limit)
+            log = read(tmp_path)
+            assert len(log) == limit
+            assert any("only some of its files were looked at" in note for note in log.notes)
+
+
+def test_no_log_among_too_many_files_says_so(tmp_path: Path, monkeypatch):
+    for s in range(30):
+        (tmp_path / f"{s:03}.txt").write_text("words")
+    jsonl(tmp_path / "zzz.jsonl", rows(0, 9))
+    monkeypatch.setattr(folder, "MOST_FILES", 20)
+    with pytest.raises(
+        BadLog, match=r"no log .*only some of its files were looked at.*: name a file"
+    ):
+        read(tmp_path)
+
+
+def test_files_that_cannot_be_logs_do_not_count(tmp_path: Path, monkeypatch):
+    for s in range(30):
+        (tmp_path / f"{s:03}.png").write_bytes(b"picture")
+    jsonl(tmp_path / "zzz.jsonl", rows(0, 9))
+    monkeypatch.setattr(folder, "MOST_FILES", 20)
+    assert len(read(tmp_path)) == 9
+
+
+@pytest.mark.parametrize("name", ["trainer_state.json", "checkpoint-1/trainer_state.json", "a.csv"])
+def test_a_pipe_in_a_folder_is_not_opened(tmp_path: Path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    os.mkfifo(path)
+    jsonl(tmp_path / "log.jsonl", rows(0, 9))
+    assert len(read(tmp_path)) == 9
+
+
+def test_files_that_are_too_large_together_are_refused(tmp_path: Path, monkeypatch):
+    for k in range(4):
+        jsonl(tmp_path / f"log-{k}.jsonl", rows(10 * k, 10 * k + 10))
+    assert len(read(tmp_path)) == 40
+    monkeypatch.setattr(merge_files, "MOST_CELLS", 100)
+    with pytest.raises(BadLog, match="more than 100 values: name one"):
+        read(tmp_path)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from qdlaws import BadLog, QdlawsError, RunLog
 from qdlaws.readers import read
-from qdlaws.readers.formats.tensorboard import masked_crc32c
+from qdlaws.readers.formats.crc32c import masked_crc32c
 from tests.helpers.make_fixtures import FIXTURES
 
 
@@ -104,7 +104,7 @@ def test_one_endless_line_is_refused(tmp_path: Path):
         (b"PAR1" + b"\x00" * 100 + b"PAR1", "parquet"),
         (b"SQLite format 3\x00" + b"\xff" * 4000, "database"),
         (b":W&B" + b"\x00" * 100, "no history"),
-        (b":W&B\xe1\xbe\x00" + b"\x00" * 4 + b"\x04\x00\x01\xff\xff\xff\xff", "damaged record"),
+        (b":W&B\xe1\xbe\x00" + b"\x00" * 4 + b"\x04\x00\x01\xff\xff\xff\xff", "damaged"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

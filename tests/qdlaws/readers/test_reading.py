@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from qdlaws import EntropyKind
+from qdlaws import BadLog, EntropyKind
 from qdlaws.readers import read, tools
 from tests.helpers.make_fixtures import FIXTURES
 
@@ -23,7 +23,6 @@ RECORDS = [{"step": s, "reward": s / 10, "entropy": 2.1 - s / 10} for s in (1, 2
 
 SPELLINGS: dict[str, str | bytes] = {
     "plain": CSV,
-    "no last line end": CSV.rstrip("\n"),
     "CRLF": CSV.replace("\n", "\r\n"),
     "CR": CSV.replace("\n", "\r"),
     "tabs": CSV.replace(",", "\t"),
@@ -60,3 +59,11 @@ def test_every_supported_tool_is_listed():
     words = " ".join(tools().values())
     for name in ("TRL", "verl", "REINVENT4", "Saturn", "TensorBoard", "W&B", "MLflow", "Trackio"):
         assert name in words
+
+
+def test_an_empty_path_is_not_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "log.csv").write_text(CSV)
+    monkeypatch.chdir(tmp_path)
+    for path in ("", [""]):
+        with pytest.raises(BadLog, match="the path is empty"):
+            read(path)

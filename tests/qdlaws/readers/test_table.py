@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from qdlaws.readers import read, table
 from qdlaws.readers.table import Columns
@@ -53,3 +54,39 @@ def test_missing_values_stay_out_of_averaged_rows(monkeypatch):
     reward = columns.frame()["reward"]
     assert set(reward.dropna()) == {3.0}
     assert len(reward) == 2048
+
+
+def test_many_new_columns_late_in_a_log_do_not_fill_the_memory(monkeypatch):
+    """A million rows and then one row of 9,900 new names were 79 GB."""
+    monkeypatch.setattr(table, "MAX_CELLS", 10_000)
+    for wanted in (lambda name: name in ("step", "reward"), lambda _: True):
+        columns = Columns(wanted)
+        for step in range(999):
+            columns.add({"step": float(step), "reward": step / 2})
+        columns.add({f"new{i}": 1.0 for i in range(99)} | {"step": 999.0, "reward": 499.5})
+        for step in range(1000, 2048):
+            columns.add({"step": float(step), "reward": step / 2})
+        frame = columns.frame()
+        assert frame.size <= 10_000 + 4096
+        np.testing.assert_allclose(frame["reward"], frame["step"] / 2)
+        np.testing.assert_allclose(np.diff(frame["step"]), np.diff(frame["step"])[0])
+        assert frame["step"].iloc[-1] > 1900
+
+
+@pytest.mark.parametrize("sizes", [[1000], [1] * 1000, [333, 1, 666], [7] * 142 + [6]])
+def test_rows_in_blocks_are_averaged_as_single_rows_are(monkeypatch, sizes):
+    monkeypatch.setattr(table, "MAX_CELLS", 300)
+    steps = np.arange(1000.0)
+    columns, start = Columns(), 0
+    for size in sizes:
+        part = steps[start : start + size]
+        columns.extend({"step": part, "reward": np.where(part % 3 == 0, np.nan, part)})
+        start += size
+    frame = columns.frame()
+    block = int(frame["step"].diff().iloc[-1])
+    whole = steps[: len(frame) * block].reshape(-1, block)
+    assert len(frame) == 1000 // block
+    assert frame.size <= 300
+    np.testing.assert_allclose(frame["step"], whole.mean(axis=1))
+    reward = np.nanmean(np.where(whole % 3 == 0, np.nan, whole), axis=1)
+    np.testing.assert_allclose(frame["reward"], reward, rtol=0.06)

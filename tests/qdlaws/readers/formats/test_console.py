@@ -58,3 +58,31 @@ def test_openrlhf_lines_are_read(write):
     assert set(log.entropy[:11]) == {0.5}
     assert log.kinds["entropy"] == EntropyKind.TOKEN
     assert "k1" in log.kinds["kl"]
+
+
+REINVENT = "9:00:00 <INFO> Score: {:.2f} Agent NLL: 14.01 Valid:  89% Step: {}\n"
+
+
+def test_a_cut_step_number_does_not_overwrite_an_early_step(write):
+    """ "Step: 100" cut to "Step: 10" gave step 10 the score of step 100."""
+    text = "".join(REINVENT.format(s / 100, s) for s in range(1, 101))
+    for cut in (1, 2):
+        log = read(write(text[:-cut]))
+        np.testing.assert_allclose(log.quality, log.step / 100)
+        assert len(log) == 99
+        assert any("last line 100 left out" in note for note in log.notes)
+
+
+def test_console_lines_with_zero_bytes_are_damage(write):
+    text = "".join(f"step:{s} - critic/score/mean:0.{s:03} - actor/entropy:1\n" for s in range(400))
+    start = text.index("step:200 ") + 25
+    log = read(write(text[:start] + "\0" * 40 + text[start + 40 :]))
+    np.testing.assert_allclose(log.quality, log.step / 1000)
+    np.testing.assert_array_equal(log.entropy, 1)
+    assert 397 <= len(log) < 400
+    assert any("damaged (zero bytes), left out: line 201" in note for note in log.notes)
+
+
+def test_a_stage_of_thousands_of_digits_is_no_stage(write):
+    log = read(write(f"Starting stage {'9' * 5000}\n" + REINVENT.format(0.5, 1)))
+    np.testing.assert_array_equal(log.step, [1])

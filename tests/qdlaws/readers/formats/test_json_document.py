@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
-from qdlaws import EntropyKind
+from qdlaws import BadLog, EntropyKind
 from qdlaws.readers import read
+from qdlaws.readers.formats import json_document
 from tests.helpers.make_fixtures import FIXTURES
 
 
@@ -38,3 +40,9 @@ def test_evaluations_of_a_trainer_state_are_used_from_eight_points_on():
     assert short.kinds["quality"] == "train_reward"
     assert any("only 5 evaluations" in note for note in short.notes)
     assert len(read(FIXTURES / "trl/checkpoint-10", series="eval")) == 5
+
+
+def test_a_document_of_too_many_values_is_refused_before_it_is_parsed(write, monkeypatch):
+    monkeypatch.setattr(json_document, "MAX_VALUES", 1000)
+    with pytest.raises(BadLog, match="more than 1,000 values in one document"):
+        read(write("[" + "{}," * 1000 + "{}]"))
