@@ -22,6 +22,7 @@ TOPICS = {
     "qdlaws/readers/test_real_runs.py": "ten logs of other people's trainers",
     "qdlaws/reporting/test_report_browser.py": "the page in a real browser",
     "trainer/test_bandit_run.py": "a run on the bandit settles at the tilt",
+    "trainer/test_broken_off_runs.py": "a run that is killed, stopped or damaged loses nothing",
     "trainer/test_bare_machine.py": "training needs no rdkit, lmfit or matplotlib",
     "trainer/test_public_names.py": "the names of `import trainer`, and its import is light",
     "trainer/test_presets.py": "every bundled configuration runs",

@@ -9,23 +9,23 @@ from the log, and a run that was killed goes on to the same numbers.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from qdlaws.core.atomic_write import write_atomically
-from qdlaws.errors import BadData
+from qdlaws.errors import BadData, BadLog, QdlawsError
 from trainer.config import Config, at_step, load_config, to_toml
 from trainer.consent import Trust, check_run, record_consent
-from trainer.control import knob_columns
+from trainer.control import KnobsFile, knob_columns
 from trainer.distributed.world import World, join_world
 from trainer.errors import RunFailed
 from trainer.tasks import capabilities
-from trainer.training import checkpoint
+from trainer.training import checkpoint, fresh_start, run_folder
 from trainer.training.context import RunContext
 from trainer.training.evaluation import evaluate
 from trainer.training.interruption import Interruption
@@ -33,12 +33,13 @@ from trainer.training.presamples import presample
 from trainer.training.progress import Progress
 from trainer.training.rollout import collect
 from trainer.training.run_control import RunControl, make_run_control, plan_run
-from trainer.training.run_writer import RunWriter, Watcher, cut_files
+from trainer.training.run_writer import RunWriter, Watcher
 from trainer.training.setup import make_context, start, with_stage
 from trainer.training.update import make_optimizer, update
-from trainer.types import Knobs
 
 __all__ = ["Outcome", "resume", "train"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Outcome:
 
 @dataclass
 class Run:
-    """A run on its way. The last three fields change; all else stays as it began."""
+    """A run on its way. The last four fields change; all else stays as it began."""
 
     folder: Path
     config: Config
@@ -64,11 +65,14 @@ class Run:
     control: RunControl
     writer: RunWriter
     optimizer: torch.optim.Optimizer
+    knobs_file: KnobsFile
     context: RunContext
     """Replaced where a stage begins."""
     progress: Progress
     stopped: bool = False
     """Whether the controller has ended the run."""
+    saved: int | None = None
+    """Step of the newest checkpoint."""
 
     @property
     def is_over(self) -> bool:
@@ -94,44 +98,64 @@ class Run:
 
 
 def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outcome:
-    """Runs a configuration from its first step; the folder must not hold a run yet."""
+    """Runs a configuration from its first step; the folder must not hold a run yet.
+
+    What a run left that was killed before its first checkpoint does not count.
+    """
     world = join_world(config.policy.device)
     with _locked(folder, world):
-        _check_unused(folder, world)
-        context = presample(make_context(config, world), folder)
-        control = make_run_control(config, context.recipe, plan_run(context, folder))
-        if world.leads:
-            threads = torch.get_num_threads()
-            resolved = replace(config, train=replace(config.train, threads=threads))
-            write_atomically(folder / "config.toml", to_toml(resolved))
-            record_consent(folder, config, to_toml(resolved))
-            if watcher is not None and control.start.reason:
-                watcher({"phase": "plan", "words": control.start.reason})
-        world.wait()
-        progress = replace(start(context), knobs=control.start.knobs)
-        optimizer = make_optimizer(context)
-        writer = RunWriter(folder, config, world, watcher)
-        run = Run(folder, config, world, control, writer, optimizer, context, progress)
-        return _run_to_the_end(run, resumed=False)
+        if _on_leader(world, lambda: fresh_start.has_progress(folder)):
+            raise BadData(f"{folder} holds a run already; go on with qdtrain resume {folder}")
+        return _begin(config, folder, world, watcher)
+
+
+def _begin(config: Config, folder: Path, world: World, watcher: Watcher | None) -> Outcome:
+    """The run from its first step, in a folder that holds nothing to lose."""
+    context = make_context(config, world)
+    if world.leads:
+        with run_folder.one_line(f"begin anew in {folder}"):
+            fresh_start.clear(folder)
+    world.wait()
+    context = presample(context, folder)
+    control = make_run_control(config, context.recipe, plan_run(context, folder))
+    if world.leads:
+        threads = torch.get_num_threads()
+        resolved = replace(config, train=replace(config.train, threads=threads))
+        record_consent(folder, config, to_toml(resolved))
+        write_atomically(folder / "config.toml", to_toml(resolved))
+        if watcher is not None and control.start.reason:
+            watcher({"phase": "plan", "words": control.start.reason})
+    world.wait()
+    progress = replace(start(context), knobs=control.start.knobs)
+    optimizer = make_optimizer(context)
+    writer = RunWriter(folder, config, world, watcher)
+    turns = KnobsFile(folder)
+    run = Run(folder, config, world, control, writer, optimizer, turns, context, progress)
+    return _run_to_the_end(run, resumed=False)
 
 
 def resume(folder: Path, watcher: Watcher | None = None, trust: Trust = False) -> Outcome:
     """Goes on from the newest checkpoint to the same numbers that an unbroken run gives.
+
+    A checkpoint that is damaged is named and set aside, and the one before it is used. A run that
+    was killed before its first checkpoint begins anew.
 
     What a run of somebody else's names is imported only where the user trusts it
     (:mod:`trainer.consent`).
     """
     if not (folder / "config.toml").exists():
         raise BadData(f"{folder} holds no run: there is no config.toml in it")
-    if _summary(folder).get("ended") == "stopped":
-        raise BadData(
-            f"{folder} was stopped as advised; to go on all the same: qdtrain branch {folder}"
-        )
     config = load_config(folder / "config.toml")
     check_run(folder, config, trust)
     world = join_world(config.policy.device)
     with _locked(folder, world):
-        saved, state = checkpoint.load_state(folder)
+        if _on_leader(world, lambda: _summary(folder)).get("ended") == "stopped":
+            raise BadData(
+                f"{folder} was stopped as advised; to go on all the same: qdtrain branch {folder}"
+            )
+        if not _on_leader(world, lambda: fresh_start.has_progress(folder)):
+            return _begin(config, folder, world, watcher)
+        saved, state, damaged = _on_leader(world, lambda: checkpoint.newest_whole(folder))
         context = presample(make_context(config, world), folder)
         control = make_run_control(config, context.recipe, plan_run(context, folder))
         progress = Progress.from_state(state)
@@ -140,11 +164,17 @@ def resume(folder: Path, watcher: Watcher | None = None, trust: Trust = False) -
         optimizer = make_optimizer(context)
         checkpoint.load_optimizer(optimizer, saved)
         capabilities.load_state(context.task, state["task"])
-        if world.leads:
-            cut_files(folder, progress.step, state["sizes"])
         world.wait()
-        writer = RunWriter(folder, config, world, watcher)
-        run = Run(folder, config, world, control, writer, optimizer, context, progress)
+        if world.leads:  # from here on the checkpoint is known to be usable
+            with run_folder.one_line(f"go on with {folder}"):
+                run_folder.cut_files(folder, progress.step, state["sizes"])
+                checkpoint.set_aside(damaged)
+                checkpoint.prune(folder, config.checkpoint.keep, progress.kept)
+        world.wait()
+        writer = RunWriter(folder, config, world, watcher, state["sizes"])
+        turns = KnobsFile(folder)
+        run = Run(folder, config, world, control, writer, optimizer, turns, context, progress)
+        run.stopped, run.saved = bool(state.get("stopped")), progress.step
         return _run_to_the_end(run, resumed=True)
 
 
@@ -172,9 +202,9 @@ def _loop(run: Run, interruption: Interruption, resumed: bool) -> str:
         _pause(run)
     while not run.is_over:
         if any(run.world.gather([interruption.requested])):
-            _save(run)
+            _save(run, interrupted=True)
             return "interrupted"
-        _read_knobs_file(run)
+        _turn_knobs(run)
         _take_step(run)
         _pause(run)
     return "stopped" if run.stopped else "done"
@@ -182,9 +212,9 @@ def _loop(run: Run, interruption: Interruption, resumed: bool) -> str:
 
 def _pause(run: Run) -> None:
     """Before the first step and after each: a stage begins, the policy is evaluated, all saved."""
-    stage_began = _begin_stage(run)
+    _begin_stage(run)
     if run.evaluation_is_due:
-        _evaluate(run, stage_began)
+        _evaluate(run)
         _decide(run)
     if run.stopped or run.checkpoint_is_due:
         _save(run)
@@ -193,11 +223,11 @@ def _pause(run: Run) -> None:
 # ---------------------------------------------------------------------- its parts, in their order
 
 
-def _begin_stage(run: Run) -> bool:
+def _begin_stage(run: Run) -> None:
     """Changes to the stage of this step, if it is another; the knobs that it names are set."""
     config = at_step(run.config, run.progress.step)
     if config == run.context.config:
-        return False
+        return
     before = run.context.config.recipe
     run.context = with_stage(run.context, config)
     given = {name: getattr(config.recipe, name) for name in ("kl", "reward_scale", "entropy")}
@@ -206,19 +236,20 @@ def _begin_stage(run: Run) -> bool:
         for name, value in given.items()
         if value is not None and value != getattr(before, name)
     }
-    run.progress = replace(run.progress, knobs=replace(run.progress.knobs, **changed))
-    return True
+    knobs = replace(run.progress.knobs, **changed)
+    run.progress = replace(run.progress, knobs=knobs, stage_began=run.progress.step > 0)
 
 
-def _evaluate(run: Run, stage_began: bool) -> None:
+def _evaluate(run: Run) -> None:
     """Measures the policy on fresh samples and writes the row and the samples."""
     context, progress = run.context, run.progress
     options = context.config.eval
     samples = (run.is_over and options.final) or options.samples
     evaluation = evaluate(context, progress.step, samples, progress.knobs)
     row = {**evaluation.row, "samples_seen": progress.samples}
-    if stage_began and progress.step:
+    if progress.stage_began:
         row["mark"] = 1
+        run.progress = replace(progress, stage_began=False)
     row |= capabilities.report(context.task)
     run.writer.log(row)
     run.writer.keep(context, evaluation, progress.step)
@@ -239,39 +270,35 @@ def _decide(run: Run) -> None:
     run.stopped = decision.stopped
 
 
-def _save(run: Run) -> None:
+def _save(run: Run, interrupted: bool = False) -> None:
     """Writes a checkpoint, by the leading process, of what all of them hold."""
     context, progress = run.context, run.progress
+    if run.saved == progress.step:
+        return
     tensors = checkpoint.gathered(context.policy, run.optimizer)
     if run.world.leads:
-        state = {
-            **progress.to_state(),
-            "task": capabilities.saved_state(context.task),
-            "sizes": run.writer.sizes(),
-            "threads": torch.get_num_threads(),
-        }
-        checkpoint.save_checkpoint(run.folder, progress.step, context.policy, tensors, state)
-        checkpoint.prune(run.folder, run.config.checkpoint.keep, progress.kept)
+        with run_folder.one_line(f"save a checkpoint of {run.folder}"):
+            state = {
+                **progress.to_state(),
+                "task": capabilities.saved_state(context.task),
+                "sizes": run.writer.sizes(),
+                "threads": torch.get_num_threads(),
+                "stopped": run.stopped,
+            }
+            checkpoint.save_checkpoint(
+                run.folder, progress.step, context.policy, tensors, state, interrupted
+            )
+            checkpoint.prune(run.folder, run.config.checkpoint.keep, progress.kept)
+            run.knobs_file.forget(checkpoint.checkpoint_steps(run.folder)[0])
+    run.saved = progress.step
     run.world.wait()
 
 
-def _read_knobs_file(run: Run) -> None:
-    """Takes over what a person or a program wrote into ``knobs.json``, and removes the file.
-
-    ``{"kl": 0.1}`` is enough; the turn stands in the log from this step on.
-    """
-    path = run.folder / "knobs.json"
-    if not any(run.world.gather([run.world.leads and path.exists()])):
-        return
+def _turn_knobs(run: Run) -> None:
+    """Takes over what a person or a program wrote into ``knobs.json``."""
     knobs = run.progress.knobs
     if run.world.leads:
-        try:
-            given = json.loads(path.read_text(encoding="utf-8"))
-            knobs = replace(knobs, **{name: float(value) for name, value in given.items()})
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            names = ", ".join(vars(Knobs()))
-            raise RunFailed(f"{path}: numbers for {names} were needed: {error}") from None
-        path.unlink()
+        knobs = run.knobs_file.read(run.progress.step, knobs)
     run.progress = replace(run.progress, knobs=run.world.broadcast(knobs))
 
 
@@ -301,20 +328,43 @@ def _check_distance(context: RunContext, step: int, kl: float | None) -> None:
 
 @contextmanager
 def _locked(folder: Path, world: World) -> Iterator[None]:
-    """Holds the folder's lock for all processes."""
-    with checkpoint.lock(folder) if world.leads else nullcontext():
-        world.wait()
+    """Holds the folder's lock for all processes, and cleans up after killed ones."""
+    with run_folder.lock(folder) if world.leads else nullcontext():
+        _on_leader(world, lambda: _clean(folder))
         yield
 
 
-def _check_unused(folder: Path, world: World) -> None:
-    """Refuses a folder that holds a run."""
-    if world.broadcast(world.leads and (folder / "metrics.jsonl").exists()):
-        raise BadData(f"{folder} holds a run already; go on with qdtrain resume {folder}")
+def _clean(folder: Path) -> None:
+    run_folder.check_files(folder)
+    with run_folder.one_line(f"use {folder} as the folder of a run"):
+        run_folder.tidy(folder)
+        checkpoint.tidy(folder)
+
+
+def _on_leader(world: World, function: Callable[[], T]) -> T:
+    """The leading process's answer, or its error, on every process."""
+    answer: T | None = None
+    error: QdlawsError | None = None
+    if world.leads:
+        try:
+            answer = function()
+        except QdlawsError as refusal:
+            error = refusal
+    answer, error = world.broadcast((answer, error))
+    if error is not None:
+        raise error
+    return answer  # type: ignore[return-value]
 
 
 def _summary(folder: Path) -> dict[str, Any]:
     """The summary of a run that has ended; empty where there is none."""
     path = folder / "summary.json"
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return summary
+    if not path.exists():
+        return {}
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(summary, dict):
+            return summary
+    except (OSError, ValueError, RecursionError):
+        pass
+    raise BadLog(f"{path} is damaged: remove it, and the run goes on from its last checkpoint")

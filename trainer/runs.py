@@ -15,7 +15,8 @@ from qdlaws.errors import BadData, QdlawsError
 from trainer.config import Config, load_config, to_toml, with_settings
 from trainer.consent import Trust, check_run, consent_hash, record_consent
 from trainer.loop import Outcome, resume, train
-from trainer.training import checkpoint
+from trainer.training import checkpoint, fresh_start, run_folder
+from trainer.training.manifest import write_manifest
 from trainer.training.metrics import cut_back, read_rows
 from trainer.types import Knobs
 
@@ -44,8 +45,7 @@ def prepare_branch(
 ) -> int:
     """The new folder, as if it had come to this step; gives the step."""
     saved, state = checkpoint.load_state(run, step)
-    if out.exists() and any(out.iterdir()):
-        raise BadData(f"{out} is not empty: a branch needs a folder of its own")
+    sizes = run_folder.growing_files(Path(), state.get("sizes"))
     before = load_config(run / "config.toml")
     config = with_settings(before, settings)
     check_run(run, config, trust)
@@ -56,31 +56,60 @@ def prepare_branch(
             f"the branch begins at step {state['step']} and is to end at {config.train.steps}; "
             "set steps= to more"
         )
-    state["knobs"] = asdict(_knobs_after(Knobs(**state["knobs"]), before, config))
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        _copy(run, out, saved, state)
-        write_atomically(out / "config.toml", to_toml(config))
+    knobs = _knobs_after(Knobs(**state["knobs"]), before, config)
+    state |= {"knobs": asdict(knobs), "stopped": False}
+    _check_room(out)
+    with run_folder.lock(out), run_folder.one_line(f"branch into {out}"):
+        _check_room(out)
+        _make_room(out)
+        _copy(run, out, saved, state, sizes)
         record_consent(out, config, to_toml(config))
-    except OSError as error:
-        shutil.rmtree(out, ignore_errors=True)
-        raise QdlawsError(f"cannot branch into {out}: {error.strerror or error}") from None
+        write_atomically(out / "config.toml", to_toml(config))
+        (out / run_folder.BRANCHING).unlink()
     return int(state["step"])
 
 
-def _copy(run: Path, out: Path, saved: Path, state: Mapping[str, Any]) -> None:
+def _check_room(out: Path) -> None:
+    """Refuses a folder with anything in it but a branch that was cut short."""
+    cut_short = (out / run_folder.BRANCHING).exists()
+    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if names - {".lock"} and not cut_short:
+        raise BadData(f"{out} is not empty: a branch needs a folder of its own")
+
+
+def _make_room(out: Path) -> None:
+    """Removes what a branch that was cut short has copied, and marks the folder as unfinished."""
+    marker = out / run_folder.BRANCHING
+    if marker.exists():
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        shutil.rmtree(out / "samples", ignore_errors=True)
+        for name in (*run_folder.LOGS, *run_folder.BEGINNING, "config.toml"):
+            (out / name).unlink(missing_ok=True)
+    marker.touch()
+
+
+def _copy(
+    run: Path, out: Path, saved: Path, state: Mapping[str, Any], sizes: Mapping[Path, int]
+) -> None:
     there = out / "checkpoints" / saved.name
-    shutil.copytree(saved, there)
+    there.mkdir(parents=True)
+    for path in saved.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, there / path.name)
     (there / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    if (there / "manifest.json").exists():
+        write_manifest(there, interrupted=False)
     (out / "samples").mkdir(exist_ok=True)
-    for name, size in state["sizes"].items():
-        shutil.copyfile(run / name, out / name)
-        cut_back(out / name, size)
+    for path, size in sizes.items():
+        if (run / path).is_file():  # samples may have been thrown away
+            shutil.copyfile(run / path, out / path)
+            cut_back(out / path, size)
     for name in ("rehearsal.safetensors", "start.json"):
-        if (run / name).exists():
+        if (run / name).is_file():
             shutil.copyfile(run / name, out / name)
-    for table in (run / "samples").glob("step-*"):
-        if int(table.stem.removeprefix("step-")) <= state["step"]:
+    for table in (run / "samples").glob("step-*.csv"):
+        number = run_folder.table_step(table)
+        if number is not None and number <= state["step"]:
             shutil.copyfile(table, out / "samples" / table.name)
 
 
@@ -141,7 +170,8 @@ def sweep(
     names = {folder.name for _, _, folder in work}
     if len(names) < len(work):
         raise BadData("two runs of the sweep would write one folder: values of an axis are equal")
-    out.mkdir(parents=True, exist_ok=True)
+    with run_folder.one_line(f"use {out} as the folder of a sweep"):
+        out.mkdir(parents=True, exist_ok=True)
     kind = {"backend": "threading"} if pack else {}
     parallel = Parallel(n_jobs=jobs or cpu_count(), return_as="generator_unordered", **kind)
     done = []
@@ -156,16 +186,20 @@ def sweep(
 def _one(config: Config, settings: tuple[str, ...], folder: Path) -> Run:
     """Runs, goes on with, or reads a run; an error is kept, and the others go on."""
     try:
-        if not (folder / "summary.json").exists():
-            if checkpoint.checkpoint_steps(folder):
+        if not _is_complete(folder):
+            if fresh_start.has_progress(folder):
                 resume(folder, trust=consent_hash(folder, config, to_toml(config)))
             else:
-                shutil.rmtree(folder, ignore_errors=True)
                 train(config, folder)
-        rows = read_rows(folder / "metrics.jsonl", "eval")
-        return Run(settings, folder, rows[-1] if rows else None)
     except QdlawsError as error:
-        return Run(settings, folder, None, str(error))
+        if not _is_complete(folder):  # by another sweep on the same folder, meanwhile
+            return Run(settings, folder, None, str(error))
+    rows = read_rows(folder / "metrics.jsonl", "eval")
+    return Run(settings, folder, rows[-1] if rows else None)
+
+
+def _is_complete(folder: Path) -> bool:
+    return (folder / "summary.json").exists()
 
 
 def _name(settings: Sequence[str]) -> str:

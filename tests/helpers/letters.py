@@ -13,6 +13,7 @@ class Letters:
     """Score: the share of a text that is the letter asked for; ``binary``: at least half of it."""
 
     name = "letters"
+    sample_files = ("all.csv",)
 
     def __init__(self, letters: str = "abcd", binary: bool = False, fail: float = 0.0) -> None:
         self.letters, self.binary, self.fail = letters, binary, fail

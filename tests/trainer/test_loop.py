@@ -21,6 +21,7 @@ from trainer.errors import RunFailed
 from trainer.loop import resume, train
 from trainer.runs import branch, sweep
 from trainer.training import checkpoint
+from trainer.training.run_folder import lock
 
 ROOT = Path(__file__).parents[2]
 
@@ -151,7 +152,7 @@ def test_sigterm_saves_and_leaves(model, tmp_path):
 
 def test_two_runs_never_write_the_same_folder(model, tmp_path):
     folder = tmp_path / "one"
-    with checkpoint.lock(folder), pytest.raises(BadData, match="another process is writing"):
+    with lock(folder), pytest.raises(BadData, match="another process is writing"):
         train(config_of(model), folder)
     train(config_of(model, "steps=1"), folder)
     with pytest.raises(BadData, match="holds a run already"):
@@ -327,11 +328,14 @@ def test_knobs_can_be_turned_from_outside(model, tmp_path):
     assert told == [(0.05, 1.0)] * 3 + [(0.7, 2.0)] * 3
     assert not (folder / "knobs.json").exists()
 
-    def wrong(row):
-        (tmp_path / "wrong" / "knobs.json").write_text('{"kll": 0.7}')
 
-    with pytest.raises(RunFailed, match="numbers for kl, reward_scale, entropy were needed"):
-        train(config_of(model), tmp_path / "wrong", wrong)
+def test_a_senseless_knobs_file_is_set_aside_and_the_run_goes_on(model, whole, tmp_path):
+    def wrong(row):
+        (tmp_path / "wrong" / "knobs.json").write_text('{"kl": -0.7}')
+
+    train(config_of(model), tmp_path / "wrong", wrong)
+    assert rows(tmp_path / "wrong") == rows(whole)
+    assert (tmp_path / "wrong" / "knobs.rejected.json").exists()
 
 
 @pytest.mark.parametrize("recipe", ["rloo", "grpo"])

@@ -17,6 +17,7 @@ from trainer.control.classic import entropy_target, fixed, kl_target, stepped_en
 from trainer.control.controllers import CONTROLLERS, make_controller
 from trainer.control.decision import Controller, Decision, knobs_in, replay
 from trainer.control.knob_dial import Dial, Recipe, knob_columns, make_dial, refusal
+from trainer.control.knobs_file import KnobsFile
 from trainer.control.law_controller import law_guided
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Controller",
     "Decision",
     "Dial",
+    "KnobsFile",
     "Recipe",
     "entropy_target",
     "fixed",

@@ -32,6 +32,7 @@ __all__ = [
     "distances",
     "load_state",
     "report",
+    "sample_files",
     "saved_state",
     "scores_centrally",
     "write_samples",
@@ -135,6 +136,16 @@ def write_samples(task: Task, folder: Path, step: int, samples: Samples) -> None
     """Lets the task write its own file; by default there is none."""
     if isinstance(task, HasSampleFiles):
         task.write_samples(folder, step, samples)
+
+
+def sample_files(task: Task) -> tuple[str, ...]:
+    """The names of the files that the task appends to, where it has a ``sample_files``.
+
+    A run that was killed between two checkpoints and resumed removes what the killed process wrote
+    into a file of such a name that no checkpoint holds yet; a file of another name is the user's.
+    """
+    names: tuple[str, ...] = getattr(task, "sample_files", ())
+    return names
 
 
 @runtime_checkable

@@ -1,43 +1,57 @@
-"""Checkpoints that are there as a whole or not at all, and the lock of a run's folder.
+"""Checkpoints that are there as a whole or not at all.
 
 ``checkpoints/step-000120/`` is a model that ``from_pretrained`` loads, with
-``optimizer.safetensors`` and ``state.json`` beside it. It is written under another name, flushed to
-the disk, then renamed.
+``optimizer.safetensors``, ``state.json`` and ``manifest.json`` beside it. It is written under
+another name, flushed to the disk, then renamed; one that goes is renamed before it is removed. So
+at no moment is a part of one taken for a whole, nor is there none once there was one.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import logging
+import re
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from qdlaws.errors import BadData, BadLog, QdlawsError
 from trainer.distributed.sharding import placed, plain
 from trainer.policy import exported_weights, save_policy
+from trainer.training.manifest import FORMAT, checked_state, is_interrupted, write_manifest
+from trainer.training.run_folder import LOGS, flush, growing_files
 
 if TYPE_CHECKING:
     from trainer.policy import Policy
 
 __all__ = [
+    "Damage",
     "Saved",
     "checkpoint_steps",
+    "due_steps",
     "folder_of",
     "gathered",
     "load_optimizer",
     "load_state",
-    "lock",
+    "load_trained",
+    "newest_whole",
     "prune",
     "save_checkpoint",
+    "set_aside",
+    "step_of",
+    "tidy",
 ]
+
+FOLDER = re.compile(r"step-(\d{6,})")
+LEFT = re.compile(r"\.(step-\d{6,})(?:\.[0-9a-f]+)?\.(tmp|old|gone)")
+"""What a killed process leaves: half written, put aside for a new one, on its way out."""
 
 
 def folder_of(run: Path, step: int) -> Path:
@@ -45,10 +59,22 @@ def folder_of(run: Path, step: int) -> Path:
     return run / "checkpoints" / f"step-{step:06d}"
 
 
+def step_of(folder: Path) -> int | None:
+    """The step of a checkpoint's folder; None where its name is another."""
+    name = FOLDER.fullmatch(folder.name)
+    return None if name is None else int(name[1])
+
+
 def checkpoint_steps(run: Path) -> list[int]:
     """Steps that have a complete checkpoint, in order."""
     complete = (run / "checkpoints").glob("step-*/state.json")
-    return sorted(int(path.parent.name.removeprefix("step-")) for path in complete)
+    steps = (step_of(path.parent) for path in complete)
+    return sorted(step for step in steps if step is not None)
+
+
+def due_steps(run: Path) -> list[int]:
+    """Those that an unbroken run has too: all but those of an interruption."""
+    return [step for step in checkpoint_steps(run) if not is_interrupted(folder_of(run, step))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,36 +96,51 @@ def gathered(policy: Policy, optimizer: torch.optim.Optimizer) -> Saved:
 
 
 def save_checkpoint(
-    run: Path, step: int, policy: Policy, saved: Saved, state: Mapping[str, Any]
+    run: Path,
+    step: int,
+    policy: Policy,
+    saved: Saved,
+    state: Mapping[str, Any],
+    interrupted: bool = False,
 ) -> Path:
     """Saves weights, optimizer and state; the folder appears only when it is complete."""
     final = folder_of(run, step)
-    half = final.with_name(f".{final.name}.tmp")
-    shutil.rmtree(half, ignore_errors=True)
+    half = _beside(final, "tmp")
     try:
         half.mkdir(parents=True)
         save_policy(policy, half, saved.weights)
         if saved.adapters:  # in training, unmerged: the exported model has them merged
             save_file(saved.adapters, half / "adapters.safetensors")
         save_file(saved.optimizer, half / "optimizer.safetensors")
-        (half / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        values = json.dumps({"format": FORMAT, **state})
+        (half / "state.json").write_text(values, encoding="utf-8")
+        write_manifest(half, interrupted)
         for path in half.iterdir():
-            _flush(path)
-        if final.exists():  # the same step again, after a resume
-            shutil.rmtree(final)
-        half.rename(final)
-        _flush(final.parent)
-    except OSError as error:
+            flush(path)
+        flush(half)
+        _put(half, final)
+    except Exception as error:
         shutil.rmtree(half, ignore_errors=True)
-        raise QdlawsError(
-            f"cannot save {final}: {error.strerror or error}; {_last_good(run)}"
-        ) from None
-    except Exception as error:  # safetensors reports a full disk as an error of its own
-        shutil.rmtree(half, ignore_errors=True)
-        if "SafetensorError" not in type(error).__name__:
-            raise
-        raise QdlawsError(f"cannot save {final}: {error}; {_last_good(run)}") from None
+        if not (isinstance(error, (OSError, SafetensorError)) or type(error) is Exception):
+            raise  # safetensors and tokenizers report a full disk by errors of their own
+        reason = getattr(error, "strerror", None) or error
+        raise QdlawsError(f"cannot save {final}: {reason}; {_last_good(run)}") from None
     return final
+
+
+def _beside(final: Path, end: str) -> Path:
+    """A new hidden name beside a checkpoint."""
+    return final.with_name(f".{final.name}.{secrets.token_hex(8)}.{end}")
+
+
+def _put(half: Path, final: Path) -> None:
+    """Gives a complete folder its name; one that bears it already is removed after that."""
+    old = _beside(final, "old")
+    if final.exists():
+        final.rename(old)
+    half.rename(final)
+    flush(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _last_good(run: Path) -> str:
@@ -107,12 +148,17 @@ def _last_good(run: Path) -> str:
     return f"the last good one is step {steps[-1]}" if steps else "there is none before it"
 
 
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def tidy(run: Path) -> None:
+    """Ends what a killed process began. Only who holds the lock of the run may do that."""
+    folder = run / "checkpoints"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        name = LEFT.fullmatch(path.name)
+        if name is None:
+            continue
+        if name[2] == "old" and not (folder / name[1]).exists():
+            path.rename(folder / name[1])  # killed between the two renames of a replacement
+        else:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _flat(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
@@ -126,31 +172,110 @@ def _flat(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     }
 
 
+# ---------------------------------------------------------------------- loading
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A checkpoint that cannot be used, and the reason."""
+
+    folder: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.folder} cannot be used: {self.reason}"
+
+
+def newest_whole(run: Path) -> tuple[Path, dict[str, Any], list[Damage]]:
+    """The newest checkpoint that is whole, its state, and newer ones that are not.
+
+    Every file is compared with the manifest, and the logs must reach as far as they did when it was
+    saved. Where none is whole, one line says why, and nothing has been changed.
+    """
+    damaged: list[Damage] = []
+    for step in reversed(checkpoint_steps(run)):
+        folder = folder_of(run, step)
+        try:
+            state = checked_state(folder)
+            _check_logs(run, state)
+        except QdlawsError as error:
+            damaged.append(Damage(folder, str(error)))
+        else:
+            return folder, state, damaged
+    if not damaged:
+        raise BadLog(f"no checkpoint in {run}: nothing to go on from")
+    rest = f"; nor can the {len(damaged) - 1} before it" if len(damaged) > 1 else ""
+    raise BadLog(f"{damaged[0]}{rest}: there is nothing to go on from, and nothing was changed")
+
+
+def _check_logs(run: Path, state: Mapping[str, Any]) -> None:
+    sizes = growing_files(run, state.get("sizes"))
+    for path in (run / name for name in LOGS):
+        present = path.stat().st_size if path.exists() else 0
+        if present < sizes.get(path, 0):
+            raise BadLog(
+                f"{path.name} has {present} bytes, and had {sizes[path]} when it was saved"
+            )
+
+
+def load_state(run: Path, step: int | None = None) -> tuple[Path, dict[str, Any]]:
+    """Folder and state of a whole checkpoint, the newest by default; damaged ones are named."""
+    if step is None:
+        folder, state, damaged = newest_whole(run)
+        for each in damaged:
+            logging.getLogger(__name__).warning("%s; using %s", each, folder.name)
+        return folder, state
+    steps = checkpoint_steps(run)
+    if step not in steps:
+        near = ", ".join(map(str, steps[-12:])) or "none"
+        raise BadData(f"no checkpoint of step {step} in {run}; there are {near}")
+    folder = folder_of(run, step)
+    try:
+        return folder, checked_state(folder)
+    except BadLog as error:
+        whole, _, _ = newest_whole(run)
+        raise BadLog(
+            f"{Damage(folder, str(error))}; the newest whole one is {whole.name}"
+        ) from None
+
+
+def set_aside(damaged: list[Damage]) -> None:
+    """Renames checkpoints that cannot be used, so that nothing takes them for whole."""
+    for one in damaged:
+        target = one.folder.with_name(f"{one.folder.name}.damaged")
+        if target.exists():
+            target = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+        one.folder.rename(target)
+        logging.getLogger(__name__).warning("%s; it is now %s", one, target.name)
+
+
 def load_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Path) -> None:
     """Puts the saved tensors back."""
     whole = optimizer.state_dict()
     weights = [p for part in optimizer.param_groups for p in part["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in load_file(checkpoint / "optimizer.safetensors").items():
-        number, _, name = key.partition(".")
-        like = weights[int(number)]
-        value = placed(value, like) if value.shape == like.shape else value
-        state.setdefault(int(number), {})[name] = value
-    optimizer.load_state_dict({**whole, "state": state})
+    try:
+        for key, value in load_file(checkpoint / "optimizer.safetensors").items():
+            number, _, name = key.partition(".")
+            like = weights[int(number)]
+            value = placed(value, like) if value.shape == like.shape else value
+            state.setdefault(int(number), {})[name] = value
+        optimizer.load_state_dict({**whole, "state": state})
+    except (OSError, SafetensorError, RuntimeError, KeyError, IndexError, ValueError) as error:
+        raise BadLog(f"{checkpoint}/optimizer.safetensors does not fit: {error}") from None
 
 
 def load_trained(policy: Policy, checkpoint: Path) -> None:
     """Puts saved weights into a policy of the same shape, bit for bit."""
     adapters = checkpoint / "adapters.safetensors"
-    if adapters.exists():
-        tensors = load_file(adapters)
-    else:
-        tensors = {}
-        for path in sorted(checkpoint.glob("model*.safetensors")):
-            tensors |= load_file(path)
+    files = [adapters] if adapters.exists() else sorted(checkpoint.glob("model*.safetensors"))
     present = policy.model.state_dict()
-    tensors = {n: placed(v, present[n]) if n in present else v for n, v in tensors.items()}
-    missing, unexpected = policy.model.load_state_dict(tensors, strict=False)
+    try:
+        tensors = {name: tensor for path in files for name, tensor in load_file(path).items()}
+        tensors = {n: placed(v, present[n]) if n in present else v for n, v in tensors.items()}
+        missing, unexpected = policy.model.load_state_dict(tensors, strict=False)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BadLog(f"{checkpoint} does not fit the policy: {error}") from None
     tied = set(getattr(policy.model, "_tied_weights_keys", None) or ())
     lost = [] if adapters.exists() else [n for n in missing if n not in tied]
     lost = [n for n in lost if "lm_head" not in n]  # tied heads are saved once
@@ -158,38 +283,21 @@ def load_trained(policy: Policy, checkpoint: Path) -> None:
         raise BadData(f"{checkpoint} does not fit the policy: {(lost or unexpected)[0]}")
 
 
-def load_state(run: Path, step: int | None = None) -> tuple[Path, dict[str, Any]]:
-    """Folder and state of a checkpoint, the newest by default."""
-    steps = checkpoint_steps(run)
-    if not steps:
-        raise BadLog(f"no checkpoint in {run}: nothing to go on from")
-    if step is not None and step not in steps:
-        near = ", ".join(map(str, steps[-12:]))
-        raise BadData(f"no checkpoint of step {step} in {run}; there are {near}")
-    folder = folder_of(run, steps[-1] if step is None else step)
-    state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    return folder, state
+# ---------------------------------------------------------------------- removing
 
 
 def prune(run: Path, keep: int | None, named: int | None = None) -> None:
-    """Removes all but the newest ``keep`` checkpoints and the one that the advice names."""
+    """Removes all but the newest, the newest ``keep`` that were due, and the one that advice names.
+
+    What an interruption saved is not counted, so a run that was interrupted keeps the checkpoints
+    that it would have kept.
+    """
     if keep is None:
         return
-    for step in checkpoint_steps(run)[: -max(keep, 1)]:
-        if step != named:
-            shutil.rmtree(folder_of(run, step), ignore_errors=True)
-
-
-@contextmanager
-def lock(run: Path) -> Iterator[None]:
-    """Holds the run's folder; a second run that wants it gets one line. A kill frees it."""
-    run.mkdir(parents=True, exist_ok=True)
-    held = FileLock(run / ".lock")
-    try:
-        held.acquire(blocking=False)
-    except Timeout:
-        raise BadData(f"another process is writing {run}") from None
-    try:
-        yield
-    finally:
-        held.release()
+    steps, due = checkpoint_steps(run), due_steps(run)
+    staying = {*steps[-1:], *due[-max(keep, 1) :], named}
+    for step in steps:
+        if step not in staying:
+            gone = _beside(folder_of(run, step), "gone")
+            folder_of(run, step).rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)

@@ -57,13 +57,12 @@ def evaluate_checkpoint(
 def _located(source: str) -> tuple[str, Path | None, int]:
     """The model's folder or id, the folder of its run, its step."""
     path = Path(source)
-    if path.name.startswith("step-") and (path / "state.json").exists():
-        return str(path), path.parent.parent, _step(path)
+    step = checkpoint.step_of(path)
+    if step is not None and (path / "state.json").exists():
+        run = path.parent.parent
+        checkpoint.load_state(run, step)
+        return str(path), run, step
     if (path / "config.toml").exists():
-        saved, _ = checkpoint.load_state(path)
-        return str(saved), path, _step(saved)
+        saved, state = checkpoint.load_state(path)
+        return str(saved), path, int(state["step"])
     return source, None, 0
-
-
-def _step(path: Path) -> int:
-    return int(path.name.removeprefix("step-"))

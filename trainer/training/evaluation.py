@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from qdlaws import measure
+from qdlaws.core.atomic_write import write_atomically
 from qdlaws.measure.record import add_estimate
 from trainer.control import knob_columns
 from trainer.tasks.task import Prompt, Scores
 from trainer.training.context import Phase, RunContext, draw, log_probs
+from trainer.training.run_folder import one_line
 from trainer.types import Knobs
 
 __all__ = ["Evaluation", "evaluate", "write_table"]
@@ -157,8 +160,10 @@ def _blank(value: Any) -> Any:
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """The completions as CSV."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["completion"])
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["completion"])
+    writer.writeheader()
+    writer.writerows(rows)
+    with one_line(f"write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.getvalue().encode())

@@ -89,20 +89,23 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("ab")
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise QdlawsError(f"cannot write {path}: {error.strerror or error}") from None
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Adds one line; NaN and infinite numbers are null."""
         line = json.dumps(plain(row), ensure_ascii=False, allow_nan=False) + "\n"
+        rest = memoryview(line.encode())
         try:
-            self._file.write(line.encode())
-            self._file.flush()
+            while rest:  # nothing stays in a buffer, which would be written again when it is closed
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise QdlawsError(f"cannot write {self.path}: {error.strerror or error}") from None
 
     def size(self) -> int:
         """The size in bytes, once all of it is on the disk."""
-        self._file.flush()
         os.fsync(self._file.fileno())
         return self._file.tell()
 
@@ -117,7 +120,8 @@ def cut_back(path: Path, size: int) -> None:
     if present < size:
         raise BadData(f"{path} has {present} bytes, but the checkpoint was made when it had {size}")
     if present > size:
-        with path.open("r+b") as file:
+        no_link = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, os.O_RDWR | no_link), "r+b") as file:
             file.truncate(size)
 
 

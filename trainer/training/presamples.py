@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 
-from qdlaws.errors import BadData
+from qdlaws.core.atomic_write import write_atomically
+from qdlaws.errors import BadData, BadLog
 from trainer.algorithms.replay import StoredSamples, confirm, partition
 from trainer.errors import RunFailed
 from trainer.tasks.task import Prompt
@@ -34,21 +36,30 @@ def presample(context: RunContext, folder: Path) -> RunContext:
         return context
     path = folder / "rehearsal.safetensors"
     if path.exists():
-        tensors = load_file(path)
-        explored = set(tensors.pop("explored").tolist())
-        stored = StoredSamples(**tensors)
+        stored, explored = _read_presamples(path)
     else:
         stored, explored, summary = _draw_presamples(context, plan)
         if context.world.leads:
             path.parent.mkdir(parents=True, exist_ok=True)
             tensors = {**vars(stored), "explored": torch.tensor(sorted(explored))}
-            save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, path)
-            (path.parent / "rehearsal.txt").write_text(summary + "\n", encoding="utf-8")
+            write_atomically(path, save({k: v.contiguous().cpu() for k, v in tensors.items()}))
+            write_atomically(path.with_suffix(".txt"), summary + "\n")
         context.world.wait()
     if not explored:
         raise RunFailed("every prompt is near-perfect already: there is nothing to explore")
     prompts = [q for q in context.prompts if q.number in explored]
     return replace(context, prompts=prompts, stored=stored)
+
+
+def _read_presamples(path: Path) -> tuple[StoredSamples, set[int]]:
+    try:
+        tensors = load_file(path)
+        explored = set(tensors.pop("explored").tolist())
+        return StoredSamples(**tensors), explored
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise BadLog(
+            f"{path} is damaged ({error}): remove it, and it is drawn anew with the same numbers"
+        ) from None
 
 
 def _draw_presamples(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from qdlaws.errors import BadLog
 from trainer.algorithms.replay import Buckets, Memory
 from trainer.types import Knobs, ReplayPlan
 
@@ -25,6 +27,8 @@ class Progress:
     buckets: Buckets = field(default_factory=Buckets)
     kept: int | None = None
     """Step of the checkpoint that the last advice names."""
+    stage_began: bool = False
+    """Whether a stage began after the last evaluation: the next one carries the mark."""
 
     def to_state(self) -> dict[str, Any]:
         """JSON values for ``state.json``."""
@@ -40,24 +44,38 @@ class Progress:
             "memory": memory,
             "buckets": [[bucket, count] for bucket, count in self.buckets.counts.items()],
             "kept": self.kept,
+            "stage_began": self.stage_began,
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Progress:
-        """The progress that was saved; what else is in ``state.json`` is left aside."""
-        memory = None
-        if (saved := state["memory"]) is not None:
-            keys = tuple(_hashable(key) for key in saved["keys"])
-            memory = Memory(ReplayPlan(**saved["plan"]), keys, tuple(saved["scores"]))
-        return cls(
-            step=state["step"],
-            cursor=state["cursor"],
-            samples=state["samples"],
-            knobs=Knobs(**state["knobs"]),
-            memory=memory,
-            buckets=Buckets({_hashable(bucket): count for bucket, count in state["buckets"]}),
-            kept=state["kept"],
-        )
+    def from_state(cls, state: Mapping[str, Any]) -> Progress:
+        """The progress that was saved; BadLog where it lacks something.
+
+        What else is in ``state.json`` is left aside.
+        """
+        try:
+            memory = None
+            if (saved := state["memory"]) is not None:
+                keys = tuple(_hashable(key) for key in saved["keys"])
+                memory = Memory(ReplayPlan(**saved["plan"]), keys, tuple(saved["scores"]))
+            return cls(
+                step=_count(state["step"]),
+                cursor=_count(state["cursor"]),
+                samples=_count(state["samples"]),
+                knobs=Knobs(**{name: float(value) for name, value in state["knobs"].items()}),
+                memory=memory,
+                buckets=Buckets({_hashable(bucket): count for bucket, count in state["buckets"]}),
+                kept=None if state["kept"] is None else _count(state["kept"]),
+                stage_began=bool(state.get("stage_began", False)),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise BadLog(f"state.json is not of this version: {error!r}") from None
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} where a count was expected")
+    return value
 
 
 def _hashable(key: Any) -> Any:

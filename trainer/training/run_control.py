@@ -14,12 +14,12 @@ from pathlib import Path
 from qdlaws.advice.advise import advise_run
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
-from qdlaws.errors import BadData
+from qdlaws.errors import BadData, BadLog
 from trainer.algorithms.objective import Recipe
 from trainer.config import Config
 from trainer.control import Controller, Decision, make_controller, run_log
 from trainer.knobs import Knobs
-from trainer.training.checkpoint import checkpoint_steps
+from trainer.training.checkpoint import due_steps
 from trainer.training.context import RunContext
 from trainer.training.metrics import read_rows
 from trainer.training.plan import make_plan, write_plan
@@ -63,7 +63,7 @@ class RunControl:
             log,
             self.goal,
             decision.advice if self.steers else None,
-            checkpoints=[s for s in {*checkpoint_steps(folder), step} if s in set(log.step)],
+            checkpoints=[s for s in {*due_steps(folder), step} if s in set(log.step)],
             may_stop=self.stops,
         )
         if advice.action == "stop":
@@ -88,8 +88,7 @@ def plan_run(context: RunContext, folder: Path) -> RunStart:
     """
     path = folder / "start.json"
     if path.exists():
-        written = json.loads(path.read_text(encoding="utf-8"))
-        return RunStart(Knobs(**written["knobs"]), written["gain"])
+        return _read_start(path)
     start = RunStart(context.recipe.knobs)
     make_run_control(context.config, context.recipe, start)
     if _is_planned(context.config, context.recipe):
@@ -103,6 +102,17 @@ def plan_run(context: RunContext, folder: Path) -> RunStart:
         values = {"knobs": asdict(start.knobs), "gain": start.gain}
         write_atomically(path, json.dumps(values) + "\n")
     return start
+
+
+def _read_start(path: Path) -> RunStart:
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        knobs = Knobs(**{name: float(value) for name, value in written["knobs"].items()})
+        return RunStart(knobs, None if written["gain"] is None else float(written["gain"]))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise BadLog(
+            f"{path} is damaged ({error!r}): remove it, and it is made anew with the same numbers"
+        ) from None
 
 
 def _is_planned(config: Config, recipe: Recipe) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,26 +15,36 @@ from trainer.distributed.world import World
 from trainer.tasks import capabilities
 from trainer.training.context import RunContext
 from trainer.training.evaluation import Evaluation, write_table
-from trainer.training.metrics import JsonLines, Sink, cut_back, numbers_of, open_sinks
+from trainer.training.metrics import JsonLines, Sink, numbers_of, open_sinks
 from trainer.training.progress import Progress
+from trainer.training.run_folder import LOGS, flush, one_line
 
-__all__ = ["RunWriter", "Watcher", "cut_files"]
+__all__ = ["RunWriter", "Watcher"]
 
 Watcher = Callable[[dict[str, Any]], None]
-FILES = ("metrics.jsonl", "advice.jsonl")
 
 
 class RunWriter:
     """The files of a run; only the leading process writes them."""
 
-    def __init__(self, folder: Path, config: Config, world: World, watcher: Watcher | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        world: World,
+        watcher: Watcher | None,
+        growing: Iterable[str] = (),
+    ) -> None:
+        """``growing``: the names of the files that the checkpoint of a resumed run gives a size."""
         self.folder, self.world = folder, world
+        self.growing = {name.partition("/")[2] for name in growing} - {""}
+        """Files in ``samples/`` that the task appends to."""
         self.watcher = watcher
         self.files: dict[str, JsonLines] = {}
         self.sinks: list[Sink] = []
         self.began = time.monotonic()
         if world.leads:
-            self.files = {name: JsonLines(folder / name) for name in FILES}
+            self.files = {name: JsonLines(folder / name) for name in LOGS}
             flat = {"config": to_toml(config)}
             self.sinks = open_sinks(config.log.sinks, folder, config.log.project, flat)
 
@@ -60,14 +70,30 @@ class RunWriter:
             return
         folder = self.folder / "samples"
         write_table(folder / f"step-{step:06d}.csv", evaluation.table)
+        with one_line(f"write samples to {folder}"):
+            self._let_task_write(context, evaluation, folder, step)
+
+    def _let_task_write(
+        self, context: RunContext, evaluation: Evaluation, folder: Path, step: int
+    ) -> None:
+        """The task's own files. Rows of a process that was killed since the checkpoint go first."""
+        for name in set(capabilities.sample_files(context.task)) - self.growing:
+            (folder / name).unlink(missing_ok=True)
+        before = {path.name for path in folder.glob("*.csv")}
         capabilities.write_samples(context.task, folder, step, evaluation)
+        after = {path.name for path in folder.glob("*.csv")}
+        declared = set(capabilities.sample_files(context.task))
+        self.growing |= (after - before) | (after & declared)
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of every file that grows."""
-        growing = [p for p in (self.folder / "samples").glob("*.csv") if p.name[:5] != "step-"]
-        return {name: file.size() for name, file in self.files.items()} | {
-            f"samples/{path.name}": path.stat().st_size for path in growing
-        }
+        """Bytes of every file that grows, once they are on the disk."""
+        sizes = {name: file.size() for name, file in self.files.items()}
+        for name in sorted(self.growing):
+            path = self.folder / "samples" / name
+            if path.exists():
+                flush(path)
+                sizes[f"samples/{name}"] = path.stat().st_size
+        return sizes
 
     def finish(self, progress: Progress, ended: str, config: Config) -> None:
         """What became of the run, in one small file."""
@@ -89,16 +115,3 @@ class RunWriter:
             file.close()
         for sink in self.sinks:
             sink.close()
-
-
-def cut_files(folder: Path, step: int, sizes: dict[str, int]) -> None:
-    """Every file as it was at the checkpoint: appended lines cut off, newer tables removed."""
-    for name, size in sizes.items():
-        cut_back(folder / name, size)
-    for table in (folder / "samples").glob("*.csv"):
-        if table.name.startswith("step-"):
-            newer = int(table.stem.removeprefix("step-")) > step
-        else:
-            newer = f"samples/{table.name}" not in sizes
-        if newer:
-            table.unlink()

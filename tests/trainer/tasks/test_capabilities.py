@@ -49,6 +49,8 @@ class Full(Bare):
     def report(self):
         return {"calls": 7.0}
 
+    sample_files = ("mine.csv",)
+
     def write_samples(self, folder, step, samples):
         (folder / "mine.csv").write_text(f"{step},{samples}")
 
@@ -75,6 +77,7 @@ def test_the_defaults_of_a_task_with_only_the_required_members(tmp_path):
     assert np.isnan(apart[:, 3]).all()
     assert not capabilities.scores_centrally(task)
     assert capabilities.report(task) == {}
+    assert capabilities.sample_files(task) == ()
     assert capabilities.saved_state(task) is None
     capabilities.load_state(task, None)
     capabilities.write_samples(task, tmp_path, 3, None)
@@ -91,6 +94,7 @@ def test_the_members_of_a_task_are_used_where_it_has_them(tmp_path):
     capabilities.load_state(task, {"memory": 5})
     assert capabilities.saved_state(task) == {"memory": 5}
     capabilities.write_samples(task, tmp_path, 3, "samples")
+    assert capabilities.sample_files(task) == ("mine.csv",)
     assert (tmp_path / "mine.csv").read_text() == "3,samples"
     capabilities.close(task)
     assert task.closed

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from qdlaws.errors import QdlawsError
 from trainer.tasks.task import Prompt
 from trainer.training.evaluation import spread, write_table
 
@@ -29,6 +30,17 @@ def test_samples_are_spread_evenly(samples, most, prompts, each):
 
 def test_few_prompts_are_taken_from_the_whole_split():
     assert sorted({p.number for p in spread(PROMPTS, 10, 5)}) == [0, 2, 4, 6, 8]
+
+
+def test_a_table_that_cannot_be_written_is_one_line_and_goes_through_no_link(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "table.csv").symlink_to(victim)
+    write_table(tmp_path / "table.csv", [{"completion": "a"}])
+    assert victim.read_text() == "mine"
+    assert (tmp_path / "table.csv").read_text().split() == ["completion", "a"]
+    with pytest.raises(QdlawsError, match="cannot write"):
+        write_table(victim / "table.csv", [])
 
 
 def test_a_table_without_rows_has_a_header(tmp_path):

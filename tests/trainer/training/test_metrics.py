@@ -1,8 +1,10 @@
 """Every logged name is documented; files survive kills."""
 
+from pathlib import Path
+
 import pytest
 
-from qdlaws.errors import BadData
+from qdlaws.errors import BadData, QdlawsError
 from tests.helpers.small_run import config_of, rows, save_model
 from trainer.control import run_log
 from trainer.loop import train
@@ -44,6 +46,20 @@ def test_lines_survive_a_kill_and_can_be_cut_back(tmp_path):
     assert [r["step"] for r in read_rows(tmp_path / "a.jsonl")] == [1]
     with pytest.raises(BadData, match="has 23 bytes"):
         cut_back(tmp_path / "a.jsonl", 1000)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_is_one_line_that_closing_the_file_does_not_mask(tmp_path):
+    (tmp_path / "a.jsonl").symlink_to("/dev/full")
+    file = JsonLines(tmp_path / "a.jsonl")
+    with pytest.raises(QdlawsError, match=r"cannot write .*No space left"):
+        file.write({"step": 1})
+    file.close()
+
+
+def test_a_log_that_cannot_be_opened_is_one_line(tmp_path):
+    with pytest.raises(QdlawsError, match="cannot write"):
+        JsonLines(tmp_path / "missing" / "a.jsonl")
 
 
 def test_a_run_that_is_read_equals_the_view_of_the_trainer(folder):

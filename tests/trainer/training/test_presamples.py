@@ -1,7 +1,9 @@
 """Pre-sampling is a step of its own: a context samples nothing, and stored samples are reread."""
 
+import pytest
 import torch
 
+from qdlaws.errors import BadLog
 from tests.helpers.small_run import config_of, save_model
 from trainer.distributed.world import World
 from trainer.training.evaluate_checkpoint import evaluate_checkpoint
@@ -35,6 +37,15 @@ def test_a_context_is_made_without_sampling_and_presamples_are_drawn_once(tmp_pa
     assert torch.equal(first.stored.ref_logp, again.stored.ref_logp)
     assert [p.number for p in again.prompts] == [p.number for p in first.prompts]
     assert len(first.prompts) < len(context.prompts)
+
+
+def test_damaged_presamples_are_one_line_that_names_the_file(tmp_path):
+    context = make_context(dph_config(save_model(tmp_path / "model")), World())
+    path = tmp_path / "run" / "rehearsal.safetensors"
+    presample(context, tmp_path / "run")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BadLog, match=r"rehearsal\.safetensors is damaged.*remove it"):
+        presample(context, tmp_path / "run")
 
 
 def test_a_recipe_without_presamples_keeps_its_context(tmp_path):

@@ -1,16 +1,43 @@
-"""Files of a run are cut back to what they were at a checkpoint."""
+"""The files of a run: those that a task appends to are told from a user's own."""
 
-from trainer.training.run_writer import cut_files
+import pytest
+
+from tests.helpers.small_run import config_of, save_model
+from trainer.distributed.world import World
+from trainer.training.evaluation import evaluate
+from trainer.training.run_writer import RunWriter
+from trainer.training.setup import make_context
 
 
-def test_files_are_cut_back_to_the_checkpoint_and_newer_tables_removed(tmp_path):
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    return make_context(config_of(save_model(tmp_path_factory.mktemp("model"))), World())
+
+
+@pytest.fixture(scope="module")
+def evaluation(context):
+    return evaluate(context, 0, 8)
+
+
+def test_rows_of_a_killed_process_go_and_a_users_files_stay(context, evaluation, tmp_path):
     samples = tmp_path / "samples"
     samples.mkdir()
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"ste')
-    (samples / "all.csv").write_text("1,a\n2,b\n")
-    for name in ("step-000002.csv", "step-000004.csv", "late.csv"):
-        (samples / name).write_text("text")
-    cut_files(tmp_path, 2, {"metrics.jsonl": 12, "samples/all.csv": 4})
-    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n'
-    assert (samples / "all.csv").read_text() == "1,a\n"
-    assert sorted(p.name for p in samples.iterdir()) == ["all.csv", "step-000002.csv"]
+    (samples / "all.csv").write_text("0,left\n")
+    (samples / "notes.csv").write_text("mine")
+    writer = RunWriter(tmp_path, context.config, World(), None)
+    writer.keep(context, evaluation, 0)
+    writer.keep(context, evaluation, 0)
+    assert len((samples / "all.csv").read_text().splitlines()) == 16
+    assert (samples / "notes.csv").read_text() == "mine"
+    sizes = writer.sizes()
+    assert set(sizes) == {"metrics.jsonl", "advice.jsonl", "samples/all.csv"}
+    assert sizes["samples/all.csv"] == (samples / "all.csv").stat().st_size
+
+
+def test_rows_up_to_the_checkpoint_stay_when_a_run_is_resumed(context, evaluation, tmp_path):
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    (samples / "all.csv").write_text("0,saved\n")
+    writer = RunWriter(tmp_path, context.config, World(), None, ["samples/all.csv"])
+    writer.keep(context, evaluation, 2)
+    assert (samples / "all.csv").read_text().startswith("0,saved\n2,")

@@ -92,6 +92,7 @@ class Molecules:
     """The task that :func:`make` makes; its oracle holds the state of a run."""
 
     name = "molecules"
+    sample_files = ("reinvent_1.csv",)
 
     def __init__(
         self,
