@@ -98,7 +98,7 @@ def test_a_run_whose_checkpoints_are_gone_is_neither_begun_anew_nor_cut(copied, 
     shutil.rmtree(copied / "checkpoints")
     before = (copied / "metrics.jsonl").read_bytes()
     with pytest.raises(BadLog, match="nothing to go on from"):
-        resume(copied)
+        resume(copied, trust=True)
     with pytest.raises(BadData, match="holds a run already"):
         train(config_of(model), copied)
     assert (copied / "metrics.jsonl").read_bytes() == before
@@ -209,7 +209,7 @@ def test_a_stopped_run_that_is_killed_before_its_summary_stays_stopped(
 
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(copied, whole, caplog):
     flip_bit(folder_of(copied, 6) / "model.safetensors")
-    resume(copied)
+    resume(copied, trust=True)
     assert "step-000006 cannot be used: model.safetensors is not as it was saved" in caplog.text
     same_run(copied, whole)
 
@@ -217,7 +217,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(copied,
 def test_a_log_that_is_shorter_than_at_the_newest_checkpoint_uses_the_one_before(copied, whole):
     log = copied / "metrics.jsonl"
     log.write_bytes(log.read_bytes()[:-30])
-    resume(copied)
+    resume(copied, trust=True)
     same_run(copied, whole)
 
 
@@ -228,7 +228,7 @@ def test_where_every_checkpoint_is_damaged_nothing_is_cut(copied):
         file.write('{"step": 7}\n')
     before = (copied / "metrics.jsonl").read_bytes()
     with pytest.raises(BadLog, match="nothing was changed"):
-        resume(copied)
+        resume(copied, trust=True)
     assert (copied / "metrics.jsonl").read_bytes() == before
     assert checkpoint_steps(copied) == [0, 2, 4, 6]
 
@@ -244,7 +244,10 @@ def test_a_state_that_names_a_file_outside_is_refused(name, copied, tmp_path):
         del state["format"]
         path.write_text(json.dumps(state))
         (path.parent / "manifest.json").unlink()
-    for action in (lambda: resume(copied), lambda: branch(copied, tmp_path / "branch", 2)):
+    for action in (
+        lambda: resume(copied, trust=True),
+        lambda: branch(copied, tmp_path / "branch", 2, trust=True),
+    ):
         with pytest.raises(QdlawsError, match="no file that a run writes"):
             action()
         assert victim.read_text() == "0123456789"
@@ -256,15 +259,15 @@ def test_a_state_that_names_a_file_outside_is_refused(name, copied, tmp_path):
 def test_a_damaged_file_of_a_run_is_one_line_with_its_name(name, content, copied):
     (copied / name).write_text(content)
     with pytest.raises(BadLog, match=f"{name} is damaged.*remove it"):
-        resume(copied)
+        resume(copied, trust=True)
 
 
 def test_an_evaluation_names_a_damaged_checkpoint(copied, caplog):
     flip_bit(folder_of(copied, 6) / "model.safetensors")
-    assert evaluate_checkpoint(str(copied), samples=8)["step"] == 4
+    assert evaluate_checkpoint(str(copied), samples=8, trust=True)["step"] == 4
     assert "step-000006 cannot be used" in caplog.text
     with pytest.raises(BadLog, match="the newest whole one is step-000004"):
-        evaluate_checkpoint(str(folder_of(copied, 6)), samples=8)
+        evaluate_checkpoint(str(folder_of(copied, 6)), samples=8, trust=True)
 
 
 def test_weights_of_another_shape_are_one_line(copied, model):
@@ -277,14 +280,14 @@ def test_weights_of_another_shape_are_one_line(copied, model):
         tensors = {"lm_head.weight": torch.zeros(3)}
         save_file(tensors, folder_of(copied, step) / "model.safetensors")
     with pytest.raises(QdlawsError, match=r"step-000006.* does not fit the policy"):
-        resume(copied)
+        resume(copied, trust=True)
 
 
 def test_a_users_files_in_the_samples_stay(copied):
     for name in ("notes.csv", "step-backup.csv"):
         (copied / "samples" / name).write_text("mine")
     shutil.rmtree(folder_of(copied, 6))
-    resume(copied)
+    resume(copied, trust=True)
     for name in ("notes.csv", "step-backup.csv"):
         assert (copied / "samples" / name).read_text() == "mine"
 
