@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.saved_checkpoints import make_checkpoint
 from tests.helpers.small_run import config_of, save_model
 from trainer.config import Config, load_config, to_toml, with_settings
 from trainer.consent import NotTrusted, check_file, check_run, consent_hash, record_consent
@@ -135,10 +136,7 @@ def test_commands_run_nothing_of_a_strangers_folder(tmp_path):
     (run / "config.toml").write_text(
         f'[task]\nname = "evil:make"\ncommand = "touch {tmp_path}/pwned"\n'
     )
-    saved = run / "checkpoints" / "step-000001"
-    saved.mkdir(parents=True)
-    state = {"step": 1, "sizes": {}, "knobs": {"kl": 0.0, "reward_scale": 1.0, "entropy": 0.0}}
-    (saved / "state.json").write_text(json.dumps(state))
+    saved = make_checkpoint(run, 1)
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'pwned')!r}, 'w')\n")
     for words in (
         ["evaluate", run],
