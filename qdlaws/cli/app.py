@@ -17,7 +17,7 @@ import typer
 import qdlaws as qd
 from qdlaws.cli.checked_fits import checked
 from qdlaws.cli.options import Reader, reader, with_options
-from qdlaws.cli.output import answers, json_line, print_answers, save_plots
+from qdlaws.cli.output import answers, json_line, print_answers, print_error, print_text, save_plots
 from qdlaws.errors import QdlawsError
 from qdlaws.integrations.watch import watch
 from qdlaws.reporting.build import RunLeftOut
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _refuse(words: str) -> NoReturn:
-    print(f"qdlaws: {' '.join(words.split())}", file=sys.stderr)
+    print_error(words)
     sys.exit(2)
 
 
@@ -193,8 +193,8 @@ def report_command(
             logs, out, goal, horizon=horizon, level=level, certificates=certificates, reader=read
         )
     for notice in notices:
-        print(f"qdlaws: {notice.message}", file=sys.stderr)
-    print(json_line({"report": str(written)}) if as_json else written)
+        print_error(str(notice.message))
+    print_text(json_line({"report": str(written)}) if as_json else written)
 
 
 @app.command("watch")
@@ -231,7 +231,7 @@ def watch_command(
         for update in updates:
             if once and update.step is None:  # it cannot be read; without --once it may come yet
                 raise QdlawsError(update.reason)
-            print(json_line(update.to_dict()) if as_json else update, flush=True)
+            print_text(json_line(update.to_dict()) if as_json else update)
     except KeyboardInterrupt:  # the way to end it
         raise typer.Exit(0) from None
 

@@ -1,17 +1,31 @@
-"""What the commands print and write: summaries or JSON on stdout, pictures in files."""
+"""What the commands print and write: summaries or JSON on stdout, pictures in files.
+
+Names and texts of a log may hold what a terminal obeys (it clears the screen, fills the clipboard):
+everything is printed here, with such characters as escapes.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from qdlaws.core.atomic_write import write_atomically
+from qdlaws.core.serialize import printable, printable_json
 from qdlaws.errors import QdlawsError
 
-__all__ = ["Answer", "answers", "json_line", "print_answers", "save_plots"]
+__all__ = [
+    "Answer",
+    "answers",
+    "json_line",
+    "print_answers",
+    "print_error",
+    "print_text",
+    "save_plots",
+]
 
 T = TypeVar("T")
 
@@ -44,12 +58,22 @@ def print_answers(logs: Sequence[Path], results: Sequence[Answer], as_json: bool
         return
     names = [f"{path}\n" if len(logs) > 1 else "" for path in logs]
     texts = [f"{name}{result.summary()}" for name, result in zip(names, results, strict=True)]
-    print("\n\n".join(texts))
+    print_text("\n\n".join(texts))
+
+
+def print_text(text: object) -> None:
+    """Prints on stdout, at once."""
+    print(printable(str(text)), flush=True)
+
+
+def print_error(text: str) -> None:
+    """Prints one line on stderr that begins with the command's name."""
+    print(printable(f"qdlaws: {' '.join(text.split())}"), file=sys.stderr)
 
 
 def json_line(values: dict[str, Any]) -> str:
     """Strict JSON on one line."""
-    return json.dumps(values, allow_nan=False, ensure_ascii=False)
+    return printable_json(json.dumps(values, allow_nan=False, ensure_ascii=False))
 
 
 def save_plots(results: Sequence[Any], path: Path | None, **options: Any) -> None:

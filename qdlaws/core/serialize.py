@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["chance", "plain", "printable"]
+__all__ = ["chance", "plain", "printable", "printable_json"]
 
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -42,7 +42,7 @@ def plain(value: Any) -> Any:
 def printable(text: str) -> str:
     """The text with an escape for every character that a terminal would obey or cannot show.
 
-    Line ends and tabs stay.
+    Line ends and tabs stay. :func:`printable_json` is the same for a JSON text: its values stay.
 
     Examples
     --------
@@ -50,6 +50,11 @@ def printable(text: str) -> str:
     reward\\x1b[2J
     """
     return _UNPRINTABLE.sub(_escape, text)
+
+
+def printable_json(text: str) -> str:
+    """A JSON text of the same values without such characters."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _escape(match: re.Match[str]) -> str:

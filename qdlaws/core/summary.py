@@ -6,6 +6,8 @@ import textwrap
 from dataclasses import dataclass
 from html import escape
 
+from qdlaws.core.serialize import printable
+
 __all__ = ["Result", "Summary"]
 
 WIDTH = 88
@@ -33,7 +35,7 @@ class Summary:
         lines += [f"  {name:<{label}}  {value}" for name, value in self.rows]
         for remark in self.remarks:
             lines += textwrap.wrap(remark, WIDTH, initial_indent="  · ", subsequent_indent="    ")
-        return "\n\n".join(["\n".join(lines), *map(str, self.sections)])
+        return "\n\n".join([printable("\n".join(lines)), *map(str, self.sections)])
 
     __repr__ = __str__
 
@@ -70,7 +72,7 @@ class Result:
         name = type(self).__name__
         words = ": ".join(part for part in (summary.heading, summary.verdict) if part)
         words = words.removeprefix(name).lstrip()
-        return f"<{name} {textwrap.shorten(words, SHORT, placeholder=' …')}>"
+        return printable(f"<{name} {textwrap.shorten(words, SHORT, placeholder=' …')}>")
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()

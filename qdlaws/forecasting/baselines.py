@@ -23,6 +23,10 @@ __all__ = [
 ]
 
 
+FADED = 10_000
+"""Rows ahead after which a damped trend moves no more: statsmodels damps by at most .995 a row."""
+
+
 def last_line(s: Array, y: Array, target: float) -> float:
     """The least-squares line through the last window (a quarter of the rows, at least 5)."""
     window = max(len(y) // 4, min(5, len(y)))
@@ -38,7 +42,7 @@ def damped_holt(s: Array, y: Array, target: float) -> float:
     from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
     gap = float(np.median(np.diff(s)))
-    ahead = max(round((target - s[-1]) / gap), 1)
+    ahead = round(min(max((target - s[-1]) / gap, 1.0), FADED))
     if not np.ptp(y) > 0:
         return float(y[-1])
     with warnings.catch_warnings():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from qdlaws.core.atomic_write import write_atomically
-from qdlaws.core.serialize import chance, plain
+from qdlaws.core.serialize import chance, plain, printable
 from qdlaws.errors import BadData, QdlawsError
 from qdlaws.readers.run_folder import last_decision
 
@@ -30,6 +30,9 @@ __all__ = ["Update", "watch"]
 
 SHARE = 0.25
 """The most of one core that reading and fitting may take: long logs are looked at less often."""
+
+LONGEST = 7 * 86_400.0
+"""The most seconds between looks."""
 
 MOST_FILES = 20_000
 """Files of a folder that are looked at for changes."""
@@ -64,13 +67,16 @@ class Update:
 
     def __str__(self) -> str:
         where = "no steps yet" if self.step is None else f"step {self.step:g} ({self.n} rows)"
+        return printable(f"{where}: {self._words()}{self._controller_line()}")
+
+    def _words(self) -> str:
         if self.advice is None:
-            return f"{where}: {self.reason}{self._controller_line()}"
+            return self.reason
         advice = self.advice
         sure = "" if advice.confidence is None else f" ({chance(advice.confidence)} sure)"
         why = f": {advice.reasons[0]}" if advice.reasons else ""
         signal = f" [{self.signalled}]" if self.signalled else ""
-        return f"{where}: {advice.action}{sure}{why}{signal}{self._controller_line()}"
+        return f"{advice.action}{sure}{why}{signal}"
 
     def _controller_line(self) -> str:
         """A line on the decision of the run's controller: step, action, knobs, first reason."""
@@ -113,8 +119,10 @@ def watch(
     max_updates : end after so many updates
     reader : how to read the path; :func:`qdlaws.read` by default
     """
-    if not every > 0:
-        raise BadData(f"every is {every!r}, a number of seconds above 0 was needed")
+    if not 0 < every <= LONGEST:
+        raise BadData(
+            f"every is {every!r}, a number of seconds above 0 and up to {LONGEST:g} was needed"
+        )
     path = Path(path)
     if signal_name not in _SIGNALS:
         raise BadData(f"signal_name is {signal_name!r}, one of {', '.join(_SIGNALS)} was needed")
@@ -207,16 +215,20 @@ class _Process:
             raise BadData(f"process {pid} cannot be the trainer; its process number was needed")
         try:
             os.kill(pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):
             raise BadData(f"there is no process {pid}") from None
         except PermissionError:
             raise BadData(f"process {pid} is not yours to signal") from None
-        return cls(pid, _start_time(pid), name)
+        state, started = _state_and_start(pid)
+        if state in ENDED:
+            raise BadData(f"process {pid} has already ended")
+        return cls(pid, started, name)
 
     def signal(self) -> str:
         """Sends the signal, unless the process has ended or another one has got its number."""
         gone = f"process {self.pid} has already ended, no signal was sent"
-        if _start_time(self.pid) != self.started:
+        state, started = _state_and_start(self.pid)
+        if state in ENDED or started != self.started:
             return gone
         try:
             os.kill(self.pid, getattr(signal, f"SIG{self.name}"))
@@ -225,10 +237,15 @@ class _Process:
         return f"SIG{self.name} sent to process {self.pid}"
 
 
-def _start_time(pid: int) -> str:
-    """When the process was started, where the system tells (Linux); else empty."""
+ENDED = ("Z", "X")
+"""States of a process that has ended and only waits to be taken note of."""
+
+
+def _state_and_start(pid: int) -> tuple[str, str]:
+    """The state of a process and when it was started, where the system tells (Linux)."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
-    return text.rpartition(")")[2].split()[19]
+        return "", ""
+    fields = text.rpartition(")")[2].split()
+    return fields[0], fields[19]

@@ -24,6 +24,8 @@ PRIORS = (
 def prior_path(name: str) -> Path:
     """The folder of a bundled prior: beside the packages in a checkout, else where a wheel puts it.
 
+    ``pip install --target FOLDER`` puts it beside the packages as well, in ``share``.
+
     Raises
     ------
     BadData
@@ -42,6 +44,6 @@ def prior_path(name: str) -> Path:
     )
 
 
-def _folders() -> tuple[Path, Path]:
-    checkout = Path(__file__).resolve().parents[2] / "data" / "priors"
-    return checkout, Path(sysconfig.get_path("data")) / "share" / "qdlaws" / "priors"
+def _folders() -> tuple[Path, ...]:
+    beside, shared = Path(__file__).resolve().parents[2], Path("share", "qdlaws", "priors")
+    return beside / "data" / "priors", beside / shared, Path(sysconfig.get_path("data")) / shared

@@ -83,7 +83,7 @@ def _ratio_picture(files: RunFiles) -> str:
 def _log_ratio(row: Mapping[str, Any]) -> float:
     """log(reward scale / KL) after a decision; NaN where either is not positive."""
     scale, kl = _knob(row, "reward_scale"), _knob(row, "kl")
-    return float(np.log(scale / kl)) if scale > 0 and kl > 0 else float("nan")
+    return float(np.log(scale) - np.log(kl)) if scale > 0 and kl > 0 else float("nan")
 
 
 def _floor_picture(view: RunView, files: RunFiles, name: str, floor: float) -> str:

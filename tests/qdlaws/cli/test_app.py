@@ -268,3 +268,19 @@ def test_errors_of_the_library_are_the_only_ones_that_become_a_line(command, mon
     monkeypatch.setattr(qd, "fit", fit)
     with pytest.raises(RuntimeError, match="a fault"):
         command("fit", EXAMPLE)
+
+
+def test_no_command_prints_control_characters_of_a_log(command, tmp_path):
+    name = "foo\x1b]52;c;cm0gLXJmIC8=\x07\x1b[2J\x9b"
+    rows = "".join(f"{s},{s / 9},{1 - s / 20}\n" for s in range(12))
+    good, bad = tmp_path / f"{name}.csv", tmp_path / f"bad{name}"
+    good.write_text("step,reward,diversity\n" + rows)
+    bad.write_text(f"step,{name}\n1,1\n2,1\n3,2\n")
+    printed = [command("fit", log) for log in (good, bad)]
+    printed.append(command("fit", tmp_path / name))
+    printed.append(command("watch", good, "--once"))
+    printed.append(command("report", good, bad, "--out", tmp_path / f"{name}.html"))
+    printed.append(command("fit\x1b[2J"))
+    for done in printed:
+        assert (done.out + done.err).replace("\n", "").replace("\t", "").isprintable(), done
+    assert [done.status for done in printed] == [0, 2, 2, 0, 0, 2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import qdlaws as qd
-from qdlaws.cli.output import answers, print_answers, save_plots
+from qdlaws.cli.output import answers, print_answers, print_error, save_plots
 from tests.helpers.simulated import log
 
 
@@ -68,3 +68,18 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path, name):
     with pytest.raises(qd.QdlawsError, match="cannot write"):
         save_plots([qd.fit(log(n=30))], tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+ESCAPES = "name\x1b]52;c;cm0gLXJmIC8=\x07\x1b[2J\x9b\u202e\udcff"
+
+
+def test_control_characters_of_a_log_do_not_reach_the_terminal(capsys):
+    """They clear the screen, fill the clipboard or hide what stands there."""
+    for as_json in (False, True):
+        print_answers([Path(ESCAPES), Path("b")], [Result(ESCAPES)] * 2, as_json)
+    print_error(f"{ESCAPES}\n{ESCAPES}")
+    out, err = capsys.readouterr()
+    assert out.replace("\n", "").isprintable()
+    assert err.endswith("\n")
+    assert err[:-1].isprintable()
+    assert json.loads(out.splitlines()[-1])["runs"][0] == {"text": ESCAPES}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from qdlaws.core.serialize import chance, plain, printable
+from qdlaws.core.serialize import chance, plain, printable, printable_json
 
 
 def test_unknown_numbers_are_null():
@@ -36,3 +38,10 @@ def test_no_probability_is_a_certainty(p, words):
 )
 def test_what_a_terminal_would_obey_is_shown_as_an_escape(text, shown):
     assert printable(text) == shown
+
+
+def test_a_json_text_without_control_characters_has_the_same_values():
+    values = {"a\x7f": ["\x9b", "\u202e", "\ud800", "é\n"]}
+    text = printable_json(json.dumps(values, ensure_ascii=False))
+    assert text.isprintable()
+    assert json.loads(text) == values

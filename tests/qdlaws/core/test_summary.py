@@ -27,3 +27,10 @@ def test_a_notebook_shows_escaped_html():
 def test_the_repr_of_a_result_is_one_short_line():
     assert repr(Weather("fine")) == "<Weather weather: fine>"
     assert len(repr(Weather("very " * 500 + "fine"))) < 200
+
+
+def test_a_summary_shows_no_control_characters():
+    summary = Summary(
+        "name\x1b[2J", "verdict\x9b", (("a\x07", "b"),), ("c\x1b",), (Summary("d\r"),)
+    )
+    assert str(summary).replace("\n", "").isprintable()

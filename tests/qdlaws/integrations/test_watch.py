@@ -217,3 +217,51 @@ def test_the_last_decision_of_the_runs_controller_is_shown(tmp_path):
     assert update.to_dict()["decision"]["step"] == 11
     (tmp_path / "advice.jsonl").write_text('{"step": 3}\n')
     assert "at step 3: ?" in str(next(watch(tmp_path, every=0.01, max_updates=1)))
+
+
+def test_a_process_that_has_ended_and_was_not_noted_gets_no_signal(tmp_path):
+    """A zombie was "signalled"."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        log = grown(tmp_path / "metrics.jsonl", len(LINES))
+        updates = watch(log, FLOOR, signal_pid=process.pid, max_updates=1)
+        process.stdin.close()
+        stat = Path(f"/proc/{process.pid}/stat")
+        while stat.read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
+        assert "already ended, no signal was sent" in next(updates).signalled
+        with pytest.raises(BadData, match="has already ended"):
+            watch(log, signal_pid=process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_numbers_beyond_what_the_system_takes_are_refused():
+    with pytest.raises(BadData, match="there is no process"):
+        watch(RUN, signal_pid=2**31)
+    for seconds in (1e308, float("nan"), float("inf"), -1):
+        with pytest.raises(BadData, match="number of seconds above 0 and up to 604800"):
+            watch(RUN, every=seconds)
+
+
+def test_decisions_that_a_stranger_wrote_end_no_watch(tmp_path):
+    grown(tmp_path / "metrics.jsonl", 20)
+    odd = ['{"step": 1e999}', '{"step": 1%s, "reasons": 5, "action": ""}' % ("0" * 300)]
+    odd += [
+        '{"step": 4, "action": "\x1b[2J\\u001b]52;c;cm0=\\u0007", "reasons": ["\\ud800\\u202e"]}'
+    ]
+    for line in odd:
+        (tmp_path / "advice.jsonl").write_text(line + "\n")
+        update = next(watch(tmp_path, max_updates=1))
+        assert str(update).replace("\n", "").isprintable()
+        json.dumps(update.to_dict(), allow_nan=False).encode()
+
+
+def test_a_link_under_the_name_of_the_advice_is_refused(tmp_path):
+    log = grown(tmp_path / "metrics.jsonl", 20)
+    (tmp_path / "victim").write_text("untouched")
+    (tmp_path / "advice.json").symlink_to(tmp_path / "victim")
+    with pytest.raises(QdlawsError, match="a symbolic link stands there"):
+        next(watch(log, write=tmp_path / "advice.json", max_updates=1))
+    assert (tmp_path / "victim").read_text() == "untouched"

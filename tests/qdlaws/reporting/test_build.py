@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,13 @@ def test_bad_input_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(QdlawsError, match="cannot write"):
         report(short_run(), tmp_path / "no" / "r.html", certificates=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_whose_name_is_no_text_is_reported(tmp_path):
+    """Bytes that are not UTF-8 ended in a traceback and left a temporary file."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/run-\xff\xfe"))
+    folder.mkdir()
+    short_run().to_frame().to_csv(folder / "log.csv", index=False)
+    out = report(folder, tmp_path / "r.html", certificates=False)
+    assert "run-" in words_of(out)
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, "r.html"}

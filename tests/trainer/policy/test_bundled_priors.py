@@ -7,7 +7,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from qdlaws.errors import BadData
-from trainer.policy import load_policy
+from trainer.policy import bundled_priors, load_policy
 from trainer.policy.bundled_priors import PRIORS, prior_path
 from trainer.pretrain.evaluation import measure_answers, measure_molecules
 from trainer.pretrain.model import sample_texts
@@ -80,3 +80,15 @@ def test_cards_have_the_command_and_the_folders_are_small():
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(BadData, match="did you mean 'molecules-250k'"):
         prior_path("molecules250k")
+
+
+def test_a_prior_is_beside_the_packages_where_pip_installed_them_into_a_folder(
+    tmp_path, monkeypatch
+):
+    """``pip install --target`` brought the priors along, and none of them was seen."""
+    prior = tmp_path / "share" / "qdlaws" / "priors" / "bandit"
+    prior.mkdir(parents=True)
+    (prior / "config.json").write_text("{}")
+    module = tmp_path / "trainer" / "policy" / "bundled_priors.py"
+    monkeypatch.setattr(bundled_priors, "__file__", str(module))
+    assert prior_path("bandit") == prior
