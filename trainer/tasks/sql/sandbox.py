@@ -1,9 +1,10 @@
 """A small database in memory that answers SELECT and nothing else, within fixed limits.
 
 sqlite itself refuses what is not a read (its authorizer), stops after a number of virtual-machine
-instructions (its progress handler) and bounds every string; no file can be reached. The step limit
-comes first because, unlike a clock, it gives the same verdict in every run; the clock is there for
-what few instructions can make slow.
+instructions (its progress handler) and bounds every string; no file can be reached. A query may
+call only functions that give the same answer in every run. The step limit comes first because,
+unlike a clock, it gives the same verdict in every run; the clock is there for what few
+instructions can make slow.
 """
 
 from __future__ import annotations
@@ -26,10 +27,21 @@ _CHECK_EVERY = 1000  # instructions between two looks at the limits
 _READS = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_FUNCTION}
 )
-_FORBIDDEN = frozenset(
-    {"load_extension", "random", "randomblob", "zeroblob", "fts3_tokenizer", "sqlite_offset"}
-)
-"""Functions that load code, or whose answer differs from run to run, or that only fill memory."""
+_FUNCTIONS = """
+-> ->> abs acos acosh asin asinh atan atan2 atanh avg ceil ceiling char coalesce cos cosh count
+cume_dist degrees dense_rank exp first_value floor format glob group_concat hex ifnull iif instr
+json json_array json_array_length json_extract json_group_array json_group_object json_insert
+json_object json_patch json_quote json_remove json_replace json_set json_type json_valid lag
+last_value lead length like likelihood likely ln log log10 log2 lower ltrim max min mod nth_value
+ntile nullif percent_rank pi pow power printf quote radians rank replace round row_number rtrim
+sign sin sinh soundex sqrt substr substring sum tan tanh total trim trunc typeof unicode unlikely
+upper
+"""
+"""The functions that a query may call. The rest load code, fill memory, or depend on the clock, on
+chance, on earlier queries or on a new version: ``date('now')``, ``random()``, ``changes()``."""
+_ALLOWED = frozenset(_FUNCTIONS.split())
+_KEPT_BYTES = 16 * 2**20
+"""Most memory of the outcomes that a database keeps, about."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,8 @@ class Limits:
     """Rows of a result; a query with more is answered with those and ``more``."""
     text: int = 2000
     """Characters of the query, and bytes of any string inside it."""
+    bytes: int = 2**20
+    """Memory of a result, about; one that is larger is cut, as one with too many rows is."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,7 @@ class ReadOnlyDatabase:
         self.limits = limits or Limits()
         self._kept: OrderedDict[str, Outcome] = OrderedDict()
         self._keep = keep
+        self._kept_bytes = 0
         self._lock = threading.Lock()
         # the lock, not the thread check, keeps two threads apart
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
@@ -88,8 +103,9 @@ class ReadOnlyDatabase:
                 return self._kept[query]
             outcome = self._run(query)
             self._kept[query] = outcome
-            if len(self._kept) > self._keep:
-                self._kept.popitem(last=False)
+            self._kept_bytes += _bytes_of(query, outcome)
+            while len(self._kept) > self._keep or self._kept_bytes > _KEPT_BYTES:
+                self._kept_bytes -= _bytes_of(*self._kept.popitem(last=False))
             return outcome
 
     def close(self) -> None:
@@ -130,7 +146,7 @@ class ReadOnlyDatabase:
         cursor = None
         try:
             cursor = self._connection.execute(query)
-            rows = cursor.fetchmany(self.limits.rows + 1)
+            rows, more = self._fetched(cursor)
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
             if watch.stopped:
                 return Outcome("too_slow", message=watch.stopped)
@@ -143,8 +159,18 @@ class ReadOnlyDatabase:
             self._connection.set_progress_handler(None, 0)
         if cursor.description is None:  # nothing but blanks or a comment
             return Outcome("error", message="no query")
-        limit = self.limits.rows
-        return Outcome("rows", tuple(rows[:limit]), more=len(rows) > limit)
+        return Outcome("rows", tuple(rows), more=more)
+
+    def _fetched(self, cursor: sqlite3.Cursor) -> tuple[list[Row], bool]:
+        """The rows within the limits, and whether there were more."""
+        rows: list[Row] = []
+        size = 0
+        for row in cursor:
+            size += _bytes_of_row(row)
+            if len(rows) == self.limits.rows or size > self.limits.bytes:
+                return rows, True
+            rows.append(row)
+        return rows, False
 
 
 class _Watch:
@@ -163,6 +189,16 @@ class _Watch:
         elif time.monotonic() > self._until:
             self.stopped = f"more than {self._seconds:g} seconds"
         return int(bool(self.stopped))
+
+
+def _bytes_of(query: str, outcome: Outcome) -> int:
+    """Memory of a kept outcome, about."""
+    return 400 + len(query) + len(outcome.message) + sum(map(_bytes_of_row, outcome.rows))
+
+
+def _bytes_of_row(row: Row) -> int:
+    """Memory of a row, about: an object of CPython takes some 50 bytes and a place some 8."""
+    return 50 + sum(58 + (len(v) if isinstance(v, str | bytes) else 0) for v in row)
 
 
 def canonical_rows(rows: Sequence[Row], *, ordered: bool) -> tuple[Row, ...]:
@@ -187,6 +223,6 @@ def _only_reads(action: int, first: str | None, second: str | None, *_: str | No
     """sqlite's authorizer: allows reads only, while a statement is compiled."""
     if action not in _READS:
         return sqlite3.SQLITE_DENY
-    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _FORBIDDEN:
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() not in _ALLOWED:
         return sqlite3.SQLITE_DENY
     return sqlite3.SQLITE_OK

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -105,6 +106,53 @@ def test_rows_are_bounded(database):
     assert len(outcome.rows) == 1000
     assert outcome.more
     assert not database.ask("select a.id from t a, t b").more
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select date('now')", "select datetime('now')", "select time('now')", "select julianday()",
+        "select strftime('%s')", "select unixepoch()", "select date('now', 'localtime')",
+        "select current_timestamp", "select current_date", "select CURRENT_TIME",
+        "select RANDOM()", "select sqlite_version()", "select sqlite_source_id()",
+        "select changes()", "select total_changes()", "select last_insert_rowid()",
+        "select sqlite_compileoption_get(1)", "select sqlite_log(1, 'a')",
+        "select id from t order by random()",
+    ],
+)  # fmt: skip
+def test_functions_whose_answer_differs_between_runs_are_errors(database, query):
+    assert database.ask(query).status == "error"
+
+
+def test_functions_with_one_answer_are_allowed(database):
+    query = (
+        "select abs(-1), max(1,2), 'ab' like 'a%', round(1.26,1), upper('a'), coalesce(null,3), "
+        "'{\"a\":1}'->>'a', row_number() over (), count(*), group_concat('x'), iif(1,2,3)"
+    )
+    assert database.ask(query).rows == ((1, 2, 1, 1.3, "A", 3, 1, 1, 1, "x", 2),)
+
+
+WIDE = "select " + ",".join(f"printf('%{1900 + i}d',a.id)" for i in range(60)) + " from t a, t b"
+
+
+def test_results_are_bounded_in_bytes(database):
+    outcome = database.ask(WIDE)
+    assert outcome.more
+    assert sum(len(value) for row in outcome.rows for value in row) <= 2**20
+
+
+def test_kept_outcomes_are_bounded_in_bytes(database):
+    tracemalloc.start()
+    for i in range(300):
+        assert database.ask(f"{WIDE} where a.id>={i % 3} and {i}={i}").more
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert 2**23 < kept < 2**25
+    assert len(database._kept) < 30
+    small = ReadOnlyDatabase(SCRIPT, ROWS)
+    for i in range(300):
+        small.ask(f"select {i}")
+    assert len(small._kept) == 300
 
 
 def test_outcomes_of_queries_are_remembered_up_to_a_limit():
