@@ -48,7 +48,7 @@ TRAINER = {
     "pretrain": "algorithms policy sampling tasks types",
     "training": "algorithms analysis config control distributed errors knobs policy sampling"
     " tasks types consent user_code",
-    "loop": "training config consent control distributed errors tasks types",
+    "loop": "training config consent control distributed errors tasks types user_code",
     "runs": "loop training config consent types",
     "cli __init__ __main__": ANYTHING,
 }

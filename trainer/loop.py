@@ -36,6 +36,7 @@ from trainer.training.run_control import RunControl, make_run_control, plan_run
 from trainer.training.run_writer import RunWriter, Watcher
 from trainer.training.setup import make_context, start, with_stage
 from trainer.training.update import make_optimizer, update
+from trainer.user_code import exits_are_failures
 
 __all__ = ["Outcome", "resume", "train"]
 
@@ -184,7 +185,7 @@ def resume(folder: Path, watcher: Watcher | None = None, trust: Trust = False) -
 def _run_to_the_end(run: Run, resumed: bool) -> Outcome:
     """Trains until the run is over or interrupted, and closes what it holds in any case."""
     try:
-        with Interruption() as interruption:
+        with Interruption() as interruption, exits_are_failures(RunFailed):
             ended = _loop(run, interruption, resumed)
         run.writer.finish(run.progress, ended, run.config)
     finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -22,7 +22,13 @@ from typing import Any
 
 from qdlaws.errors import QdlawsError
 
-__all__ = ["error_in_words", "find_object", "is_reference", "source_files"]
+__all__ = [
+    "error_in_words",
+    "exits_are_failures",
+    "find_object",
+    "is_reference",
+    "source_files",
+]
 
 NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 REFERENCE = pattern(f"{NAME}:{NAME}")
@@ -83,6 +89,15 @@ def error_in_words(error: BaseException) -> str:
     if isinstance(error, SyntaxError):  # its own message has the place
         where = ""
     return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"
+
+
+@contextmanager
+def exits_are_failures(kind: type[QdlawsError] = QdlawsError) -> Iterator[None]:
+    """``sys.exit`` in a user's task is an error: a command that it ended would report success."""
+    try:
+        yield
+    except SystemExit as error:
+        raise kind(f"code of the task ended the program: {error_in_words(error)}") from error
 
 
 # ---------------------------------------------------------------------- helpers

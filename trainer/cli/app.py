@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qdlaws.errors import BadData, QdlawsError
+from qdlaws.errors import BadData
+from trainer.cli.answers import error_line, nothing_on_stdout
 from trainer.cli.pretrain import pretrain
-from trainer.errors import RunFailed
 
 if TYPE_CHECKING:
     from trainer.config import Config
@@ -131,7 +131,8 @@ def sweep(
         if not as_json:
             typer.echo(f"{one.folder.name}: {one.error or 'done'}", err=True)
 
-    runs = sweep_runs(chosen, axes, out, jobs, print_end, pack)
+    with nothing_on_stdout(as_json):
+        runs = sweep_runs(chosen, axes, out, jobs, print_end, pack)
     if as_json:
         typer.echo(json.dumps([sweep_row(one) for one in runs], ensure_ascii=False))
     else:
@@ -158,7 +159,8 @@ def evaluate(
     from trainer.training.evaluate_checkpoint import evaluate_checkpoint
 
     trusted = _trust(Path(config or checkpoint), trust, trust_hash)
-    row = evaluate_checkpoint(checkpoint, config, samples, out, settings or [], trusted)
+    with nothing_on_stdout(as_json):
+        row = evaluate_checkpoint(checkpoint, config, samples, out, settings or [], trusted)
     if as_json:
         typer.echo(json.dumps(row, ensure_ascii=False))
     else:
@@ -184,13 +186,15 @@ def plan(
     from trainer.tasks import capabilities
     from trainer.training.plan import make_plan, write_plan
     from trainer.training.setup import make_context
+    from trainer.user_code import exits_are_failures
 
     chosen = _chosen(config, settings, trust, trust_hash)
-    context = make_context(chosen, World())
-    try:
-        made = make_plan(context, samples, chosen.control.min_diversity)
-    finally:
-        capabilities.close(context.task)
+    with nothing_on_stdout(as_json), exits_are_failures():
+        context = make_context(chosen, World())
+        try:
+            made = make_plan(context, samples, chosen.control.min_diversity)
+        finally:
+            capabilities.close(context.task)
     if out is not None:
         write_plan(out, made)
     if as_json:
@@ -230,9 +234,12 @@ def main() -> None:
     """Entry point of ``qdtrain``: bad input ends in one line and status 2, a broken run in 1."""
     try:
         app()
-    except QdlawsError as error:
-        typer.echo(f"qdtrain: {' '.join(str(error).split())}", err=True)
-        raise SystemExit(1 if isinstance(error, RunFailed) else 2) from None
+    except Exception as error:
+        answer = error_line(error)
+        if answer is None:
+            raise
+        typer.echo(f"qdtrain: {answer[0]}", err=True)
+        raise SystemExit(answer[1]) from None
 
 
 def _chosen(config: str, settings: list[str] | None, trust: bool, hash_: str | None) -> Config:

@@ -16,6 +16,7 @@ from trainer.training import checkpoint
 from trainer.training.context import Phase
 from trainer.training.evaluation import evaluate, write_table
 from trainer.training.setup import load_models, make_context
+from trainer.user_code import exits_are_failures
 
 __all__ = ["evaluate_checkpoint"]
 
@@ -46,7 +47,8 @@ def evaluate_checkpoint(
     context = make_context(given, World())
     try:
         policy, _ = load_models(replace(given, policy=replace(given.policy, model=model)))
-        evaluation = evaluate(replace(context, policy=policy), step, samples, phase=Phase.FINAL)
+        with exits_are_failures():
+            evaluation = evaluate(replace(context, policy=policy), step, samples, phase=Phase.FINAL)
     finally:
         capabilities.close(context.task)
     if out is not None:
