@@ -26,7 +26,6 @@ import numpy.typing as npt
 
 from qdlaws import BadData, Law
 from qdlaws.core.law import shape
-from qdlaws.inference.gls import chebyshev_basis
 
 __all__ = ["Refits", "bootstrap_refits", "refit"]
 
@@ -50,6 +49,49 @@ class Refits:
 
     law: Law
     rss: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ChebyshevBasis:
+    """Chebyshev polynomials on the range of u, enough for every |κ| up to a reach."""
+
+    columns: Array  # (n, degree)
+    nodes: Array  # (degree,) values of u at the Chebyshev nodes
+
+    @property
+    def degree(self) -> int:
+        return len(self.nodes)
+
+    def coefficients(self, values: Array) -> Array:
+        """Coefficients (..., degree) of functions given by their values at the nodes."""
+        return np.asarray(values @ _transform(self.degree).T)
+
+
+@cache
+def _transform(degree: int) -> Array:
+    """Matrix from values at the Chebyshev nodes to Chebyshev coefficients."""
+    matrix = 2 / degree * np.cos(np.outer(np.arange(degree), _angles(degree)))
+    matrix[0] /= 2
+    return np.asarray(matrix)
+
+
+def _angles(degree: int) -> Array:
+    return np.asarray(np.pi * (np.arange(degree) + 0.5) / degree)
+
+
+def chebyshev_basis(u: Array, reach: float, accuracy: float) -> ChebyshevBasis:
+    """Chebyshev polynomials that span every g_κ with |κ| ≤ ``reach`` on the data, to ``accuracy``.
+
+    As many as the series of exp(half·z) on [−1, 1] needs.
+    """
+    from scipy.special import ive
+
+    low, high = float(u.min()), float(u.max())
+    middle, half = (low + high) / 2, (high - low) / 2
+    order, steepest = np.arange(1, 160), np.ceil(max(reach, 0.5) * half)
+    degree = 1 + int(order[int(np.argmax(ive(order, steepest) < accuracy * ive(0, steepest)))])
+    columns = np.polynomial.chebyshev.chebvander(np.clip((u - middle) / half, -1, 1), degree - 1)
+    return ChebyshevBasis(np.asarray(columns, float), middle + half * np.cos(_angles(degree)))
 
 
 def refit(x: Array, series: Array, step: Array | None = None, memory: float = 0.0) -> Refits:
@@ -137,12 +179,10 @@ def _planes(x: Array, step: Array | None, memory: float) -> Callable[[float], _P
 
 
 def _plane(x: Array, step: Array | None, memory: float, reach: float) -> _Plane:
-    x_lo, x_hi = (float(v) for v in np.quantile(x, [0.02, 0.98]))
+    x_lo, x_hi = float(x.min()), float(x.max())
     if not x_hi > x_lo:
         raise BadData("x is constant; a law needs an x that moves")
     d = chebyshev_basis((x - x_lo) / (x_hi - x_lo), reach, 1e-13)
-    if d is None:
-        raise BadData("some x lie so far from the others that no law can be refitted to them")
     basis, triangle = np.linalg.qr(_whiten(d.columns, step, memory))
     half = int(np.ceil(np.arcsinh(reach) / SPACING))
     s = np.asarray(SPACING * np.arange(-half, half + 1), float)

@@ -47,7 +47,7 @@ def collect(
 ) -> list[Result]:
     """Run what is not in the cache, a round of ``CHUNK`` repeats of everything after the other."""
     ours = fingerprint()
-    theirs = fingerprint("bootstrap", "qdlaws.core.law", "qdlaws.inference.gls")
+    theirs = fingerprint("bootstrap", "qdlaws.core.law")
     jobs: dict[str, tuple[Any, ...]] = {}
     parts: dict[tuple[str, Cell], list[str]] = {}
     for first in range(0, max(reps, peer_reps), CHUNK):

@@ -144,7 +144,7 @@ def _refuse_different_measures(logs: Sequence[RunLog], kind: Kind) -> None:
 
 def _coefficients(law: LawFit, reference: float) -> tuple[Array, Array]:
     """Medians and robust standard deviations of (v, s, c) at the reference."""
-    draws = law.draws
+    draws = law.another_run_draws
     table = np.column_stack([draws.value(reference), -draws.slope(reference), draws.c])
     low, middle, high = np.nanquantile(table, [0.16, 0.5, 0.84], axis=0)
     sd = (high - low) / 2

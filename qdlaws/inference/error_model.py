@@ -3,12 +3,9 @@
     Σ(ℓ, ν) = (1 − ν)·C(ℓ) + ν·W,     C_ij = exp(−|t_i − t_j|/ℓ),   W = diag(w)
 
 ℓ is the memory in steps, ν the white share (the nugget of geostatistics; Cressie 1993), w the
-relative sampling variances (mean 1). On even steps C is an AR(1). The precision of C is
-tridiagonal, so everything costs O(n) at any spacing of the steps:
-
-    Σ⁻¹ = K·W^½·(I + ν·W^½ K W^½)⁻¹·W^-½,     K = C⁻¹/(1 − ν)
-
-which is numerically stable down to ν = 0. The model is reversible in time.
+relative sampling variances (mean 1). On even steps C is an AR(1). The slow part is Markov, so a
+Kalman filter whitens in O(n) at any spacing of the steps (:mod:`qdlaws.inference.kernel`). The
+model is reversible in time.
 """
 
 from __future__ import annotations
@@ -19,7 +16,6 @@ import numpy as np
 
 from qdlaws.core.interval import median
 from qdlaws.core.types import Array, Rows
-from qdlaws.inference.spectral import even_grams, evenly_spaced
 
 __all__ = [
     "Grams",
@@ -28,7 +24,6 @@ __all__ = [
     "regimes_of",
     "simulate",
     "spike_weights",
-    "tridiagonal",
 ]
 
 
@@ -36,19 +31,8 @@ __all__ = [
 class Grams:
     """Gram matrices Zᵀ Σ⁻¹ Z of the columns Z, and log|Σ|, for every pair (ℓ, ν)."""
 
-    gram: Array  # (..., M, r, r)
-    logdet: Array  # (..., M)
-
-
-def tridiagonal(step: Array, memory: float) -> tuple[Array, Array, float]:
-    """Diagonal, off-diagonal and log-determinant of the precision of an OU process at ``step``."""
-    decay = np.diff(step) / memory
-    r = np.exp(-decay)
-    s = -np.expm1(-2 * decay)  # innovation variances, 1 − r²
-    diagonal = np.ones(len(step))
-    diagonal[:-1] += r**2 / s
-    diagonal[1:] += r**2 / s
-    return diagonal, -r / s, -float(np.log(s).sum())
+    gram: Array  # (M, r, r)
+    logdet: Array  # (M,)
 
 
 def grams(
@@ -57,50 +41,21 @@ def grams(
     """Gram matrices Zᵀ Σ⁻¹ Z and log|Σ| for each of the M pairs (memory, white).
 
     ``columns`` is (n, r), ``weight`` the relative sampling variances (n,). A memory of 0 means no
-    slow part: Σ = W. Many runs at the same steps are stacked on a first axis of the columns, and of
-    memory and white where these differ from run to run.
+    slow part: Σ = W.
     """
-    from scipy.linalg.lapack import dptsv
+    from qdlaws.inference.kernel import whiten
 
-    if weight is None and not memory.any():  # nothing to whiten
-        gram = np.repeat((columns.mT @ columns)[..., None, :, :], memory.shape[-1], axis=-3)
-        return Grams(gram, np.zeros(gram.shape[:-2]))
-    if weight is None and evenly_spaced(step):
-        return Grams(*even_grams(columns, float(step[1] - step[0]), memory, white))
-    if columns.ndim > 2:
-        ell, nu = (np.broadcast_to(v, (len(columns), v.shape[-1])) for v in (memory, white))
-        each = [grams(c, step, ell[i], nu[i], weight) for i, c in enumerate(columns)]
-        return Grams(np.array([g.gram for g in each]), np.array([g.logdet for g in each]))
     n, r = columns.shape
-    w = np.ones(n) if weight is None else weight
-    root = np.sqrt(w)
-    scaled = np.asfortranarray(columns / root[:, None])
-    gram = np.empty((len(memory), r, r))
-    logdet = np.empty(len(memory))
-    last_ell = -1.0
-    for m, (ell, nu) in enumerate(zip(memory, white, strict=True)):
-        if ell == 0 or nu >= 1:
-            gram[m] = scaled.T @ scaled
-            logdet[m] = np.log(w).sum()
-            continue
-        if ell != last_ell:
-            diagonal, off, logdet_ou = tridiagonal(step, float(ell))
-            product = diagonal[:, None] * columns  # C⁻¹ Z
-            product[:-1] += off[:, None] * columns[1:]
-            product[1:] += off[:, None] * columns[:-1]
-            product *= root[:, None]
-            last_ell = ell
-        ratio = nu / (1 - nu)
-        factor, _, solved, failed = dptsv(
-            1 + ratio * w * diagonal, ratio * root[:-1] * root[1:] * off, scaled
-        )
-        if failed:  # not positive definite to rounding: leave the pair out
-            gram[m], logdet[m] = np.nan, np.inf
-            continue
-        gram[m] = product.T @ solved / (1 - nu)
-        logdet[m] = np.log(factor).sum() - logdet_ou + n * np.log1p(-nu)
-    gram = (gram + gram.transpose(0, 2, 1)) / 2
-    return Grams(gram, logdet)
+    logdet, products, _, _, _ = whiten(
+        np.ascontiguousarray(step, float),
+        np.ones(n) if weight is None else np.ascontiguousarray(weight, float),
+        np.ascontiguousarray(columns, float),
+        np.empty((n, 0)),
+        np.zeros(n),
+        np.ascontiguousarray(memory, float),
+        np.ascontiguousarray(white, float),
+    )
+    return Grams(products[:, :r, :r], logdet)
 
 
 def simulate(
@@ -109,8 +64,11 @@ def simulate(
     white: Array,
     weight: Array | None,
     rng: np.random.Generator,
-) -> Array:
-    """One series of unit errors for each pair (memory, white): (L, n)."""
+) -> tuple[Array, Array]:
+    """The slow and the white part of one series of unit errors for each pair (memory, white).
+
+    Each is (L, n); their sum is the error.
+    """
     count, n = len(memory), len(step)
     w = np.ones(n) if weight is None else weight
     with np.errstate(divide="ignore"):
@@ -122,7 +80,7 @@ def simulate(
     for i in range(1, n):
         slow[:, i] = r[:, i - 1] * slow[:, i - 1] + s[:, i - 1] * noise[:, i]
     sampling = np.sqrt(w) * rng.standard_normal((count, n))
-    return np.asarray(np.sqrt(1 - white)[:, None] * slow + np.sqrt(white)[:, None] * sampling)
+    return np.sqrt(1 - white)[:, None] * slow, np.sqrt(white)[:, None] * sampling
 
 
 def regimes_of(step: Array, marks: tuple[float, ...]) -> Rows:

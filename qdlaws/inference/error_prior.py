@@ -3,38 +3,37 @@
 The prior decides width and coverage of intervals when residuals persist:
 
 - three error models: white only, slow only, both (``ERROR_MODELS``);
-- the memory ℓ: the arcsine (Jeffreys) density in ρ = exp(−1/ℓ) at the median spacing of the rows,
-  times ℓ^memory_tilt(n) for short runs, times ℓ^(WHITE_TILT·ν), because in real logs the errors
-  under much white noise are slow; up to memory_reach(n) lengths of the run;
+- the memory ℓ in lengths of the run: its logarithm has a density ∝ ℓ^``MEMORY_TILT`` from half a
+  spacing of the rows up to ``MEMORY_REACH`` lengths of the run, so that two thirds lie at half a
+  run and longer, where most memories of the residuals of published logs are. A heavier tail holds
+  more random walks and loses more plain trade-offs (``benchmarks/coverage.py``). How often a run
+  was read does not matter;
 - the white share: the arcsine density, ν = sin²(πv/2) with v uniform.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-from qdlaws.core.types import Array, Rows
+from qdlaws.core.types import Array
 
-__all__ = [
-    "Box",
-    "ErrorModels",
-    "all_error_models",
-    "error_models",
-    "full_range",
-    "memory_reach",
-    "memory_tilt",
-]
+__all__ = ["Box", "ErrorModels", "error_models", "full_range"]
 
 
-ERROR_MODELS = {"white": 0.3, "slow": 0.2, "both": 0.5}
+ERROR_MODELS = {"white": 0.2, "slow": 0.25, "both": 0.55}
 """Prior probabilities of the three error models."""
 
-WHITE_TILT = 1.0
-"""Power of ℓ in its prior at a white share of 1."""
+MEMORY_REACH = 4.0
+"""The longest memory considered, in lengths of the run."""
+
+MEMORY_TILT = 0.5
+"""The power of ℓ in the density of its logarithm."""
+
+SHORTEST = 0.4
+"""The shortest memory considered, in spacings of the rows; shorter ones are white noise."""
 
 Box = tuple[float, float, float, float]
 """A rectangle of (log ℓ, v): low and high of the first, low and high of the second."""
@@ -42,86 +41,42 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class ErrorModels:
-    """Nodes of the error models with their prior mass; the boxes of many runs on a first axis.
+    """Nodes of the error models with their prior mass.
 
     For each node of ℓ first no white noise, then each node of v; white errors alone come last.
     """
 
-    memory: Array  # (..., M)
+    memory: Array  # (M,)
     white: Array
     logprior: Array
-    logl: Array  # (..., L)
+    logl: Array  # (L,)
     v: Array
 
-    def take(self, rows: Rows) -> ErrorModels:
-        """The nodes of some runs of a stack in which each run has its box."""
-        return ErrorModels(*(getattr(self, f.name)[rows] for f in fields(self)))
 
-
-def memory_reach(n: int) -> float:
-    """The longest memory considered, in lengths of the run; a short run may hide a longer one."""
-    return float(0.35 + (52 / n) ** 1.5)
-
-
-def memory_tilt(n: int) -> float:
-    """The power of ℓ in its prior: a short run cannot show how persistent its errors are."""
-    return float((23 / n) ** 2.2)
-
-
-def full_range(n: int, length: float) -> Box:
-    """The whole range of (log ℓ, v)."""
-    return float(np.log(0.4)), float(np.log(max(memory_reach(n) * length, 4.0))), 0.0, 1.0
-
-
-@lru_cache(maxsize=256)
-def _norms(n: int, low: float, high: float) -> tuple[Array, Array]:
-    """log ∫ of the unnormalised density of log ℓ, on a grid of ν."""
-    nu = np.linspace(0, 1, 21)
-    logl = np.linspace(low, high, 200)
-    density = _log_density(logl[None, :], nu[:, None], n)
-    return nu, np.log(np.exp(density).mean(1) * (high - low))
-
-
-def _log_density(logl: Array, nu: Array, n: int) -> Array:
-    """log of the unnormalised prior density of log ℓ given ν."""
-    memory = np.exp(logl)
-    rho = np.exp(-1 / memory)
-    arcsine = np.log(rho / memory) - 0.5 * np.log1p(-(rho**2))
-    return np.asarray(arcsine + (memory_tilt(n) + WHITE_TILT * nu) * logl)
-
-
-def error_models(n: int, length: float, boxes: npt.ArrayLike, effort: float) -> ErrorModels:
-    """The nodes in boxes (..., 4) of (log ℓ, v); finer with more ``effort``."""
-    low, high, v_lo, v_hi = np.moveaxis(np.asarray(boxes, float), -1, 0)[..., None]
-    rows, cols = max(int(8 * effort), 5), max(int(6 * effort), 4)
-    row, col, on_edge = _lattice(rows, cols)
-    logl = low + (high - low) * (np.arange(rows) / (rows - 1))
-    dl, dv = (high - low) / (rows - 1), (v_hi - v_lo) / cols
-    v = v_lo + dv * (np.arange(cols) + 0.5)
-    node_logl = logl[..., row]
-    nu = np.where(col < 0, 0.0, np.sin(np.pi / 2 * v[..., np.maximum(col, 0)]) ** 2)
-    nodes, norms = _norms(n, *full_range(n, length)[:2])
-    prior = _log_density(node_logl, nu, n) - np.interp(nu, nodes, norms) + np.log(dl * on_edge)
-    both, slow = np.log(ERROR_MODELS["both"] * np.maximum(dv, 1e-12)), np.log(ERROR_MODELS["slow"])
-    prior += np.where(col < 0, slow, both)
-    last = (*node_logl.shape[:-1], 1)  # white errors come last
-    return ErrorModels(
-        np.append(np.exp(node_logl), np.zeros(last), axis=-1),
-        np.append(nu, np.ones(last), axis=-1),
-        np.append(prior, np.full(last, np.log(ERROR_MODELS["white"])), axis=-1),
-        logl,
-        v,
-    )
+def full_range(length: float) -> Box:
+    """The whole range of (log ℓ, v), of a run of this length in spacings."""
+    return float(np.log(SHORTEST)), float(np.log(max(MEMORY_REACH * length, 4.0))), 0.0, 1.0
 
 
 @lru_cache(maxsize=64)
-def all_error_models(n: int, length: float, effort: float) -> ErrorModels:
-    """The nodes in the whole range, where the quadrature of every run of that length begins."""
-    return error_models(n, length, full_range(n, length), effort)
-
-
-@lru_cache(maxsize=16)
-def _lattice(rows: int, cols: int) -> tuple[Rows, Rows, Array]:
-    """Row and column of every node with a slow part, and its share (½ on the edge) of a cell."""
-    row, col = (i.ravel() for i in np.meshgrid(np.arange(rows), np.arange(-1, cols), indexing="ij"))
-    return row, col, np.where((row == 0) | (row == rows - 1), 0.5, 1.0)
+def error_models(length: float, box: Box, effort: float) -> ErrorModels:
+    """The nodes in a box of (log ℓ, v); finer with more ``effort``."""
+    rows, cols = max(int(8 * effort), 5), max(int(6 * effort), 4)
+    low, high, v_low, v_high = box
+    logl = np.linspace(low, high, rows)
+    dl, dv = (high - low) / (rows - 1), (v_high - v_low) / cols
+    v = v_low + dv * (np.arange(cols) + 0.5)
+    shortest, longest = full_range(length)[:2]
+    whole = (np.exp(MEMORY_TILT * longest) - np.exp(MEMORY_TILT * shortest)) / MEMORY_TILT
+    on_edge = np.where(np.isin(np.arange(rows), (0, rows - 1)), 0.5, 1.0)
+    row = MEMORY_TILT * logl - np.log(whole) + np.log(dl * on_edge)
+    column = np.full(cols + 1, np.log(ERROR_MODELS["both"] * max(dv, 1e-12)))
+    column[0] = np.log(ERROR_MODELS["slow"])
+    nu = np.append(0.0, np.sin(np.pi / 2 * v) ** 2)
+    return ErrorModels(  # white errors come last
+        memory=np.append(np.repeat(np.exp(logl), cols + 1), 0.0),
+        white=np.append(np.tile(nu, rows), 1.0),
+        logprior=np.append((row[:, None] + column).ravel(), np.log(ERROR_MODELS["white"])),
+        logl=logl,
+        v=np.asarray(v),
+    )

@@ -14,7 +14,6 @@ path is averaged over a grid of the variances θ, weighted by their likelihood.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,14 +21,11 @@ import numpy as np
 
 from qdlaws.core.interval import median
 from qdlaws.core.types import Array, Flags, Rows
-from qdlaws.inference.spectral import MAX_CACHED, even_path, evenly_spaced
 
 __all__ = [
     "LatentPath",
-    "banded_path",
     "covariance_factor",
     "difference_bands",
-    "even_covariance_factor",
     "exact_path",
     "latent_path",
     "variance_grid",
@@ -37,12 +33,6 @@ __all__ = [
 
 DIRECTIONS = 12
 """Smooth directions in which the path may be off: more than most paths have degrees of freedom."""
-
-Bands = tuple[Array, Array, Array]
-"""The covariance of the second divided differences by source, θ₁ θ₂ θ₀, each lower banded."""
-
-Average = Callable[[Array], Array]
-"""From weights of the pairs (θ₁, θ₂) to the weighted average of V⁻¹d."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,24 +96,20 @@ def latent_path(
     d = differences.apply(x / scale)
     if not np.any(np.abs(d) > 1e-13):  # a straight line
         return exact_path(x)
+    from qdlaws.inference.kernel import average_path, path_evidence
+
     grid = variance_grid(n, d, w, noise_known=se is not None)
-    even = np.ptp(w) == 0 and evenly_spaced(t)
-    if even:
-        square, logdet, average = even_path(d, *grid, float(w[0]))
-    else:
-        square, logdet, average = banded_path(difference_bands(h, w), d, *grid)
+    bands = difference_bands(h, w)
+    square, logdet = path_evidence(bands, d, *grid)
     with np.errstate(invalid="ignore"):
         loglik = -0.5 * ((square if se is not None else len(d) * np.log(square)) + logdet)
     loglik = np.where(np.isfinite(loglik), loglik, -np.inf)
     likelihood = np.exp(loglik - loglik.max())
     likelihood /= likelihood.sum()
     tau2 = 1.0 if se is not None else float(likelihood @ np.nan_to_num(square)) / len(d)
-    mean = x - scale * w * differences.apply_transposed(average(likelihood))
+    mean = x - scale * w * differences.apply_transposed(average_path(bands, d, *grid, likelihood))
     level, trend = (float(v[np.argmax(likelihood)]) for v in grid)
-    if even and n <= MAX_CACHED and w[0] == 1:
-        cov_factor = even_covariance_factor(n, level, trend)
-    else:
-        cov_factor = covariance_factor(h, w, level, trend)
+    cov_factor = covariance_factor(t, w, bands, level, trend)
     size = scale * np.sqrt(tau2)
     return LatentPath(mean, size * np.sqrt(w), size * cov_factor, se is not None)
 
@@ -160,8 +146,11 @@ class SecondDifferences:
         return out
 
 
-def difference_bands(h: Array, w: Array) -> Bands:
-    """L, R and QᵀWQ, the parts of V, from the gaps h and the relative variances w."""
+def difference_bands(h: Array, w: Array) -> Array:
+    """L, R and QᵀWQ, the parts of V, from the gaps h and the relative variances w. (3, 3, m)
+
+    Each is lower banded with two off-diagonals.
+    """
     m = len(h) - 1
     a, b = 1 / h[:-1], 1 / h[1:]
     level, trend, white = (np.zeros((3, m)) for _ in range(3))
@@ -170,7 +159,7 @@ def difference_bands(h: Array, w: Array) -> Bands:
     white[0] = a**2 * w[:-2] + (a + b) ** 2 * w[1:-1] + b**2 * w[2:]
     white[1, :-1] = -b[:-1] * ((a + b)[:-1] * w[1:-2] + (a + b)[1:] * w[2:-1])
     white[2, :-2] = b[:-2] * w[2:-2] * a[2:]
-    return level, trend, white
+    return np.array([level, trend, white])
 
 
 def variance_grid(n: int, d: Array, w: Array, noise_known: bool) -> tuple[Array, Array]:
@@ -191,31 +180,7 @@ def _pairs(levels: Array, trends: Array) -> tuple[Array, Array]:
     return level.ravel(), trend.ravel()
 
 
-def banded_path(bands: Bands, d: Array, level: Array, trend: Array) -> tuple[Array, Array, Average]:
-    """dᵀV⁻¹d and log|V| for every pair of the grid, and averages of V⁻¹d over them.
-
-    By a banded Cholesky factor for each pair; :func:`qdlaws.inference.spectral.even_path` is the
-    same on even steps.
-    """
-    from scipy.linalg.lapack import dpbsv
-
-    square, logdet = np.full(len(level), np.nan), np.full(len(level), np.nan)
-    solved = np.zeros((len(level), len(d)))
-    for i, (one, two) in enumerate(zip(level, trend, strict=True)):
-        factor, solution, failed = dpbsv(bands[2] + one * bands[0] + two * bands[1], d, lower=1)
-        if not failed:
-            square[i], logdet[i] = d @ solution, 2 * np.log(factor[0]).sum()
-            solved[i] = solution
-    return square, logdet, lambda weight: np.asarray(weight @ solved)
-
-
-@lru_cache(maxsize=256)
-def even_covariance_factor(n: int, level: float, trend: float) -> Array:
-    """The covariance factor of evenly spaced rows of equal weight, cached."""
-    return covariance_factor(np.ones(n - 1), np.ones(n), level, trend)
-
-
-def covariance_factor(h: Array, w: Array, level: float, trend: float) -> Array:
+def covariance_factor(t: Array, w: Array, bands: Array, level: float, trend: float) -> Array:
     """Square root of the posterior covariance W − W Q V⁻¹ QᵀW of the path, on smooth directions.
 
     At one pair (θ₁, θ₂) = (``level``, ``trend``), per noise variance; the directions are Legendre
@@ -223,14 +188,13 @@ def covariance_factor(h: Array, w: Array, level: float, trend: float) -> Array:
     """
     from scipy.linalg.lapack import dpbsv
 
-    n, t = len(w), np.append(0.0, np.cumsum(h))
+    n, h = len(w), np.diff(t)
     basis, _ = np.linalg.qr(
         np.polynomial.legendre.legvander(2 * t / t[-1] - 1, min(DIRECTIONS, n // 3) - 1)
     )
     weighted = w[:, None] * basis
     differences = SecondDifferences(1 / h[:-1], 1 / h[1:]).apply(weighted)
-    level_band, trend_band, white_band = difference_bands(h, w)
-    v = white_band + level * level_band + trend * trend_band
+    v = level * bands[0] + trend * bands[1] + bands[2]
     _, solved, failed = dpbsv(v, differences, lower=1)
     if failed:
         return np.zeros((n, 0))

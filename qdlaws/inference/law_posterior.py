@@ -2,285 +2,311 @@
 
 Given the curvature κ and the error model (memory ℓ, white share ν;
 :mod:`qdlaws.inference.error_model`) the law is a linear regression, so p, q and σ are integrated
-out in closed form, and (κ, ℓ, ν) by adaptive quadrature (:mod:`qdlaws.inference.quadrature`):
+out in closed form, and (κ, ℓ, ν) by adaptive quadrature:
 
-    w(κ, ℓ, ν) ∝ |Σ|^-½ · |XᵀΣ⁻¹X|^-½ · S^-(n-2)/2 · J(κ) · π(ℓ, ν),     X = [1, g_κ(u)]
+    w(κ, ℓ, ν) ∝ |Σ|^-½ · |XᵀΣ⁻¹X|^-½ · S^-(n-2)/2 · π(κ) · π(ℓ, ν),     X = [1, g_κ(u)]
 
 S is the whitened residual sum of squares. (p, q) given the three is a bivariate t with n − 2
 degrees of freedom. No starting values, no chains; deterministic.
 
-The prior of κ is J(κ) = ‖∂g_κ/∂κ‖ with [1, g_κ] projected out of it: the reference prior under
-white noise (Berger & Bernardo 1992). Those of ℓ and ν are in :mod:`qdlaws.inference.error_prior`.
+π(κ) is a t with 3 degrees of freedom and scale 3, proper, for sizes and hypotheses alike. That of
+ℓ and ν is in :mod:`qdlaws.inference.error_prior`.
 
-J serves for estimates. Hypotheses (does the law fall? is it a curve or a line?) have a proper prior
-of κ instead, a t₃ of scale 3: where the curvature is not identified, J leaves much mass on steps at
-one end of the range, which would hide a plain fall.
+The slow error of a run has a mean over the run. Another run has another one: the *law* of any run
+leaves it out, and is as uncertain as that mean is large. *This run's law* is the law plus that
+mean, which the readings determine well: ``shift`` holds its draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from qdlaws.core.law import Law
+from qdlaws.core.law import Law, shape
 from qdlaws.core.types import Array
-from qdlaws.inference.gls import curvature_range
-from qdlaws.inference.law_problem import LawProblem, Nuisance, nuisance_columns, padded_columns
-from qdlaws.inference.quadrature import KAPPA_REACH, GridPosterior, RunStack, refined_grids
+from qdlaws.inference.error_prior import Box, ErrorModels, error_models, full_range
+from qdlaws.inference.law_problem import LawProblem, nuisance_columns
 
-__all__ = ["STACK_SIZE", "LawPosterior", "law_posterior", "law_posteriors"]
+__all__ = ["LawPosterior", "law_posterior"]
 
 POSTERIOR_DRAWS = 2048
 """Draws of a law; a quarter of them where the effort is below 1."""
 
-STACK_SIZE = 64
-"""Runs that are worked on at once: many for the cost of a call, few enough for the cache."""
+GENERATORS = {2048: 835, 512: 43}
+"""Generators of the lattices of draws, by their number: the best of all odd ones by P₂."""
+
+KAPPA_SCALE = 3.0
+"""Scale of the prior of κ, a t with 3 degrees of freedom."""
+
+KAPPA_REACH = 48.0
+"""The largest |κ|: a step at one end of the range."""
+
+CURVATURE_NODES = 41
+"""Nodes of κ in a fine grid."""
+
+SCALE_TOLERANCE = 0.002
+"""Change of log σ² at which the iteration of the scale ends; the next would be a tenth of it."""
 
 
 @dataclass(frozen=True, eq=False)
 class LawPosterior:
     """Equally weighted draws of the law and its errors, and probabilities of its features."""
 
-    law: Law
-    curve: Array  # (n,) the mean law at every x
+    law: Law  # of any such run
+    shift: Array  # the mean slow error of this run, one for each draw
+    curve: Array  # (n,) the mean of this run's law at every x
     sigma: Array
     memory: Array  # in steps; 0 where the errors are white
     white: Array
     n: int
-    p_falls: float  # P(q < 0), with a t₃(0, 3) prior on κ
+    p_falls: float  # P(q < 0)
     p_concave: float  # P(κ > 0)
     p_straight: float  # P(|κ| < 1)
-    p_curved: float  # against the line, at even odds and with a t₃(0, 3) prior on κ
-    p_steplike: float  # mass at the end of the grid of κ
+    p_curved: float  # against the line, at even odds
+    p_steplike: float  # P(|κ| > 24)
+
+    @property
+    def run_law(self) -> Law:
+        """This run's law: the law plus the mean of the run's slow error."""
+        law = self.law
+        return Law(law.x_lo, law.x_hi, law.kappa, law.p + self.shift, law.q)
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """The fits and the posterior weights on a grid of M error models and K curvatures."""
+
+    kappa: Array  # (K,)
+    shapes: Array  # (n, K)
+    errors: ErrorModels
+    fields: Array  # (7, M, K): S, p, q, pp, pq, qq in units of σ², and g·Σ⁻¹·shape
+    mean_one: Array  # (M,) g·Σ⁻¹·1, with g the covariance with the mean slow error
+    mean_y: Array  # (M,)
+    mean_variance: Array  # (M,) of the mean slow error given the readings, in units of σ²
+    weight: Array  # (M, K) density in κ, mass over error models; largest 1
+
+    @property
+    def straight(self) -> bool:
+        """Is κ = 0 the only curvature?"""
+        return len(self.kappa) == 1
+
+    def curvature_weight(self) -> Array:
+        """The weight of each node of κ, summed over error models. (K,)"""
+        return np.asarray(self.weight.sum(0))
+
+    def marginals(self) -> tuple[Array, Array]:
+        """The weight of each node of ℓ (L,) and of v (V,); white errors are in neither."""
+        lattice = self.weight.sum(1)[:-1].reshape(len(self.errors.logl), -1)
+        return lattice.sum(1), lattice[:, 1:].sum(0)
+
+    def box(self) -> Box:
+        """The rectangle of (log ℓ, v) that holds the weight, with a margin of one node."""
+        rows, cols = self.marginals()
+        e = self.errors
+        half = (e.v[1] - e.v[0]) / 2
+        low, high = _ends(e.v, cols, 2e-3)
+        return *_ends(e.logl, rows, 2e-3), max(low - half, 0.0), min(high + half, 1.0)
+
+    def next_curvatures(self, count: int) -> Array:
+        """Nodes of κ for the range that holds the weight: half evenly, half by weight."""
+        if self.straight:
+            return self.kappa
+        weight = self.curvature_weight()
+        low, high = _ends(self.kappa, weight, 1e-4)
+        even = np.clip((self.kappa - low) / (high - low), 0.0, 1.0)
+        cumulative = np.append(0.0, np.cumsum((weight[1:] + weight[:-1]) / 2 * np.diff(self.kappa)))
+        both = (even + cumulative / cumulative[-1]) / 2
+        inside = (self.kappa >= low) & (self.kappa <= high)
+        inner = np.linspace(0.0, 1.0, count)
+        return np.interp(inner, both[inside], self.kappa[inside])
+
+    def resolved(self) -> bool:
+        """Is the weight spread over several nodes, of ℓ for the slow part and of κ?"""
+        rows, _ = self.marginals()
+        slow = float(rows.sum())
+        spread = slow < 0.05 * float(self.weight.sum()) or float(rows.max()) < 0.8 * slow
+        return spread and (self.straight or self.count_curvatures(1e-4) > 10)
+
+    def count_curvatures(self, share: float) -> int:
+        """The number of nodes of κ with at least this share of the largest weight."""
+        weight = self.curvature_weight()
+        return int((weight > share * weight.max()).sum())
 
 
 def law_posterior(step: Array, x: Array, y: Array, *rest: Any, **options: Any) -> LawPosterior:
-    """The posterior of the law of y on x; further arguments as for :class:`LawProblem`."""
-    return law_posteriors([LawProblem(step, x, y, *rest, **options)])[0]
+    """The posterior of the law of y on x; arguments as for :class:`LawProblem`."""
+    from qdlaws.inference.kernel import announce
+
+    announce()
+    problem = LawProblem(step, x, y, *rest, **options)
+    columns = nuisance_columns(problem)
+    return _posterior(problem, _refined_grid(problem, *columns), columns[1])
 
 
-def law_posteriors(problems: Sequence[LawProblem]) -> list[LawPosterior]:
-    """The posteriors of many laws; runs of one length and spacing are worked on together."""
-    stacks: dict[Any, list[int]] = {}
-    for i, p in enumerate(problems):
-        key = (p.n, p.straight, p.effort) if p.stackable else i
-        stacks.setdefault(key, []).append(i)
-    posteriors: dict[int, LawPosterior] = {}
-    for rows in stacks.values():
-        for start in range(0, len(rows), STACK_SIZE):
-            part = rows[start : start + STACK_SIZE]
-            posteriors |= zip(part, _posteriors([problems[i] for i in part]), strict=True)
-    return [posteriors[i] for i in range(len(problems))]
+def _refined_grid(problem: LawProblem, columns: Array, precision: Array) -> _Grid:
+    """A grid that resolves the posterior: from the whole range into the box that holds it."""
+    effort, straight, length = problem.effort, problem.straight, problem.length
+    base = np.ascontiguousarray(np.column_stack([columns, np.ones(problem.n), problem.z]))
+    reach = np.arcsinh(KAPPA_REACH)
+    kappa = np.zeros(1) if straight else np.sinh(np.linspace(-reach, reach, 37))
+    box, nodes = full_range(length), 1 if straight else max(int(CURVATURE_NODES * effort), 15)
+    for look in range(6):
+        errors = error_models(length, box, effort if look else 0.8 * effort)
+        grid = _grid(problem, base, precision, kappa, errors)
+        # A curve that a coarse grid of κ misses looks like slow errors: no box from such a grid.
+        curvature_resolved = straight or grid.count_curvatures(0.05) >= 3
+        if look and curvature_resolved and grid.resolved():
+            break
+        box = grid.box() if curvature_resolved else full_range(length)
+        kappa = grid.next_curvatures(nodes)
+    return grid
 
 
-def _posteriors(problems: list[LawProblem]) -> list[LawPosterior]:
-    """The posteriors of a stack of runs at the same steps."""
-    nuisances = nuisance_columns(problems)
-    posteriors: dict[int, LawPosterior] = {}
-    for with_columns in (False, True):  # runs without nuisance columns, and runs with some
-        part = [i for i, (c, _) in enumerate(nuisances) if (c is not None) is with_columns]
-        if part:
-            stack = _stack([problems[i] for i in part], [nuisances[i] for i in part])
-            for rows, grid in refined_grids(stack):
-                runs = [part[row] for row in rows]
-                laws = _law_posteriors(grid, [problems[i] for i in runs])
-                posteriors |= zip(runs, laws, strict=True)
-    return [posteriors[i] for i in range(len(problems))]
+def _grid(
+    problem: LawProblem, base: Array, precision: Array, kappa: Array, errors: ErrorModels
+) -> _Grid:
+    """The generalised least-squares fit and the posterior weight of every node."""
+    from qdlaws.inference.kernel import integrate_nuisance, whiten
+
+    n, nuisances = problem.n, len(precision)
+    weight = np.ones(n) if problem.weight is None else np.ascontiguousarray(problem.weight)
+    shapes = shape(kappa, problem.u[:, None])
+    logdet, products, crossed, gg, prior_variance = whiten(
+        problem.t, weight, base, shapes, problem.share, errors.memory, errors.white
+    )
+    free = int((precision == 0).sum())
+    if nuisances:
+        dof, every = float(max(n - 2 - free, 1)), max(1, len(kappa) // 12)
+        integrate_nuisance(
+            logdet, products, crossed, gg, nuisances, precision, dof, every, SCALE_TOLERANCE
+        )
+    left = products[:, nuisances:, nuisances:]
+    one, y1, yy = left[:, :1, 0], left[:, :1, 1], left[:, 1:2, 1]
+    g1, gy, mean_shape = crossed[:, nuisances], crossed[:, nuisances + 1], crossed[:, nuisances + 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        det = one * gg - g1**2
+        q = (one * gy - g1 * y1) / det
+        p = (y1 - q * g1) / one
+        rss = np.maximum(yy - p * y1 - q * gy, 1e-14 * yy)
+        logw = -0.5 * np.log(det) - (n - 2 - free) / 2 * np.log(rss)
+        fields = np.stack([rss, p, q, gg / det, -g1 / det, one / det, mean_shape])
+    logw += (errors.logprior - 0.5 * logdet)[:, None]
+    if len(kappa) > 1:
+        logw -= 2 * np.log1p((kappa / KAPPA_SCALE) ** 2 / 3)  # t₃
+    logw[~np.isfinite(logw)] = -np.inf
+    return _Grid(
+        kappa=kappa,
+        shapes=shapes,
+        errors=errors,
+        fields=fields,
+        mean_one=np.ascontiguousarray(left[:, 2, 0]),
+        mean_y=np.ascontiguousarray(left[:, 2, 1]),
+        mean_variance=np.maximum(prior_variance - left[:, 2, 2], 0.0),
+        weight=np.exp(logw - logw.max()),
+    )
 
 
-def _stack(problems: list[LawProblem], nuisances: list[Nuisance]) -> RunStack:
-    one, (columns, precision) = problems[0], padded_columns(nuisances)
-    return RunStack(
-        t=one.t,
-        length=one.length,
-        u=np.array([p.u for p in problems]),
-        z=np.array([p.z for p in problems]),
-        weight=one.weight,
-        columns=columns,
-        precision=precision,
-        straight=one.straight,
-        effort=one.effort,
+def _posterior(problem: LawProblem, grid: _Grid, precision: Array) -> LawPosterior:
+    """The draws and probabilities from a grid that resolves the posterior."""
+    from qdlaws.inference.kernel import draw_laws
+
+    n, kappa, (centre, scale) = problem.n, grid.kappa, problem.unit
+    dof = n - 2 - int((precision == 0).sum())
+    count = POSTERIOR_DRAWS if problem.effort >= 1 else POSTERIOR_DRAWS // 4
+    points = _quasi_random_points(max(dof, 1), count)
+    draws, model = draw_laws(
+        grid.weight, kappa, grid.fields, grid.mean_one, grid.mean_y, grid.mean_variance, points
+    )
+    law = Law(*problem.ends, draws[0], centre + scale * draws[1], scale * draws[2])
+    mass = grid.weight * _trapezoid(kappa)
+    mass /= mass.sum()
+    if grid.straight:
+        p_concave, p_straight, p_curved, p_steplike = np.nan, 1.0, 0.0, 0.0
+    else:
+        above = _mass_above(kappa, grid.curvature_weight())
+        p_concave, p_straight = above(0.0), above(-1.0) - above(1.0)
+        p_curved = _p_curved(kappa, grid.curvature_weight())
+        p_steplike = 1 - above(-KAPPA_REACH / 2) + above(KAPPA_REACH / 2)
+    return LawPosterior(
+        law=law,
+        shift=scale * draws[4],
+        curve=centre + scale * _mean_law(grid, mass),
+        sigma=scale * draws[3],
+        memory=problem.gap * grid.errors.memory[model],
+        white=grid.errors.white[model],
+        n=n,
+        p_falls=_p_falls(grid, mass, max(dof, 1)),
+        p_concave=p_concave,
+        p_straight=p_straight,
+        p_curved=p_curved,
+        p_steplike=p_steplike,
     )
 
 
 @lru_cache(maxsize=16)
-def _quasi_random_points(dof: int, count: int) -> tuple[Array, Array, Array, Array, Array]:
-    """A low-discrepancy set: two uniforms, a χ²(dof) and two standard normals.
+def _quasi_random_points(dof: int, count: int) -> Array:
+    """A low-discrepancy set: two uniforms, a χ²(dof) and three standard normals.
 
-    The additive recurrence of the generalised golden ratio in dimension 5 (Roberts 2018), in order
-    of the first uniform, so that every k-th point is a fair subset.
+    A rank-1 lattice (Korobov 1959), in order of the first uniform, so that every k-th point is a
+    fair subset.
     """
     from scipy.special import gammaincinv, ndtri
 
-    root = 1.0
-    for _ in range(80):
-        root = (1 + root) ** (1 / 6)
-    u = (0.5 + np.outer(np.arange(1, count + 1), root ** -np.arange(1.0, 6.0))) % 1
-    u = np.clip(u, 1e-9, 1 - 1e-9).T
-    u = u[:, np.argsort(u[0])]
-    return u[0], u[1], 2 * gammaincinv(dof / 2, u[2]), ndtri(u[3]), ndtri(u[4])
+    powers = [pow(GENERATORS[count], j, count) for j in range(6)]
+    u = ((np.outer(powers, np.arange(count)) % count) + 0.5) / count
+    return np.array([u[0], u[1], 2 * gammaincinv(dof / 2, u[2]), *ndtri(u[3:])])
 
 
-def _law_posteriors(grid: GridPosterior, problems: list[LawProblem]) -> list[LawPosterior]:
-    """The draws and probabilities of the runs of a refined grid."""
-    n, kappa, w = problems[0].n, grid.kappa, grid.weight
-    mass = w if grid.straight else (w[..., 1:] + w[..., :-1]) / 2  # of each interval of κ
-    regular = grid.fits.det > 0
-    if not (grid.straight or regular.all()):  # nothing is drawn beside a singular node
-        mass *= regular[..., 1:] & regular[..., :-1]
-    curvature_mass = mass.sum(1)
-    curvature_mass /= curvature_mass.sum(1, keepdims=True)
-    count = POSTERIOR_DRAWS if problems[0].effort >= 1 else POSTERIOR_DRAWS // 4
-    draws = _draws(grid, mass, curvature_mass, _quasi_random_points(n - 2, count))
-    curve, p_falls = _mean_law(grid), _p_falls(grid, n - 2)
-    low, high = curvature_range(np.array([p.u for p in problems]), KAPPA_REACH[-1])
-    if grid.straight:
-        above, p_curved = np.ones((len(w), 5)), np.zeros(len(w))
-        above[:, [0, 2, 4]] = np.nan, 0.0, 0.0
-    else:
-        values = (0.0, -1.0, 1.0, low / 2, high / 2)
-        above, p_curved = _mass_above(kappa, curvature_mass, values), _p_curved(grid)
-    posteriors = []
-    for i, problem in enumerate(problems):
-        centre, scale = problem.unit
-        above_0, above_minus_1, above_1, above_start, above_end = above[i].tolist()
-        p, q = centre + scale * draws.p[i], scale * draws.q[i]
-        posteriors.append(
-            LawPosterior(
-                law=Law(*problem.ends, draws.kappa[i], p, q),
-                curve=centre + scale * curve[i],
-                sigma=scale * draws.sigma[i],
-                memory=problem.gap * draws.memory[i],
-                white=draws.white[i],
-                n=n,
-                p_falls=min(float(p_falls[i]), 1.0),  # a sum of weights, to rounding
-                p_concave=above_0,
-                p_straight=above_minus_1 - above_1,
-                p_curved=float(p_curved[i]),
-                p_steplike=1 - above_start + above_end,
-            )
-        )
-    return posteriors
+def _mean_law(grid: _Grid, mass: Array) -> Array:
+    """The mean of this run's law at every x, in units of y: the sum over the grid. (n,)"""
+    _, p, q, _, _, _, mean_shape = grid.fields
+    with np.errstate(invalid="ignore"):
+        shift = grid.mean_y[:, None] - p * grid.mean_one[:, None] - q * mean_shape
+        level, slope = (np.where(mass > 0, mass * v, 0.0) for v in (p + shift, q))
+    return np.asarray(level.sum() + grid.shapes @ slope.sum(0))
 
 
-class _Draws(NamedTuple):
-    """Draws of the runs of a grid, in units of y. Each (B, D)"""
-
-    kappa: Array
-    p: Array
-    q: Array
-    sigma: Array
-    memory: Array
-    white: Array
-
-
-def _draws(
-    grid: GridPosterior, mass: Array, curvature_mass: Array, points: tuple[Array, ...]
-) -> _Draws:
-    """First κ from its marginal distribution, then the error model given κ, then p, q and σ.
-
-    In that order no draw depends on the rounding of a small cell.
-    """
-    u, v, chi2, z1, z2 = points
-    fits, kappa = grid.fits, grid.kappa
-    (runs, models, nodes), intervals = grid.weight.shape, curvature_mass.shape[1]
-    run = np.arange(runs)[:, None]
-    cum = np.cumsum(curvature_mass, axis=1)
-    # The intervals of κ of all runs in one increasing sequence: the i-th has 2i to 2i + 1.
-    k = np.searchsorted((cum + 2.0 * run).ravel(), u + 2.0 * run) - intervals * run
-    k = np.minimum(k, intervals - 1)
-    given_kappa = np.cumsum(mass, axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (given_kappa / given_kappa[:, -1:]).mT.reshape(-1, models)
-    ladder = share + 2.0 * np.arange(len(share))[:, None]  # and the error models of all intervals
-    interval = run * intervals + k
-    # Looked up nearly in order, κ in blocks and in them by v: neighbours are near one another.
-    order = np.lexsort((v, np.arange(len(v)) // 32))
-    m = np.empty_like(interval)
-    m[:, order] = np.searchsorted(ladder.ravel(), (v + 2.0 * interval)[:, order])
-    m = np.clip(m - models * interval, 0, models - 1)
-    node = (run * models + m) * nodes + k
-    fields = [v.ravel() for v in (fits.rss, fits.p, fits.q, fits.pp, fits.pq, fits.qq)]
-    if grid.straight:
-        rss, p, q, pp, pq, qq = (v.take(node) for v in fields)
-        kappas = np.zeros(k.shape)
-    else:  # between two nodes of κ
-        below = cum.ravel().take(interval)
-        f = (u - below) / np.maximum(curvature_mass.ravel().take(interval), 1e-300) + 1
-        rss, p, q, pp, pq, qq, kappas = (
-            (low := v.take(place)) + (v.take(place + 1) - low) * f
-            for v, place in [*((v, node) for v in fields), (kappa.ravel(), run * nodes + k)]
-        )
-    sigma, deviation = np.sqrt(rss / chi2), np.sqrt(qq)
-    rest = np.sqrt(np.maximum(pp - pq**2 / qq, 0.0))
-    p = p + sigma * (pq / deviation * z1 + rest * z2)
-    e = grid.errors
-    memory, white = (v.ravel().take(run * models + m) for v in (e.memory, e.white))
-    return _Draws(kappas, p, q + sigma * deviation * z1, sigma, memory, white)
-
-
-def _mean_law(grid: GridPosterior) -> Array:
-    """The mean law at every x, in units of y: the sum over the grid. (B, n)"""
-    fits, d = grid.fits, grid.design
-    w = grid.weight if grid.straight else grid.weight * _trapezoid(grid.kappa)
-    w = w / w.sum((1, 2), keepdims=True)
-    p, q = (np.where(w > 0, w * v, 0.0).sum(1) for v in (fits.p, fits.q))
-    mean = (q[:, None] @ d.shapes)[:, 0]
-    mean[:, 0] += p.sum(1)
-    return np.asarray((d.basis @ mean[..., None])[..., 0])
-
-
-def _p_falls(grid: GridPosterior, dof: int) -> Array:
-    """P(q < 0) under the proper prior of κ. (B,)"""
+def _p_falls(grid: _Grid, mass: Array, dof: int) -> float:
+    """P(q < 0)."""
     from scipy.special import stdtr
 
-    fits = grid.fits
-    mass = grid.weight
-    if not grid.straight:
-        mass = mass * (_trapezoid(grid.kappa) * _proper_prior(grid))[:, None]
-    mass = mass / mass.sum((1, 2), keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = -fits.q / np.sqrt(fits.rss / dof * fits.qq)
-        far = np.log1p(t**2 / dof) * ((dof - 1) / 2) > 30  # a distribution function is costly
+    near = mass > 1e-7  # all others together are negligible
+    rss, _, q, _, _, qq, _ = (v[near] for v in grid.fields)
+    t = -q / np.sqrt(rss / dof * qq)
     falls = np.where(t > 0, 1.0, 0.0)
-    near = (mass > 1e-10) & ~far  # all others together are negligible
-    falls[near] = np.nan_to_num(stdtr(dof, t[near]), nan=0.5)
-    return np.asarray((mass * falls).sum((1, 2)))
+    open_question = np.log1p(t**2 / dof) * (dof - 1) < 50  # a distribution function is costly
+    falls[open_question] = stdtr(dof, t[open_question])
+    return float(min(mass[near] @ falls / mass[near].sum(), 1.0))
 
 
 def _trapezoid(nodes: Array) -> Array:
-    """Weights of the trapezoidal rule on equally spaced nodes."""
-    ends = np.ones(nodes.shape[-1])
-    ends[[0, -1]] = 0.5
-    return ends
+    """Weights of the trapezoidal rule."""
+    if len(nodes) == 1:
+        return np.ones(1)
+    gaps = np.diff(nodes)
+    return np.asarray((np.append(gaps, 0.0) + np.append(0.0, gaps)) / 2)
 
 
-def _mass_above(kappa: Array, curvature_mass: Array, values: tuple[float, ...]) -> Array:
-    """The mass of the intervals of κ above each of the values. (B, V)"""
-    above = (kappa[:, None, 1:] - np.array(values)[:, None]) / np.diff(kappa)[:, None]
-    return np.asarray((curvature_mass[:, None] * np.clip(above, 0.0, 1.0)).sum(2))
+def _mass_above(kappa: Array, weight: Array) -> Any:
+    """The function that gives the mass of κ above a value."""
+    steps = (weight[1:] + weight[:-1]) / 2 * np.diff(kappa)
+    cumulative = np.append(0.0, np.cumsum(steps))
+    return lambda value: float(1 - np.interp(value, kappa, cumulative / cumulative[-1]))
 
 
-def _proper_prior(grid: GridPosterior) -> Array:
-    """The density of 3·t₃ relative to the prior J of the grid, up to a factor. (B, K)"""
-    prior = grid.prior
-    relative = np.exp(prior.max(1, keepdims=True) - prior)
-    return np.asarray((1 + grid.kappa**2 / 27) ** -2 * relative)
+def _p_curved(kappa: Array, weight: Array) -> float:
+    """P(curved) by the Savage–Dickey ratio at κ = 0, at even odds with the line."""
+    area = float(np.trapezoid(weight, kappa))
+    at_zero = float(np.interp(0.0, kappa, weight, left=0.0, right=0.0))
+    prior_at_zero = 2 / (np.pi * np.sqrt(3.0)) / KAPPA_SCALE
+    return 1 / (1 + at_zero / area / prior_at_zero) if area > 0 else 0.5
 
 
-def _p_curved(grid: GridPosterior) -> Array:
-    """P(curved) by the Savage–Dickey ratio at κ = 0: proper t₃(0, 3) prior, even odds. (B,)"""
-    posterior, kappa = grid.curvature_weight() * _proper_prior(grid), grid.kappa
-    area = np.trapezoid(posterior, kappa, axis=1)
-    at_zero = [
-        np.interp(0.0, *ab, left=0.0, right=0.0) for ab in zip(kappa, posterior, strict=True)
-    ]
-    prior_at_zero = 2 / (np.pi * np.sqrt(3.0)) / 3
-    ratio = np.where(
-        area > 0, np.array(at_zero) / np.where(area > 0, area, 1.0) / prior_at_zero, 1.0
-    )
-    return np.asarray(1 / (1 + ratio))
+def _ends(nodes: Array, weight: Array, share: float) -> tuple[float, float]:
+    """The nodes just outside of those with this share of the largest weight."""
+    inside = np.flatnonzero(weight > share * weight.max())
+    first, last = (int(inside[0]), int(inside[-1])) if len(inside) else (0, 0)
+    return float(nodes[max(first - 1, 0)]), float(nodes[min(last + 1, len(nodes) - 1)])

@@ -17,7 +17,6 @@ from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
 from qdlaws.inference.error_model import grams
-from qdlaws.inference.gls import curvature_range
 from qdlaws.laws.fitted import FittedLaw
 
 __all__ = ["STRONG", "Rival", "Rivals", "rivals"]
@@ -83,12 +82,12 @@ def _forms(x: Array, u: Array) -> dict[str, tuple[int, list[list[Array]]]]:
 
     A form with a parameter that is not linear has one design for each of its values.
     """
-    down, up = (np.geomspace(min(0.1, end / 10), end, 16) for end in np.abs(curvature_range(u, 12)))
+    steepness = np.geomspace(0.1, 12.0, 16)
     forms: dict[str, tuple[int, list[list[Array]]]] = {
         "line": (2, [[u]]),
         "quadratic": (3, [[u, u**2]]),
-        "concave exponential": (3, [[shape(kappa, u)] for kappa in up]),
-        "convex exponential": (3, [[shape(kappa, u)] for kappa in -down[::-1]]),
+        "concave exponential": (3, [[shape(kappa, u)] for kappa in steepness]),
+        "convex exponential": (3, [[shape(kappa, u)] for kappa in -steepness]),
         "exponential with c = 1": (2, [[np.expm1(x - x.max())]]),
     }
     if x.min() > 0:

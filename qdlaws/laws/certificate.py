@@ -22,8 +22,8 @@ from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
 from qdlaws.inference.error_model import cut_memory, regimes_of, simulate
 from qdlaws.inference.latent_path import LatentPath, exact_path, latent_path
-from qdlaws.inference.law_posterior import STACK_SIZE, law_posteriors
-from qdlaws.inference.law_problem import LawProblem
+from qdlaws.inference.law_posterior import LawPosterior, law_posterior
+from qdlaws.inference.law_problem import time_shares
 from qdlaws.laws.fitted import FittedLaw
 
 __all__ = ["Certificate", "certify"]
@@ -149,14 +149,18 @@ def certify(fit: FittedLaw, runs: int = 0, seed: int = 0) -> Certificate:
     laws = Law(draws.x_lo, draws.x_hi, draws.kappa[rows], draws.p[rows], draws.q[rows])
     gap = float(np.median(np.diff(fit.step)))
     step, span = cut_memory(fit.step[thin], fit.cut)
-    errors = posterior.sigma[rows, None] * simulate(
-        step / gap, posterior.memory[rows] / gap, posterior.white[rows], weight, rng
+    slow, sampling = (
+        posterior.sigma[rows, None] * part
+        for part in simulate(
+            step / gap, posterior.memory[rows] / gap, posterior.white[rows], weight, rng
+        )
     )
-    y = laws.value(x) + errors
+    y = laws.value(x) + slow + sampling
     noisy = bool(noise.max() > 0)
     readings = x + noise * rng.standard_normal((count, len(x))) if noisy else x
     places = np.linspace(*fit.range, 3)
-    truth = np.column_stack([laws.value(places), laws.kappa])
+    mean_slow = slow @ time_shares(step / gap, span / gap)
+    truth = np.column_stack([laws.value(places) + mean_slow[:, None], laws.kappa])
 
     def path(i: int) -> LatentPath:
         if not noisy:
@@ -165,21 +169,18 @@ def certify(fit: FittedLaw, runs: int = 0, seed: int = 0) -> Certificate:
         regime = regimes_of(fit.step[thin], fit.cut)
         return latent_path(fit.step[thin], readings[i], se=se, regime=regime)
 
-    def problem(i: int) -> LawProblem:
-        p = path(i)
-        straight = fit.kind == "hd"
-        return LawProblem(
-            step, p.mean, y[i], weight, p.cov_factor, None, span, straight, effort=0.7
-        )
+    def refitted(i: int) -> LawPosterior:
+        p, straight = path(i), fit.kind == "hd"
+        data = step, p.mean, y[i], weight, p.cov_factor, None, span
+        return law_posterior(*data, straight=straight, effort=0.7)
 
     needed = np.empty(truth.shape)
-    for start in range(0, count, STACK_SIZE):
-        batch = range(start, min(start + STACK_SIZE, count))
-        for i, refit in zip(batch, law_posteriors([problem(i) for i in batch]), strict=True):
-            kappa = refit.law.kappa / refit.law.width * draws.width
-            values = np.column_stack([refit.law.value(places), kappa])
-            below = (values < truth[i]).mean(0) + (values == truth[i]).mean(0) / 2
-            needed[i] = np.abs(2 * below - 1)
+    for i in range(count):
+        refit = refitted(i)
+        kappa = refit.law.kappa / refit.law.width * draws.width
+        values = np.column_stack([refit.run_law.value(places), kappa])
+        below = (values < truth[i]).mean(0) + (values == truth[i]).mean(0) / 2
+        needed[i] = np.abs(2 * below - 1)
     questions = (f"low {fit.x_name}", "middle", f"high {fit.x_name}", "curvature")
     checked = 3 if fit.kind == "hd" else 4
     return Certificate(fit, fit.level, questions[:checked], needed[:, :checked])

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from qdlaws.core.interval import median, quantiles
+from qdlaws.core.interval import median
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.inference.error_model import cut_memory, regimes_of, spike_weights
 from qdlaws.inference.latent_path import LatentPath, exact_path, latent_path
-from qdlaws.inference.law_problem import LawProblem
+from qdlaws.inference.law_posterior import LawPosterior, law_posterior
 from qdlaws.laws.fitted import LAWS, Kind
-from qdlaws.laws.in_step import Asking, answered, in_step
 from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.laws.verdict import line_verdict, verdict
 
 if TYPE_CHECKING:
     from lmfit import Model, Parameters
 
-__all__ = ["FitOptions", "fit", "fitting"]
+__all__ = ["FitOptions", "fit", "fit_with"]
 
 Tails = Literal["auto", "normal", "heavy"]
 XNoise = Literal["auto", "none"]
@@ -30,6 +29,9 @@ Regimes = Literal["separate", "shared", "ignore"]
 
 MIN_RANGE = 1e-140
 """A column that moves by less is constant: its squares underflow."""
+
+MOST_ROWS = 4000
+"""A longer log is fitted to the means of blocks of its rows."""
 
 MIN_CHECKPOINTS = 5
 """Checkpoints that a law needs."""
@@ -97,7 +99,7 @@ def fit(
     if model is not None:
         _check(log, level)
         return _fit_user_model(log, model, model_params, level)
-    return answered(fitting(log, FitOptions(level, tails, x_noise), regimes))
+    return fit_with(log, FitOptions(level, tails, x_noise), regimes)
 
 
 class FitOptions(NamedTuple):
@@ -108,13 +110,13 @@ class FitOptions(NamedTuple):
     x_noise: XNoise = "auto"
 
 
-def fitting(log: RunLog, options: FitOptions, regimes: Regimes = "separate") -> Asking[LawFits]:
-    """The fit of a run as a generator that yields the problems whose posteriors it needs."""
+def fit_with(log: RunLog, options: FitOptions, regimes: Regimes = "separate") -> LawFits:
+    """The laws of a run with options that are checked already."""
     _check(log, options.level)
     if log.marks and regimes == "separate":
-        return (yield from _fit_pieces(log, options))
+        return _fit_pieces(log, options)
     cut = log.marks if regimes == "shared" else ()
-    return (yield from _fit_laws(log, options, cut))
+    return _fit_laws(log, options, cut)
 
 
 def _check(log: RunLog, level: float) -> None:
@@ -129,23 +131,24 @@ def _check(log: RunLog, level: float) -> None:
         )
 
 
-def _fit_pieces(log: RunLog, options: FitOptions) -> Asking[LawFits]:
+def _fit_pieces(log: RunLog, options: FitOptions) -> LawFits:
     pieces = []
     for piece in log.pieces():
         try:
-            pieces.append((yield from _fit_laws(piece, options, ())))
+            pieces.append(_fit_laws(piece, options, ()))
         except NotEnoughData as error:
             laws = {kind: _without_law(kind, piece, options.level, str(error)) for kind in LAWS}
             pieces.append(LawFits(piece, laws["rd"], laws["rh"], laws["hd"]))
     return replace(pieces[-1], pieces=tuple(pieces))
 
 
-def _fit_laws(log: RunLog, options: FitOptions, cut: tuple[float, ...]) -> Asking[LawFits]:
+def _fit_laws(log: RunLog, options: FitOptions, cut: tuple[float, ...]) -> LawFits:
+    rows = log.in_blocks(MOST_ROWS)
     paths: dict[str, LatentPath] = {}
     for name in ("diversity", "entropy"):
-        if name in log.columns:
-            paths[name] = _path(log, name, options, cut)
-    fitted = yield from in_step([_fit_law(kind, log, paths, options, cut) for kind in LAWS])
+        if name in rows.columns:
+            paths[name] = _path(rows, name, options, cut)
+    fitted = [_fit_law(kind, rows, paths, options, cut) for kind in LAWS]
     laws = [law for law in fitted if law is not None]
     if not any(law.posterior is not None for law in laws):
         raise NotEnoughData("no law can be fitted: " + "; ".join(law.reasons[0] for law in laws))
@@ -190,7 +193,7 @@ def _fit_law(
     paths: dict[str, LatentPath],
     options: FitOptions,
     cut: tuple[float, ...],
-) -> Asking[LawFit | None]:
+) -> LawFit | None:
     x_name, y_name = LAWS[kind]
     if x_name not in log.columns or y_name not in log.columns:
         return None
@@ -204,13 +207,15 @@ def _fit_law(
     se = _standard_errors(log, y_name)
     weight = None if se is None else se[rows] ** 2 / np.mean(se[rows] ** 2)
     noise = median(path.noise)
-    problem = LawProblem(
-        step, path.mean, y[rows], weight, path.cov_factor, span=span, straight=kind == "hd"
-    )
-    problems = [problem]
+    curves: list[dict[str, Any]] = [{"straight": kind == "hd"}]
     if kind == "hd":  # whether the relation is a line needs the posterior of a curve beside it
-        problems.append(replace(problem, straight=False, effort=0.6))
-    posteriors = yield problems
+        curves.append({"straight": False, "effort": 0.6})
+
+    def posteriors_with(weight: Array | None) -> list[LawPosterior]:
+        data = step, path.mean, y[rows], weight, path.cov_factor
+        return [law_posterior(*data, span=span, **curve) for curve in curves]
+
+    posteriors = posteriors_with(weight)
     residual = y[rows] - posteriors[0].curve
     size = 1.0 if weight is None else np.sqrt((1 + weight) / 2)
     factor, spikes = spike_weights(residual / size, options.tails)
@@ -218,7 +223,7 @@ def _fit_law(
         weight = factor if weight is None else weight * factor
         # the error models speak of the sampling noise of rows that are no spikes
         weight = weight / weight[factor <= median(factor)].mean()
-        posteriors = yield [replace(each, weight=weight) for each in problems]
+        posteriors = posteriors_with(weight)
     if kind == "hd":
         word, reasons = line_verdict(posteriors[0], posteriors[1], x_name, y_name, span, noise)
     else:
@@ -252,8 +257,7 @@ def _obstacle(kind: Kind, x: Array, y: Array, path: LatentPath) -> str:
     for name, values in ((x_name, x), (y_name, y)):
         if np.ptp(values) <= max(1e-12 * np.abs(values).max(), MIN_RANGE):
             return f"{name} is constant at {values[0]:.4g}"
-    low, high = quantiles(path.mean, (0.02, 0.98))
-    if high - low <= 1e-9 * np.ptp(x):
+    if np.ptp(path.mean) <= 1e-9 * np.ptp(x):
         return f"{x_name} does not move: what varies in it is noise (± {median(path.noise):.2g})"
     return ""
 

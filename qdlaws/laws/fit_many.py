@@ -6,14 +6,10 @@ from collections.abc import Sequence
 
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import QdlawsError
-from qdlaws.laws.fit import FitOptions, fitting
-from qdlaws.laws.in_step import Asking, answered, in_step
+from qdlaws.laws.fit import FitOptions, fit_with
 from qdlaws.laws.result import LawFits
 
 __all__ = ["fit_many"]
-
-BATCH = 64
-"""Runs whose posteriors are computed together."""
 
 
 def fit_many(
@@ -62,17 +58,13 @@ def fit_many(
 
 
 def _fit_serially(items: list[RunLog | LawFits], level: float) -> list[LawFits | QdlawsError]:
-    results: list[LawFits | QdlawsError] = []
-    for start in range(0, len(items), BATCH):
-        batch = [_fit_or_error(item, level) for item in items[start : start + BATCH]]
-        results += answered(in_step(batch))
-    return results
+    return [_fit_or_error(item, level) for item in items]
 
 
-def _fit_or_error(item: RunLog | LawFits, level: float) -> Asking[LawFits | QdlawsError]:
+def _fit_or_error(item: RunLog | LawFits, level: float) -> LawFits | QdlawsError:
     if isinstance(item, LawFits):
         return item
     try:
-        return (yield from fitting(item, FitOptions(level)))
+        return fit_with(item, FitOptions(level))
     except QdlawsError as error:
         return error

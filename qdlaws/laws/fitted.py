@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,6 @@ from qdlaws.core.law import Law
 from qdlaws.core.serialize import plain
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.inference.gls import chebyshev_basis
 from qdlaws.inference.latent_path import LatentPath
 from qdlaws.inference.law_posterior import LawPosterior
 
@@ -34,6 +33,9 @@ LAWS: dict[Kind, tuple[str, str]] = {
     "hd": ("diversity", "entropy"),
 }
 """Each law as (x, y)."""
+
+BandKind = Literal["run", "another-run", "observation"]
+"""What a band is of: this run's law, the law of a further run, or a new reading."""
 
 PREDICTED = pd.Index(["x", "low", "mid", "high"])
 
@@ -74,17 +76,22 @@ class FittedLaw:
         """Whether there is a trade-off (for hd: a line)."""
         return self.verdict != "unsupported"
 
-    @property
+    @cached_property
     def draws(self) -> Law:
-        """Draws from the posterior, equally probable laws."""
+        """Draws from the posterior of this run's law, equally probable laws."""
+        return self.required_posterior.run_law
+
+    @property
+    def another_run_draws(self) -> Law:
+        """Draws of the law of a further run, whose slow error has another mean."""
         return self.required_posterior.law
 
     @property
     def range(self) -> tuple[float, float]:
-        """The observed range of x: the 2 % and 98 % quantiles of its path."""
+        """The observed range of x: the ends of its path."""
         if self.posterior is None:
             return (np.nan, np.nan)
-        return (self.draws.x_lo, self.draws.x_hi)
+        return (self.posterior.law.x_lo, self.posterior.law.x_hi)
 
     @cached_property
     def params(self) -> Params:
@@ -119,7 +126,7 @@ class FittedLaw:
 
     @cached_property
     def fitted(self) -> Array:
-        """The posterior mean of the law at every checkpoint's x."""
+        """The posterior mean of this run's law at every checkpoint's x."""
         return self.required_posterior.curve
 
     @cached_property
@@ -155,17 +162,19 @@ class FittedLaw:
         self,
         x: npt.ArrayLike,
         level: float | None = None,
-        kind: Literal["mean", "observation"] = "mean",
+        kind: BandKind = "run",
     ) -> pd.DataFrame:
         """The law at x: columns x, low, mid, high.
 
-        ``kind="mean"`` is the law itself; ``"observation"`` adds the error of a new checkpoint.
+        ``kind="run"`` is this run's law: the law plus the mean of this run's slow error.
+        ``"another-run"`` is the law of a further run, whose slow error has another mean, and
+        ``"observation"`` a new reading of a further run.
         """
-        if kind not in ("mean", "observation"):
-            raise BadData(f"kind is 'mean' or 'observation', not {kind!r}")
+        if kind not in get_args(BandKind):
+            raise BadData(f"kind is one of {', '.join(get_args(BandKind))}; got {kind!r}")
         level = _level(self.level if level is None else level)
         places = np.atleast_1d(np.asarray(x, float)).ravel()
-        values = self.draws.value(places)
+        values = (self.draws if kind == "run" else self.another_run_draws).value(places)
         if kind == "observation":
             # One fixed normal per draw, in an order unrelated to the draws of the law.
             values = values + (self.required_posterior.sigma * _normals(len(values)))[:, None]
@@ -265,16 +274,7 @@ def _normals(count: int) -> Array:
 
 
 def mean_curve(law: Law, x: Array, thin: int = 8) -> Array:
-    """The mean over draws of the law at x, in bounded memory.
-
-    On more than 64 values of x by its Chebyshev polynomial, which is exact to rounding.
-    """
+    """The mean over draws of the law at x, in bounded memory."""
     thinned = Law(law.x_lo, law.x_hi, law.kappa[::thin], law.p[::thin], law.q[::thin])
-    steep = float(np.abs(thinned.kappa).max())
-    if len(x) > 64 and steep * float(np.ptp(x)) < 48 * law.width:
-        basis = chebyshev_basis((x - law.x_lo) / law.width, steep, 1e-17)
-        assert basis is not None
-        values = thinned.value(law.x_lo + law.width * basis.nodes).mean(0)
-        return np.asarray(basis.columns @ basis.coefficients(values))
     parts = np.array_split(x, max(1, len(x) // 10_000))
     return np.concatenate([thinned.value(part).mean(0) for part in parts])

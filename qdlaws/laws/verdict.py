@@ -1,7 +1,7 @@
 """The verdict on a law, computed from its posterior alone, and the reasons in plain words.
 
 There is a trade-off where P(the law falls over the observed range of x) ≥ .975, whichever way time
-runs. It is concave where P(κ > 0) ≥ .975, convex where that is ≤ .025, else linear.
+runs. It is concave where P(κ > 0) ≥ .96, convex where that is ≤ .04, else linear.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ Word = Literal["concave", "convex", "linear", "unsupported"]
 
 SURE = 0.975
 """The posterior probability from which a statement is made."""
+
+
+BENT = 0.96
+"""The posterior probability from which a law is bent one way: on simulated lines of six kinds of
+errors it says so in 7.5 % of runs, as often as .975 did under the earlier prior of the memory."""
 
 
 class Verdict(NamedTuple):
@@ -47,10 +52,10 @@ def verdict(post: LawPosterior, x_name: str, y_name: str, span: float, noise: fl
                 f"{change[0]:+.3g} to {change[1]:+.3g} (P(it falls) = {post.p_falls:.2f})"
             )
         return Verdict("unsupported", (why, *cautions))
-    if post.p_concave >= SURE:
+    if post.p_concave >= BENT:
         why = f"{y_name} saturates: the last units of {x_name} given up bring the least {y_name}"
         return Verdict("concave", (f"{why} (P(c > 0) = {post.p_concave:.3f})", *cautions))
-    if post.p_concave <= 1 - SURE:
+    if post.p_concave <= 1 - BENT:
         why = f"{y_name} accelerates: the last units of {x_name} given up bring the most {y_name}"
         return Verdict("convex", (f"{why} (P(c < 0) = {1 - post.p_concave:.3f})", *cautions))
     if post.p_straight >= 0.9:

@@ -1,6 +1,6 @@
 """The model of law_posterior by dense and slow algebra, to compare with.
 
-y ~ N(p + q·g_κ(u), σ²·Σ(ℓ, ν)),   π(p, q, log σ) flat,   π(κ) ∝ J(κ) on ±reach
+y ~ N(p + q·g_κ(u), σ²·Σ(ℓ, ν)),   π(p, q, log σ) flat,   κ ~ 3·t₃ on ±reach
 ν = 1 (white) and ν = 0 (slow) as likely as ERROR_MODELS says, else ν = sin²(πv/2), v uniform
 π(log ℓ | ν) as in qdlaws.inference.error_prior, on the full range of log ℓ
 """
@@ -8,8 +8,9 @@ y ~ N(p + q·g_κ(u), σ²·Σ(ℓ, ν)),   π(p, q, log σ) flat,   π(κ) ∝ 
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import t as student
 
-from qdlaws.inference.error_prior import ERROR_MODELS, WHITE_TILT, memory_reach, memory_tilt
+from qdlaws.inference.error_prior import ERROR_MODELS, MEMORY_REACH, MEMORY_TILT, SHORTEST
 
 
 def covariance(step, memory, white, weight):
@@ -22,46 +23,29 @@ def covariance(step, memory, white, weight):
 class Model:
     """The posterior's ingredients on one run, computed on fine grids."""
 
-    def __init__(self, step, x, y, kappa_reach=12.0):
+    def __init__(self, step, x, y, kappa_reach=48.0):
         self.n, self.reach = len(y), kappa_reach
-        self.x_lo, self.x_hi = np.quantile(x, [0.02, 0.98])
+        self.x_lo, self.x_hi = (x.min(), x.max())
         self.u = (x - self.x_lo) / (self.x_hi - self.x_lo)
         t = (step - step[0]) / np.median(np.diff(step))
         self.gap = np.abs(t[:, None] - t[None, :])
         self.y = y
-        self.logl = (np.log(0.4), np.log(max(memory_reach(self.n) * t[-1], 4.0)))
-        self._norm_nu = np.linspace(0, 1, 201)
-        nodes = np.linspace(*self.logl, 2001)
-        density = np.exp(self._memory_kernel(nodes[None, :], self._norm_nu[:, None]))
-        self._norm = np.log(np.trapezoid(density, nodes, axis=1))
-        self._kappa = np.linspace(-kappa_reach, kappa_reach, 1001)
-        self._logj = np.log([self.j(k) for k in self._kappa])
+        self.logl = (np.log(SHORTEST), np.log(max(MEMORY_REACH * t[-1], 4.0)))
 
     def g(self, kappa):
         """g_κ(u) for an array of κ, (K, n)."""
         k = np.where(np.abs(kappa) < 1e-7, 1e-7, kappa)[:, None]
         return np.expm1(k * self.u) / np.expm1(k)
 
-    def j(self, kappa):
-        """‖∂g_κ/∂κ‖ with [1, g_κ] projected out, by least squares."""
-        h = 1e-4
-        low, mid, high = self.g(np.array([kappa - h, kappa, kappa + h]))
-        design = np.column_stack([np.ones(self.n), mid])
-        d = (high - low) / (2 * h)
-        return np.linalg.norm(d - design @ np.linalg.lstsq(design, d, rcond=None)[0])
+    @staticmethod
+    def log_kappa(kappa):
+        """The prior density of κ, but for what lies beyond the reach."""
+        return student.logpdf(np.asarray(kappa) / 3, 3) - np.log(3)
 
-    def log_j(self, kappa):
-        return np.interp(kappa, self._kappa, self._logj)
-
-    def _memory_kernel(self, logl, nu):
-        memory = np.exp(logl)
-        rho = np.exp(-1 / memory)
-        arcsine = rho / memory / np.sqrt(1 - rho**2)
-        return np.log(arcsine) + (memory_tilt(self.n) + WHITE_TILT * nu) * logl
-
-    def log_memory(self, logl, nu):
-        """The normalised prior density of log ℓ given ν."""
-        return self._memory_kernel(logl, nu) - np.interp(nu, self._norm_nu, self._norm)
+    def log_memory(self, logl):
+        """The normalised prior density of log ℓ."""
+        low, high = (np.exp(MEMORY_TILT * end) for end in self.logl)
+        return MEMORY_TILT * logl + np.log(MEMORY_TILT / (high - low))
 
     def sigma(self, logl, nu):
         """Σ(ℓ, ν), (M, n, n)."""
@@ -78,8 +62,8 @@ class Model:
         nu = np.sin(np.pi * v / 2) ** 2
         a, b = (w.ravel() for w in np.meshgrid(logl, nu, indexing="ij"))
         mass = np.repeat(dl, cols)
-        both = np.log(ERROR_MODELS["both"] / cols) + self.log_memory(a, b) + np.log(mass)
-        slow = np.log(ERROR_MODELS["slow"]) + self.log_memory(logl, np.zeros(rows)) + np.log(dl)
+        both = np.log(ERROR_MODELS["both"] / cols) + self.log_memory(a) + np.log(mass)
+        slow = np.log(ERROR_MODELS["slow"]) + self.log_memory(logl) + np.log(dl)
         return (
             np.concatenate([a, logl, [0.0]]),
             np.concatenate([b, np.zeros(rows), [1.0]]),

@@ -114,3 +114,21 @@ def test_the_arrays_of_a_log_are_read_only() -> None:
     log = qd.RunLog.from_frame(run())
     with pytest.raises(ValueError, match="read-only"):
         log.quality[0] = 0.0
+
+
+def test_blocks_are_means_of_consecutive_rows_and_end_at_marks():
+    log = qd.RunLog.from_arrays(
+        np.arange(10), quality=np.arange(10.0), quality_se=np.ones(10), entropy=np.arange(10.0)
+    ).with_marks(5)
+    blocks = log.in_blocks(4)
+    assert blocks.step.tolist() == [2, 4, 7, 9]
+    assert blocks.quality.tolist() == [1, 3.5, 6, 8.5]
+    assert blocks.quality_se == pytest.approx([3**-0.5, 2**-0.5, 3**-0.5, 2**-0.5])
+    assert blocks.marks == (5,)
+    assert log.in_blocks(10) is log
+
+
+def test_a_reading_that_is_unknown_is_left_out_of_the_mean_of_its_block():
+    quality = np.array([1.0, np.nan, 3.0, np.nan])
+    blocks = qd.RunLog.from_arrays(np.arange(4), quality=quality).in_blocks(2)
+    assert blocks.quality.tolist() == [1.0, 3.0]

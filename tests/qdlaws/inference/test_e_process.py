@@ -13,7 +13,8 @@ NOISES = {"white": (0.0, 1.0), "AR .8": (4.5, 0.0), "mixed": (8.0, 0.5)}
 def noise(name: str, seed: int, n: int = 100) -> np.ndarray:
     memory, white = NOISES[name]
     rng = np.random.default_rng(seed)
-    return 0.1 * simulate(np.arange(n), np.array([memory]), np.array([white]), None, rng)[0]
+    slow, sampling = simulate(np.arange(n), np.array([memory]), np.array([white]), None, rng)
+    return 0.1 * (slow + sampling)[0]
 
 
 def false_stops(test, y_of_seed, repeats: int, every: int) -> float:

@@ -35,15 +35,15 @@ def log_probability(theta: np.ndarray, model: Model) -> np.ndarray:
     logdet = np.log(np.diagonal(half, axis1=1, axis2=2)).sum(1)
     like = -0.5 * (z**2).sum(1) - logdet - model.n * np.tile(log_sigma, 2)
     white = -0.5 * (r**2).sum(1) - model.n * log_sigma
-    prior = model.log_memory(logl, nu)
+    prior = model.log_memory(logl)
     terms = np.stack(
         [
             np.log(ERROR_MODELS["both"]) + like[:m] + prior,
-            np.log(ERROR_MODELS["slow"]) + like[m:] + model.log_memory(logl, np.zeros(m)),
+            np.log(ERROR_MODELS["slow"]) + like[m:] + prior,
             np.log(ERROR_MODELS["white"]) + white + prior,
         ]
     )
-    out[inside] = np.logaddexp.reduce(terms, axis=0) + model.log_j(kappa)
+    out[inside] = np.logaddexp.reduce(terms, axis=0) + model.log_kappa(kappa)
     return out
 
 

@@ -50,34 +50,40 @@ def moved(data: pd.DataFrame, **maps: Affine) -> pd.DataFrame:
     return out
 
 
-def assert_same_law(one: qd.LawFit, two: qd.LawFit, x: Affine = SAME, y: Affine = SAME) -> None:
+def assert_same_law(
+    one: qd.LawFit,
+    two: qd.LawFit,
+    x: Affine = SAME,
+    y: Affine = SAME,
+    exact: float = EXACT,
+) -> None:
     """Every answer of ``two`` is that of ``one`` in the new units."""
     rate = y.scale / x.scale
     size = y.scale * np.ptp(one.y)
     assert two.verdict == one.verdict
     assert two.n == one.n
-    np.testing.assert_allclose(two.draws.kappa, one.draws.kappa, rtol=EXACT, atol=EXACT)
-    np.testing.assert_allclose(two.draws.p, y(one.draws.p), rtol=EXACT, atol=EXACT * size)
-    np.testing.assert_allclose(two.draws.q, y.scale * one.draws.q, rtol=EXACT, atol=EXACT * size)
-    np.testing.assert_allclose(two.range, x(one.range), rtol=EXACT)
-    assert two.sigma == pytest.approx(y.scale * one.sigma, rel=EXACT)
-    assert two.rho == pytest.approx(one.rho, rel=EXACT, abs=EXACT)
-    assert two.r2 == pytest.approx(one.r2, rel=EXACT, abs=EXACT)
+    np.testing.assert_allclose(two.draws.kappa, one.draws.kappa, rtol=exact, atol=exact)
+    np.testing.assert_allclose(two.draws.p, y(one.draws.p), rtol=exact, atol=exact * size)
+    np.testing.assert_allclose(two.draws.q, y.scale * one.draws.q, rtol=exact, atol=exact * size)
+    np.testing.assert_allclose(two.range, x(one.range), rtol=exact)
+    assert two.sigma == pytest.approx(y.scale * one.sigma, rel=exact)
+    assert two.rho == pytest.approx(one.rho, rel=exact, abs=exact)
+    assert two.r2 == pytest.approx(one.r2, rel=exact, abs=exact)
     for feature in ("p_falls", "p_concave", "p_straight", "p_curved", "p_steplike"):
         first, second = getattr(one.posterior, feature), getattr(two.posterior, feature)
-        assert second == pytest.approx(first, rel=EXACT, abs=EXACT, nan_ok=True), feature
+        assert second == pytest.approx(first, rel=exact, abs=exact, nan_ok=True), feature
 
     low, high = one.range
     places = np.linspace(low - 0.3 * (high - low), high + 0.3 * (high - low), 9)
-    for kind in ("mean", "observation"):
+    for kind in ("run", "another-run", "observation"):
         first, second = one.predict(places, kind=kind), two.predict(x(places), kind=kind)
         for column in ("low", "mid", "high"):
             value, expected = second[column].to_numpy(), y(first[column])
-            np.testing.assert_allclose(value, expected, rtol=EXACT, atol=EXACT * size)
+            np.testing.assert_allclose(value, expected, rtol=exact, atol=exact * size)
 
     def same(value: qd.Interval, expected: qd.Interval, affine: Affine, around: float) -> None:
         np.testing.assert_allclose(
-            value[:3], affine(expected[:3]), rtol=EXACT, atol=EXACT * around, equal_nan=True
+            value[:3], affine(expected[:3]), rtol=exact, atol=exact * around, equal_nan=True
         )
 
     middle = (low + high) / 2
@@ -149,7 +155,7 @@ def test_reversing_time_changes_only_the_words_for_direction(run, options):
     two = qd.fit(qd.RunLog.from_frame(back), **options)
     for kind in ("rd", "rh", "hd"):
         first, second = getattr(one, kind), getattr(two, kind)
-        assert_same_law(first, second)
+        assert_same_law(first, second, exact=1e-6)  # a filter sums in the order of time
         assert second.reasons == first.reasons
         words = (
             first.direction.replace("rises", "?").replace("falls", "rises").replace("?", "falls")
@@ -204,7 +210,7 @@ def test_an_exact_line_between_d_and_h_gives_one_prediction_through_either():
     for column in ("low", "mid", "high"):
         np.testing.assert_allclose(through[column], direct[column], rtol=EXACT)
     assert fits.hd.params.slope.mid == pytest.approx(K, rel=1e-6)
-    assert fits.hd.params.intercept.mid == pytest.approx(M, rel=1e-6)
+    assert fits.hd.params.intercept.mid == pytest.approx(M, rel=1e-5)
 
 
 def test_a_straight_law_predicts_the_same_through_every_path():

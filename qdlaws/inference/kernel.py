@@ -1,0 +1,406 @@
+"""The compiled inner loops: whitening by a Kalman filter, smoothing by a banded factor, drawing.
+
+Numba compiles them on their first call, within some ten seconds, and keeps the result on disk
+(beside this file, or in the user's cache folder where that is read-only). Every loop works at any
+spacing of the steps and with any weights, in time and memory proportional to the rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+from qdlaws.core.types import Array, Rows
+
+__all__ = [
+    "announce",
+    "average_path",
+    "draw_laws",
+    "integrate_nuisance",
+    "path_evidence",
+    "whiten",
+]
+
+logger = logging.getLogger("qdlaws")
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    """The function, compiled on its first call; on disk where a folder for that can be written."""
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder can be written: compiled anew in every process
+        return numba.njit(**options)(function)
+
+
+@cache
+def announce() -> None:
+    """Says once in a process, in one line, that a first compilation takes some seconds."""
+    folder = getattr(getattr(whiten, "_cache", None), "cache_path", None)
+    if folder is None or not any(Path(folder).glob("kernel.whiten-*.nbi")):
+        logger.warning("qdlaws compiles its inner loops, once: about ten seconds")
+
+
+@_compiled
+def whiten(
+    step: Array,
+    weight: Array,
+    base: Array,
+    shapes: Array,
+    share: Array,
+    memory: Array,
+    white: Array,
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Inner products under Σ⁻¹ of columns and of shapes, for every error model.
+
+    Σ = (1 − ν)·C(ℓ) + ν·W is that of :mod:`qdlaws.inference.error_model`; a Kalman filter of its
+    one state, the slow error, turns each column into its innovations, whose products are summed.
+    After the columns of ``base`` (n, b) comes one more, the covariance of the readings with the
+    mean of the slow error over the run, Σ_j share_j·(1 − ν)·C_ij.
+
+    Returns log|Σ| (M,), the products of the base columns (M, b + 1, b + 1), of the base columns
+    with the shapes (M, b + 1, K), those of each shape with itself (M, K), and the variance of the
+    mean of the slow error (M,).
+    """
+    n, width = base.shape
+    count, models = shapes.shape[1], len(memory)
+    b = width + 1
+    logdet, mean_variance = np.empty(models), np.zeros(models)
+    products = np.zeros((models, b, b))
+    crossed = np.zeros((models, b, count))
+    squares = np.zeros((models, count))
+    decay, mean_covariance = np.zeros(n), np.zeros(n)
+    state, innovation = np.empty(b), np.empty(b)
+    shape_state, shape_innovation = np.empty(count), np.empty(count)
+    one, two, three, square = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    for m in range(models):
+        slow = 1.0 - white[m] if memory[m] > 0 else 0.0
+        nugget = white[m] if memory[m] > 0 else 1.0
+        if m == 0 or memory[m] != memory[m - 1]:
+            last_gap, r = -1.0, 0.0
+            for i in range(1, n):
+                gap = step[i] - step[i - 1]
+                if gap != last_gap:
+                    r = np.exp(-gap / memory[m]) if memory[m] > 0 else 0.0
+                    last_gap = gap
+                decay[i] = r
+            # Σ_j share_j·exp(−|t_i − t_j|/ℓ): the rows before and the rows after
+            r = 0.0
+            for i in range(n):
+                r = decay[i] * r + share[i]
+                mean_covariance[i] = r
+            r = 0.0
+            for i in range(n - 2, -1, -1):
+                r = decay[i + 1] * (r + share[i + 1])
+                mean_covariance[i] += r
+        for i in range(n):
+            mean_variance[m] += share[i] * slow * mean_covariance[i]
+        variance, logdeterminant = slow, 0.0
+        state[:] = 0.0
+        shape_state[:] = 0.0
+        one[:], two[:], three[:], square[:] = 0.0, 0.0, 0.0, 0.0
+        for i in range(n):
+            r = decay[i]
+            if i > 0:
+                variance = r * r * variance + slow * (1.0 - r * r)
+            total = variance + nugget * weight[i]
+            precision = 1.0 / total
+            gain = variance * precision
+            logdeterminant += np.log(total)
+            for c in range(b):
+                value = base[i, c] if c < width else slow * mean_covariance[i]
+                innovation[c] = value - r * state[c]
+                state[c] = r * state[c] + gain * innovation[c]
+            for c in range(b):
+                scaled = precision * innovation[c]
+                for d in range(c + 1):
+                    products[m, c, d] += scaled * innovation[d]
+            # the last three columns at once with the shapes: this loop takes most of the time
+            if count == 0:
+                variance *= 1.0 - gain
+                continue
+            f0 = precision * innovation[width - 2]
+            f1 = precision * innovation[width - 1]
+            f2 = precision * innovation[width]
+            for k in range(count):
+                predicted = r * shape_state[k]
+                value = shapes[i, k] - predicted
+                shape_state[k] = predicted + gain * value
+                shape_innovation[k] = value
+                one[k] += f0 * value
+                two[k] += f1 * value
+                three[k] += f2 * value
+                square[k] += precision * value * value
+            for c in range(width - 2):
+                scaled = precision * innovation[c]
+                for k in range(count):
+                    crossed[m, c, k] += scaled * shape_innovation[k]
+            variance *= 1.0 - gain
+        logdet[m] = logdeterminant
+        if count:
+            crossed[m, width - 2], crossed[m, width - 1], crossed[m, width] = one, two, three
+            squares[m] = square
+        for c in range(b):
+            for d in range(c):
+                products[m, d, c] = products[m, c, d]
+    return logdet, products, crossed, squares, mean_variance
+
+
+@_compiled
+def integrate_nuisance(
+    logdet: Array,
+    products: Array,
+    crossed: Array,
+    squares: Array,
+    nuisances: int,
+    precision: Array,
+    dof: float,
+    every: int,
+    tolerance: float,
+) -> None:
+    """Integrates the first ``nuisances`` base columns N out, in place: Σ + N·diag(σ²/precision)·Nᵀ.
+
+    The scale σ² is that of the best of every ``every``-th shape under each error model, from a
+    short iteration. Next among the base columns are a constant and the readings.
+    """
+    models, b, count = crossed.shape
+    j0 = nuisances
+    root = np.zeros((j0, j0))
+    left, left_shapes = np.zeros((j0, b)), np.zeros((j0, count))
+    for m in range(models):
+        floor = 0.0
+        for j in range(j0):
+            floor = max(floor, 1e-14 * products[m, j, j])
+        left[:] = 0.0  # the first scale is that of the readings with all their nuisances
+        left_shapes[:] = 0.0
+        sigma2, added = np.inf, 0.0
+        for _ in range(8):
+            best = _best_rss(m, j0, products, crossed, squares, left, left_shapes, every)
+            scale = max(best / dof, floor) if best < np.inf else products[m, j0 + 1, j0 + 1] / dof
+            if abs(np.log(scale / sigma2)) < tolerance:
+                break
+            sigma2, added = scale, 0.0
+            for i in range(j0):
+                for j in range(i):
+                    value = products[m, i, j]
+                    for k in range(j):
+                        value -= root[i, k] * root[j, k]
+                    root[i, j] = value / root[j, j]
+                least = 1e-12 * products[m, i, i] + 1e-300
+                pivot = products[m, i, i] + sigma2 * precision[i]
+                for k in range(i):
+                    pivot -= root[i, k] * root[i, k]
+                root[i, i] = np.sqrt(max(pivot, least))
+                added += 2.0 * np.log(root[i, i])
+                if precision[i] > 0:
+                    added -= np.log(sigma2 * precision[i])
+                for c in range(j0, b):
+                    value = products[m, i, c]
+                    for k in range(i):
+                        value -= root[i, k] * left[k, c]
+                    left[i, c] = value / root[i, i]
+                for k in range(count):
+                    left_shapes[i, k] = crossed[m, i, k]
+                for j in range(i):
+                    for k in range(count):
+                        left_shapes[i, k] -= root[i, j] * left_shapes[j, k]
+                for k in range(count):
+                    left_shapes[i, k] /= root[i, i]
+        logdet[m] += added
+        for i in range(j0):
+            for c in range(j0, b):
+                for d in range(j0, b):
+                    products[m, c, d] -= left[i, c] * left[i, d]
+                for k in range(count):
+                    crossed[m, c, k] -= left[i, c] * left_shapes[i, k]
+            for k in range(count):
+                squares[m, k] -= left_shapes[i, k] * left_shapes[i, k]
+
+
+@_compiled
+def _best_rss(
+    m: int,
+    j0: int,
+    products: Array,
+    crossed: Array,
+    squares: Array,
+    left: Array,
+    left_shapes: Array,
+    every: int,
+) -> float:
+    """The smallest residual sum of squares among some of the shapes, without the nuisances."""
+    one, y1, yy = products[m, j0, j0], products[m, j0, j0 + 1], products[m, j0 + 1, j0 + 1]
+    total = yy
+    for i in range(j0):
+        one -= left[i, j0] * left[i, j0]
+        y1 -= left[i, j0] * left[i, j0 + 1]
+        yy -= left[i, j0 + 1] * left[i, j0 + 1]
+    best = np.inf
+    for k in range(0, squares.shape[1], every):
+        g1, gy, gg = crossed[m, j0, k], crossed[m, j0 + 1, k], squares[m, k]
+        for i in range(j0):
+            g1 -= left[i, j0] * left_shapes[i, k]
+            gy -= left[i, j0 + 1] * left_shapes[i, k]
+            gg -= left_shapes[i, k] * left_shapes[i, k]
+        det = one * gg - g1 * g1
+        if det > 0:
+            q = (one * gy - g1 * y1) / det
+            best = min(best, max(yy - (y1 - q * g1) / one * y1 - q * gy, 1e-14 * total))
+    return best
+
+
+@_compiled
+def draw_laws(
+    weight: Array,
+    kappa: Array,
+    fields: Array,
+    mean_one: Array,
+    mean_y: Array,
+    mean_variance: Array,
+    points: Array,
+) -> tuple[Array, Rows]:
+    """Draws of κ, p, q, σ and the run's mean slow error, and the error model of each.
+
+    First κ from its marginal distribution (linear between nodes), then the error model given κ,
+    then the rest: in that order no draw depends on the rounding of a small cell. ``fields`` are
+    RSS, p, q, their (co)variances pp, pq, qq in units of σ², and the product of the shape with the
+    mean slow error, each (M, K); ``points`` (6, D) are two uniforms, the first in order, a χ² and
+    three normals.
+    """
+    models, nodes = weight.shape
+    count = points.shape[1]
+    out, model = np.empty((5, count)), np.empty(count, np.intp)
+    intervals = max(nodes - 1, 1)
+    straight = nodes == 1
+    cumulative = np.empty(models)
+    values = np.empty(7)
+    total = 0.0
+    masses = np.zeros(intervals)
+    for k in range(intervals):
+        for m in range(models):
+            right = k if straight else k + 1
+            if fields[5, m, k] > 0 and fields[5, m, right] > 0:
+                masses[k] += weight[m, k] + weight[m, right]
+        if not straight:
+            masses[k] *= kappa[k + 1] - kappa[k]
+        total += masses[k]
+    below, d = 0.0, 0
+    for k in range(intervals):
+        right = k if straight else k + 1
+        share = masses[k] / total
+        if share <= 0.0 and k < intervals - 1:
+            continue
+        running = 0.0
+        for m in range(models):
+            if fields[5, m, k] > 0 and fields[5, m, right] > 0:
+                running += weight[m, k] + weight[m, right]
+            cumulative[m] = running
+        while d < count and (points[0, d] <= below + share or k == intervals - 1):
+            f = min(max((points[0, d] - below) / max(share, 1e-300), 0.0), 1.0)
+            target = points[1, d] * running
+            low, high = 0, models - 1
+            while low < high:
+                middle = (low + high) // 2
+                if cumulative[middle] < target:
+                    low = middle + 1
+                else:
+                    high = middle
+            m = low
+            for field in range(7):
+                start = fields[field, m, k]
+                values[field] = start + f * (fields[field, m, right] - start)
+            sigma = np.sqrt(values[0] / points[2, d])
+            deviation = np.sqrt(values[5])
+            rest = np.sqrt(max(values[3] - values[4] * values[4] / values[5], 0.0))
+            q = values[2] + sigma * deviation * points[3, d]
+            p = values[1] + sigma * (values[4] / deviation * points[3, d] + rest * points[4, d])
+            out[0, d] = kappa[k] + f * (kappa[right] - kappa[k])
+            out[1, d], out[2, d], out[3, d] = p, q, sigma
+            slow_mean = mean_y[m] - p * mean_one[m] - q * values[6]
+            out[4, d] = slow_mean + sigma * np.sqrt(max(mean_variance[m], 0.0)) * points[5, d]
+            model[d] = m
+            d += 1
+        below += share
+    return out, model
+
+
+@_compiled
+def path_evidence(bands: Array, d: Array, level: Array, trend: Array) -> tuple[Array, Array]:
+    """dᵀV⁻¹d and log|V| of V = θ₁·L + θ₂·R + N for every pair (θ₁, θ₂).
+
+    ``bands`` (3, 3, m) are L, R and N, each lower banded with two off-diagonals.
+    """
+    m = len(d)
+    square, logdet = np.empty(len(level)), np.empty(len(level))
+    for g in range(len(level)):
+        total, log_total = 0.0, 0.0
+        d1, d2, l1, z1, z2 = 1.0, 1.0, 0.0, 0.0, 0.0  # pivots, a factor and values of the last rows
+        for i in range(m):
+            second = bands[2, 2, i - 2] if i > 1 else 0.0
+            first = 0.0
+            if i > 0:
+                first = level[g] * bands[0, 1, i - 1] + trend[g] * bands[1, 1, i - 1]
+                first += bands[2, 1, i - 1]
+            pivot = level[g] * bands[0, 0, i] + trend[g] * bands[1, 0, i] + bands[2, 0, i]
+            f2 = second / d2 if i > 1 else 0.0
+            f1 = (first - f2 * d2 * l1) / d1 if i > 0 else 0.0
+            pivot -= f1 * f1 * d1 + f2 * f2 * d2
+            value = d[i] - f1 * z1 - f2 * z2
+            if not pivot > 0:
+                total, log_total = np.nan, np.nan
+                break
+            total += value * value / pivot
+            log_total += np.log(pivot)
+            d2, d1, l1, z2, z1 = d1, pivot, f1, z1, value
+        square[g], logdet[g] = total, log_total
+    return square, logdet
+
+
+@_compiled
+def average_path(bands: Array, d: Array, level: Array, trend: Array, weight: Array) -> Array:
+    """The average of V⁻¹d over the pairs (θ₁, θ₂); weights below a millionth are left out."""
+    m = len(d)
+    mean = np.zeros(m)
+    pivots, first_factor, second_factor, values = (
+        np.ones(m),
+        np.zeros(m),
+        np.zeros(m),
+        np.empty(m),
+    )
+    total = 0.0
+    for g in range(len(level)):
+        if not weight[g] > 1e-6:
+            continue
+        total += weight[g]
+        for i in range(m):
+            f1, f2 = 0.0, 0.0
+            pivot = level[g] * bands[0, 0, i] + trend[g] * bands[1, 0, i] + bands[2, 0, i]
+            value = d[i]
+            if i > 1:
+                f2 = bands[2, 2, i - 2] / pivots[i - 2]
+                pivot -= f2 * f2 * pivots[i - 2]
+                value -= f2 * values[i - 2]
+            if i > 0:
+                first = level[g] * bands[0, 1, i - 1] + trend[g] * bands[1, 1, i - 1]
+                first += bands[2, 1, i - 1]
+                if i > 1:
+                    first -= f2 * pivots[i - 2] * first_factor[i - 1]
+                f1 = first / pivots[i - 1]
+                pivot -= f1 * f1 * pivots[i - 1]
+                value -= f1 * values[i - 1]
+            pivots[i], first_factor[i], second_factor[i], values[i] = pivot, f1, f2, value
+        for i in range(m - 1, -1, -1):
+            value = values[i] / pivots[i]
+            if i + 1 < m:
+                value -= first_factor[i + 1] * values[i + 1]
+            if i + 2 < m:
+                value -= second_factor[i + 2] * values[i + 2]
+            values[i] = value
+            mean[i] += weight[g] * value
+    return mean / total

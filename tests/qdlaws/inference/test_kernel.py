@@ -1,0 +1,133 @@
+"""The compiled loops against dense linear algebra."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from qdlaws.inference import kernel
+from qdlaws.inference.kernel import average_path, integrate_nuisance, path_evidence, whiten
+from tests.helpers.dense import covariance
+
+MEMORY = np.array([0.7, 5.0, 5.0, 400.0, 0.0])
+WHITE = np.array([0.0, 0.4, 0.9, 0.05, 1.0])
+
+
+@pytest.fixture
+def regression():
+    rng = np.random.default_rng(5)
+    step = np.cumsum(rng.uniform(0.5, 2, 40))
+    base = np.column_stack([rng.standard_normal((40, 3)), np.ones(40), rng.standard_normal(40)])
+    shapes = np.cumsum(rng.standard_normal((40, 6)), axis=0)
+    share = rng.uniform(0.5, 1.5, 40)
+    return step, rng.uniform(0.5, 2, 40), base, shapes, share / share.sum()
+
+
+def slow_part(step, memory, white):
+    gap = np.abs(step[:, None] - step[None, :])
+    return (1 - white) * np.exp(-gap / memory) if memory > 0 else np.zeros_like(gap)
+
+
+def test_whitened_products_are_those_of_dense_algebra(regression):
+    step, weight, base, shapes, share = regression
+    logdet, products, crossed, squares, variance = whiten(*regression, MEMORY, WHITE)
+    for m, (memory, white) in enumerate(zip(MEMORY, WHITE, strict=True)):
+        sigma, slow = covariance(step, memory, white, weight), slow_part(step, memory, white)
+        columns = np.column_stack([base, slow @ share])
+        inverse = np.linalg.inv(sigma)
+        assert logdet[m] == pytest.approx(np.linalg.slogdet(sigma)[1], abs=1e-9)
+        np.testing.assert_allclose(products[m], columns.T @ inverse @ columns, atol=1e-8)
+        np.testing.assert_allclose(crossed[m], columns.T @ inverse @ shapes, atol=1e-7)
+        np.testing.assert_allclose(squares[m], np.diag(shapes.T @ inverse @ shapes), rtol=1e-8)
+        assert variance[m] == pytest.approx(share @ slow @ share, abs=1e-12)
+
+
+def test_free_columns_are_projected_out(regression):
+    """Precision 0: three further regressors."""
+    step, weight, base, shapes, _ = regression
+    logdet, products, crossed, squares, _ = whiten(*regression, MEMORY, WHITE)
+    integrate_nuisance(logdet, products, crossed, squares, 3, np.zeros(3), 35.0, 1, 1e-3)
+    for m in range(len(MEMORY)):
+        inverse = np.linalg.inv(covariance(step, MEMORY[m], WHITE[m], weight))
+        free = base[:, :3]
+        information = free.T @ inverse @ free
+        left = inverse - inverse @ free @ np.linalg.solve(information, free.T @ inverse)
+        np.testing.assert_allclose(
+            products[m, 3:5, 3:5], base[:, 3:].T @ left @ base[:, 3:], rtol=1e-6
+        )
+        np.testing.assert_allclose(squares[m], np.diag(shapes.T @ left @ shapes), rtol=1e-6)
+        # log|Σ| + log|NᵀΣ⁻¹N|
+        want = -np.linalg.slogdet(inverse)[1] + np.linalg.slogdet(information)[1]
+        assert logdet[m] == pytest.approx(want, abs=1e-6)
+
+
+def test_errors_of_the_path_add_their_covariance(regression):
+    """Precision 1: Σ + N·Nᵀ/σ², with σ² = S/(n − 2) at the best shape itself."""
+    step, weight, base, shapes, share = regression
+    logdet, products, crossed, squares, _ = whiten(*regression, MEMORY, WHITE)
+    integrate_nuisance(logdet, products, crossed, squares, 3, np.ones(3), 38.0, 1, 1e-7)
+    for m in range(len(MEMORY)):
+        sigma = covariance(step, MEMORY[m], WHITE[m], weight)
+        y, total = base[:, 4], sigma
+        for _ in range(60):  # the scale is where it no longer moves
+            rss = []
+            for shape in shapes.T:
+                design = np.column_stack([np.ones(40), shape])
+                weighted = np.linalg.solve(total, design)
+                r = y - design @ np.linalg.solve(design.T @ weighted, weighted.T @ y)
+                rss.append(r @ np.linalg.solve(total, r))
+            total = sigma + base[:, :3] @ base[:, :3].T / (min(rss) / 38)
+        inverse = np.linalg.inv(total)
+        columns = np.column_stack([base[:, 3:], slow_part(step, MEMORY[m], WHITE[m]) @ share])
+        np.testing.assert_allclose(
+            products[m, 3:, 3:], columns.T @ inverse @ columns, rtol=1e-4, atol=1e-8
+        )
+        np.testing.assert_allclose(crossed[m, 3:], columns.T @ inverse @ shapes, atol=1e-3)
+        assert logdet[m] == pytest.approx(np.linalg.slogdet(total)[1], abs=1e-3)
+
+
+def test_path_evidence_and_average_are_those_of_dense_algebra():
+    rng = np.random.default_rng(0)
+    bands = np.zeros((3, 3, 12))
+    bands[0, 0], bands[0, 1, :-1] = 2.0, -1.0
+    bands[1, 0], bands[1, 1, :-1] = 2 / 3, 1 / 6
+    bands[2, 0], bands[2, 1, :-1], bands[2, 2, :-2] = 6.0, -4.0, 1.0
+    d, level, trend = rng.standard_normal(12), np.array([0.0, 0.4, 3.0]), np.array([0.1, 0.0, 2.0])
+
+    def dense(band):
+        lower = np.diag(band[0]) + np.diag(band[1, :-1], -1) + np.diag(band[2, :-2], -2)
+        return lower + np.tril(lower, -1).T
+
+    parts = [dense(band) for band in bands]
+    wholes = [a * parts[0] + b * parts[1] + parts[2] for a, b in zip(level, trend, strict=True)]
+    square, logdet = path_evidence(bands, d, level, trend)
+    np.testing.assert_allclose(square, [d @ np.linalg.solve(v, d) for v in wholes], rtol=1e-10)
+    np.testing.assert_allclose(logdet, [np.linalg.slogdet(v)[1] for v in wholes], rtol=1e-10)
+    weight = np.array([0.2, 0.5, 0.3])
+    want = sum(w * np.linalg.solve(v, d) for w, v in zip(weight, wholes, strict=True))
+    np.testing.assert_allclose(average_path(bands, d, level, trend, weight), want, rtol=1e-10)
+
+
+def test_first_compilation_is_announced_once(monkeypatch, tmp_path, caplog):
+    class Cache:
+        cache_path = str(tmp_path)
+
+    class Fresh:
+        _cache = Cache()
+
+    monkeypatch.setattr(kernel, "whiten", Fresh())
+    kernel.announce.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="qdlaws"):
+        kernel.announce()
+        kernel.announce()
+    assert [r.message for r in caplog.records] == [
+        "qdlaws compiles its inner loops, once: about ten seconds"
+    ]
+    kernel.announce.cache_clear()
+    caplog.clear()
+    (tmp_path / "kernel.whiten-1.py311.nbi").touch()
+    kernel.announce()
+    assert not caplog.records
+    kernel.announce.cache_clear()
