@@ -220,7 +220,11 @@ def _text(line: bytes, number: int) -> str:
 
 
 class _Unpacked(io.RawIOBase):
-    """A gzip stream that refuses to unpack a bomb, and takes a cut tail as the end of the file."""
+    """A gzip stream that refuses to unpack a bomb.
+
+    One that breaks off is refused as well: what damage in the middle unpacks to looks like numbers,
+    and only the checksum at the end tells it from a copy that was merely cut.
+    """
 
     def __init__(self, source: Source, raw: IO[bytes]) -> None:
         self._source, self._raw, self._out = source, raw, 0
@@ -236,11 +240,10 @@ class _Unpacked(io.RawIOBase):
 
     def _part(self, size: int) -> bytes:
         try:
-            # read1 hands over what is there, so that a cut tail costs nothing that came before it
             data = self._stream.read1(size)
-        except EOFError:
-            self._source.remark("the gzip file breaks off, read up to there")
-            return b""
+        except EOFError as error:
+            words = "the gzip file breaks off, so its checksum is missing: unpack it and see"
+            raise self._source.bad(words) from error
         except gzip.BadGzipFile as error:
             if not self._out or not str(error).startswith("Not a gzipped file"):
                 raise
