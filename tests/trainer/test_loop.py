@@ -232,6 +232,16 @@ def test_failed_scores_are_dropped_and_counted(model, tmp_path):
         train(config_of(model, "task.fail=1.0"), tmp_path / "all")
 
 
+def test_a_reward_that_stops_working_is_named_in_the_line(model, tmp_path):
+    (tmp_path / "rows.csv").write_text("prompt\nab:\nbc:\ncd:\nde:\n")
+    reward = "tests.helpers.example_rewards:tires"
+    settings = [f"task.path={tmp_path}/rows.csv", f'task.rewards=["{reward}"]', "task.eval_share=0"]
+    config = config_of(model, "task=dataset", *settings)
+    words = "none of 16 completions has a score: .*reward tires failed: RuntimeError: enough"
+    with pytest.warns(UserWarning, match="tires"), pytest.raises(RunFailed, match=words):
+        train(config, tmp_path / "run")
+
+
 def test_a_loss_that_is_not_finite_is_never_applied(model, tmp_path):
     config = config_of(model, "reward_scale=1e308", "kl=1e308", "steps=3")
     with pytest.raises(RunFailed, match=r"not\s+applied|nats per completion"):

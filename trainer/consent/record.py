@@ -119,9 +119,9 @@ def _check(file: Path, items: Sequence[Outside], trust: Trust) -> None:
     with suppress(OSError, ValueError, TypeError, AttributeError):  # no record, or a damaged one
         if place is not None and json.loads(place.read_bytes()).get("hash") == code:
             return
-    problem = "names" if not isinstance(trust, str) else f"has not the hash {trust}; it names"
+    problem = f"{file} has not the hash {trust}" if isinstance(trust, str) else str(file)
     raise NotTrusted(
-        f"{file} {problem} what you have not agreed to in this form: "
+        f"{problem}: you have not allowed what it names, or it has changed since: "
         f"{'; '.join(map(str, items))}. Say --trust to allow it, in scripts --trust-hash "
         f"{code[:DIGITS]}"
     )

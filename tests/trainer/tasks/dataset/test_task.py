@@ -3,6 +3,7 @@ import json
 import math
 import sys
 
+import numpy as np
 import pytest
 
 from qdlaws.errors import QdlawsError
@@ -164,6 +165,7 @@ def test_failed_rewards_are_nan_and_counted(tmp_path):
         result = task.score(task.prompts()[:3], ["ok", "boom", "word"])
     assert math.isnan(result.score[1])
     assert result.failed == 2
+    assert result.failure.startswith("reward touchy failed: RuntimeError: it went boom")
     assert task.rewards.failures == {"touchy": 2}
 
 
@@ -271,3 +273,26 @@ def test_rows_can_come_from_the_hub(monkeypatch):
     assert [p.text for p in task.prompts()] == [r["prompt"] for r in ROWS]
     with pytest.raises(QdlawsError, match=r"owner is nowhere$"):
         make_task("dataset", hub="owner", **options)
+
+
+def test_rewards_by_name_end_with_the_task_and_have_a_time_limit(tmp_path):
+    path = write(tmp_path / "a.jsonl")
+    name = "tests.helpers.example_rewards:stuck"
+    task = make_task("dataset", path=path, rewards=[name], timeout=1.0)
+    prompts = task.prompts()[:2]
+    with pytest.warns(UserWarning, match="stuck failed: took longer than 1 s"):
+        result = task.score(prompts, ["hang", "fine"])
+    assert np.isnan(result.score).tolist() == [True, False]
+    task.close()
+    with pytest.raises(QdlawsError, match="were closed"):
+        task.score(prompts, ["hang", "fine"])
+    with pytest.raises(QdlawsError, match="a timeout needs workers"):
+        make_task("dataset", path=path, rewards=[name], timeout=1.0, workers=0)
+    with pytest.raises(QdlawsError, match="workers=-1"):
+        make_task("dataset", path=path, rewards=[name], workers=-1)
+
+
+def test_an_equivalence_that_calls_sys_exit_gives_no_key(tmp_path):
+    task = dataset(write(tmp_path / "a.jsonl"), equivalence=example.odd)
+    with pytest.warns(UserWarning, match="odd failed: SystemExit"):
+        assert task.keys(task.prompts()[:2], ["exit", "a"]) == [None, 1.0]
