@@ -117,6 +117,9 @@ def make_parses(words: list[str]) -> None:
 
 def python_parses(words: list[str]) -> None:
     """A script exists and reads every option; a module is one of ours with a command line."""
+    if words[0] == "-c":
+        compile(words[1], "-c", "exec")
+        return
     if words[0] == "-m":
         module, *rest = words[1:]
         if module in COMMAND_LINES:
