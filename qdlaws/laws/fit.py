@@ -16,7 +16,7 @@ from qdlaws.inference.latent_path import LatentPath, exact_path, latent_path
 from qdlaws.inference.law_posterior import LawPosterior, law_posterior
 from qdlaws.laws.fitted import LAWS, Kind
 from qdlaws.laws.result import LawFit, LawFits
-from qdlaws.laws.verdict import line_verdict, verdict
+from qdlaws.laws.verdict import evidence, line_verdict, verdict
 
 if TYPE_CHECKING:
     from lmfit import Model, Parameters
@@ -206,7 +206,6 @@ def _fit_law(
     step, span = cut_memory(log.step[rows], cut)
     se = _standard_errors(log, y_name)
     weight = None if se is None else se[rows] ** 2 / np.mean(se[rows] ** 2)
-    noise = median(path.noise)
     curves: list[dict[str, Any]] = [{"straight": kind == "hd"}]
     if kind == "hd":  # whether the relation is a line needs the posterior of a curve beside it
         curves.append({"straight": False, "effort": 0.6})
@@ -224,10 +223,14 @@ def _fit_law(
         # the error models speak of the sampling noise of rows that are no spikes
         weight = weight / weight[factor <= median(factor)].mean()
         posteriors = posteriors_with(weight)
+    readings = (log.step[rows], y[rows])
+    about = evidence(posteriors[0], (x_name, y_name), readings, path, span, weight)
     if kind == "hd":
-        word, reasons = line_verdict(posteriors[0], posteriors[1], x_name, y_name, span, noise)
+        curve = posteriors[1]
+        outcome = line_verdict(about, curve.law, curve.p_straight, curve.p_curved)
     else:
-        word, reasons = verdict(posteriors[0], x_name, y_name, span, noise)
+        outcome = verdict(about)
+    reasons = outcome.reasons
     if spikes:
         reasons = (*reasons, f"{spikes} spike{'s' * (spikes > 1)} in {y_name} weighed down")
     return LawFit(
@@ -240,8 +243,10 @@ def _fit_law(
         path=path,
         weight=weight,
         posterior=posteriors[0],
-        verdict=word,
+        verdict=outcome.word,
         reasons=reasons,
+        probability=outcome.probability,
+        best=outcome.best,
         direction=_direction(x_name, y_name, path.mean, y[rows]),
         level=options.level,
         dropped=int((~rows).sum()),

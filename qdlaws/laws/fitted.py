@@ -7,7 +7,7 @@ Nothing here knows of summaries, plots, certificates or other views: these take 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from qdlaws.core.interval import Interval, Params, interval, median, quantiles, unknown
+from qdlaws.core.interval import Interval, Params, interval, median, quantiles, show, unknown
 from qdlaws.core.law import Law
 from qdlaws.core.serialize import plain
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.inference.latent_path import LatentPath
 from qdlaws.inference.law_posterior import LawPosterior
+from qdlaws.laws.verdict import SUPPORTED, Strength, Word, strength
 
 __all__ = ["LAWS", "FittedLaw", "Kind", "mean_curve"]
 
@@ -45,7 +46,9 @@ class FittedLaw:
     """One law: quality on diversity (rd), quality on entropy (rh), or entropy on diversity (hd).
 
     A law is an association over this run. ``verdict`` says whether there is one: "concave",
-    "convex" or "linear" when quality falls as x rises, else "unsupported"; ``reasons`` says why.
+    "convex", "linear" or "falling" when quality falls as x rises; "peaked" when quality has a
+    ``best`` inside the range; else "unsupported". ``probability`` is that of the trade-off (of the
+    peak, for hd of a rising line), and ``reasons`` says why.
     """
 
     kind: Kind
@@ -57,8 +60,10 @@ class FittedLaw:
     path: LatentPath
     weight: Array | None
     posterior: LawPosterior | None
-    verdict: str
+    verdict: Word
     reasons: tuple[str, ...]
+    probability: float = np.nan
+    best: Interval = field(default_factory=unknown)
     direction: str = ""
     level: float = 0.95
     dropped: int = 0
@@ -73,8 +78,21 @@ class FittedLaw:
 
     @property
     def supported(self) -> bool:
-        """Whether there is a trade-off (for hd: a line)."""
-        return self.verdict != "unsupported"
+        """Whether there is a law: a trade-off (for hd: a line)."""
+        return self.verdict in SUPPORTED
+
+    @property
+    def strength(self) -> Strength:
+        """ "clear" from a probability of .975, "likely" from .9; empty where unsupported."""
+        return "" if self.verdict == "unsupported" else strength(self.probability)
+
+    @property
+    def headline(self) -> str:
+        """The verdict in a line, its probability first: "clear (P = 0.994): concave"."""
+        if not self.strength:
+            return self.verdict
+        place = f" at {self.x_name} = {show(self.best)}" if self.verdict == "peaked" else ""
+        return f"{self.strength} (P = {self.probability:.3f}): {self.verdict}{place}"
 
     @cached_property
     def draws(self) -> Law:
@@ -221,6 +239,8 @@ class FittedLaw:
         """The law as JSON values; an unknown number is None."""
         values: dict[str, Any] = {
             "verdict": self.verdict,
+            "probability": self.probability,
+            "strength": self.strength,
             "reasons": list(self.reasons),
             "n": self.n,
             "range": list(self.range),

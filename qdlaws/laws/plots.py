@@ -73,7 +73,7 @@ def plot_law(
                     _operating_point(law, ax, price)
         ax.set_xlabel(law.x_name)
         ax.set_ylabel(law.y_name)
-        ax.set_title(f"{EQUATIONS[law.kind]}   {law.verdict}")
+        ax.set_title(f"{EQUATIONS[law.kind]}   {law.headline}")
         if legend and ax.get_legend_handles_labels()[0]:
             ax.legend(loc="best")
     return ax

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from qdlaws.core.interval import Params
+from qdlaws.core.interval import Params, median
 from qdlaws.core.runlog import COLUMNS, RunLog
 from qdlaws.core.summary import Result, Summary
 from qdlaws.laws.fitted import LAWS, FittedLaw
@@ -39,7 +39,15 @@ class LawFit(Result, FittedLaw):
     Attributes
     ----------
     verdict : str
-        "concave", "convex" or "linear" where quality falls as x rises, else "unsupported".
+        "concave", "convex", "linear" (nearly straight) or "falling" (the bend is not known) where
+        quality falls as x rises; "peaked" where quality is best inside the range; else
+        "unsupported".
+    probability : float
+        P(quality falls as x rises); of a peaked law P(there is a peak), for hd P(it rises).
+    strength : str
+        "clear" from a probability of .975, "likely" from .9; empty where unsupported.
+    best : Interval
+        The x at which peaked quality is best.
     reasons : tuple of str
         Why, in words.
     params : Params
@@ -76,9 +84,12 @@ class LawFit(Result, FittedLaw):
     @cached_property
     def rivals(self) -> Rivals:
         """Other forms fitted to the same data, best first."""
+        from qdlaws.laws.adequacy import block_means
         from qdlaws.laws.alternatives import rivals
 
-        return rivals(self)
+        law = self.required_posterior.law
+        blocks = block_means(self.step, self.path.mean, self.y, self.fitted, self.weight)
+        return rivals(blocks, (law.x_lo, law.x_hi), concave=median(law.kappa) > 0)
 
     def to_lmfit(self, through_origin: bool = False) -> ModelResult:
         """The ordinary least-squares view: a real lmfit ModelResult of R = b − a·exp(c·x).

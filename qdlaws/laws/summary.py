@@ -9,7 +9,8 @@ import numpy as np
 from qdlaws.core.interval import show
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.summary import Result, Summary
-from qdlaws.laws.alternatives import STRONG, rivals
+from qdlaws.laws.adequacy import block_means
+from qdlaws.laws.alternatives import SMOOTH, STRONG, RivalForms
 from qdlaws.laws.composition import Composition
 from qdlaws.laws.fitted import FittedLaw
 
@@ -32,7 +33,7 @@ def law_summary(law: FittedLaw, classical: bool = False) -> Summary:
     """
     heading = f"{law.y_name} on {law.x_name}:  {EQUATIONS[law.kind]}"
     if law.posterior is None:
-        return Summary(heading, law.verdict, (("checkpoints", str(law.n)),), law.reasons)
+        return Summary(heading, law.headline, (("checkpoints", str(law.n)),), law.reasons)
     low, high = law.range
     rows = [
         ("checkpoints", f"{law.n}" + (f" ({law.dropped} dropped)" if law.dropped else "")),
@@ -58,14 +59,18 @@ def law_summary(law: FittedLaw, classical: bool = False) -> Summary:
         remarks += _better_form(law)
     if classical:
         rows += _classical(law)
-    return Summary(heading, law.verdict, tuple(rows), tuple(remarks))
+    return Summary(heading, law.headline, tuple(rows), tuple(remarks))
 
 
 def _better_form(law: FittedLaw) -> list[str]:
-    best = rivals(law)[0]
-    if best.delta_bic > -STRONG:
+    """A form of x, none of those that the verdict looks at, that fits clearly better."""
+    post = law.required_posterior
+    blocks = block_means(law.step, law.path.mean, law.y, law.fitted, law.weight)
+    forms = RivalForms(blocks, (post.law.x_lo, post.law.x_hi))
+    best = min(SMOOTH, key=forms.delta)
+    if forms.delta(best) > -STRONG:
         return []
-    return [f"another form fits clearly better: {best.form} (ΔBIC {best.delta_bic:.0f})"]
+    return [f"another form fits clearly better: {best} (ΔBIC {forms.delta(best):.0f})"]
 
 
 def _classical(law: FittedLaw) -> list[tuple[str, str]]:

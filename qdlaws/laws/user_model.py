@@ -43,6 +43,11 @@ class UserFit(Result):
     verdict: str = "user model"
 
     @property
+    def headline(self) -> str:
+        """The verdict in a line."""
+        return self.verdict
+
+    @property
     def n(self) -> int:
         """The number of points."""
         return len(self.y)

@@ -1,106 +1,341 @@
-"""The verdict on a law, computed from its posterior alone, and the reasons in plain words.
+"""The verdict on a law: what it is, how probable that is, and why, in plain words.
 
-There is a trade-off where P(the law falls over the observed range of x) ≥ .975, whichever way time
-runs. It is concave where P(κ > 0) ≥ .96, convex where that is ≤ .04, else linear.
+A trade-off is *clear* where P(the law falls over the observed range of x) ≥ .975 and *likely* from
+.9, whichever way time runs. It is **concave** where P(κ > 0) ≥ .975, **convex** where that is
+≤ .025, **linear** where P(|κ| < 1) ≥ .9, and **falling** where the bend is not known. Quality that
+is best inside the range is **peaked**. Everything else is **unsupported**; so is a law that does
+not describe its run (:mod:`qdlaws.laws.adequacy`) or that a change in step explains as well
+(:mod:`qdlaws.laws.alternatives`). The thresholds were chosen on simulated runs
+(``benchmarks/verdicts.py``).
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from qdlaws.core.interval import median, quantiles
+from qdlaws.core.interval import Interval, median, quantiles, show, unknown
+from qdlaws.core.law import Law
+from qdlaws.core.types import Array
+from qdlaws.inference.latent_path import LatentPath
 from qdlaws.inference.law_posterior import LawPosterior
+from qdlaws.laws.adequacy import (
+    BlockMeans,
+    block_means,
+    calibration_slope,
+    explained,
+    most_influential_row,
+    share_inside,
+)
+from qdlaws.laws.alternatives import STRONG, RivalForms
 
-__all__ = ["SURE", "Verdict", "line_verdict", "verdict"]
+__all__ = [
+    "CLEAR",
+    "LIKELY",
+    "NO_LAW",
+    "SUPPORTED",
+    "WORDS",
+    "Evidence",
+    "Strength",
+    "Verdict",
+    "Word",
+    "evidence",
+    "line_verdict",
+    "verdict",
+]
 
-Word = Literal["concave", "convex", "linear", "unsupported"]
+Word = Literal["concave", "convex", "linear", "falling", "peaked", "unsupported"]
 
-SURE = 0.975
-"""The posterior probability from which a statement is made."""
+WORDS: tuple[Word, ...] = get_args(Word)
+"""The verdicts that there are."""
 
+SUPPORTED: tuple[Word, ...] = ("concave", "convex", "linear", "falling")
+"""The verdicts that say that there is a law: quality falls as x rises (hd: a line)."""
+
+NO_LAW: tuple[Word, ...] = ("peaked", "unsupported")
+"""The other verdicts, whose curves are drawn dotted."""
+
+Strength = Literal["clear", "likely", ""]
+
+CLEAR, LIKELY = 0.975, 0.9
+"""The posterior probabilities from which a statement is clear, and likely."""
 
 BENT = 0.96
 """The posterior probability from which a law is bent one way: on simulated lines of six kinds of
 errors it says so in 7.5 % of runs, as often as .975 did under the earlier prior of the memory."""
 
+STRAIGHT = 0.9
+"""P(|κ| < 1) from which a law is linear."""
+
+LEAST_R2 = {"clear": 0.1, "likely": 0.3}
+"""R² of the block means below which the curve does not describe the run."""
+
+CALIBRATION = (0.25, 4.0)
+"""The change of the readings over that of the law by least squares: its allowed range."""
+
+LEAST_INSIDE = 0.8
+"""The share of readings that the 95 % observation band has to hold."""
+
+LEAST_WITHOUT_A_ROW = 0.05
+"""Squared correlation of readings and law that has to be left when any one row is left out."""
+
+AS_GOOD = -2.0
+"""ΔBIC from which a change in step explains quality better than the law."""
+
+
+class Evidence(NamedTuple):
+    """What a verdict is computed from: the readings of a law and its posterior."""
+
+    x_name: str
+    y_name: str
+    step: Array
+    x: Array  # the path of x
+    y: Array
+    curve: Array  # the posterior mean of the law at every reading
+    law: Law  # draws
+    sigma: Array  # draws of the size of the errors
+    slow: Array  # draws of the share of the errors that lasts for more than a third of the run
+    p_falls: float
+    p_concave: float
+    p_straight: float
+    p_steplike: float
+    noise: float  # the typical error of a reading of x
+    path_error: Array  # standard deviation of the path of x
+    weight: Array | None = None
+
+
+def evidence(
+    post: LawPosterior,
+    names: tuple[str, str],
+    readings: tuple[Array, Array],
+    path: LatentPath,
+    span: float,
+    weight: Array | None = None,
+) -> Evidence:
+    """The evidence for a verdict: ``names`` of x and y, ``readings`` (step, y), the path of x.
+
+    ``span`` is the length of the run in steps.
+    """
+    step, y = readings
+    return Evidence(
+        x_name=names[0],
+        y_name=names[1],
+        step=step,
+        x=path.mean,
+        y=y,
+        curve=post.curve,
+        law=post.law,
+        sigma=post.sigma,
+        slow=(1 - post.white) * (post.memory > span / 3),
+        p_falls=post.p_falls,
+        p_concave=post.p_concave,
+        p_straight=post.p_straight,
+        p_steplike=post.p_steplike,
+        noise=median(path.noise),
+        path_error=np.sqrt((path.cov_factor**2).sum(1)),
+        weight=weight,
+    )
+
 
 class Verdict(NamedTuple):
-    """A verdict in one word, and the reasons for it in sentences."""
+    """A verdict in one word, its probability and strength, and the reasons in sentences.
+
+    ``probability`` is that of a trade-off; of a peak where the word is "peaked"; of a rise for
+    entropy on diversity; NaN where the law does not describe the run. ``best`` is the x at which
+    peaked quality is best.
+    """
 
     word: Word
     reasons: tuple[str, ...]
+    probability: float = np.nan
+    best: Interval = unknown()
+
+    @property
+    def strength(self) -> Strength:
+        """ "clear" or "likely"; empty for an unsupported law."""
+        return "" if self.word == "unsupported" else strength(self.probability)
 
 
-def verdict(post: LawPosterior, x_name: str, y_name: str, span: float, noise: float) -> Verdict:
-    """The verdict on a law of quality, and why.
+def strength(probability: float) -> Strength:
+    """The word for a probability."""
+    return "clear" if probability >= CLEAR else "likely" if probability >= LIKELY else ""
 
-    ``span`` is the length of the run in steps, ``noise`` the typical error of x.
-    """
-    cautions = _cautions(post, x_name, span, noise)
-    width = post.law.width
-    if post.p_steplike > 0.05 and post.p_falls >= SURE:
-        cautions = ("step-like: the curvature is not identified", *cautions)
-    if post.p_falls < SURE:
-        if post.p_falls <= 1 - SURE:
-            why = f"{x_name} and {y_name} rise together: nothing is traded for {y_name}"
-        else:
-            change = quantiles(post.law.q, (0.025, 0.975))
-            why = (
-                f"no trade-off can be seen: from low to high {x_name}, {y_name} changes by "
-                f"{change[0]:+.3g} to {change[1]:+.3g} (P(it falls) = {post.p_falls:.2f})"
-            )
-        return Verdict("unsupported", (why, *cautions))
-    if post.p_concave >= BENT:
-        why = f"{y_name} saturates: the last units of {x_name} given up bring the least {y_name}"
-        return Verdict("concave", (f"{why} (P(c > 0) = {post.p_concave:.3f})", *cautions))
-    if post.p_concave <= 1 - BENT:
-        why = f"{y_name} accelerates: the last units of {x_name} given up bring the most {y_name}"
-        return Verdict("convex", (f"{why} (P(c < 0) = {1 - post.p_concave:.3f})", *cautions))
-    if post.p_straight >= 0.9:
-        return Verdict(
-            "linear", (f"nearly straight (P(|κ| < 1) = {post.p_straight:.2f})", *cautions)
+
+def verdict(e: Evidence) -> Verdict:
+    """The verdict on a law of quality, and why."""
+    cautions = _cautions(e)
+    blocks = block_means(e.step, e.x, e.y, e.curve, e.weight)
+    forms = RivalForms(blocks, (e.law.x_lo, e.law.x_hi))
+    peak = forms.peak
+    if peak.probability >= LIKELY and forms.delta("two lines") < 0:
+        why = (
+            f"{e.y_name} is best inside the range, at {e.x_name} = {show(peak.place)}, and falls "
+            f"to both sides (P = {peak.probability:.2f})"
         )
-    low, high = quantiles(post.law.kappa, (0.025, 0.975))
-    why = f"curvature unknown: c between {low / width:.3g} and {high / width:.3g}"
-    return Verdict("linear", (why, *cautions))
+        return Verdict("peaked", (why, *cautions), peak.probability, peak.place)
+    falls = p_falls(e)
+    if falls < LIKELY:
+        return Verdict("unsupported", (_no_trade_off(e, falls), *cautions), falls)
+    misfits = _misfits(e, strength(falls), blocks)
+    if misfits:
+        return Verdict("unsupported", (*misfits, *cautions))
+    drift, jump = (_change_in_step(e, forms, form) for form in ("line in step", "jump in step"))
+    if jump or (drift and not _bend(e)):
+        return Verdict("unsupported", (*jump, *drift, *cautions))
+    word, reasons = _shape(e, forms, falls)
+    return Verdict(word, (*reasons, *drift, *cautions), falls)
 
 
-def line_verdict(
-    line: LawPosterior, curve: LawPosterior, x_name: str, y_name: str, span: float, noise: float
-) -> Verdict:
-    """The verdict on H = k·D + m: a rising line, or none (P(|κ| < 1) < .1 is no line)."""
-    cautions = _cautions(line, x_name, span, noise)
-    rises = 1 - line.p_falls
-    if rises < SURE:
-        if line.p_falls >= SURE:
+def p_falls(e: Evidence) -> float:
+    """P(the law falls): where it is ``CLEAR``, the 95 % interval of the change excludes 0."""
+    return min(e.p_falls, float(np.mean(e.law.q < 0)))
+
+
+def _no_trade_off(e: Evidence, falls: float) -> str:
+    """Why no trade-off is seen, where the posterior itself does not show one."""
+    if falls <= 1 - LIKELY:
+        sure = "" if falls <= 1 - CLEAR else "probably "
+        return (
+            f"{e.x_name} and {e.y_name} {sure}rise together: nothing is traded for {e.y_name} "
+            f"(P(it falls) = {falls:.2f})"
+        )
+    low, high = quantiles(e.law.q, (0.025, 0.975))
+    return (
+        f"no trade-off can be seen: from low to high {e.x_name}, {e.y_name} changes by "
+        f"{low:+.3g} to {high:+.3g} (P(it falls) = {falls:.2f})"
+    )
+
+
+def _misfits(e: Evidence, size: Strength, blocks: BlockMeans) -> list[str]:
+    """The ways in which the law does not describe its run."""
+    misfits = []
+    r2, least = explained(blocks.y, blocks.curve), LEAST_R2[size]
+    slope = calibration_slope(blocks.y, blocks.curve)
+    if slope < 0:
+        misfits.append(
+            f"the readings go the other way: by least squares {e.y_name} rises with {e.x_name}"
+        )
+    if r2 < least:
+        misfits.append(
+            f"the curve does not describe this run: R² of its block means is {r2:.2f}, "
+            f"a {size} law needs {least:g}"
+        )
+    elif not CALIBRATION[0] <= slope <= CALIBRATION[1]:
+        misfits.append(f"by least squares the change is {slope:.2g} times that of the law")
+    inside = share_inside(e.y, e.curve, _observation_error(e))
+    if inside < LEAST_INSIDE:
+        misfits.append(f"only {inside:.0%} of the readings lie in the 95 % band of readings")
+    row, left = most_influential_row(e.y, e.curve, e.weight)
+    if left < LEAST_WITHOUT_A_ROW and not misfits:
+        misfits.append(f"it rests on step {e.step[row]:g}: without that row nothing is left of it")
+    return misfits
+
+
+def _observation_error(e: Evidence) -> Array:
+    """The standard deviation of a reading about the law, at every row."""
+    variance = median(e.sigma) ** 2 * (
+        np.ones(len(e.y)) if e.weight is None else (1 + e.weight) / 2
+    )
+    law = Law(
+        e.law.x_lo, e.law.x_hi, *(np.asarray(median(v)) for v in (e.law.kappa, e.law.p, e.law.q))
+    )
+    return np.asarray(np.sqrt(variance + (law.slope(e.x) * e.path_error) ** 2))
+
+
+def _bend(e: Evidence) -> str:
+    """ "concave" or "convex" where the posterior is sure of the bend, else empty."""
+    return "concave" if e.p_concave >= BENT else "convex" if e.p_concave <= 1 - BENT else ""
+
+
+def _change_in_step(e: Evidence, forms: RivalForms, form: str) -> tuple[str, ...]:
+    """A change in step that explains quality better than x does, with no fall beside it."""
+    gain = forms.delta(form)
+    if gain > AS_GOOD:
+        return ()
+    left = forms.p_falls_beside(form)
+    if left >= CHANGES_IN_STEP[form][1]:
+        return ()
+    why = f"{CHANGES_IN_STEP[form][0]} in step explains {e.y_name} better than {e.x_name} does"
+    return (f"{why} (ΔBIC {gain:.0f}; beside it P(it falls) = {left:.2f})",)
+
+
+CHANGES_IN_STEP = {"line in step": ("a steady drift", LIKELY), "jump in step": ("one jump", CLEAR)}
+"""Changes in step in words, and the P(it falls) beside them that leaves the law standing."""
+
+
+def _shape(e: Evidence, forms: RivalForms, p: float) -> tuple[Word, tuple[str, ...]]:
+    """The word for the shape of a law that falls, and the reasons."""
+    falls, bend = f"{strength(p)} trade-off, P(it falls) = {p:.3f}", _bend(e)
+    width = e.law.width
+    low, high = quantiles(e.law.kappa, (0.025, 0.975))
+    best = min(KINKED, key=forms.delta)
+    if forms.delta(best) <= -STRONG:
+        why = f"{KINKED[best]} fits clearly better than the law (ΔBIC {forms.delta(best):.0f})"
+        return "falling", (f"{falls}; {why.format(x=e.x_name, y=e.y_name)}",)
+    if bend == "concave":
+        why = f"{e.y_name} saturates: the last units of {e.x_name} given up bring the least"
+        return "concave", (f"{why} {e.y_name} (P(c > 0) = {e.p_concave:.3f})", falls)
+    if bend == "convex":
+        why = f"{e.y_name} accelerates: the last units of {e.x_name} given up bring the most"
+        return "convex", (f"{why} {e.y_name} (P(c < 0) = {1 - e.p_concave:.3f})", falls)
+    if e.p_straight >= STRAIGHT:
+        return "linear", (f"nearly straight (P(|κ| < 1) = {e.p_straight:.2f})", falls)
+    steplike = ("step-like: the curvature is not identified",) if e.p_steplike > 0.05 else ()
+    why = f"bend not known: c between {low / width:.3g} and {high / width:.3g}"
+    return "falling", (f"{falls}; {why}", *steplike)
+
+
+KINKED = {
+    "level below a break": "a line that is level at low {x}",
+    "level above a break": "a line that is level at high {x}",
+    "two lines": "a line with a kink",
+}
+"""Forms that fall as well but bend at one place, in words."""
+
+
+def line_verdict(line: Evidence, curve_law: Law, p_straight: float, p_curved: float) -> Verdict:
+    """The verdict on H = k·D + m: a rising line, or none (P(|κ| < 1) < .1 is no line).
+
+    ``line`` is the evidence of the line; ``curve_law``, ``p_straight`` and ``p_curved`` are those
+    of a curve fitted to the same readings.
+    """
+    x_name, y_name, cautions = line.x_name, line.y_name, _cautions(line)
+    rises = min(1 - line.p_falls, float(np.mean(line.law.q > 0)))
+    if rises < LIKELY:
+        if line.p_falls >= LIKELY:
             why = f"{y_name} falls as {x_name} rises: they do not measure the same collapse"
         else:
             why = f"{y_name} does not follow {x_name} (P(it rises) = {rises:.2f})"
-        return Verdict("unsupported", (why, *cautions))
-    if curve.p_straight < 0.1:
-        kappa = median(curve.law.kappa)
+        return Verdict("unsupported", (why, *cautions), rises)
+    if p_straight < 0.1:
+        kappa = median(curve_law.kappa)
         steeper = "high" if kappa > 0 else "low"
         why = (
             f"not a line: {y_name} changes {np.exp(abs(kappa)):.1f} times faster at {steeper} "
             f"{x_name} than at the other end"
         )
+        return Verdict("unsupported", (why, *cautions), rises)
+    blocks = block_means(line.step, line.x, line.y, line.curve, line.weight)
+    r2, least = explained(blocks.y, blocks.curve), LEAST_R2[strength(rises)]
+    if r2 < least:
+        why = (
+            f"the line does not describe this run: R² of its block means is {r2:.2f}, "
+            f"a {strength(rises)} line needs {least:g}"
+        )
         return Verdict("unsupported", (why, *cautions))
-    why = f"{y_name} rises with {x_name}, nearly on a line"
-    if curve.p_curved > 0.95:
-        why = f"{y_name} rises with {x_name} on a slightly bent line"
-    return Verdict("linear", (why, *cautions))
+    how = "on a slightly bent line" if p_curved > 0.95 else "nearly on a line"
+    why = f"{y_name} rises with {x_name}, {how} (P(it rises) = {rises:.3f})"
+    return Verdict("linear", (why, *cautions), rises)
 
 
-def _cautions(post: LawPosterior, x_name: str, span: float, noise: float) -> tuple[str, ...]:
+def _cautions(e: Evidence) -> tuple[str, ...]:
     """Reasons to doubt a law: a range of x within its noise, and errors that last."""
     cautions = []
-    if post.law.width < 3 * noise:
+    if e.law.width < 3 * e.noise:
         cautions.append(
-            f"range of {x_name} too small: {post.law.width:.3g}, its noise is {noise:.2g}"
+            f"range of {e.x_name} too small: {e.law.width:.3g}, its noise is {e.noise:.2g}"
         )
-    slow = (1 - post.white) * (post.memory > span / 3)
-    if float(np.mean(slow > 0.3)) > 0.5:
+    if float(np.mean(e.slow > 0.3)) > 0.5:
         cautions.append("the curve misses slow drifts of a third of the run: treat it as rough")
     return tuple(cautions)

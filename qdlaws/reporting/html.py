@@ -58,9 +58,9 @@ def note(words: str) -> str:
     return f'<p class="soft">{_escaped(words)}</p>'
 
 
-def badge(word: str) -> str:
-    """A verdict or an action, set apart."""
-    return f'<span class="badge {escape(word.split()[0])}">{escape(word)}</span>'
+def badge(words: str, kind: str = "") -> str:
+    """A verdict or an action, set apart; ``kind`` colours it, by default its first word."""
+    return f'<span class="badge {escape(kind or words.split()[0])}">{escape(words)}</span>'
 
 
 def bullets(lines: Iterable[str]) -> str:

@@ -11,10 +11,12 @@ from importlib.resources import files
 
 from qdlaws.comparison.compare import Comparison
 from qdlaws.core.goal import Goal
+from qdlaws.core.interval import show
 from qdlaws.core.summary import Summary
 from qdlaws.laws.fitted import LAWS
 from qdlaws.laws.result import LawFit
 from qdlaws.laws.user_model import UserFit
+from qdlaws.laws.verdict import NO_LAW
 from qdlaws.readers.run_folder import run_files
 from qdlaws.reporting.html import Raw, badge, bullets, facts, fold, note, section, table
 from qdlaws.reporting.run_data import RunView, page_data
@@ -125,7 +127,7 @@ def _answer(
 ) -> str:
     """The verdict in a sentence, the advice in another, and why."""
     if len(views) > 1:
-        n = sum(any(law.verdict != "unsupported" for law in _quality(view)) for view in views)
+        n = sum(any(law.verdict not in NO_LAW for law in _quality(view)) for view in views)
         verdict = f"{n} of {len(views)} runs gain quality by giving up diversity or entropy"
         lines = [same_law(comparison)] if isinstance(comparison, Comparison) else []
         return _box(verdict, _tally(views) + bullets(lines))
@@ -154,18 +156,22 @@ def _box(verdict: str, body: str, kind: str = "") -> str:
 VERDICTS = {
     "concave": "{y} is gained by giving up {x}, and every further gain costs more of it",
     "convex": "{y} is gained by giving up {x}, and every further gain costs less of it",
-    "linear": "{y} is gained by giving up {x}",
+    "linear": "{y} is gained by giving up {x}, at a constant price",
+    "falling": "{y} is gained by giving up {x}; how its price changes is not known",
+    "peaked": "{y} is best at a middle {x}, {best}, and falls to both sides",
     "unsupported": "No trade-off between {y} and {x} can be seen",
 }
 
 
 def _verdict(view: RunView) -> str:
-    """The law of quality that says most: a supported one, of diversity before entropy."""
+    """The law of quality that says most: supported, else peaked; diversity before entropy."""
     laws = _quality(view) or list(view.fits.laws())
-    law = next((law for law in laws if law.verdict != "unsupported"), laws[0])
-    if law.kind == "hd" or law.verdict not in VERDICTS:
-        return f"{law.y_name} on {law.x_name}: {law.verdict}".capitalize()
-    words = VERDICTS[law.verdict].format(x=law.x_name, y=law.y_name)
+    law = min(laws, key=lambda law: (law.verdict in NO_LAW) + (law.verdict == "unsupported"))
+    if law.kind == "hd" or not isinstance(law, LawFit):
+        return f"{law.y_name} on {law.x_name}: {law.headline}".capitalize()
+    words = VERDICTS[law.verdict].format(x=law.x_name, y=law.y_name, best=show(law.best))
+    if law.strength:
+        words = f"{law.strength} (P = {law.probability:.3f}): {words}"
     return words[0].upper() + words[1:]
 
 

@@ -18,6 +18,7 @@ from qdlaws.forecasting.forecast import Forecast
 from qdlaws.laws.fitted import LAWS
 from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.laws.user_model import UserFit
+from qdlaws.laws.verdict import NO_LAW
 from qdlaws.reporting.charts import COLOURS, MARKERS, Curve, evenly
 
 __all__ = ["MOST_POINTS", "RunView", "curve_of", "page_data", "readings_of", "short_names"]
@@ -122,7 +123,7 @@ def _run(view: RunView, most: int) -> dict[str, Any]:
         law = view.law(kind)
         curve = None if law is None else curve_of(law)
         if law is not None and curve is not None:
-            supported = law.verdict != "unsupported"
+            supported = law.verdict not in NO_LAW
             laws[kind] = {"verdict": law.verdict, "supported": supported, **curve._asdict()}
     return {
         "name": view.name,

@@ -21,13 +21,15 @@ from qdlaws.simulation.error_models import (
     ar1_series,
     draw_errors,
     error_covariance,
+    real_log_errors,
 )
 from qdlaws.simulation.runs import X_HIGH, X_LOW, SimulatedRun, falling_path, simulate, true_law
-from qdlaws.simulation.scenarios import EFFECT, SCENARIOS, Scenario
+from qdlaws.simulation.scenarios import EFFECT, MISFITS, SCENARIOS, Scenario
 
 __all__ = [
     "EFFECT",
     "ERROR_MODELS",
+    "MISFITS",
     "MIXED",
     "SCENARIOS",
     "X_HIGH",
@@ -43,6 +45,7 @@ __all__ = [
     "error_size",
     "falling_path",
     "jacobian",
+    "real_log_errors",
     "simulate",
     "true_law",
 ]

@@ -1,7 +1,9 @@
-"""Fourteen kinds of runs, with a law and without one, and the verdict that each deserves.
+"""Kinds of runs, with a law and without one, and the verdict that each deserves.
 
-Where there is a law, its errors are sized so that its effect (the curvature of a curved law, the
-change of a straight one) is four or six Cramér–Rao standard errors.
+``SCENARIOS`` keep to the assumptions of a fit: where there is a law, its errors are sized so that
+its effect (the curvature of a curved law, the change of a straight one) is four or six Cramér–Rao
+standard errors. ``MISFITS`` do not: errors as in real logs, walks, drifts, jumps, hinges, humps,
+quantised quality, and evaluations at powers of a number.
 """
 
 from __future__ import annotations
@@ -13,7 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from qdlaws.simulation.bound import error_size
-from qdlaws.simulation.error_models import ErrorModel, ar1_series, draw_errors
+from qdlaws.simulation.error_models import (
+    ErrorModel,
+    ar1_series,
+    draw_errors,
+    real_log_errors,
+)
 from qdlaws.simulation.runs import SimulatedRun, falling_path, true_law, with_noise_in_x
 
 Array = npt.NDArray[np.float64]
@@ -30,13 +37,15 @@ class Scenario:
 
     series: Series
     verdict: str | None
+    steps: Callable[[int], Array] | None = None
 
     def run(
         self, rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float = 0.0
     ) -> SimulatedRun:
         """One run of n rows, x read with a noise of ``x_noise`` ranges."""
         path, y = self.series(rng, n, errors, x_noise)
-        return with_noise_in_x(rng, path, y, x_noise)
+        run = with_noise_in_x(rng, path, y, x_noise)
+        return run if self.steps is None else run._replace(step=self.steps(n))
 
 
 def _law(
@@ -117,3 +126,112 @@ SCENARIOS = {
     "unrelated clocks": Scenario(_two_saturating_series, None),
 }
 """Runs with a law and without one, by name."""
+
+
+# ---------------------------------------------------------------------- runs that break assumptions
+
+SMALL_ERROR = 0.12
+"""Errors over the change of the law: the median of published runs."""
+
+DRIFT, JUMP = 2.5, 1.5
+"""The length of a drift and the size of a jump, in standard deviations of the white errors."""
+
+Disturbance = Callable[[np.random.Generator, int], Array]
+"""(rng, rows) → errors about a law, of a size near 1."""
+
+
+def _as_in_real_logs(rng: np.random.Generator, n: int) -> Array:
+    return draw_errors(rng, n, real_log_errors(n))
+
+
+def _random_walk(rng: np.random.Generator, n: int) -> Array:
+    return np.asarray(np.cumsum(rng.standard_normal(n)) / np.sqrt(n))
+
+
+def _drift(rng: np.random.Generator, n: int) -> Array:
+    """White errors on a ramp in step, up or down."""
+    ramp = DRIFT * rng.choice([-1.0, 1.0]) * np.linspace(0, 1, n)
+    return np.asarray(rng.standard_normal(n) + ramp)
+
+
+def _jump(rng: np.random.Generator, n: int) -> Array:
+    """White errors and a jump, up or down, in the middle three fifths of the run."""
+    after = np.linspace(0, 1, n) > rng.uniform(0.2, 0.8)
+    return np.asarray(rng.standard_normal(n) + JUMP * rng.choice([-1.0, 1.0]) * after)
+
+
+def _disturbed(disturbance: Disturbance, change: float) -> Series:
+    """A straight law (flat where ``change`` is 0) with these errors."""
+
+    def series(
+        rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+    ) -> tuple[Array, Array]:
+        path = falling_path(n)
+        return path, true_law(0.0, change).value(path) + SMALL_ERROR * disturbance(rng, n)
+
+    return series
+
+
+def _shaped(shape: Callable[[Array], Array], error: float = SMALL_ERROR) -> Series:
+    """Quality as a function of u, the place of x in its range, with errors."""
+
+    def series(
+        rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+    ) -> tuple[Array, Array]:
+        path = falling_path(n)
+        u = (path - path.min()) / np.ptp(path)
+        return path, shape(u) + error * draw_errors(rng, n, errors)
+
+    return series
+
+
+def _quantised(change: float, levels: int = 16) -> Series:
+    """A straight law, read as the share of ``levels`` questions that were answered."""
+
+    def series(
+        rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+    ) -> tuple[Array, Array]:
+        path = falling_path(n)
+        y = true_law(0.0, change).value(path) + SMALL_ERROR * draw_errors(rng, n, errors)
+        return path, np.round(levels * y) / levels
+
+    return series
+
+
+def _log_steps(change: float) -> Series:
+    """A straight law, evaluated at steps that grow by a constant factor."""
+
+    def series(
+        rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+    ) -> tuple[Array, Array]:
+        place = log_steps(n)
+        place = (place - place[0]) / np.ptp(place)
+        path = np.interp(place, np.linspace(0, 1, 1001), falling_path(1001))
+        return path, true_law(0.0, change).value(path) + SMALL_ERROR * draw_errors(rng, n, errors)
+
+    return series
+
+
+def log_steps(n: int) -> Array:
+    """n steps from 1 to 1,000 that grow by a constant factor."""
+    return np.geomspace(1.0, 1000.0, n)
+
+
+DISTURBANCES: dict[str, Disturbance] = {
+    "as real logs": _as_in_real_logs,
+    "random walk": _random_walk,
+    "drift": _drift,
+    "jump": _jump,
+}
+
+MISFITS = {
+    **{f"flat, {k}": Scenario(_disturbed(d, 0.0), "unsupported") for k, d in DISTURBANCES.items()},
+    **{f"line, {k}": Scenario(_disturbed(d, -1.0), "linear") for k, d in DISTURBANCES.items()},
+    "hinge": Scenario(_shaped(lambda u: 1 - np.maximum(u - 0.5, 0) * 2), "concave"),
+    "hump": Scenario(_shaped(lambda u: 1 - (2 * u - 1) ** 2), "peaked"),
+    "flat, quantised": Scenario(_quantised(0.0), "unsupported"),
+    "line, quantised": Scenario(_quantised(-1.0), "linear"),
+    "flat, log steps": Scenario(_log_steps(0.0), "unsupported", log_steps),
+    "line, log steps": Scenario(_log_steps(-1.0), "linear", log_steps),
+}
+"""Runs that break an assumption of a fit, by name."""

@@ -31,7 +31,9 @@ def verdicts(scenario: str, errors: str) -> list[str]:
 
 @pytest.mark.parametrize("verdict", ["concave", "convex", "linear"])
 def test_a_law_of_six_standard_errors_gets_its_verdict(verdict: str) -> None:
-    assert verdicts(f"{verdict}, 6 s.e.", "mixed A").count(verdict) >= 8
+    words = verdicts(f"{verdict}, 6 s.e.", "mixed A")
+    also = "falling" if verdict == "linear" else verdict  # a straight law whose bend is not known
+    assert sum(word in (verdict, also) for word in words) >= 8
 
 
 @pytest.mark.parametrize("scenario", ["both rise", "flat", "random walks", "two AR(1) series"])
@@ -42,7 +44,8 @@ def test_runs_without_a_trade_off_get_no_law(scenario: str) -> None:
 
 
 def test_spikes_do_not_bend_a_line() -> None:
-    assert verdicts("spiky line", "rho=.5").count("linear") >= 9
+    words = verdicts("spiky line", "rho=.5")
+    assert words.count("linear") + words.count("falling") >= 9
 
 
 @pytest.mark.parametrize("scenario", ["concave", "R falls, H rises"])

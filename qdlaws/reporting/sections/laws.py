@@ -9,6 +9,7 @@ from html import escape
 from qdlaws.core.runlog import COLUMNS
 from qdlaws.laws.fitted import LAWS
 from qdlaws.laws.summary import EQUATIONS
+from qdlaws.laws.verdict import NO_LAW
 from qdlaws.reporting.charts import COLOURS, MARKERS, Layer, chart
 from qdlaws.reporting.html import (
     Raw,
@@ -71,9 +72,9 @@ def _figure(kind: str, views: Sequence[RunView]) -> str:
     layers, verdicts = [], []
     for i, view in enumerate(views):
         if (law := view.law(kind)) is not None:
-            run, supported = None if single else i, law.verdict != "unsupported"
+            run, supported = None if single else i, law.verdict not in NO_LAW
             layers.append(Layer(law.x, law.y, run, curve_of(law), supported))
-            verdicts.append(f"{view.name}: {law.verdict}")
+            verdicts.append(f"{view.name}: {law.headline}")
     label = f"{title}, points and fitted law. {'; '.join(verdicts[:6])}."
     return (
         f'<figure class="card" data-x="{escape(x)}" data-y="{escape(y)}"><h3>{escape(title)}</h3>'
@@ -97,8 +98,8 @@ def _law(kind: str, run: int, view: RunView, single: bool) -> str:
         curve_table = table(head, rows, caption, numbers=0)
         numbers += fold("The curve as a table", curve_table, printed=False)
     if single:
-        return f"<p>{badge(law.verdict)}</p>{why}{fold('The numbers', numbers)}"
-    title = Raw(f"{escape(view.name)} {badge(law.verdict)}")
+        return f"<p>{badge(law.headline, law.verdict)}</p>{why}{fold('The numbers', numbers)}"
+    title = Raw(f"{escape(view.name)} {badge(law.headline, law.verdict)}")
     return of_run(run, fold(title, why + numbers))
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 import qdlaws as qd
+from qdlaws.core.law import shape
+from qdlaws.laws.adequacy import block_means
+from qdlaws.laws.alternatives import RivalForms
+from qdlaws.simulation import falling_path
 from tests.helpers.simulated import log
 
 
@@ -19,13 +25,58 @@ def test_the_form_that_made_the_data_has_the_best_bic(kappa: float, worse: str) 
 
 def test_a_clearly_better_rival_is_named_in_the_summary() -> None:
     rng = np.random.default_rng(0)
-    d = np.linspace(1.1, 0.02, 200)
-    quality = d**-0.5 + 0.02 * rng.standard_normal(200)  # far from any exponential near 0
+    d = np.linspace(1.1, 0.2, 200)
+    quality = d**-1.0 + 0.1 * rng.standard_normal(200)  # steeper near 0 than any exponential
     law = qd.fit(qd.RunLog.from_arrays(np.arange(200), quality=quality, diversity=d)).rd
     best = law.rivals[0]
     assert best.form == "power law"
     assert best.delta_bic < -6
     assert "power law" in str(law)
+
+
+def forms(quality: Callable[[np.ndarray], np.ndarray], sigma: float = 0.05) -> RivalForms:
+    """The rival forms of a run of 100 rows whose quality is a function of u and of the step."""
+    n, rng = 100, np.random.default_rng(3)
+    u = falling_path(n, low=0.0, high=1.0)
+    y = quality(u) + sigma * rng.standard_normal(n)
+    return RivalForms(block_means(np.arange(n), u, y, y), (0.0, 1.0))
+
+
+def test_a_hump_has_a_peak_at_its_top() -> None:
+    peak = forms(lambda u: 1 - (2 * u - 1) ** 2).peak
+    assert peak.probability > 0.95
+    assert peak.place.low < 0.5 < peak.place.high
+
+
+@pytest.mark.parametrize("kappa", [-3.0, 0.0, 3.0, 8.0])
+def test_a_law_that_falls_all_along_has_no_peak(kappa: float) -> None:
+    assert forms(lambda u: 1 - shape(kappa, u)).peak.probability < 0.9
+
+
+def test_a_hinge_is_a_line_that_is_level_below_its_break() -> None:
+    table = forms(lambda u: 1 - np.maximum(u - 0.5, 0) * 2, sigma=0.02)
+    assert table.delta("level below a break") < -10
+
+
+def test_a_drift_in_step_leaves_no_fall_beside_it_and_a_law_does() -> None:
+    drift = forms(lambda u: np.linspace(0, 0.5, len(u)))
+    assert drift.delta("line in step") < 0
+    assert drift.p_falls_beside("line in step") < 0.9
+    law = forms(lambda u: 1 - u)
+    assert law.delta("line in step") > 6
+    assert law.p_falls_beside("line in step") > 0.975
+    assert law.p_falls_beside("jump in step") > 0.975
+
+
+def test_a_jump_in_step_is_no_law() -> None:
+    jump = forms(lambda u: np.where(np.arange(len(u)) > 70, 0.3, 0.0))
+    assert jump.delta("jump in step") < -6
+    assert jump.p_falls_beside("jump in step") < 0.975
+
+
+def test_a_constant_run_has_forms_of_equal_fit() -> None:
+    table = RivalForms(block_means(*np.ones((3, 8)).cumsum(1), np.ones(8)), (1.0, 8.0))
+    assert np.isfinite(list(table.bic.values())).all()
 
 
 def test_the_law_stands_among_its_rivals_at_zero() -> None:
