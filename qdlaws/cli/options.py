@@ -42,7 +42,7 @@ HELP = {
     "column": "What to forecast.",
     "regimes": "How to fit the stages of a run that its marks divide.",
     "classical": "Set lmfit, the HAC line and residual tests beside ours.",
-    "certificate": "Check the intervals on runs simulated from each fit.",
+    "certificate": "Check the intervals on runs that are simulated like this one.",
     "certificates": "Check the intervals by simulation; by default for up to 4 runs.",
     "plot": "Write the picture to this file; those of several runs are numbered.",
     "out": "The file to write.",

@@ -38,6 +38,15 @@ LAWS: dict[Kind, tuple[str, str]] = {
 BandKind = Literal["run", "another-run", "observation"]
 """What a band is of: this run's law, the law of a further run, or a new reading."""
 
+MAX_EXTRAPOLATION = 2.0
+"""Lengths of the observed range beyond which the ceiling is mostly prior, and unknown."""
+
+MOST_WIDTH = 10.0
+"""Changes of the law over the observed range that an interval of quality may be wide."""
+
+MOST_RATIO = 1e3
+"""The largest ratio of the ends of the interval of a."""
+
 PREDICTED = pd.Index(["x", "low", "mid", "high"])
 
 
@@ -120,10 +129,18 @@ class FittedLaw:
         """
         if self.kind == "hd":
             return self._line_params()
-        names = ("a", "b", "c")
         if self.verdict not in ("concave", "convex"):
-            return Params({name: unknown(self.level) for name in names})
-        return Params({name: self._interval(getattr(self.draws, name)) for name in names})
+            return Params({name: unknown(self.level) for name in ("a", "b", "c")})
+        a, b, c = (self._interval(getattr(self.draws, name)) for name in ("a", "b", "c"))
+        ends = sorted((abs(a.low), abs(a.high)))
+        if a.low * a.high <= 0 or ends[1] > MOST_RATIO * ends[0]:
+            a = unknown(self.level)  # spread over orders of magnitude
+        return Params(a=a, b=self._unless_mostly_prior(b), c=c)
+
+    def _unless_mostly_prior(self, value: Interval) -> Interval:
+        """The interval, or unknown where it is many times as wide as what the run has shown."""
+        wide = value.high - value.low > MOST_WIDTH * abs(self.change.mid)
+        return unknown(value.level) if wide else value
 
     def _line_params(self) -> Params:
         if not self.supported:
@@ -203,9 +220,12 @@ class FittedLaw:
     def ceiling(self, level: float | None = None) -> Interval:
         """The value of the law at x = 0, b − a: the quality if all of x were given up.
 
-        An extrapolation, unless x was near 0; see :meth:`extrapolation`.
+        An extrapolation, unless x was near 0 (see :meth:`extrapolation`); unknown where it is more
+        than two lengths of the observed range away, or mostly prior.
         """
-        return self._interval_of(lambda law: law.ceiling, level)
+        if self.extrapolation(0.0) > MAX_EXTRAPOLATION:
+            return unknown(_level(self.level if level is None else level))
+        return self._unless_mostly_prior(self._interval_of(lambda law: law.ceiling, level))
 
     def exchange_rate(self, x: float, level: float | None = None) -> Interval:
         """−dR/dx = a·c·exp(c·x): the quality that one more unit of x costs."""

@@ -16,9 +16,6 @@ from qdlaws.laws.fitted import FittedLaw
 
 __all__ = ["EQUATIONS", "fits_summary", "law_summary"]
 
-MAX_EXTRAPOLATION = 2
-"""Lengths of the observed range beyond which the ceiling is mostly prior, and left out."""
-
 EQUATIONS = {
     "rd": "R = b − a·exp(c·D)",
     "rh": "R = b0 − a0·exp(c0·H)",
@@ -44,13 +41,12 @@ def law_summary(law: FittedLaw, classical: bool = False) -> Summary:
         rows += [(name, show(value)) for name, value in law.params.items()]
     elif law.supported:
         rows += [(name, show(value)) for name, value in law.params.items() if value.known]
+        if missing := [name for name, value in law.params.items() if not value.known]:
+            rows.append((", ".join(missing), "left out: this run does not determine them"))
         rows.append(("change", f"{show(law.change)} in {law.y_name} from low to high {law.x_name}"))
         price = show(law.exchange_rate(low))
         rows.append(("price", f"{price} per unit of {law.x_name}, at its low end"))
-        ranges = law.extrapolation(0.0)
-        if ranges <= MAX_EXTRAPOLATION:
-            beyond = f" ({ranges:.1f} ranges beyond the data)" if ranges >= 1 else ""
-            rows.append(("ceiling", f"{show(law.ceiling())} at {law.x_name} = 0{beyond}"))
+        rows.append(("ceiling", _ceiling(law)))
     rows.append(
         ("fit", f"R² {law.r2:.3f}, error {law.sigma:.2g}, correlation of errors {law.rho:.2f}")
     )
@@ -60,6 +56,16 @@ def law_summary(law: FittedLaw, classical: bool = False) -> Summary:
     if classical:
         rows += _classical(law)
     return Summary(heading, law.headline, tuple(rows), tuple(remarks))
+
+
+def _ceiling(law: FittedLaw) -> str:
+    """The ceiling, or why it is left out."""
+    ranges = law.extrapolation(0.0)
+    beyond = f" ({ranges:.1f} ranges beyond the data)" if ranges >= 0.1 else ""
+    place = f"{law.x_name} = 0{beyond}"
+    if not law.ceiling().known:
+        return f"left out: at {place} it would be mostly prior"
+    return f"{show(law.ceiling())} at {place}"
 
 
 def _better_form(law: FittedLaw) -> list[str]:
@@ -104,7 +110,7 @@ def fits_summary(
     sections = [
         law_summary(law, classical) if isinstance(law, FittedLaw) else law.summary() for law in laws
     ]
-    if composition is not None:
+    if composition is not None and composition.verdict != "cannot tell":
         sections.append(composition.summary())
     rows: tuple[tuple[str, str], ...] = ()
     if len(log):

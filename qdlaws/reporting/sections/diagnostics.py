@@ -24,8 +24,8 @@ def _certificates(views: Sequence[RunView]) -> str:
     if not rows:
         return ""
     intro = note(
-        "Runs are simulated from each fit and fitted again; counted is how often the intervals "
-        "hold the truth."
+        "Runs like this one are simulated, with errors as fitted, with a slow wander and with a "
+        "jump, and fitted again; counted is how often the intervals hold the truth."
     )
     return fold("Do the intervals hold?", intro + table(("run", "law", "certificate"), rows))
 
@@ -62,7 +62,7 @@ def _compositions(views: Sequence[RunView]) -> str:
     rows = []
     for view in views:
         check = view.fits.composition
-        if check is not None:
+        if check is not None and check.verdict != "cannot tell":
             gaps = [show(check.c_difference), show(check.b_difference)]
             rows.append([view.name, check.verdict, *gaps, "; ".join(check.reasons)])
     if not rows:

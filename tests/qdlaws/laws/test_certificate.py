@@ -20,7 +20,8 @@ def fits() -> qd.LawFits:
 def test_a_certificate_is_near_the_nominal_level_on_a_run_that_is_as_modelled(fits) -> None:
     certificate = fits.rd.certificate(runs=60)
     assert certificate.runs == 60
-    assert 0.88 <= certificate.reached <= 1.0
+    assert 0.85 <= certificate.by_errors()["errors as fitted"] <= 1.0
+    assert certificate.reached == min(certificate.by_errors().values())
     assert certificate.nominal <= certificate.level <= 0.9995
     wider, plain = certificate.recalibrated().params.c, fits.rd.params.c
     assert wider.high - wider.low >= plain.high - plain.low
@@ -34,6 +35,7 @@ def test_a_certificate_sees_intervals_that_are_too_narrow(fits) -> None:
         nominal=0.95,
         questions=certificate.questions,
         needed=np.minimum(4 * certificate.needed, 1.0),
+        errors=certificate.errors,
     )
     assert squeezed.reached < 0.6
     assert squeezed.level > 0.99
@@ -46,7 +48,7 @@ def test_equal_seeds_give_equal_certificates(fits) -> None:
 
 
 def test_long_logs_are_simulated_less_often() -> None:
-    assert [simulated_runs(n) for n in (5, 100, 200, 10_000)] == [192, 192, 96, 24]
+    assert [simulated_runs(n) for n in (5, 100, 200, 10_000)] == [192, 192, 96, 36]
 
 
 def test_a_line_has_no_question_about_its_curvature(fits) -> None:

@@ -31,4 +31,5 @@ def test_a_ceiling_far_beyond_the_data_is_left_out() -> None:
     far = qd.fit(qd.RunLog.from_frame(data)).rd
     assert far.supported
     assert far.extrapolation(0.0) > 2
-    assert "ceiling" not in str(far)
+    assert "left out: at diversity = 0" in str(far)
+    assert far.to_dict()["ceiling"]["mid"] is None
