@@ -4,7 +4,7 @@
     python benchmarks/verdict_oracle.py --quick    60 runs a cell
 
 The oracle is a Bayesian who is told more than any run tells: its errors are one of the six models
-of ``coverage.py``, each as likely as the others (intervals have to hold under all of them); x is
+of ``law_coverage.py``, each as likely as the others (intervals have to hold under all of them); x is
 exact; and of a straight run, that it is straight. It goes by the same rule, P ≥ .975. Where it
 cannot find an effect of four Cramér–Rao standard errors in nine of ten runs, nobody can who keeps
 that rule and must learn the errors from the run.

@@ -256,7 +256,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="40 runs of a quarter of the cells")
     parser.add_argument("--reps", type=int, default=REPS)
     parser.add_argument("--processes", type=int, default=2, help="0: report what is there")
-    parser.add_argument("--part", default="1/1", help="i/k: every k-th job, as in coverage.py")
+    parser.add_argument("--part", default="1/1", help="i/k: every k-th job, as in law_coverage.py")
     args = parser.parse_args()
     cells, reps = (all_cells()[::4], 40) if args.quick else (all_cells(), args.reps)
     part, parts = (int(v) for v in args.part.split("/"))

@@ -37,6 +37,9 @@ P_BETTER = 0.9
 P_NOT_TOLD = 0.5
 """A chance of choosing wrongly from which the checkpoints are said to be alike."""
 
+MOST_ROWS = 2000
+"""A longer log is judged by the means of blocks of its rows; a saved checkpoint ends a block."""
+
 MARGIN = 0.05
 """Wrongly chosen: worse than the best by more than this share of the range of the true values."""
 
@@ -67,7 +70,7 @@ def choose(
         complete &= np.isfinite(log.column(column))
     if not complete.any():
         raise NotEnoughData("no checkpoint has all that the goal speaks of")
-    log = log.take(complete)
+    log = log.take(complete).in_blocks(MOST_ROWS, () if at is None else at)
     estimates = {c: _estimate(log, c, fits) for c in _needed(log, goal, main)}
     candidates = _Candidates(log, goal, main, estimates, _existing(log.step, at))
     return _choice(candidates, level, saved=at is not None)

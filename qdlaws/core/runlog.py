@@ -252,11 +252,11 @@ class RunLog:
         """The same log with these steps marked as the start of a new regime."""
         return replace(self, marks=tuple(sorted({*self.marks, *map(float, steps)})))
 
-    def in_blocks(self, most: int) -> RunLog:
+    def in_blocks(self, most: int, ends: npt.ArrayLike = ()) -> RunLog:
         """At most ``most`` means of blocks of consecutive rows, or a few more with marks.
 
         The same log where it is short. A block has the step of its last row and the extra columns
-        of its first; a mark begins a new block.
+        of its first; a mark begins a new block, and a step among ``ends`` ends one.
         """
         size = int(np.ceil(len(self) / most))
         if size < 2:
@@ -264,6 +264,7 @@ class RunLog:
         regime = self.regime()
         position = np.arange(len(self)) - np.searchsorted(regime, regime)
         last = np.append(np.diff(regime) > 0, True) | (position % size == size - 1)
+        last |= np.isin(self.step, ends)
         block = np.append(0, np.cumsum(last)[:-1])
         names = [n for c in self.columns for n in (c, f"{c}_se") if getattr(self, n) is not None]
         values = {name: getattr(self, name) for name in names}

@@ -240,7 +240,7 @@ def test_cheap_commands_run_as_pasted(line: str, working_folder: Path) -> None:
         ("qdlaws predict log", "no command"),
         ("qdtrain evaluate", "needs"),
         ("make cake", "cake"),
-        ("python benchmarks/coverage.py --quik", "no option"),
+        ("python benchmarks/law_coverage.py --quik", "no option"),
         ('pip install ".[trainers]"', "trainers"),
         ("echo '{\"kll\": 1}' > runs/x/knobs.json", "kll"),
         ("rm -rf runs", "no parser"),

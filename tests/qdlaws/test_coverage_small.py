@@ -1,6 +1,6 @@
 """Nominal 95 % intervals hold the truth in a few simulated cells, 40 runs of each.
 
-The full version, over thirty and more cells beside its peers, is benchmarks/coverage.py.
+The full version, over thirty and more cells beside its peers, is benchmarks/law_coverage.py.
 """
 
 from __future__ import annotations

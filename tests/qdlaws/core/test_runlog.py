@@ -126,6 +126,7 @@ def test_blocks_are_means_of_consecutive_rows_and_end_at_marks():
     assert blocks.quality_se == pytest.approx([3**-0.5, 2**-0.5, 3**-0.5, 2**-0.5])
     assert blocks.marks == (5,)
     assert log.in_blocks(10) is log
+    assert log.in_blocks(4, ends=[8]).step.tolist() == [2, 4, 7, 8, 9]
 
 
 def test_a_reading_that_is_unknown_is_left_out_of_the_mean_of_its_block():

@@ -1,7 +1,7 @@
 """Do the 95 % intervals hold the truth in 95 % of runs, and how wide are they?
 
-    python benchmarks/coverage.py            full run: 2,000 repeats a cell; goes on if interrupted
-    python benchmarks/coverage.py --quick    100 repeats of every fifth cell
+    python benchmarks/law_coverage.py            full run: 2,000 repeats a cell; goes on if interrupted
+    python benchmarks/law_coverage.py --quick    100 repeats of every fifth cell
 
 A true law is held fixed; each repeat is a new run with new errors. Coverage is that of the
 equal-tailed 95 % interval of the mean law at a fixed x, as ``qd.fit(log).rd.predict`` gives it;
