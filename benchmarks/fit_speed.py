@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from bootstrap import bootstrap_refits
-from coverage_report import markdown
+from tables import markdown
 
 from qdlaws import Law, LawFits, RunLog, fit, fit_many
 from qdlaws.simulation import (

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from coverage_report import markdown
+from tables import markdown
 from verdicts import MODELS, Cell, N
 
 import qdlaws as qd

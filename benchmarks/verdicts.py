@@ -20,8 +20,8 @@ import argparse
 from typing import Any, NamedTuple
 
 import numpy as np
-from coverage_report import markdown, slack
 from jobs import fingerprint, run_jobs
+from tables import markdown, slack
 
 from qdlaws.laws.verdict import SUPPORTED, WORDS
 from qdlaws.simulation import EFFECT, ERROR_MODELS, MISFITS, SCENARIOS, SimulatedRun

@@ -9,6 +9,7 @@ from scipy.optimize import curve_fit
 
 from qdlaws import BadData, Law
 from qdlaws.core.law import shape
+from qdlaws.simulation import ERROR_MODELS, cramer_rao, falling_path, true_law
 
 TIGHT = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
 
@@ -122,3 +123,11 @@ def test_bad_input() -> None:
         refit(np.ones(10), np.arange(10.0))
     with pytest.raises(BadData, match="at least 4"):
         bootstrap_refits(np.array([1.0, 2, 3]), np.array([3.0, 1, 2]))
+
+
+def test_least_squares_refits_reach_the_cramer_rao_bound_under_white_errors() -> None:
+    law, path, x = true_law(2.0), falling_path(200), np.array([0.0, 0.2, 0.7, 1.2])
+    noise = np.random.default_rng(2).standard_normal((4000, 200))
+    spread = refit(path, law.value(path) + 0.02 * noise).law.value(x).std(0)
+    bound = cramer_rao(law, path, 0.02, ERROR_MODELS["rho=0"], x).value
+    assert spread == pytest.approx(bound, rel=0.05)  # 4 standard errors of a standard deviation

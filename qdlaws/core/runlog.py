@@ -268,7 +268,8 @@ class RunLog:
         block = np.append(0, np.cumsum(last)[:-1])
         names = [n for c in self.columns for n in (c, f"{c}_se") if getattr(self, n) is not None]
         values = {name: getattr(self, name) for name in names}
-        steps, values, extra = _merge(self.step[last][block], values, self.extra, "mean")
+        extra = self.extra if len(self.extra) else pd.DataFrame(index=range(len(self)))
+        steps, values, extra = _merge(self.step[last][block], values, extra, "mean")
         for array in (steps, *values.values()):
             array.setflags(write=False)
         changed: dict[str, Any] = {"step": steps, "extra": extra, **values}

@@ -6,8 +6,8 @@ The prior decides width and coverage of intervals when residuals persist:
 - the memory ℓ in lengths of the run: its logarithm has a density ∝ ℓ^``MEMORY_TILT`` from half a
   spacing of the rows up to ``MEMORY_REACH`` lengths of the run, so that two thirds lie at half a
   run and longer, where most memories of the residuals of published logs are. A heavier tail holds
-  more random walks and loses more plain trade-offs (``benchmarks/law_coverage.py``). How often a run
-  was read does not matter;
+  more random walks and loses more plain trade-offs (``benchmarks/law_coverage.py``). How often a
+  run was read does not matter;
 - the white share: the arcsine density, ν = sin²(πv/2) with v uniform.
 """
 

@@ -21,6 +21,7 @@ from qdlaws.simulation.error_models import (
     ar1_series,
     draw_errors,
     error_covariance,
+    error_parts,
     real_log_errors,
 )
 from qdlaws.simulation.runs import X_HIGH, X_LOW, SimulatedRun, falling_path, simulate, true_law
@@ -42,6 +43,7 @@ __all__ = [
     "cramer_rao",
     "draw_errors",
     "error_covariance",
+    "error_parts",
     "error_size",
     "falling_path",
     "jacobian",

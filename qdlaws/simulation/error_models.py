@@ -56,12 +56,18 @@ def ar1_series(rng: np.random.Generator, n: int, rho: float) -> Array:
 
 def draw_errors(rng: np.random.Generator, n: int, errors: ErrorModel) -> Array:
     """One series of errors of unit variance. (n,)"""
-    series = np.zeros(n)
+    slow, white = error_parts(rng, n, errors)
+    return np.asarray(slow + white)
+
+
+def error_parts(rng: np.random.Generator, n: int, errors: ErrorModel) -> tuple[Array, Array]:
+    """The slow and the white part of one series of errors of unit variance. Each (n,)"""
+    slow, white = np.zeros(n), np.zeros(n)
     if errors.white > 0:
-        series += np.sqrt(errors.white) * rng.standard_normal(n)
+        white = np.sqrt(errors.white) * rng.standard_normal(n)
     if errors.white < 1:
-        series += np.sqrt(1 - errors.white) * ar1_series(rng, n, errors.rho)
-    return series
+        slow = np.sqrt(1 - errors.white) * ar1_series(rng, n, errors.rho)
+    return slow, white
 
 
 def error_covariance(n: int, errors: ErrorModel) -> Array:

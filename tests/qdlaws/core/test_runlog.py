@@ -133,3 +133,5 @@ def test_a_reading_that_is_unknown_is_left_out_of_the_mean_of_its_block():
     quality = np.array([1.0, np.nan, 3.0, np.nan])
     blocks = qd.RunLog.from_arrays(np.arange(4), quality=quality).in_blocks(2)
     assert blocks.quality.tolist() == [1.0, 3.0]
+    bare = qd.RunLog(step=np.arange(4.0), quality=quality)  # no table of other columns
+    assert bare.in_blocks(2).quality.tolist() == [1.0, 3.0]
