@@ -28,7 +28,7 @@ LIMITS = [
     (json_lines.MAX_DEPTH, 6, "six levels"),
     (byte_source.MAX_WHOLE, 128 * MIB, "| JSON document | 128 MiB"),
     (json_document.MAX_VALUES, 2**23, "128 MiB, 2²³ values"),
-    (delimited.BLOCK, 2**20, "2²⁰ cells are held as text"),
+    (delimited.BLOCK, 2**16, "2¹⁶ cells, or 128 rows, are held as text"),
     (molecule_tables.MOST_STEPS, 100_000, "100,000 steps"),
     (molecule_tables.MOST_MOLECULES, 2_000, "2,000 molecules"),
     (parquet.MAX_VALUES, 2**26, "| parquet | 2²⁶ values"),

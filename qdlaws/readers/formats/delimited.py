@@ -33,7 +33,7 @@ from qdlaws.readers.table import MAX_COLUMNS, Columns, Table
 __all__ = ["Rows", "read_delimited", "table_mark", "two_meanings"]
 
 SEPARATORS = "\t,;|"
-BLOCK = 1 << 20  # fields that are held as text at a time
+BLOCK, FEWEST = 1 << 16, 128  # fields that are held as text at a time, rows at least
 FIRST_ROWS = 200  # by which the decimal mark is recognised
 MOST_BROKEN = 0.02
 Row = tuple[int, list[str]]
@@ -128,7 +128,7 @@ def read_delimited(source: Source, keep: Collection[str] = ()) -> Table:
     columns = Columns(lambda name: name in keep or is_wanted(name))
     texts: dict[str, str] = {}
     stream = iter(rows)
-    while block := list(islice(stream, max(BLOCK // len(names), 1))):
+    while block := list(islice(stream, max(BLOCK // len(names), FEWEST))):
         cells = zip(*(fields for _, fields in block), strict=True)
         read: dict[str, Array] = {}
         for name, column in zip(rows.header, cells, strict=True):

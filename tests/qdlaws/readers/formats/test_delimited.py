@@ -155,6 +155,7 @@ def test_a_wide_table_is_held_as_text_a_few_rows_at_a_time(write, monkeypatch):
     extend = table.Columns.extend
     monkeypatch.setattr(table.Columns, "extend", counted)
     monkeypatch.setattr(delimited, "BLOCK", 1000)
+    monkeypatch.setattr(delimited, "FEWEST", 1)
     names = ",".join(["step", "reward", *(f"c{i}" for i in range(498))])
     read(write(names + "\n" + "".join(f"{s}{',1' * 499}\n" for s in range(20))))
     assert sizes == [1000] * 10
