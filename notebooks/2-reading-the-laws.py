@@ -23,12 +23,17 @@ for ax, (name, fits) in zip(axes, runs.items(), strict=True):
 #   some diversity is cheap. Only here is there an operating point.
 # - **convex**: quality accelerates. The last units bring the most; the policy must collapse to get
 #   the reward (a needle in a haystack), and stopping half way is the worst of both.
-# - **linear**: a price, the same everywhere, or too little data to see a bend; the reasons say which.
-# - **unsupported**: no trade-off can be seen. Nothing is printed that rests on one.
+# - **linear**: nearly straight, one price everywhere.
+# - **falling**: a trade-off, but too little data to see how it bends.
+# - **peaked**: quality is best inside the range; `law.best` says where.
+# - **unsupported**: no trade-off can be seen, or the curve does not describe the run. Nothing is
+#   printed that rests on one.
+#
+# A trade-off is *clear* from a probability of .975 and *likely* from .9.
 
 # %%
 for name, fits in runs.items():
-    print(f"{name}: {fits.rd.verdict}")
+    print(f"{name}: {fits.rd.headline}")
     for reason in fits.rd.reasons:
         print(f"    {reason}")
 
@@ -52,8 +57,8 @@ law.plot(price=0.4);
 # %% [markdown]
 # ## How far to believe an interval
 #
-# The certificate simulates runs from the fit itself, with its errors and their memory, refits them,
-# and counts. Where the count falls short, it says which level to ask for instead.
+# The certificate simulates runs like this one, with errors as fitted, with a slow wander and with a
+# jump, refits them, and counts. Where the count falls short, it says which level to ask for instead.
 
 # %%
 print(law.certificate())
