@@ -13,7 +13,7 @@ from math import isfinite
 
 import numpy as np
 
-from qdlaws.control.knobs import InForce
+from qdlaws.control.knobs import InForce, has_no_strength
 from qdlaws.control.steering import Steering
 from qdlaws.control.targets import Targets, targets
 from qdlaws.core.advice import Action, Advice
@@ -25,7 +25,8 @@ from qdlaws.laws.result import LawFits
 
 __all__ = ["check_steerable", "steering_advice", "turn"]
 
-HELD = "without it no knob is loosened"
+HELD = "no knob is turned without it"
+FLOOR_ALONE = "until then the floor alone is steered by"
 
 
 def turn(
@@ -44,7 +45,7 @@ def turn(
     goal.check(log)
     aims = targets(log, _laws(log, goal), goal, gain, knobs)
     if aims.steered is None:
-        reasons = (aims.price_problem, HELD)
+        reasons = (f"{aims.price_problem}; {HELD}",)
         advice = Advice(action="wait", step=float(log.step[-1]), reasons=reasons)
     else:
         advice = steering_advice(log, aims, knobs.now, within)
@@ -64,8 +65,7 @@ def steering_advice(
     """
     column = str(aims.steered)
     steering = aims.steering[column]
-    held = bool(aims.price_problem) or steering.falling
-    wanted = min(steering.du, 0.0) if held else steering.du
+    wanted = min(steering.du, 0.0) if steering.falling else steering.du
     du = wanted
     if within is not None and wanted != 0 and isfinite(wanted):
         du = float(np.clip(u + wanted, *within)) - u
@@ -74,10 +74,12 @@ def steering_advice(
         action = "loosen" if du > 0 else "tighten"
     notes = list(aims.reasons)
     if aims.price_problem:
-        notes += [aims.price_problem, HELD]
+        notes.append(f"{aims.price_problem}; {FLOOR_ALONE}")
     if within is not None and wanted != 0 and du == 0:
         low, high = within
         notes.append(f"u = log(reward scale/KL) is at the end of its range [{low:.3g}, {high:.3g}]")
+    if action in ("loosen", "tighten") and has_no_strength(log):
+        return _without_knob(log, aims, steering, notes)
     if not isfinite(du):
         sentence = _too_few_words(log, column)
     else:
@@ -90,6 +92,31 @@ def steering_advice(
         diversity_target=aims.diversity,
         entropy_target=aims.entropy,
         du=None if action == "wait" else du,
+        figures=_figures(steering),
+    )
+
+
+def _without_knob(log: RunLog, aims: Targets, steering: Steering, notes: list[str]) -> Advice:
+    """The advice where no strength is in force: all that is left is to go on or to stop."""
+    column = str(aims.steered)
+    floor = aims.floors[column]
+    broken = steering.level + steering.level_se < floor
+    sentence = _position(log, aims, steering)
+    if broken:
+        sentence += (
+            f": it is {floor - steering.level:.2g} too low, and this run has no knob to turn"
+        )
+    elif steering.falling or steering.slope < -steering.slope_se:
+        left = (steering.level - floor) / -steering.slope
+        sentence += f": it reaches the floor after about {left:.0f} more evaluations"
+    else:
+        sentence += ": it holds the floor"
+    return Advice(
+        action="stop" if broken else "continue",
+        step=float(log.step[-1]),
+        reasons=(sentence, *notes),
+        diversity_target=aims.diversity,
+        entropy_target=aims.entropy,
         figures=_figures(steering),
     )
 

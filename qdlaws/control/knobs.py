@@ -15,7 +15,7 @@ from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.types import Array
 
-__all__ = ["InForce", "in_force"]
+__all__ = ["InForce", "has_no_strength", "in_force"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,3 +51,10 @@ def in_force(
     finite = u[np.isfinite(u)]
     last = float(finite[-1]) if len(finite) else math.nan
     return InForce(u, np.where(np.isfinite(u), strengths, np.nan), last if now is None else now)
+
+
+def has_no_strength(log: RunLog) -> bool:
+    """Whether the log says that no KL is in force: a strength of 0, which no factor turns."""
+    strengths = extra_column(log, "kl_coef")
+    finite = np.empty(0) if strengths is None else strengths[np.isfinite(strengths)]
+    return bool(len(finite) and finite[-1] == 0)

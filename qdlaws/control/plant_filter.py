@@ -6,7 +6,7 @@ a settled level a, which a turn of u moves at once and which wanders by itself:
     a ← a − g·Δu + w,    x ← x + (1 − e^{−gap/τ})·(a − x),    y = x + e
 
 For a given lag τ and size of w this is linear in (x, a, g): a Kalman filter (Kalman 1960). A bank
-of them over τ and w is weighted by how well each predicted the last readings (multiple models;
+of them over τ, w and the prior of g is weighted by how well each predicted the last readings (multiple models;
 Magill 1965), older predictions being forgotten. So a missing reading only costs precision, and the
 gain g is identified from the turns of the run, starting from a prior. Where the KL itself was
 turned, half of the bank takes the run to be slowed by it (τ ∝ 1/KL, as plain gradient flow is): a
@@ -32,8 +32,13 @@ WANDERS = np.array([0.05, 0.5, 2.0])
 """Candidates for the size of w per evaluation, in units of the scatter of a reading."""
 MEMORY = 0.95
 """Weight of the last reading's score at the next one: older predictions are forgotten."""
+GAINS = np.array([1.0, 4.0])
+"""Candidates for the mean of the prior of g, in units of the gain that is given: small models answer
+several times as strongly as the molecular ones that it was measured with."""
+LARGER_GAIN = 1.0
+"""Standard deviation of the logarithm of such a unit in the prior of the candidates."""
 GAIN_DOUBT = 0.7
-"""Standard deviation of the prior gain over its mean; the estimate stays within ¼ … 4 of it."""
+"""Standard deviation of a candidate's g over its mean; the estimate stays within ¼ … 4 of it."""
 CURVATURE = 0.35
 """How far the gain changes over a unit of u, over the prior gain."""
 STATED = 3
@@ -86,12 +91,13 @@ def plant_state(
     gap = float(np.median(np.diff(step))) if len(step) > 1 else 1.0
     speed = np.ones(len(y)) if strength is None else _speed(strength[-ROWS:])
     powers = [0.0] if np.ptp(speed) == 0 else [0.0, 1.0]
-    grid = np.meshgrid(LAGS, WANDERS * scatter, powers, indexing="ij")
-    lag, wander, power = (v.ravel() for v in grid)
+    grid = np.meshgrid(LAGS, WANDERS * scatter, powers, GAINS * gain, indexing="ij")
+    lag, wander, power, start = (v.ravel() for v in grid)
     first = float(y[np.isfinite(y)][0])
-    mean = np.tile([first, first, gain], (len(lag), 1))
-    spread = np.array([scatter**2, (4 * gain) ** 2, (GAIN_DOUBT * gain) ** 2])
-    cov = np.tile(np.diag(spread), (len(lag), 1, 1))
+    mean = np.column_stack([np.full_like(lag, first), np.full_like(lag, first), start])
+    cov = np.zeros((len(lag), 3, 3))
+    cov[:, 0, 0], cov[:, 1, 1] = scatter**2, (4 * start) ** 2
+    cov[:, 2, 2] = (GAIN_DOUBT * start) ** 2
     score = np.zeros(len(lag))
     for k in range(len(y)):
         if k:
@@ -100,15 +106,16 @@ def plant_state(
             mean, cov = _predicted(mean, cov, share, du)
             cov[:, 1, 1] += wander**2 * passed
             drift = (CURVATURE * du) ** 2 + 0.02**2 * passed
-            cov[:, 2, 2] += gain**2 * drift
+            cov[:, 2, 2] += start**2 * drift
         if np.isfinite(y[k]):
             variance, miss = cov[:, 0, 0] + scatter**2, y[k] - mean[:, 0]
             score = MEMORY * score - 0.5 * (np.log(variance) + miss**2 / variance)
             pull = cov[:, :, 0] / variance[:, None]
             mean = mean + pull * miss[:, None]
             cov = cov - pull[:, :, None] * cov[:, None, 0, :]
-        mean[:, 2] = np.clip(mean[:, 2], gain / 4, 4 * gain)
+        mean[:, 2] = np.clip(mean[:, 2], start / 4, 4 * start)
     score = score - 0.5 * (np.log(lag / USUAL_LAG) / LAG_DOUBT) ** 2
+    score = score - 0.5 * (np.log(start / gain) / LARGER_GAIN) ** 2
     weight = np.exp(score - score.max())
     weight /= weight.sum()
     centre = weight @ mean

@@ -13,9 +13,11 @@ With u = log(reward_scale/KL) and the gain g = −dD/du of the plant:
 Where the log has the ratio in force beside its readings, :func:`steer_by_plant` does better: the
 lag and the gain are identified from the turns of the run (:mod:`qdlaws.control.plant_filter`), and
 the error is the level at which the column *settles* if nothing is turned, less the target. The line
-keeps the last word: it tightens at any time where it leads below the floor beyond doubt, and so
-does a last drop that is steep (:mod:`qdlaws.control.collapse_guard`). After a run has fallen
-through its floor the ratio stays below the one it fell at.
+keeps the last word: it tightens at any time where it leads below the floor beyond doubt, counting
+what has been turned since its readings, and so does a last drop that is steep; a last rise that is
+steep holds the next turn back (:mod:`qdlaws.control.collapse_guard`). After a run has fallen
+through its floor the ratio stays below the one it fell at, and one that swings back and forth is
+turned in ever smaller steps.
 """
 
 from __future__ import annotations
@@ -25,7 +27,12 @@ from math import erf, sqrt
 
 import numpy as np
 
-from qdlaws.control.collapse_guard import ratio_ceiling, steep_drop_end
+from qdlaws.control.collapse_guard import (
+    ratio_ceiling,
+    reversals,
+    steep_drop_end,
+    steep_rise_end,
+)
 from qdlaws.control.knobs import InForce
 from qdlaws.control.plant_filter import PlantState, filled_forward, plant_state, scatter_of
 from qdlaws.core.types import Array
@@ -83,6 +90,18 @@ class Limits:
     """Distance of the target from the floor, in units of the scatter of a reading."""
     guard: float = 5.0
     """Evaluations that the line looks ahead to guard the floor."""
+    calmest: float = 1 / 8
+    """Least factor of the three limits of a step, after many swings."""
+
+    def calmed(self, reversals: int, steep: bool) -> Limits:
+        """The limits of a run whose ratio swings: halved with every reversal after the first.
+
+        A run that answers more strongly than it is thought to overshoots, and overshoots again on
+        the way back. In a steep drop there is no time for small steps down.
+        """
+        factor = max(0.5 ** max(reversals - 1, 0), self.calmest)
+        down = self.down if steep else max(self.down * factor, 2 * self.up * self.calmest)
+        return replace(self, up=self.up * factor, home=self.home * factor, down=down)
 
 
 def steer(
@@ -156,10 +175,16 @@ def steer_by_plant(
         du = limits.tighten * min(error + 0.5 * plant.settled_se, 0.0) / plant.gain
     ahead = line.level + limits.guard * line.slope
     ahead_se = float(np.hypot(line.level_se, limits.guard * line.slope_se))
+    before = filled_forward(u)[measured][-WINDOW:]
+    ahead += plant.gain * float(np.mean(before) - knobs.now)
     scatter = scatter_of(y[:-1], None if se is None else se[:-1])
-    lowest = np.nanmin([ahead + ahead_se, steep_drop_end(y, scatter, limits.guard)])
+    dropped = steep_drop_end(y, scatter, limits.guard)
+    limits = limits.calmed(reversals(np.append(filled_forward(u), knobs.now)), dropped < floor)
+    lowest = np.nanmin([ahead + ahead_se, dropped])
     if lowest < floor:
         du = min(du, 0.4 * (float(lowest) - floor) / max(gain, plant.gain))
+    if steep_rise_end(y, scatter, limits.guard) > target:
+        du = max(du, 0.0)  # what has been turned already brings it back
     ceiling = ratio_ceiling(y, filled_forward(u), floor)
     up = limits.up if ceiling == np.inf else limits.home
     du = min(du, max(ceiling - knobs.now, -limits.up)) if measured[-1] else min(du, 0.0)

@@ -68,16 +68,19 @@ def evaluation_line(row: Mapping[str, Any]) -> str:
 def print_plan(plan: Plan) -> None:
     """The table of a plan, its start and its notes."""
     table = Table(box=box.SIMPLE)
-    for column in ("kl", "R", "D", "H", "KL", "samples"):
-        table.add_column(column, justify="right")
     rows = plan.table[plan.table["quality"].notna()]
+    of_runs = ("run_quality", "run_diversity") if "run_quality" in rows else ()
+    bound = " bound" if of_runs else ""
+    headings = [*(("R", "D") if of_runs else ()), f"R{bound}", f"D{bound}", "H", "KL"]
+    for heading in ("kl", *headings, "samples"):
+        table.add_column(heading, justify="right")
     shown = rows.iloc[:: max(1, len(rows) // 14)]
     for row in shown.to_dict("records"):
         table.add_row(
             "∞ (prior)" if row["ratio"] == 0 else f"{row['kl_coef']:.3g}",
             *(
                 _pm(row[name], row[f"{name}_se"])
-                for name in ("quality", "diversity", "entropy", "kl")
+                for name in (*of_runs, "quality", "diversity", "entropy", "kl")
             ),
             f"{row['effective_samples']:.0f}",
         )

@@ -1,18 +1,21 @@
 """Before the first step: what to expect at which KL strength, from samples of the prior alone.
 
-With η = reward_scale/kl and weights w ∝ exp(ηR) over n reference samples, the policy that the run
-would settle in (plant ``tilt``) has
+With η = reward_scale/kl and weights w ∝ exp(ηR) over n reference samples, the tilted reference,
+the best policy of its KL, has
 
     R = Σ wR,   KL = log n + Σ w log w,   D = Σ_{i≠j} w_i w_j d_ij / (1 − Σ w²),
     H = (−Σ w log π_ref − KL) / Σ w·length
 
 (the entropy of a completion is the sum of the entropies along it, so H is its mean per token).
+That is a bound. What a run gets of it is predicted from how far other runs ended below their tilt
+(:mod:`trainer.training.shortfall`), for recipes that are drawn to the tilt (plant ``tilt``).
 Where fewer than 20 effective samples are left all is NaN: a first guess, not a map.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,35 +29,40 @@ from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
 from qdlaws.errors import BadData
 from qdlaws.kl_frontier.frontier import Frontier, frontier
-from qdlaws.kl_frontier.warm_start import diversity_along, start_ratio
+from qdlaws.kl_frontier.warm_start import Start, diversity_along, start_ratio
 from trainer.tasks import capabilities
 from trainer.training.context import Phase, RunContext
 from trainer.training.evaluation import Evaluation, evaluate
+from trainer.training.shortfall import Shortfall, bundled_shortfall
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Plan", "make_plan", "write_plan"]
+__all__ = ["Plan", "make_plan", "tilts", "write_plan"]
 
 Array = npt.NDArray[np.float64]
 MIN_SAMPLES = 50
 """With fewer samples nothing can be predicted of any policy but the reference."""
 SHOWN = 8
 """About how many strengths a summary shows."""
+SHOWN_COLUMNS = ("quality", "diversity")
+DOUBT = 0.5
+"""Standard errors of the predicted diversity that are left at a start."""
 MARGIN = 2.0
 """Standard errors of an evaluation by which a start lies above the floor."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan(Result):
-    """The best that a policy of each KL strength can reach, predicted from reference samples.
+    """What a run of each KL strength gets, and the best that its KL allows, from reference samples.
 
     Attributes
     ----------
-    table : a row a strength: ``kl_coef, ratio, quality, diversity, entropy, kl``, their ``_se``
+    table : a row a strength: the bound ``quality, diversity, entropy, kl`` with their ``_se`` and,
+        where runs of the recipe are drawn to it, ``run_quality, run_diversity`` with their ``_se``
     frontier : the same samples as :class:`qdlaws.kl_frontier.frontier.Frontier`
     start_kl : the strength to begin with for the goal; NaN where the samples do not reach it
-    gain : −dD/du there, u = log(reward_scale/kl)
+    gain : −dD/du there, u = log(reward_scale/kl); NaN where the samples do not reach the floor
     noise : standard error of D at one evaluation of the configured size
     notes : what to know before believing it
     """
@@ -90,54 +98,126 @@ class Plan(Result):
         return Summary(
             f"Plan from {self.frontier.n:,} samples of the reference",
             verdict=start,
-            rows=tuple(
-                (
-                    "reference" if row["ratio"] == 0 else f"kl {row['kl_coef']:.3g}",
-                    f"quality {row['quality']:.3f} ± {row['quality_se']:.3f}, "
-                    f"diversity {row['diversity']:.3f} ± {row['diversity_se']:.3f}",
-                )
-                for row in rows.to_dict("records")
-            ),
+            rows=tuple((_strength(row), _row_words(row)) for row in rows.to_dict("records")),
             remarks=self.notes,
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Predicted quality and diversity against the KL to the reference."""
+        """What runs get and the bound, quality and diversity against the KL of the bound."""
         import matplotlib.pyplot as plt
 
         ax = ax or plt.subplots()[1]
         table = self.to_frame()
         for name in ("quality", "diversity"):
-            ax.errorbar(table["kl"], table[name], 2 * table[f"{name}_se"], fmt=".-", label=name)
-        ax.set(xlabel="KL to the reference, nats", title="The best that each KL allows")
+            bound = {"ls": "--"} if "run_quality" in table else {"marker": "."}
+            label = f"{name}, the bound" if "run_quality" in table else name
+            (line,) = ax.plot(table["kl"], table[name], label=label, **bound)
+            if "run_quality" in table:
+                middle, error = table[f"run_{name}"], 2 * table[f"run_{name}_se"]
+                ax.plot(table["kl"], middle, c=line.get_color(), label=f"{name}, what runs get")
+                ax.fill_between(
+                    table["kl"], middle - error, middle + error, alpha=0.2, color=line.get_color()
+                )
+        ax.set(xlabel="KL of the best policy to the reference, nats", title="What each KL brings")
         ax.legend()
         return ax
+
+
+def _strength(row: dict[Any, Any]) -> str:
+    return "reference" if row["ratio"] == 0 else f"kl {row['kl_coef']:.3g}"
+
+
+def _row_words(row: dict[Any, Any]) -> str:
+    """What a run gets and the bound; the bound alone where no runs say more."""
+    if row["ratio"] == 0 or not np.isfinite(row.get("run_quality", np.nan)):
+        return ", ".join(f"{n} {row[n]:.3f} ± {row[n + '_se']:.3f}" for n in SHOWN_COLUMNS)
+    runs = (f"{n} {row['run_' + n]:.3f} ± {row[f'run_{n}_se']:.3f}" for n in SHOWN_COLUMNS)
+    return f"{', '.join(runs)} (bound {row['quality']:.3f}, {row['diversity']:.3f})"
+
+
+@dataclass(frozen=True, eq=False)
+class _Sampled:
+    """Samples of the reference: their frontier, distances and lengths, by prompt."""
+
+    frontier: Frontier
+    distances: list[Array]
+    lengths: Array
+    diversity_se: float
 
 
 def make_plan(context: RunContext, samples: int = 2000, min_diversity: float | None = None) -> Plan:
     """The plan of a configuration from ``samples`` completions of its reference."""
     if samples < MIN_SAMPLES:
         raise BadData(f"a plan from {samples} samples; at least {MIN_SAMPLES} are needed")
+    sampled = _sample(context, samples)
+    front, scale = sampled.frontier, context.recipe.knobs.reward_scale
+    table = pd.DataFrame([_expect(float(eta), scale, sampled) for eta in front.table["eta"]])
+    shortfall = bundled_shortfall() if context.recipe.plant == "tilt" else None
+    if shortfall is not None:
+        table = _with_runs(table, shortfall)
+    noise = sampled.diversity_se * float(np.sqrt(samples / context.config.eval.samples))
+    start = None
+    if min_diversity is not None:
+        start = start_ratio(front, min_diversity, sampled.distances, margin=MARGIN * noise)
+        if shortfall is not None:
+            start = _start_of_runs(table, min_diversity, MARGIN * noise) or start
+    notes = _notes(context, table, shortfall) + ((start.reason,) if start else ())
+    start_kl = scale / start.ratio if start else float("nan")
+    return Plan(table, front, start_kl, start.gain if start else float("nan"), noise, notes)
+
+
+def tilts(
+    context: RunContext, strengths: Sequence[float], samples: int = 2000
+) -> list[dict[str, float]]:
+    """The rows of a plan's bound for KL strengths, infinity being the reference itself."""
+    sampled, scale = _sample(context, samples), context.recipe.knobs.reward_scale
+    return [_expect(scale / kl, scale, sampled) for kl in strengths]
+
+
+def _sample(context: RunContext, samples: int) -> _Sampled:
     of_reference = replace(context, policy=context.reference)
     evaluation = evaluate(of_reference, 0, samples, phase=Phase.REFERENCE)
     assert evaluation.scores is not None
     groups = _groups(np.array([row["prompt"] for row in evaluation.table]))
-    lengths = np.array([row["tokens"] for row in evaluation.table], float)[groups]
-    front = frontier(evaluation.scores.score[groups], np.asarray(evaluation.ref_logp)[groups])
     whole = _distances(context, evaluation)
-    distances = [whole[np.ix_(rows, rows)] for rows in groups]
-    scale = context.recipe.knobs.reward_scale
-    rows = [_expect(eta, scale, front, distances, lengths) for eta in front.table["eta"]]
-    table = pd.DataFrame(rows)
-    noise = float(evaluation.row["diversity_se"] or np.nan)
-    noise *= float(np.sqrt(samples / context.config.eval.samples))
-    warm_start = None
-    if min_diversity is not None:
-        warm_start = start_ratio(front, min_diversity, distances, margin=MARGIN * noise)
-    notes = _notes(context, table) + ((warm_start.reason,) if warm_start else ())
-    start_kl = scale / warm_start.ratio if warm_start else float("nan")
-    gain = warm_start.gain if warm_start else float("nan")
-    return Plan(table, front, start_kl, gain, noise, notes)
+    return _Sampled(
+        frontier(evaluation.scores.score[groups], np.asarray(evaluation.ref_logp)[groups]),
+        [whole[np.ix_(rows, rows)] for rows in groups],
+        np.array([row["tokens"] for row in evaluation.table], float)[groups],
+        float(evaluation.row["diversity_se"] or np.nan),
+    )
+
+
+def _with_runs(table: pd.DataFrame, shortfall: Shortfall) -> pd.DataFrame:
+    """The table with what runs get of the bound; the reference itself is as it is."""
+    table, kl, first = table.copy(), table["kl"].to_numpy(float), table.iloc[0]
+    for name, of_runs in (("quality", shortfall.quality), ("diversity", shortfall.diversity)):
+        middle, error = of_runs(kl, float(first[name]), table[name].to_numpy(float))
+        table[f"run_{name}"] = middle
+        table[f"run_{name}_se"] = np.hypot(error, table[f"{name}_se"])
+    return table
+
+
+def _start_of_runs(table: pd.DataFrame, floor: float, margin: float) -> Start | None:
+    """The largest ratio at which runs hold the floor, a margin and half the prediction's error.
+
+    None where not even the smallest of the table does.
+    """
+    usable = table[table["run_diversity"].notna() & (table["ratio"] > 0)]
+    lowest = (usable["run_diversity"] - DOUBT * usable["run_diversity_se"]).to_numpy(float)
+    below = np.flatnonzero(lowest < floor + margin)
+    count = int(below[0]) if len(below) else len(usable)
+    if not count:
+        return None
+    u = np.log(usable["ratio"].to_numpy(float))
+    levels = usable["run_diversity"].to_numpy(float)
+    before = float(np.interp(u[count - 1] - 0.5, u, levels))
+    gain = (before - levels[count - 1]) / 0.5 if len(below) else np.nan
+    ratio, diversity = float(usable["ratio"].iloc[count - 1]), float(levels[count - 1])
+    words = f"start at a reward scale/KL of {ratio:.3g} (predicted diversity {diversity:.3g})"
+    if not len(below):
+        words = f"the samples do not reach down to a diversity of {floor:g}; {words} and adjust"
+    return Start(ratio, diversity, gain if gain > 0 else float("nan"), len(below) > 0, words)
 
 
 def write_plan(path: Path, plan: Plan) -> None:
@@ -161,19 +241,18 @@ def _distances(context: RunContext, evaluation: Evaluation) -> Array:
     return capabilities.distances(context.task, of_rows, evaluation.texts)
 
 
-def _expect(
-    eta: float, scale: float, front: Frontier, distances: list[Array], lengths: Array
-) -> dict[str, float]:
-    """One row of the table."""
-    row = front.at(float(eta))
+def _expect(eta: float, scale: float, sampled: _Sampled) -> dict[str, float]:
+    """One row of the table: the tilted reference at one ratio."""
+    front, distances, lengths = sampled.frontier, sampled.distances, sampled.lengths
+    row = front.at(eta)
     supported = bool(np.isfinite(row["quality"]))
-    w = front.weights(float(eta)) if supported else np.full(lengths.shape, np.nan)
+    w = front.weights(eta) if supported else np.full(lengths.shape, np.nan)
     diversity = float(diversity_along(front, distances, [eta])[0]) if supported else np.nan
     error = _diversity_error(w, distances, diversity) if np.isfinite(diversity) else np.nan
     length = float((w * lengths).sum(1).mean())
     return {
         "kl_coef": scale / eta if eta > 0 else np.inf,
-        "ratio": float(eta),
+        "ratio": eta,
         "quality": row["quality"],
         "quality_se": row["quality_se"],
         "diversity": diversity,
@@ -197,21 +276,25 @@ def _diversity_error(w: Array, distances: list[Array], value: float) -> float:
     return float(np.sqrt(total)) / len(distances)
 
 
-def _notes(context: RunContext, table: pd.DataFrame) -> tuple[str, ...]:
+def _notes(
+    context: RunContext, table: pd.DataFrame, shortfall: Shortfall | None
+) -> tuple[str, ...]:
     recipe, notes = context.recipe, []
-    if recipe.plant != "tilt":
+    if shortfall is None:
         word = recipe.plant or "moved by no knob"
         notes.append(
             f"{recipe.name} does not settle in the tilted reference (plant: {word}): the table is "
-            "what the best policy of each KL would show, a first guess for this recipe"
+            "a bound, what the best policy of each KL reaches, and no run gets there"
+        )
+    else:
+        notes.append(
+            f"what runs get is learnt from {shortfall.runs} runs of 240 steps in "
+            f"{shortfall.settings} settings of the bundled priors (benchmarks/plan_runs.py), "
+            "which ended below the best policy of their KL, the bound"
         )
     last = table[table["quality"].notna()].iloc[-1]
     notes.append(
-        "each row is what the best policy of that KL reaches: a run stays below it in quality, "
-        "mostly in diversity too"
-    )
-    notes.append(
-        f"the samples predict policies up to a KL of {last['kl']:.2g} nats, where diversity is "
-        f"{last['diversity']:.3g}; only a run shows what lies beyond"
+        f"the samples tell of policies up to a KL of {last['kl']:.2g} nats, where the bound has a "
+        f"diversity of {last['diversity']:.3g}; only a run shows what lies beyond"
     )
     return tuple(notes)

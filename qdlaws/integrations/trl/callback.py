@@ -1,9 +1,12 @@
 """LawCallback: measures, advises, stops or steers TRL's GRPOTrainer and RLOOTrainer.
 
     callback = LawCallback(Goal(min_diversity=.6), mode="steer")
-    trainer = GRPOTrainer(…, args=GRPOConfig(beta=.05, use_bias_correction_kl=False, …))
-    callback.attach(trainer)
+    args = GRPOConfig(beta=.05, use_bias_correction_kl=False, …)
+    trainer = GRPOTrainer(…, args=args, callbacks=[callback])
     trainer.train()
+
+``callback.attach(trainer)`` adds it to a trainer that is there already, and refuses at once, not at
+``train()``, what cannot work.
 
 Every ``every`` steps their completions become one row of quality, diversity (duplicates kept),
 entropy and KL with the knobs that were in force, in ``<output_dir>/qdlaws/metrics.jsonl``, which
@@ -16,6 +19,8 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -25,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from qdlaws.advice.advise import advise_run
+from qdlaws.control.collapse_guard import clear_breach
 from qdlaws.control.controller import check_steerable, turn
 from qdlaws.control.knobs import in_force
 from qdlaws.core.advice import Advice
@@ -55,9 +61,10 @@ class _LawCallback:
     Parameters
     ----------
     goal : what is wanted; to steer it needs a floor or a price
-    mode : ``"advise"`` writes and logs, ``"stop"`` also ends the run when advised (an anytime-valid
-        statement, wrong in at most ``alpha`` of runs), ``"steer"`` turns ``beta`` or the reward
-        scale at every row
+    mode : ``"advise"`` writes and logs; ``"stop"`` also ends the run when advised (an anytime-valid
+        statement, wrong in at most ``alpha`` of runs) or after three readings clearly below a
+        floor, and keeps a checkpoint of the last row that held it; ``"steer"`` turns ``beta`` or
+        the reward scale at every row
     every : optimizer steps that make one row
     diversity : ``"text"``, ``"molecules"``, or a function (completions, prompts) -> a number or a
         ``qdlaws.measure.Estimate``
@@ -99,6 +106,9 @@ class _LawCallback:
         """The newest advice."""
         self.rows: list[dict[str, Any]] = []
         self._window = Window()
+        self._held: Path | None = None
+        """The checkpoint of the last row that held the floors, where this wrote it."""
+        self._saving = -1
 
     def attach(self, trainer: Any) -> Any:
         """Adds itself to the trainer, which is returned; refuses at once what cannot work."""
@@ -109,20 +119,22 @@ class _LawCallback:
 
     # ------------------------------------------------------------------ events of transformers
 
+    def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Finds the trainer that it was given to in ``callbacks=[…]``."""
+        self.trainer = _calling_trainer(self) or self.trainer
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Refuses what cannot work; takes up the rows of a resumed run."""
+        self.trainer = self.trainer or _calling_trainer(self)
         if self.trainer is None:
-            raise BadData(
-                "LawCallback does not know its trainer: call callback.attach(trainer) instead of "
-                "passing it in callbacks=[…]"
-            )
+            raise BadData("LawCallback does not see its trainer: call callback.attach(trainer)")
         self._refuse_problems()
         for words in setup_problems(self.trainer, self.mode, self.turn).warnings:
             say.warning("%s", words)
         self.folder = Path(args.output_dir) / "qdlaws"
         self._start = (float(self.trainer.beta), 1.0)
         self._weights = self.trainer.reward_weights.clone()
-        self._scale, self._window = 1.0, Window()
+        self._scale, self._window, self._held = 1.0, Window(), None
         self.rows = self._kept(state.global_step)
         if self.rows and self.mode == "steer":  # the knobs of a resumed run follow from its rows
             last = self.rows[-1]
@@ -140,16 +152,35 @@ class _LawCallback:
         self.rows.append(row)
         self._write("metrics.jsonl", row)
         self._log_to_tracker(row)
-        self.advice = self._decide(run_log(self.rows), self._checkpoints(args))
-        stop = bool(self._agreed(self.stops and self.advice.anytime))
+        log = run_log(self.rows)
+        saved = self._save_where_held(state, control)
+        advice = self._decide(log, self._checkpoints(args, saved))
+        breach = clear_breach(log, self.goal) if self.mode == "stop" else ""
+        stop = bool(self._agreed(self.stops and (advice.anytime or bool(breach))))
+        if breach and not advice.anytime:
+            advice = self._stop_at_breach(advice, breach)
+        self.advice = advice
         if self.mode == "steer":
-            self._turn_by(self.advice.du or 0.0)
-        self._write("advice.jsonl", self.advice.to_line(self._knobs(), stop))
+            self._turn_by(advice.du or 0.0)
+        self._write("advice.jsonl", advice.to_line(self._knobs(), stop))
         if stop:
-            control.should_training_stop = control.should_save = True
-            why = self.advice.reasons[0] if self.advice.reasons else ""
+            # a policy below the floor is not worth a checkpoint beside the one that held it
+            control.should_training_stop = True
+            control.should_save = control.should_save or self._held is None
+            why = advice.reasons[0] if advice.reasons else ""
             say.warning("stopped at step %d: %s", state.global_step, why)
         return control
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """A new checkpoint that holds the floors replaces the one that this saved before it."""
+        if self._saving != state.global_step:
+            return
+        before, self._held = self._held, Path(args.output_dir) / f"checkpoint-{self._saving}"
+        self._saving = -1
+        if args.metric_for_best_model is None:  # protects it from save_total_limit
+            state.best_model_checkpoint = str(self._held)
+        if before is not None and self._writes:
+            shutil.rmtree(before, ignore_errors=True)
 
     # ------------------------------------------------------------------ inside
 
@@ -157,6 +188,25 @@ class _LawCallback:
         problems = setup_problems(self.trainer, self.mode, self.turn).fatal
         if problems:
             raise BadData(f"LawCallback(mode={self.mode!r}): " + "; and ".join(problems))
+
+    def _save_where_held(self, state: Any, control: Any) -> float | None:
+        """Saves the policy of a row that holds all floors, which a stop may have to go back to."""
+        floors, row = self.goal.floors(), self.rows[-1]
+        holds = all(row.get(c) is not None and row[c] >= floor for c, floor in floors.items())
+        if self.mode != "stop" or not floors or not self._agreed(holds):
+            return None
+        if not control.should_save:  # else the trainer saves it, and decides how long it stays
+            control.should_save, self._saving = True, state.global_step
+        return float(state.global_step)
+
+    def _stop_at_breach(self, advice: Advice, words: str) -> Advice:
+        """The advice to stop for a floor that is broken beyond doubt."""
+        kept = [reason for reason in advice.reasons if reason.startswith("Keep checkpoint")]
+        if self._held is not None:
+            kept = [f"{self._held} has the policy of the last row that held it", *kept]
+        return replace(
+            advice, action="stop", du=None, confidence=None, reasons=(words, *dict.fromkeys(kept))
+        )
 
     def _row(self, step: int) -> dict[str, Any]:
         beta, scale = self._now()
@@ -262,12 +312,30 @@ class _LawCallback:
                 write_atomically(path, "".join(lines))
         return rows
 
-    def _checkpoints(self, args: Any) -> list[float] | None:
-        """The steps whose checkpoints exist, that of now included; None where none is kept."""
+    def _checkpoints(self, args: Any, saved: float | None) -> list[float] | None:
+        """The steps with a row whose checkpoints exist, one ``saved`` now included; None without.
+
+        Where none is kept a run that stops saves its last policy, so that one counts too.
+        """
         names = (path.name for path in Path(args.output_dir).glob("checkpoint-*"))
-        steps = [float(n.split("-")[1]) for n in names if n.split("-")[1].isdigit()]
-        seen = [row["step"] for row in self.rows]
-        return sorted({*(s for s in steps if s in seen), float(seen[-1])}) if steps else None
+        steps = {float(n.split("-")[1]) for n in names if n.split("-")[1].isdigit()}
+        if not steps and saved is None:
+            return None
+        seen = [float(row["step"]) for row in self.rows]
+        now = saved if self._held is not None else seen[-1]
+        return sorted({s for s in steps if s in seen} | ({now} if now is not None else set()))
+
+
+def _calling_trainer(callback: Any) -> Any:
+    """The trainer that is calling this callback; transformers hands its events all but that."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        handler = getattr(owner, "callback_handler", None)
+        if callback in getattr(handler, "callbacks", ()):
+            return owner
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 def _log_ratio(beta: float, scale: float) -> float:

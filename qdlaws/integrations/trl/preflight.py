@@ -32,7 +32,7 @@ def setup_problems(trainer: Any, mode: Mode, turn: Turned) -> SetupProblems:
         return SetupProblems((f"{name} is no GRPOTrainer or RLOOTrainer of TRL 0.22 or later",))
     fatal: list[str] = []
     warnings: list[str] = []
-    if not trainer.beta > 0:
+    if not trainer.beta > 0 and mode != "stop":  # to stop a run needs no KL
         words = (
             f"beta is {trainer.beta:g}, so no reference model was made, no KL is logged, and "
             "raising it later crashes; set beta to a small positive number, such as 1e-3"

@@ -14,6 +14,7 @@ def test_one_filter_is_the_exact_posterior(monkeypatch):
     lag, wander, gain = 2.0, 0.5, 0.07
     monkeypatch.setattr(module, "LAGS", np.array([lag]))
     monkeypatch.setattr(module, "WANDERS", np.array([wander]))
+    monkeypatch.setattr(module, "GAINS", np.array([1.0]))
     step, y, u, _ = linear_plant(12, lag)
     y[[3, 7]] = np.nan
     step[8:] += 10  # a gap of two evaluations

@@ -40,12 +40,15 @@ def test_a_missing_reading_never_loosens():
     assert guided()(log_with([np.nan] * 3), START).advice.action == "wait"
 
 
-def test_a_price_without_a_law_never_loosens_and_a_floor_beside_it_still_tightens():
+def test_a_price_without_a_law_turns_nothing_but_a_floor_beside_it_is_steered_by():
     flat = [0.80, 0.805, 0.797, 0.803, 0.80]
     alone = guided(Goal(price=1.0))(log_with(flat), START)
     assert (alone.advice.action, alone.knobs) == ("wait", START)
-    both = Goal(price=1.0, min_diversity=0.65)
-    assert guided(both)(log_with(flat), START).knobs == START
+    both, floor = Goal(price=1.0, min_diversity=0.65), Goal(min_diversity=0.65)
+    decision = guided(both)(log_with(flat), START)
+    assert decision.advice.action == "loosen"
+    assert decision.knobs == guided(floor)(log_with(flat), START).knobs
+    assert "until then the floor alone" in " ".join(decision.advice.reasons)
     assert guided(both)(log_with([d - 0.2 for d in flat]), START).advice.action == "tighten"
 
 
