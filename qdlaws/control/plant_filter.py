@@ -6,11 +6,11 @@ a settled level a, which a turn of u moves at once and which wanders by itself:
     a ← a − g·Δu + w,    x ← x + (1 − e^{−gap/τ})·(a − x),    y = x + e
 
 For a given lag τ and size of w this is linear in (x, a, g): a Kalman filter (Kalman 1960). A bank
-of them over τ, w and the prior of g is weighted by how well each predicted the last readings (multiple models;
-Magill 1965), older predictions being forgotten. So a missing reading only costs precision, and the
-gain g is identified from the turns of the run, starting from a prior. Where the KL itself was
-turned, half of the bank takes the run to be slowed by it (τ ∝ 1/KL, as plain gradient flow is): a
-run that is slowed looks as if it had settled, and must not be loosened for that.
+of them over τ, w and the prior of g is weighted by how well each predicted the last readings
+(multiple models; Magill 1965), older predictions being forgotten. So a missing reading only costs
+precision, and the gain g is identified from the turns of the run, starting from a prior. Where the
+KL itself was turned, half of the bank takes the run to be slowed by it (τ ∝ 1/KL, as plain gradient
+flow is): a run that is slowed looks as if it had settled, and must not be loosened for that.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ WANDERS = np.array([0.05, 0.5, 2.0])
 MEMORY = 0.95
 """Weight of the last reading's score at the next one: older predictions are forgotten."""
 GAINS = np.array([1.0, 4.0])
-"""Candidates for the mean of the prior of g, in units of the gain that is given: small models answer
-several times as strongly as the molecular ones that it was measured with."""
+"""Candidates for the mean of the prior of g, in units of the gain that is given: small models
+answer several times as strongly as the molecular ones that it was measured with."""
 LARGER_GAIN = 1.0
 """Standard deviation of the logarithm of such a unit in the prior of the candidates."""
 GAIN_DOUBT = 0.7

@@ -111,3 +111,53 @@ def test_after_a_collapse_the_ratio_comes_back_faster_but_stays_below_the_ceilin
     assert back.ceiling == ratio_ceiling(y, u, COLLAPSE_FLOOR) < 4.0
     above = steer_by_plant(step, y, knobs(u, 3.5), COLLAPSE_FLOOR, GAIN)
     assert above.du < 0
+
+
+def letter_model(seed, evaluations=48, beta=0.05):
+    """β (as u) and true diversity of a steered small model that is rewarded for one of 17 letters.
+
+    Log odds z of the letter under a reward divided by its spread: ż ∝ √(p(1−p)) − .6·β·(z − z₀). It
+    falls seven times as fast as the prior gain says, and comes back the faster the larger β is.
+    """
+    rng = np.random.default_rng(seed)
+    start = z = -np.log(16)
+    y, u, true = [], [], []
+    for k in range(evaluations):
+        for _ in range(5):
+            p = 1 / (1 + np.exp(-z))
+            z += 0.25 * (np.sqrt(p * (1 - p)) - 0.6 * beta * (z - start)) + 0.04 * rng.normal()
+        p = 1 / (1 + np.exp(-z))
+        true.append(1 - p**2 - (1 - p) ** 2 / 16)
+        y.append(true[-1] + 0.015 * rng.normal())
+        u.append(-np.log(beta))
+        force = InForce(np.array(u), np.exp(-np.array(u)), u[-1])
+        se = np.full(k + 1, 0.015)
+        turned = steer_by_plant(5.0 * np.arange(k + 1), np.array(y), force, 0.6, GAIN, se).du
+        beta *= np.exp(-np.nan_to_num(turned))
+    return np.array(u), np.array(true)
+
+
+def test_a_small_model_that_answers_strongly_settles():
+    runs = [letter_model(seed) for seed in (0, 2, 3)]
+    late = slice(24, None)
+    assert np.mean([np.ptp(u[late]) for u, _ in runs]) < 0.5  # it swung by .85 on average
+    assert min(d[late].min() for _, d in runs) > 0.55
+    assert np.mean([d[late].mean() for _, d in runs]) < 0.72  # and quality is not given away
+
+
+def test_after_swings_the_limits_are_halved_and_a_steep_drop_has_the_full_one():
+    limits = Limits()
+    assert limits.calmed(1, steep=False) == limits  # one way back is no swing
+    third = limits.calmed(3, steep=False)
+    assert (third.up, third.home) == (limits.up / 4, limits.home / 4)
+    assert third.down == pytest.approx(limits.down / 4)
+    assert limits.calmed(9, steep=False).up == pytest.approx(limits.up * limits.calmest)
+    assert limits.calmed(9, steep=True).down == limits.down
+
+
+def test_a_steep_rise_holds_the_next_turn_back():
+    y = np.array([0.80, 0.70, 0.55, 0.40, 0.31, 0.30, 0.45])
+    u = np.array([3.0, 3.0, 3.0, 2.3, 1.6, 0.9, 0.2])
+    step, se = 10.0 * np.arange(7), np.full(7, 0.01)
+    assert steer_by_plant(step[:6], y[:6], knobs(u[:6], 0.2), 0.6, GAIN, se[:6]).du < -0.3
+    assert steer_by_plant(step, y, knobs(u), 0.6, GAIN, se).du == 0

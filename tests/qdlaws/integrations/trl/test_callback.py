@@ -57,7 +57,7 @@ def share_of_a(completions, **kwargs):
     return [text.split().count("a") / max(len(text.split()), 1) for text in completions]
 
 
-def make(model_folder, out, kind="grpo", steps=8, **options):
+def make(model_folder, out, kind="grpo", steps=8, callbacks=None, **options):
     trainer, config = {
         "grpo": (GRPOTrainer, GRPOConfig),
         "rloo": (RLOOTrainer, RLOOConfig),
@@ -78,7 +78,13 @@ def make(model_folder, out, kind="grpo", steps=8, **options):
         **options,
     )
     prompts = Dataset.from_dict({"prompt": ["a b", "c d", "e f", "g h"] * 16})
-    return trainer(model=model_folder, args=args, train_dataset=prompts, reward_funcs=share_of_a)
+    return trainer(
+        model=model_folder,
+        args=args,
+        train_dataset=prompts,
+        reward_funcs=share_of_a,
+        callbacks=callbacks,
+    )
 
 
 def lines(out, name):
@@ -211,6 +217,47 @@ def test_stop_ends_the_run_when_advised_and_advise_does_not(model_folder, tmp_pa
     assert callback.advice.action == "stop"
 
 
+def checkpoints(out):
+    return sorted(path.name for path in out.glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize(
+    ("saving", "left"),
+    [
+        ({}, ["checkpoint-3"]),
+        # the trainer's own newest one stays too
+        ({"save_strategy": "steps", "save_steps": 5, "save_total_limit": 1}, ["checkpoint-3"]),
+        ({"save_strategy": "steps", "save_steps": 2}, [f"checkpoint-{k}" for k in (2, 3, 4, 6)]),
+    ],
+)
+def test_a_stop_comes_at_the_third_clear_breach_and_keeps_the_last_policy_that_held(
+    model_folder, tmp_path, saving, left, caplog
+):
+    levels = [0.80, 0.79, 0.78, *[0.30, 0.28, 0.26] * 9]
+    callback = LawCallback(FLOOR, mode="stop", every=1, diversity=falling(levels))
+    trainer = make(model_folder, tmp_path, steps=20, callbacks=[callback], **saving)
+    assert trainer.beta == 0
+    trainer.train()
+    assert trainer.state.global_step == 6
+    assert checkpoints(tmp_path) == left
+    *before, last = lines(tmp_path, "advice.jsonl")
+    assert not any(line["stopped"] for line in before)
+    assert (last["action"], last["stopped"], last["kl_factor"]) == ("stop", True, None)
+    assert last["checkpoint"] == 3
+    assert "checkpoint-3" in " ".join(last["reasons"])
+    # without a KL none is spoken of
+    assert "KL" not in " ".join(r for line in (*before, last) for r in line["reasons"])
+    assert "KL" not in caplog.text
+
+
+def test_readings_a_little_below_the_floor_do_not_stop_at_once(model_folder, tmp_path):
+    levels = [0.80, 0.79, 0.78, 0.49, 0.495, 0.485, 0.51, 0.50]  # 1.25 to 3.75 s.e. below .5
+    callback = LawCallback(FLOOR, mode="stop", every=1, diversity=falling(levels))
+    make(model_folder, tmp_path, callbacks=[callback]).train()
+    assert not any(line["stopped"] for line in lines(tmp_path, "advice.jsonl"))
+    assert checkpoints(tmp_path) == ["checkpoint-8"]
+
+
 def test_a_resumed_run_goes_on_with_the_same_knobs(model_folder, tmp_path):
     goal, levels = Goal(min_diversity=0.65), [0.70 - 0.01 * k for k in range(12)]
 
@@ -274,11 +321,20 @@ def test_advice_needs_no_kl_and_says_what_it_lacks(model_folder, tmp_path, caplo
     assert lines(tmp_path, "metrics.jsonl")[0]["kl"] is None
 
 
-def test_without_its_trainer_it_says_how(model_folder, tmp_path):
-    trainer = make(model_folder, tmp_path)
-    trainer.add_callback(LawCallback())
-    with pytest.raises(BadData, match=r"callback\.attach\(trainer\)"):
+def test_given_in_callbacks_it_sees_its_trainer(model_folder, tmp_path):
+    callback = LawCallback(Goal(min_diversity=0.3), every=2)
+    trainer = make(model_folder, tmp_path, steps=4, callbacks=[callback], beta=0.05)
+    trainer.train()
+    assert callback.trainer is trainer
+    assert [row["step"] for row in lines(tmp_path, "metrics.jsonl")] == [2, 4]
+
+
+def test_given_in_callbacks_it_refuses_at_train_what_cannot_be_steered(model_folder, tmp_path):
+    callback = LawCallback(FLOOR, mode="steer")
+    trainer = make(model_folder, tmp_path, callbacks=[callback], beta=0.0)
+    with pytest.raises(BadData, match="small positive number"):
         trainer.train()
+    assert trainer.state.global_step == 0
 
 
 @pytest.mark.parametrize(
