@@ -19,7 +19,7 @@ __all__ = ["clear_breach", "ratio_ceiling", "reversals", "steep_drop_end", "stee
 
 DEPTH = 0.25
 """A fall through the floor is a collapse where it is deeper than this share of the way to it."""
-FALL = 8
+FALL = 12
 """Evaluations that a collapse takes at most. A slower fall is one that the filter follows, and the
 ratio at which the run stood high before it has long been left."""
 SWING = 0.5

@@ -93,14 +93,14 @@ class Limits:
     calmest: float = 1 / 8
     """Least factor of the three limits of a step, after many swings."""
 
-    def calmed(self, reversals: int, steep: bool) -> Limits:
+    def calmed(self, reversals: int, below: bool) -> Limits:
         """The limits of a run whose ratio swings: halved with every reversal after the first.
 
         A run that answers more strongly than it is thought to overshoots, and overshoots again on
-        the way back. In a steep drop there is no time for small steps down.
+        the way back. Once it is below the floor there is no time for small steps down.
         """
         factor = max(0.5 ** max(reversals - 1, 0), self.calmest)
-        down = self.down if steep else max(self.down * factor, 2 * self.up * self.calmest)
+        down = self.down if below else max(self.down * factor, self.up)
         return replace(self, up=self.up * factor, home=self.home * factor, down=down)
 
 
@@ -179,7 +179,8 @@ def steer_by_plant(
     ahead += plant.gain * float(np.mean(before) - knobs.now)
     scatter = scatter_of(y[:-1], None if se is None else se[:-1])
     dropped = steep_drop_end(y, scatter, limits.guard)
-    limits = limits.calmed(reversals(np.append(filled_forward(u), knobs.now)), dropped < floor)
+    below = dropped < floor or y[measured][-1] < floor
+    limits = limits.calmed(reversals(np.append(filled_forward(u), knobs.now)), bool(below))
     lowest = np.nanmin([ahead + ahead_se, dropped])
     if lowest < floor:
         du = min(du, 0.4 * (float(lowest) - floor) / max(gain, plant.gain))

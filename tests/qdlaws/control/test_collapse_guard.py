@@ -46,8 +46,8 @@ def test_a_second_fall_lowers_the_ceiling_and_a_shallow_one_sets_none():
 
 def test_a_slow_slide_through_the_floor_sets_no_ceiling():
     """The ratio in force when the run last stood high is long past, and may be far too low."""
-    u = np.concatenate([[0.5], np.full(11, 1.2)])
-    y = np.array([0.87, 0.80, 0.75, 0.72, 0.70, 0.70, 0.69, 0.68, 0.66, 0.64, 0.60, 0.52])
+    u = np.concatenate([[0.5], np.full(14, 1.2)])
+    y = np.concatenate([[0.87, 0.80, 0.75], np.full(4, 0.7), np.linspace(0.69, 0.52, 8)])
     assert ratio_ceiling(y, u, FLOOR) == np.inf
 
 

@@ -145,14 +145,16 @@ def test_a_small_model_that_answers_strongly_settles():
     assert np.mean([d[late].mean() for _, d in runs]) < 0.72  # and quality is not given away
 
 
-def test_after_swings_the_limits_are_halved_and_a_steep_drop_has_the_full_one():
+def test_after_swings_the_limits_are_halved_and_below_the_floor_the_way_down_is_not():
     limits = Limits()
-    assert limits.calmed(1, steep=False) == limits  # one way back is no swing
-    third = limits.calmed(3, steep=False)
-    assert (third.up, third.home) == (limits.up / 4, limits.home / 4)
-    assert third.down == pytest.approx(limits.down / 4)
-    assert limits.calmed(9, steep=False).up == pytest.approx(limits.up * limits.calmest)
-    assert limits.calmed(9, steep=True).down == limits.down
+    assert limits.calmed(1, below=False) == limits  # one way back is no swing
+    second = limits.calmed(2, below=False)
+    assert (second.up, second.home) == (limits.up / 2, limits.home / 2)
+    assert second.down == pytest.approx(limits.down / 2)
+    many = limits.calmed(9, below=False)
+    assert many.up == pytest.approx(limits.up * limits.calmest)
+    assert many.down == limits.up
+    assert limits.calmed(9, below=True).down == limits.down
 
 
 def test_a_steep_rise_holds_the_next_turn_back():
