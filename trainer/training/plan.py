@@ -108,16 +108,15 @@ class Plan(Result):
 
         ax = ax or plt.subplots()[1]
         table = self.to_frame()
-        for name in ("quality", "diversity"):
-            bound = {"ls": "--"} if "run_quality" in table else {"marker": "."}
-            label = f"{name}, the bound" if "run_quality" in table else name
-            (line,) = ax.plot(table["kl"], table[name], label=label, **bound)
-            if "run_quality" in table:
+        of_runs = "run_quality" in table
+        for name in SHOWN_COLUMNS:
+            label, style = (f"{name}, the bound", "--") if of_runs else (name, "-")
+            (line,) = ax.plot(table["kl"], table[name], ls=style, label=label)
+            if of_runs:
+                color = line.get_color()
                 middle, error = table[f"run_{name}"], 2 * table[f"run_{name}_se"]
-                ax.plot(table["kl"], middle, c=line.get_color(), label=f"{name}, what runs get")
-                ax.fill_between(
-                    table["kl"], middle - error, middle + error, alpha=0.2, color=line.get_color()
-                )
+                ax.plot(table["kl"], middle, c=color, label=f"{name}, what runs get")
+                ax.fill_between(table["kl"], middle - error, middle + error, alpha=0.2, color=color)
         ax.set(xlabel="KL of the best policy to the reference, nats", title="What each KL brings")
         ax.legend()
         return ax
