@@ -290,11 +290,12 @@ def tags_without_shared_steps(path: Path) -> None:
 
 
 def wide_packed_table(path: Path) -> None:
-    """5,002 columns of 3,000 rows, which gzip packs a hundredfold."""
-    row = ",1" * 5000 + "\n"
-    text = "step,reward" + "".join(f",c{i}" for i in range(5000)) + "\n"
-    content = (text + "".join(f"{s},{s % 7}{row}" for s in range(3000))).encode()
-    path.write_bytes(gzip.compress(content, 6))
+    """4,002 columns of 2,200 rows, less than a tenth of its size as gzip."""
+    cells = [f",0.{digits:03}" for digits in range(1000)]
+    row = "".join(cells * 4)
+    header = "step,reward" + "".join(f",c{i}" for i in range(4000)) + "\n"
+    rows = (f"{s},{s % 7}{row[6 * s % 4000 :]}{row[: 6 * s % 4000]}\n" for s in range(2200))
+    path.write_bytes(gzip.compress((header + "".join(rows)).encode(), 1))
 
 
 def long_column(path: Path) -> None:
