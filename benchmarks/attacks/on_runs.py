@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 import signal
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from attacks.on_logs import TOKENS, mutated
-from attacks.tally import Attack, Child, Ended, Skipped, Try, isolated
+from attacks.tally import Attack, Child, Ended, Skipped, Try, isolated, quiet
 
 from qdlaws import QdlawsError
 
@@ -34,10 +33,10 @@ def run(folder: Path, *settings: str) -> str:
     from trainer.config import load_config
     from trainer.loop import resume, train
 
-    logging.disable()
-    if (folder / "config.toml").exists():
-        return resume(folder, trust=True).ended
-    return train(load_config("bandit", [*SETTINGS, *settings]), folder).ended
+    with quiet():
+        if (folder / "config.toml").exists():
+            return resume(folder, trust=True).ended
+        return train(load_config("bandit", [*SETTINGS, *settings]), folder).ended
 
 
 def facts(folder: Path) -> dict[str, Any]:
@@ -77,13 +76,12 @@ def difference(folder: Path, whole: dict[str, Any]) -> str:
 
 
 def unbroken(work: Path, *settings: str) -> tuple[Path, dict[str, Any]]:
-    """The run without an attack, and its facts."""
-    folder = work / "whole"
-    if not (folder / "summary.json").exists():
-        ended = isolated(lambda: run(folder, *settings))
-        if ended.how != "ok":
-            raise RuntimeError(f"the unbroken run ended with {ended}")
-    return folder, facts(folder)
+    """The run without an attack, and its facts.
+
+    It runs in this process, so that all modules are loaded before the children are forked.
+    """
+    run(work / "whole", *settings)
+    return work / "whole", facts(work / "whole")
 
 
 def completed(folder: Path, whole: dict[str, Any], *settings: str) -> str:
@@ -205,8 +203,9 @@ def kill_after_sigterm(work: Path) -> Try:
 def kill_at_random(work: Path) -> Try:
     """SIGKILL, SIGTERM or SIGINT after a random time, up to three times, then to the end."""
     settings = ("checkpoint.keep=2", "steps=10", "checkpoint.every=3")
-    began = time.monotonic()
     _, whole = unbroken(work, *settings)
+    began = time.monotonic()
+    isolated(lambda: run(work / "timed", *settings))
     longest = time.monotonic() - began
 
     def attempt(rng: np.random.Generator) -> str:
@@ -399,7 +398,6 @@ def knobs_files(work: Path) -> Try:
     names = ["kl", "reward_scale", "entropy", "klx", ""]
 
     def attempt(rng: np.random.Generator) -> str:
-        logging.disable()
         chosen = {
             names[int(rng.choice(5, p=[0.4, 0.25, 0.25, 0.05, 0.05]))]: values[
                 int(rng.integers(len(values)))
@@ -414,7 +412,8 @@ def knobs_files(work: Path) -> Try:
         shutil.rmtree(work / "knobs", ignore_errors=True)
         (work / "knobs.json").write_bytes(content)
         try:
-            knobs = KnobsFile(work).read(0, Knobs(kl=0.5))
+            with quiet():
+                knobs = KnobsFile(work).read(0, Knobs(kl=0.5))
         except BaseException as error:
             return f"{content[:80]!r}: {type(error).__name__}: {error}"
         for name, largest in LARGEST.items():
@@ -498,7 +497,6 @@ def two_sweeps(work: Path) -> Try:
         from trainer.config import load_config
         from trainer.runs import sweep
 
-        logging.disable()
         axes = {"train.seed": ["0", "1"]}
         runs = sweep(load_config("bandit", SETTINGS), axes, folder, jobs=1)
         others = [one.error for one in runs if "another process" not in one.error and one.error]

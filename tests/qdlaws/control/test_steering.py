@@ -31,6 +31,13 @@ def test_it_loosens_above_the_target_tightens_below_and_keeps_to_its_limits():
     assert abs(near.du) < 0.03
 
 
+@pytest.mark.filterwarnings("error")
+def test_levels_of_any_size_without_scatter_give_no_warning():
+    step = 10.0 * np.arange(30)
+    for level in (1e10, -1e10, 1e-10):
+        assert np.isfinite(steer(step, np.full(30, level), 0.65, GAIN).du)
+
+
 def test_a_missing_reading_never_loosens_and_few_readings_wait():
     step, se = 10.0 * np.arange(30), np.full(30, 0.004)
     y = 0.8 + 0.004 * np.sin(2.0 * np.arange(30))

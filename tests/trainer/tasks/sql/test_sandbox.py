@@ -132,6 +132,22 @@ def test_functions_with_one_answer_are_allowed(database):
     assert database.ask(query).rows == ((1, 2, 1, 1.3, "A", 3, 1, 1, 1, "x", 2),)
 
 
+@pytest.mark.parametrize(
+    "field",
+    ["'%.*c', 1000000000, 'x'", "'%1000000000d', 1", "'%-+*d', -1000000000, 1", "'%.9999f', 1"],
+)
+@pytest.mark.parametrize("name", ["printf", "format"])
+def test_a_wide_field_is_refused_at_once(database, name, field):
+    began = time.monotonic()
+    assert database.ask(f"select {name}({field})").status == "error"
+    assert time.monotonic() - began < 1
+
+
+def test_printf_is_that_of_sqlite(database):
+    query = "select printf('%05.1f|%*d|%s|%d%%', 2.25, 4, 7, null, 3.0), printf(null), printf('')"
+    assert database.ask(query).rows == (sqlite3.connect(":memory:").execute(query).fetchone(),)
+
+
 WIDE = "select " + ",".join(f"printf('%{1900 + i}d',a.id)" for i in range(60)) + " from t a, t b"
 
 
