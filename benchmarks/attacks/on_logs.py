@@ -248,6 +248,7 @@ def run_files(work: Path) -> Try:
         "plan.json": json.dumps({"table": [{"kl": 1.0, "quality": 0.4}], "notes": []}).encode(),
         "samples/step-000390.csv": b"prompt,completion,score\n,CCO,0.4\n,CCN,0.3\n",
     }
+    qd.report(put(tree, work), work.parent / "page.html")  # what is compiled is compiled now
 
     def attempt(rng: np.random.Generator) -> str:
         folder = put(changed(tree, rng), work)

@@ -125,11 +125,11 @@ def steer(
     target = floor + 2 * scatter / np.sqrt(len(y))
     error = (level + ahead * shrunk - target) / gain
     error_ahead = float(np.hypot(level_se, ahead * slope_se))
-    p_below = _normal_cdf(target - level - ahead * slope, error_ahead)
+    p_below = _normal_cdf((target - level - ahead * slope) / max(error_ahead, 1e-300))
     if p_below < P_MISSED or error > 0:  # the dead band is for doubt
         error = float(np.sign(error) * max(abs(error) - level_se / gain, 0.0))
     du = float(np.clip((0.2 if error > 0 else 0.4) * error, -0.7, 0.1))
-    if shrunk < 0 and (level - target) / -shrunk < 2 * ahead:
+    if shrunk < 0 and level - target < 2 * ahead * -shrunk:
         du = min(du, 0.0)
     falling = shrunk < 0 or trend < -2 * trend_se
     return Steering(level, level_se, slope, slope_se, target, du, p_below, falling)
@@ -193,7 +193,7 @@ def steer_by_plant(
         line,
         target=target,
         du=float(np.clip(du, -limits.down, up)),
-        p_below=_normal_cdf(target - settled, plant.settled_se),
+        p_below=_normal_cdf((target - settled) / max(plant.settled_se, 1e-300)),
         falling=False if du > 0 else line.falling,
         plant=plant,
         ceiling=ceiling,
@@ -217,6 +217,5 @@ def _line(step: Array, y: Array, se: Array | None) -> tuple[float, float, float,
     return level, slope, level_se, slope_se, scatter
 
 
-def _normal_cdf(distance: float, se: float) -> float:
-    """Φ(distance / se); Python's division, unlike NumPy's, gives ∞ without a warning."""
-    return 0.5 * (1 + erf(float(distance) / max(float(se), 1e-300) / sqrt(2)))
+def _normal_cdf(z: float) -> float:
+    return 0.5 * (1 + erf(z / sqrt(2)))
