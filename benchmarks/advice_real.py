@@ -26,7 +26,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Run:
     name: str
     source: str
     frame: pd.DataFrame
+    fits: dict[int, qd.LawFits | qd.RunLog] = field(default_factory=dict)
 
     @cached_property
     def quality(self) -> np.ndarray:
@@ -73,6 +74,16 @@ class Run:
         columns = {"entropy": "H", "diversity": "D"}
         there = {name: c for name, c in columns.items() if c in frame and frame[c].notna().any()}
         return qd.RunLog.from_frame(frame, step="step", quality="R", **there)
+
+    def fitted(self, rows: int) -> qd.LawFits | qd.RunLog:
+        """The fitted laws of the first rows, fitted once; the log itself where there are none."""
+        if rows not in self.fits:
+            log = self.log(rows)
+            try:
+                self.fits[rows] = qd.fit(log)
+            except (qd.NotEnoughData, qd.MissingColumn):
+                self.fits[rows] = log
+        return self.fits[rows]
 
 
 def runs(folder: Path, every: int = 1) -> Iterator[Run]:
@@ -128,15 +139,18 @@ RULES: dict[str, Callable[[Run], int]] = {
 }
 
 
+def row_of(run: Run, advice: qd.Advice) -> int:
+    return int(np.flatnonzero(run.frame["step"] == advice.checkpoint)[0])
+
+
 def advised(run: Run, cost: float) -> tuple[int, int]:
     """Rows run and the row kept under advice with a cost, asked at each look."""
     per_step = cost * run.sd / float(np.ptp(run.frame["step"]))
     rows = kept = 0
     for look in LOOKS:
         rows = int(len(run.quality) * look)
-        log = run.log(rows)
-        advice = qd.advise(log, qd.Goal(min_gain_per_step=per_step))
-        kept = int(np.flatnonzero(log.step == advice.checkpoint)[0])
+        advice = qd.advise(run.fitted(rows), qd.Goal(min_gain_per_step=per_step))
+        kept = row_of(run, advice)
         if advice.action == "stop":
             break
     return rows, kept
@@ -211,13 +225,12 @@ def stopping_table(data: pd.DataFrame) -> str:
 
 def looks_without_goal(run: Run) -> Iterator[dict[str, object]]:
     n = len(run.quality)
-    final = qd.advise(run.log(n))
-    kept_by_end = int(np.flatnonzero(run.log(n).step == final.checkpoint)[0])
+    final = qd.advise(run.fitted(n))
+    kept_by_end = row_of(run, final)
     for fraction in FRACTIONS:
         rows = int(n * fraction)
-        log = run.log(rows)
-        advice = final if rows == n else qd.advise(log)
-        kept = int(np.flatnonzero(log.step == advice.checkpoint)[0])
+        advice = final if rows == n else qd.advise(run.fitted(rows))
+        kept = row_of(run, advice)
         yield {
             "source": run.source,
             "name": run.name,

@@ -30,9 +30,15 @@ __all__ = ["decide", "stop_under_control"]
 P_PAST_OPTIMUM = 0.95
 """The probability of being past the optimum of the price that ends a run."""
 
-P_NOTHING_LEFT = 0.04
+P_NOTHING_LEFT = 0.05
 """A run without a goal has saturated where a gain worth having is less probable than this: of real
 runs stopped so at half their length, one in ten or fewer gave up half a standard deviation."""
+
+P_RISES = 0.9
+"""Quality is said to rise where it exceeds its best so far with this probability, and where its
+80 % interval rises or a gain of a tenth has …"""
+P_SURE_GAIN = 0.75
+"""… this one."""
 
 P_CLEAR_GAIN = 0.5
 """It goes on where quality gains a tenth of its range more with this probability."""
@@ -227,29 +233,34 @@ def _by_quality(
     step, change = float(run.step[-1]), _change_words(gain)
     if goal.min_gain_per_step is not None:
         _, ahead, mean = gain.worth_of_going_on(goal.min_gain_per_step)
-        words = f"further steps are worth their cost: {mean:+.2g} is expected {ahead:.0f} steps on"
-        return Advice(action="continue", step=step, reasons=(words, change, verdict))
-    clear = gain.probability(gain.tenth)
-    if clear >= P_CLEAR_GAIN:
-        words = f"quality is still rising: {change}"
-        odds = f"a gain of more than {gain.tenth:.2g} has a probability of {chance(clear)}"
-        return Advice(
-            action="continue", step=step, reasons=(words, odds, verdict), confidence=clear
+        words = (
+            f"further steps are worth their cost: {mean:+.2g} is expected in {ahead:.0f} of them"
         )
+        return Advice(action="continue", step=step, reasons=(words, change, verdict))
     stop = _fallen(run, gain, alarms)
     if stop is not None:
         return stop
     small = gain.probability(gain.worth_having)
-    if small <= P_NOTHING_LEFT:
-        words = (
-            f"quality has stopped rising: {change}; a gain of more than {gain.worth_having:.2g} "
-            f"over the best so far has a probability of {chance(small)}"
-        )
-        return _stop(run, words, 1 - small, anytime=False)
-    words = (
-        f"it is open whether quality still rises: {change}; a gain of more than "
-        f"{gain.worth_having:.2g} over the best so far has a probability of {chance(small)}"
+    odds = (
+        f"more than {gain.worth_having:.2g} above the best so far has a probability of "
+        f"{chance(small)}"
     )
+    if small <= P_NOTHING_LEFT:
+        words = f"quality has stopped rising: {change}; {odds}"
+        return _stop(run, words, 1 - small, anytime=False)
+    clear, some = gain.probability(gain.tenth), gain.probability(0.0)
+    rising = some >= P_RISES and (gain.change.low > 0 or clear >= P_SURE_GAIN)
+    if rising or clear >= P_CLEAR_GAIN:
+        words = f"quality {'is still rising' if rising else 'probably gains more'}: {change}"
+        if clear >= P_CLEAR_GAIN:
+            odds = f"a gain of {gain.tenth:.2g} has a probability of {chance(clear)}"
+        return Advice(
+            action="continue",
+            step=step,
+            reasons=(words, odds, verdict),
+            confidence=some if rising else clear,
+        )
+    words = f"a further gain is neither clear nor ruled out: {change}; {odds}"
     return Advice(action="wait", step=step, reasons=(words, _settles(run, gain), verdict))
 
 
@@ -259,7 +270,7 @@ def _fallen(run: RunLog, gain: GainAhead, alarms: tuple[Alarm, ...]) -> Advice |
     back = gain.probability(0.0)
     if alarm is None or back >= P_CLEAR_GAIN:
         return None
-    words = f"{alarm}; {_change_words(gain)}, which does not bring it back"
+    words = f"quality fell and is not coming back: {_change_words(gain)}"
     return _stop(run, words, 1 - back, anytime=False)
 
 
@@ -289,8 +300,8 @@ def _change_words(gain: GainAhead) -> str:
     """The expected change of quality in so many steps, with its interval."""
     change = gain.change
     return (
-        f"expected change in the next {gain.horizon:.3g} steps {change.mid:+.2g} "
-        f"[{change.low:+.2g}, {change.high:+.2g}]"
+        f"{change.mid:+.2g} [{change.low:+.2g}, {change.high:+.2g}] in the next "
+        f"{gain.horizon:.0f} steps"
     )
 
 

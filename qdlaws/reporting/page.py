@@ -20,7 +20,13 @@ from qdlaws.laws.verdict import NO_LAW
 from qdlaws.readers.run_folder import run_files
 from qdlaws.reporting.html import Raw, badge, bullets, facts, fold, note, section, table
 from qdlaws.reporting.run_data import RunView, page_data
-from qdlaws.reporting.sections.advice import advice_section, call, forecast_section, reasons
+from qdlaws.reporting.sections.advice import (
+    advice_section,
+    alarm_lines,
+    call,
+    forecast_section,
+    reasons,
+)
 from qdlaws.reporting.sections.comparison import compared, comparison_section, same_law
 from qdlaws.reporting.sections.control import frontier_section, steering_section
 from qdlaws.reporting.sections.diagnostics import checks_section
@@ -136,7 +142,8 @@ def _answer(
     if advice is None:
         return _box(_verdict(view), bullets(view.problems.values()))
     action = f"<p><strong>{escape(call(advice))}</strong></p>"
-    return _box(_verdict(view), action + reasons(advice, goal), advice.action)
+    body = action + alarm_lines(advice) + reasons(advice, goal)
+    return _box(_verdict(view), body, advice.action)
 
 
 def _tally(views: Sequence[RunView]) -> str:

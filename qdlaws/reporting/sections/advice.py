@@ -16,7 +16,7 @@ from qdlaws.forecasting.forecast import Forecast
 from qdlaws.reporting.html import Raw, badge, bullets, facts, fold, of_run, section, table
 from qdlaws.reporting.run_data import RunView
 
-__all__ = ["advice_section", "call", "forecast_section", "reasons"]
+__all__ = ["advice_section", "alarm_lines", "call", "forecast_section", "reasons"]
 
 CALLS = {
     "continue": "Go on",
@@ -33,8 +33,17 @@ CALLS = {
 def call(advice: Advice) -> str:
     """The advice in a line: what to do, how sure, which checkpoint."""
     sure = "" if advice.confidence is None else f" ({chance(advice.confidence)} sure)"
-    keep = "" if advice.checkpoint is None else f" Keep checkpoint {advice.checkpoint:g}."
+    keep = ""
+    if advice.checkpoint is not None:
+        fell = advice.action == "stop" and any(a.rollback is not None for a in advice.alarms)
+        noun = "checkpoint" if advice.choice is None else advice.choice.noun
+        keep = f" {'Go back to' if fell else 'Keep'} {noun} {advice.checkpoint:g}."
     return f"{CALLS.get(advice.action, advice.action)}{sure}.{keep}"
+
+
+def alarm_lines(advice: Advice) -> str:
+    """The alarms that ring; empty where none does."""
+    return bullets([Raw(f"<b>Alarm</b>: {escape(str(alarm))}") for alarm in advice.alarms])
 
 
 def reasons(advice: Advice, goal: Goal | None) -> str:
@@ -57,7 +66,7 @@ def _one_of_many(view: RunView, goal: Goal | None) -> str:
     if advice is None:
         return f"<p>{name} {escape(view.problems.get('advice', 'no advice'))}</p>"
     title = Raw(f"{name} {badge(advice.action)} {escape(call(advice))}")
-    return fold(title, bullets(advice.reasons) + _numbers(advice, goal))
+    return fold(title, alarm_lines(advice) + bullets(advice.reasons) + _numbers(advice, goal))
 
 
 def _numbers(advice: Advice, goal: Goal | None) -> str:
