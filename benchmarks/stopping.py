@@ -9,6 +9,9 @@ gain of at least 3e-4 a step (or, in the last two rows, a floor on diversity of 
 never been below the floor. It may be asked after every evaluation, and should be false in at most 5 %
 of runs.
 
+*Certain* is the stop that a trainer acts on unattended, by an e-process asked after every
+evaluation; *likely* is that of the forecast, asked after every third, for a person to act on.
+
 Patience (as in Keras and PyTorch Lightning): stop once the best reading is p evaluations old; keep
 that checkpoint. For a floor: stop once p readings in a row are below it. ``lost`` is the true quality
 of the best checkpoint of the whole run less that of the kept one; ``D kept`` the true diversity of
@@ -29,7 +32,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from qdlaws import Goal, QdlawsError, RunLog, advise, read
+from qdlaws import Goal, QdlawsError, RunLog, advise, choose, read
+from qdlaws.advice.gain_ahead import gain_ahead
 from qdlaws.inference.e_process import gain_below, level_below
 
 Array = npt.NDArray[np.float64]
@@ -139,6 +143,18 @@ def advised(log: RunLog, goal: Goal) -> End:
     return End(None, len(log) - 1 if advice.checkpoint is None else _row(log, advice.checkpoint))
 
 
+def likely(log: RunLog, goal: Goal) -> End:
+    """Where the forecast ends the run, asked after every third evaluation."""
+    for n in range(6, len(log) + 1, 3):
+        so_far = log.take(np.arange(len(log)) < n)
+        gain = gain_ahead(so_far, goal, kept := choose(so_far, goal))
+        assert gain is not None
+        assert goal.min_gain_per_step is not None
+        if gain.worth_of_going_on(goal.min_gain_per_step)[0] <= 0:
+            return End(n - 1, _row(log, kept.step))
+    return End(None, _row(log, choose(log, goal).step))
+
+
 def _row(log: RunLog, step: float) -> int:
     return int(np.flatnonzero(log.step == step)[0])
 
@@ -163,7 +179,7 @@ def patient(log: RunLog, goal: Goal, patience: int) -> End:
 # ---------------------------------------------------------------------- the tables
 
 
-def simulated(kind: Kind, rho: float, runs: int) -> list[list[float]]:
+def simulated(kind: Kind, rho: float, runs: int) -> dict[str, list[float]]:
     """A row a rule: stopped, false, saved, lost, diversity kept; each with its error."""
     t = np.arange(N, dtype=float)
     rows: dict[str, list[tuple[float, ...]]] = {}
@@ -175,7 +191,9 @@ def simulated(kind: Kind, rho: float, runs: int) -> list[list[float]]:
             quality=quality + NOISE[0] * noise(N, rho, rng),
             diversity=diversity + NOISE[1] * noise(N, rho, rng),
         )
-        ends = {"as advised": advised(log, kind.goal)}
+        ends = {"certain": advised(log, kind.goal)}
+        if kind.goal.min_gain_per_step is not None:
+            ends["likely"] = likely(log, kind.goal)
         ends |= {f"patience {p}": patient(log, kind.goal, p) for p in PATIENCES}
         for name, end in ends.items():
             false = end.stopped is not None and held(kind, quality, diversity, end.stopped)
@@ -185,11 +203,11 @@ def simulated(kind: Kind, rho: float, runs: int) -> list[list[float]]:
             kept = diversity[end.kept] - diversity[-1]
             row = (end.stopped is not None, false, saved, lost, kept)
             rows.setdefault(name, []).append(tuple(map(float, row)))
-    out = []
-    for found in rows.values():
-        values = np.array(found)
+    out = {}
+    for name, scores in rows.items():
+        values = np.array(scores)
         error = values.std(0, ddof=1) / np.sqrt(runs)
-        out.append([*values.mean(0), *error])
+        out[name] = [*values.mean(0), *error]
     return out
 
 
@@ -205,8 +223,7 @@ def simulated_table(runs: int) -> str:
     lines = [head, "|---|---|---|---|---|---|---|---|"]
     for kind in KINDS:
         for rho in MEMORIES:
-            names = ["as advised", *(f"patience {p}" for p in PATIENCES)]
-            for name, row in zip(names, simulated(kind, rho, runs), strict=True):
+            for name, row in simulated(kind, rho, runs).items():
                 stops, false, saved, lost, kept, _, false_se, _, lost_se, _ = row
                 lines.append(
                     f"| {kind.name} | {rho:g} | {name} | {stops:.0%} | {false:.1%} ± {false_se:.1%} "
@@ -224,7 +241,7 @@ def replayed_table(folders: list[Path]) -> str:
     ]
     logs = [_read(folder) for folder in folders]
     goal = Goal(min_gain_per_step=GAIN)
-    rules: dict[str, Callable[[RunLog], End]] = {"as advised": lambda log: advised(log, goal)}
+    rules: dict[str, Callable[[RunLog], End]] = {"certain": lambda log: advised(log, goal)}
     for p in PATIENCES:
         rules[f"patience {p}"] = lambda log, p=p: patient(log, goal, p)  # type: ignore[misc]
     for name, rule in rules.items():

@@ -17,6 +17,7 @@ TOPICS = {
     "qdlaws/test_verdict_table.py": "verdicts are right, in a few cells with fixed seeds",
     "qdlaws/inference/test_posterior_emcee.py": "the posterior agrees with emcee",
     "qdlaws/laws/test_equivariance.py": "units, origin, time direction and row order do not matter",
+    "qdlaws/advice/test_consistency.py": "no two lines of an advice contradict each other",
     "qdlaws/laws/test_nist.py": "NIST's certified values and R's SSasymp",
     "qdlaws/readers/test_fuzz.py": "damaged and made-up logs give right numbers or one error",
     "qdlaws/readers/test_hostile.py": "harmful and broken files are refused without damage",

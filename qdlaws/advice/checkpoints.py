@@ -163,7 +163,9 @@ def _choice(candidates: _Candidates, level: float, saved: bool) -> Choice:
     if meets.any():
         best = int(np.argmax(np.where(meets, worth.mean(0), -np.inf)))
     else:
-        best = int(np.argmax(p_goal))
+        nearest = np.round(p_goal, 2) == np.round(p_goal.max(), 2)
+        short = next(iter(candidates.goal.floors()), main)  # of equals the one that lacks least
+        best = int(np.argmax(np.where(nearest, candidates.draws(short).mean(0), -np.inf)))
     among = meets if meets.any() else np.ones(len(rows), bool)
     margin = MARGIN * float(np.ptp(worth.mean(0)))
     p_best, p_wrong, regret = _risk(worth, among, best, margin)

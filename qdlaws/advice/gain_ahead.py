@@ -134,8 +134,11 @@ def gain_ahead(log: RunLog, goal: Goal, choice: Choice) -> GainAhead | None:
     course = clock(log, "quality")
     if not course.moves or choice.quality is None:
         return None
+    kept = choice.quality.mid
+    if goal.target_quality is not None:  # who aims at a target may keep a lower quality
+        kept = max(kept, float(choice.table["mean"].max()))
     length = course.step - course.data.origin
     if goal.budget_steps is None:
-        return GainAhead(course, choice.quality.mid, length, QUARTER * length, choice.range)
+        return GainAhead(course, kept, length, QUARTER * length, choice.range)
     left = max(goal.budget_steps - course.step, 0.0)
-    return GainAhead(course, choice.quality.mid, length, left, choice.range, left)
+    return GainAhead(course, kept, length, left, choice.range, left)

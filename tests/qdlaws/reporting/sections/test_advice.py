@@ -9,9 +9,16 @@ from dataclasses import replace
 import pytest
 
 from qdlaws import Goal, advise, fit, forecast
+from qdlaws.core.advice import Alarm
 from qdlaws.core.interval import show
 from qdlaws.reporting.run_data import RunView
-from qdlaws.reporting.sections.advice import advice_section, call, forecast_section, reasons
+from qdlaws.reporting.sections.advice import (
+    advice_section,
+    alarm_lines,
+    call,
+    forecast_section,
+    reasons,
+)
 from tests.helpers.report_page import Page, short_run
 
 GOAL = Goal(min_diversity=0.5)
@@ -25,7 +32,13 @@ def view() -> RunView:
 
 def test_the_call_says_what_to_do_how_sure_and_what_to_keep(view):
     advice = replace(view.advice, action="stop", du=None, confidence=0.934, checkpoint=120.0)
-    assert call(advice) == "Stop (93% sure). Keep checkpoint 120."
+    assert call(advice) == "Stop (93% sure). Keep the row of step 120."
+    saved = replace(advice, choice=replace(advice.choice, saved=True))
+    assert call(saved) == "Stop (93% sure). Keep checkpoint 120."
+    fell = replace(saved, alarms=(Alarm("quality fell", "quality fell by 0.3", 120.0),))
+    assert call(fell) == "Stop (93% sure). Go back to checkpoint 120."
+    assert "quality fell by 0.3" in alarm_lines(fell)
+    assert alarm_lines(saved) == ""
     advice = replace(advice, action="wait", confidence=None, checkpoint=None)
     assert call(advice) == "Wait, the log does not say enough."
 
