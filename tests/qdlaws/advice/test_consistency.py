@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qdlaws import Advice, Goal, QdlawsError, RunLog, advise
+from qdlaws import Advice, BadData, Goal, RunLog, advise
 
 N = 40
 
@@ -77,8 +77,9 @@ def test_no_two_lines_of_an_advice_contradict_each_other(seed, name):
     log, goal = random_log(seed), GOALS[name]
     try:
         advice = advise(log, goal)
-    except QdlawsError as refusal:
-        assert "contradictory goals" in str(refusal)
+    except BadData as refusal:
+        if "contradictory goals" not in str(refusal):
+            raise
         return
     assert contradictions(advice, log, goal) == []
 
