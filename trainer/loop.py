@@ -164,7 +164,7 @@ def resume(folder: Path, watcher: Watcher | None = None, trust: Trust = False) -
         checkpoint.load_trained(context.policy, saved)
         optimizer = make_optimizer(context)
         checkpoint.load_optimizer(optimizer, saved)
-        capabilities.load_state(context.task, state["task"])
+        _load_task(context, saved, state["task"])
         world.wait()
         if world.leads:  # from here on the checkpoint is known to be usable
             with run_folder.one_line(f"go on with {folder}"):
@@ -177,6 +177,16 @@ def resume(folder: Path, watcher: Watcher | None = None, trust: Trust = False) -
         run = Run(folder, config, world, control, writer, optimizer, turns, context, progress)
         run.stopped, run.saved = bool(state.get("stopped")), progress.step
         return _run_to_the_end(run, resumed=True)
+
+
+def _load_task(context: RunContext, saved: Path, state: dict[str, Any] | None) -> None:
+    """Restores the task's memory; one line where it is not of this task or version."""
+    try:
+        capabilities.load_state(context.task, state)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, QdlawsError):
+            raise
+        raise BadLog(f"{saved}/state.json does not fit the task: {error!r}") from None
 
 
 # ---------------------------------------------------------------------- the loop

@@ -306,7 +306,7 @@ def damaged_checkpoints(work: Path) -> Try:
         for _ in range(int(rng.integers(1, 4))):
             place = saved[-1 - min(int(rng.geometric(0.6)) - 1, len(saved) - 1)]
             path = sorted(place.iterdir())[int(rng.integers(len(list(place.iterdir()))))]
-            how = int(rng.integers(5))
+            how = int(rng.integers(5 if place != saved[0] else 4))
             if how == 0:
                 path.write_bytes(mutated(path.read_bytes(), rng))
             elif how == 1:

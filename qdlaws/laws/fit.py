@@ -174,6 +174,13 @@ def _path(log: RunLog, name: str, options: FitOptions, cut: tuple[float, ...]) -
     return path.spread(rows)
 
 
+def _relative_variance(se: Array) -> Array:
+    """se² ÷ its mean; scaled by a power of two first, so that no square is 0 or infinite."""
+    variance = np.ldexp(se, -np.frexp(np.max(se))[1]) ** 2
+    relative: Array = variance / np.mean(variance)
+    return relative
+
+
 def _standard_errors(log: RunLog, name: str) -> Array | None:
     """The standard errors of a column with gaps filled by their median; None if it has none.
 
@@ -205,7 +212,7 @@ def _fit_law(
         return _without_law(kind, log, options.level, obstacle)
     step, span = cut_memory(log.step[rows], cut)
     se = _standard_errors(log, y_name)
-    weight = None if se is None else se[rows] ** 2 / np.mean(se[rows] ** 2)
+    weight = None if se is None else _relative_variance(se[rows])
     curves: list[dict[str, Any]] = [{"straight": kind == "hd"}]
     if kind == "hd":  # whether the relation is a line needs the posterior of a curve beside it
         curves.append({"straight": False, "effort": 0.6})

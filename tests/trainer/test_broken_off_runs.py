@@ -283,6 +283,17 @@ def test_weights_of_another_shape_are_one_line(copied, model):
         resume(copied, trust=True)
 
 
+@pytest.mark.parametrize("memory", [{}, {"calls": 1}, [1], 7])
+def test_a_memory_of_another_task_is_one_line(memory, copied):
+    for step in checkpoint_steps(copied):
+        path = folder_of(copied, step) / "state.json"
+        state = {**json.loads(path.read_text()), "task": memory, "format": 1}
+        path.write_text(json.dumps(state))
+        (path.parent / "manifest.json").unlink()
+    with pytest.raises(BadLog, match=r"step-000006/state\.json does not fit the task"):
+        resume(copied, trust=True)
+
+
 def test_a_users_files_in_the_samples_stay(copied):
     for name in ("notes.csv", "step-backup.csv"):
         (copied / "samples" / name).write_text("mine")

@@ -55,6 +55,8 @@ def checked_state(folder: Path) -> dict[str, Any]:
         raise BadLog(f"{NAME} is missing")
     if written == 1:
         _check_tensors(folder)
+    if "task" not in state:
+        raise BadLog("state.json is not of this version: it has no 'task'")
     step = Progress.from_state(state).step
     if folder.name != f"step-{step:06d}":
         raise BadLog(f"state.json is of step {step}")

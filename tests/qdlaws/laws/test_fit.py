@@ -113,6 +113,20 @@ def test_known_standard_errors_are_weights():
     assert float(band["low"].iloc[0]) < truth < float(band["high"].iloc[0])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
+def test_standard_errors_of_quality_are_weights_in_any_unit(unit):
+    t = np.arange(30)
+    se = 1 + 0.5 * np.sin(t)
+    columns = {"quality": 1 - np.exp(-t / 9.0), "diversity": np.exp(-t / 20.0)}
+    first, second = (
+        qd.fit(qd.RunLog.from_arrays(t, **columns, quality_se=se * scale)).rd
+        for scale in (1.0, unit)
+    )
+    for name, interval in first.to_dict()["params"].items():
+        assert second.to_dict()["params"][name] == pytest.approx(interval, rel=1e-9), name
+
+
 def test_standard_errors_of_x_are_its_noise():
     data = frame(n=100, x_noise=0.08)
     size = 0.08 * (D_HIGH - D_LOW)
