@@ -68,7 +68,7 @@ errors it says so in 7.5 % of runs, as often as .975 did under the earlier prior
 STRAIGHT = 0.9
 """P(|κ| < 1) from which a law is linear."""
 
-LEAST_R2 = {"clear": 0.1, "likely": 0.3}
+LEAST_R2 = {"clear": 0.1, "likely": 0.25}
 """R² of the block means below which the curve does not describe the run."""
 
 CALIBRATION = (0.25, 4.0)
@@ -79,9 +79,6 @@ LEAST_INSIDE = 0.8
 
 LEAST_WITHOUT_A_ROW = 0.05
 """Squared correlation of readings and law that has to be left when any one row is left out."""
-
-AS_GOOD = -2.0
-"""ΔBIC from which a change in step explains quality better than the law."""
 
 
 class Evidence(NamedTuple):
@@ -250,18 +247,24 @@ def _bend(e: Evidence) -> str:
 
 def _change_in_step(e: Evidence, forms: RivalForms, form: str) -> tuple[str, ...]:
     """A change in step that explains quality better than x does, with no fall beside it."""
-    gain = forms.delta(form)
-    if gain > AS_GOOD:
+    words, least_gain, least_left = CHANGES_IN_STEP[form]
+    gain = -forms.delta(form)
+    if gain < least_gain:
         return ()
     left = forms.p_falls_beside(form)
-    if left >= CHANGES_IN_STEP[form][1]:
+    if left >= least_left:
         return ()
-    why = f"{CHANGES_IN_STEP[form][0]} in step explains {e.y_name} better than {e.x_name} does"
-    return (f"{why} (ΔBIC {gain:.0f}; beside it P(it falls) = {left:.2f})",)
+    why = f"{words} in step explains {e.y_name} better than {e.x_name} does"
+    return (f"{why} (ΔBIC {-gain:.0f}; beside it P(it falls) = {left:.2f})",)
 
 
-CHANGES_IN_STEP = {"line in step": ("a steady drift", LIKELY), "jump in step": ("one jump", CLEAR)}
-"""Changes in step in words, and the P(it falls) beside them that leaves the law standing."""
+CHANGES_IN_STEP = {
+    "line in step": ("a steady drift", 4.0, LIKELY),
+    "jump in step": ("one jump", STRONG, CLEAR),
+}
+"""Changes in step in words, the gain of BIC from which they count, and the P(it falls) beside them
+that leaves the law standing. A lower gain would refuse too many true laws, whose x drifts as well.
+"""
 
 
 def _shape(e: Evidence, forms: RivalForms, p: float) -> tuple[Word, tuple[str, ...]]:
