@@ -32,9 +32,9 @@ P_MEETS = 0.9
 """The probability with which a checkpoint must hold the floors."""
 
 P_BETTER = 0.9
-"""The probability of being better at which one checkpoint is told from another."""
+"""The probability of being better from which two checkpoints are distinguished."""
 
-P_NOT_TOLD = 0.5
+P_ALIKE = 0.5
 """A chance of choosing wrongly from which the checkpoints are said to be alike."""
 
 MOST_ROWS = 2000
@@ -174,7 +174,8 @@ def _choice(candidates: _Candidates, level: float, saved: bool) -> Choice:
         noise = candidates.estimates[main].noise[rows]
         measure = next_measurement(log, rows, worth, candidates.draws(main), noise, among, margin)
     values = {c: _interval(candidates.draws(c)[:, best], level) for c in candidates.estimates}
-    alike = _alike(worth, among, best) if p_wrong >= P_NOT_TOLD and margin > 0 else np.empty(0, int)
+    several = meets.any() and p_wrong >= P_ALIKE and margin > 0
+    alike = _alike(worth, among, best) if several else np.empty(0, int)
     alike_steps = tuple(float(step) for step in log.step[rows[alike]])
     reasons = _reasons(candidates, best, values[main], p_goal, p_wrong, margin, alike_steps)
     peak, fall = _fall(candidates, meets.any())

@@ -288,7 +288,7 @@ def _by_price(step: float, aims: Targets, verdict: str) -> Advice:
         )
     words = f"{price.rate_words()}: which way pays is open"
     if not price.supported:
-        words = f"{aims.price_problem}; {price.rate_words()}"
+        words, verdict = aims.price_problem, price.rate_words()
     return Advice(action="wait", step=step, reasons=(words, verdict))
 
 

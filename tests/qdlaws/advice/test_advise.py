@@ -135,7 +135,7 @@ def test_without_a_law_a_price_waits_and_a_floor_rests_on_readings():
     assert advice.kl_factor is None
     assert advice.confidence is None
     assert "no trade-off between quality and diversity is supported" in advice.reasons[0]
-    assert "your price of 1 with probability" in advice.reasons[0]
+    assert "your price of 1 with probability" in advice.reasons[1]
     rests = advise(log_of(frame), Goal(min_diversity=0.5))
     assert any("rests on measured diversity alone" in r for r in rests.reasons)
 

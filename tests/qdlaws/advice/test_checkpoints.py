@@ -141,3 +141,13 @@ def test_a_choice_is_json_words_and_a_picture():
     assert set(out["quality"]) == {"low", "mid", "high", "level"}
     assert str(choice.summary()).startswith(f"Keep the row of step {choice.step:g}")
     assert choice.plot().get_xlabel() == "step"
+
+
+def test_checkpoints_that_cannot_be_told_apart_are_said_to_be_so():
+    g = np.random.default_rng(0)
+    flat = RunLog.from_arrays(range(40), quality=0.5 + 0.05 * g.normal(size=40))
+    choice = choose(flat)
+    assert choice.p_wrong >= 0.5
+    assert choice.step in choice.alike
+    assert "cannot be told apart" in str(choice.summary())
+    assert "another is better" not in str(choice.summary())
