@@ -73,7 +73,7 @@ class Progress:
 
 
 def _count(value: Any) -> int:
-    if not isinstance(value, int) or value < 0:
+    if not isinstance(value, int) or not 0 <= value < 2**53:
         raise ValueError(f"{value!r} where a count was expected")
     return value
 

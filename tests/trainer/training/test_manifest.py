@@ -52,6 +52,7 @@ def test_before_there_were_manifests_cut_tensors_are_seen(size, tmp_path):
         ({"knobs": {"kl": 1, "warmth": 2}}, "not of this version"),
         ({"knobs": {"kl": 10**400}}, "not of this version"),
         ({"memory": {}}, "not of this version"),
+        ({"cursor": 10**400}, "not of this version"),
         ({"buckets": 7}, "not of this version"),
     ],
 )
