@@ -30,7 +30,8 @@ GOALS = (
 )
 KEYS = {
     *("step", "action", "checkpoint", "entropy_target", "diversity_target", "kl_factor"),
-    *("reward_scale_factor", "confidence", "reasons", "figures", "knobs", "stopped"),
+    *("reward_scale_factor", "confidence", "strength", "alarms", "reasons", "figures", "knobs"),
+    "stopped",
 }
 """The keys of every line of ``advice.jsonl``, whoever writes it."""
 
@@ -103,7 +104,7 @@ def test_a_line_of_trl_is_one_decision(mode, tmp_path):
     )
     callback.trainer = trainer
     args, state = SimpleNamespace(output_dir=str(tmp_path)), SimpleNamespace(global_step=0)
-    control = SimpleNamespace(should_training_stop=False)
+    control = SimpleNamespace(should_training_stop=False, should_save=False)
     callback.on_train_begin(args, state, control)
     for step in range(1, 41):
         before = trainer.beta
