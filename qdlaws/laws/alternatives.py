@@ -192,7 +192,7 @@ class RivalForms:
         pick = np.searchsorted(np.cumsum(weight) / weight.sum(), uniform)
         pick = np.minimum(pick, len(weight) - 1)
         left, bend, var_left, var_bend, cov, rss = (v.ravel()[pick] for v in fits[:6])
-        sigma, deviation = np.sqrt(rss / chi2), np.sqrt(var_left)
+        sigma, deviation = np.sqrt(rss / chi2), np.sqrt(np.maximum(var_left, 1e-200))
         rest = np.sqrt(np.maximum(var_bend - (cov / deviation) ** 2, 0.0))
         below = left + sigma * deviation * z1
         above = below + bend + sigma * (cov / deviation * z1 + rest * z2)
@@ -230,7 +230,7 @@ class RivalForms:
         bb = (b**2).sum(1)[:, None, :] * (1 + RIDGE)
         ab = a.mT @ b
         ya, yb = (self.y[:, None] @ a).mT, self.y[:, None] @ b
-        det = aa * bb - ab**2
+        det = np.maximum(aa * bb - ab**2, 1e-200)  # a column that is constant has none
         q, r = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
         rss = self.yy[:, None, None] - q * ya - r * yb
         rss = np.maximum(rss, 1e-12 * self.yy[:, None, None])

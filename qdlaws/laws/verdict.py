@@ -177,7 +177,8 @@ def verdict(e: Evidence) -> Verdict:
     misfits = _misfits(e, strength(falls), blocks)
     if misfits:
         return Verdict("unsupported", (*misfits, *cautions))
-    drift, jump = (_change_in_step(e, forms, form) for form in ("line in step", "jump in step"))
+    size = strength(falls)
+    drift, jump = (_change_in_step(e, forms, f, size) for f in ("line in step", "jump in step"))
     if jump or (drift and not _bend(e)):
         return Verdict("unsupported", (*jump, *drift, *cautions))
     word, reasons = _shape(e, forms, falls)
@@ -245,9 +246,10 @@ def _bend(e: Evidence) -> str:
     return "concave" if e.p_concave >= BENT else "convex" if e.p_concave <= 1 - BENT else ""
 
 
-def _change_in_step(e: Evidence, forms: RivalForms, form: str) -> tuple[str, ...]:
+def _change_in_step(e: Evidence, forms: RivalForms, form: str, size: Strength) -> tuple[str, ...]:
     """A change in step that explains quality better than x does, with no fall beside it."""
-    words, least_gain, least_left = CHANGES_IN_STEP[form]
+    words, clear_gain, least_left = CHANGES_IN_STEP[form]
+    least_gain = clear_gain if size == "clear" else LIKELY_GAIN
     gain = -forms.delta(form)
     if gain < least_gain:
         return ()
@@ -259,17 +261,21 @@ def _change_in_step(e: Evidence, forms: RivalForms, form: str) -> tuple[str, ...
 
 
 CHANGES_IN_STEP = {
-    "line in step": ("a steady drift", 4.0, LIKELY),
+    "line in step": ("a steady drift", 3.0, LIKELY),
     "jump in step": ("one jump", STRONG, CLEAR),
 }
-"""Changes in step in words, the gain of BIC from which they count, and the P(it falls) beside them
-that leaves the law standing. A lower gain would refuse too many true laws, whose x drifts as well.
+"""Changes in step in words, the gain of BIC from which they count against a clear law, and the
+P(it falls) beside them that leaves the law standing. A lower gain would refuse too many true laws,
+whose x drifts as well.
 """
+
+LIKELY_GAIN = 2.0
+"""The gain of BIC from which a change in step counts against a law that is only likely."""
 
 
 def _shape(e: Evidence, forms: RivalForms, p: float) -> tuple[Word, tuple[str, ...]]:
     """The word for the shape of a law that falls, and the reasons."""
-    falls, bend = f"{strength(p)} trade-off, P(it falls) = {p:.3f}", _bend(e)
+    falls, bend = f"{strength(p)} trade-off with {e.x_name}, P(it falls) = {p:.3f}", _bend(e)
     width = e.law.width
     low, high = quantiles(e.law.kappa, (0.025, 0.975))
     best = min(KINKED, key=forms.delta)

@@ -9,7 +9,7 @@ How often would a law be seen in a run of 80 evaluations? Simulate some and fit 
 >>> errors = sim.ErrorModel(white=0.3, rho=0.8)
 >>> runs = [sim.simulate(np.random.default_rng(i), law, path, 0.1, errors) for i in range(10)]
 >>> verdicts = [qd.fit(run.log()).rd.verdict for run in runs]
->>> verdicts.count("concave") + verdicts.count("linear") >= 8
+>>> verdicts.count("concave") + verdicts.count("falling") >= 8
 True
 """
 

@@ -92,7 +92,8 @@ def test_a_first_row_far_from_the_others_is_fitted_without_warnings(
     fits = qd.fit(log, x_noise=x_noise)
     assert str(fits.summary())
     if x_noise == "none":
-        assert fits.rd is not None and fits.rd.verdict == "convex"  # noqa: PT018
+        assert fits.rd is not None
+        assert fits.rd.verdict == ("convex" if ranges < 10 else "unsupported")
     for one in fits.laws():
         assert np.all(np.isfinite(one.predict([D_LOW, D_HIGH])))
         assert np.all(np.isfinite(one.certificate(runs=20).needed))

@@ -57,7 +57,7 @@ def test_verdict_and_advice_come_first_then_the_evidence(single):
     places = [single.index(part) for part in [*order, 'id="sources"']]
     assert places == sorted(places)
     words = Page(single).words()
-    assert "Quality is gained by giving up diversity" in words
+    assert "quality is gained by giving up diversity" in words
     assert "Stop" in words
     assert "diversity ≥ 0.5" in words
     assert "Ljung–Box p" in words
