@@ -34,6 +34,7 @@ import numpy.typing as npt
 
 from qdlaws import Goal, QdlawsError, RunLog, advise, choose, read
 from qdlaws.advice.gain_ahead import gain_ahead
+from qdlaws.advice.rules import EVEN_ODDS
 from qdlaws.inference.e_process import gain_below, level_below
 
 Array = npt.NDArray[np.float64]
@@ -150,7 +151,8 @@ def likely(log: RunLog, goal: Goal) -> End:
         gain = gain_ahead(so_far, goal, kept := choose(so_far, goal))
         assert gain is not None
         assert goal.min_gain_per_step is not None
-        if gain.worth_of_going_on(goal.min_gain_per_step)[0] <= 0:
+        odds = gain_below(so_far.step, so_far.column("quality"), goal.min_gain_per_step).log_e
+        if gain.worth_of_going_on(goal.min_gain_per_step)[0] <= 0 and odds >= EVEN_ODDS:
             return End(n - 1, _row(log, kept.step))
     return End(None, _row(log, choose(log, goal).step))
 
