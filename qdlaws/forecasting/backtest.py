@@ -43,9 +43,6 @@ ROUGH = 0.75
 """Typical error, in standard deviations of the run, from which a forecast is as poor as the mean of
 the run."""
 
-TOLERANCE = 0.03
-"""Standard deviations by which a forecast may be worse than the last value and still be trusted."""
-
 SHORTFALL = 0.25
 """How far the share inside the intervals may fall below their level."""
 
@@ -86,12 +83,17 @@ class Backtest(Result):
 
     @property
     def trusted(self) -> bool | None:
-        """Can the forecasts of this run be trusted? None where it is too short for a verdict."""
+        """Are the forecasts of this run better than every baseline? None where it is too short."""
         if self.table["origin"].nunique() < MIN_ORIGINS:
             return None
-        ours, last = self.median_errors[OURS], self.median_errors["last value"]
-        good = ours <= min(last + TOLERANCE, ROUGH)
+        good = self.median_errors[OURS] <= min(self._best_baseline[1], ROUGH)
         return bool(good and self.coverage >= self.level - SHORTFALL)
+
+    @property
+    def _best_baseline(self) -> tuple[str, float]:
+        """The baseline with the least median error, and that error."""
+        others = self.median_errors.drop(OURS).dropna()
+        return str(others.idxmin()), float(others.min())
 
     @property
     def conclusion(self) -> str:
@@ -100,9 +102,10 @@ class Backtest(Result):
             return f"no verdict: {len(self.table)} earlier forecasts are too few"
         if self.trusted:
             return "trust the forecasts of this run"
-        ours, last = self.median_errors[OURS], self.median_errors["last value"]
-        if ours > last + TOLERANCE:
-            return "do not trust the forecasts of this run, the last value does better"
+        ours, (name, best) = self.median_errors[OURS], self._best_baseline
+        if ours > best:
+            better = EXPLAINED.get(name, name)
+            return f"do not trust the forecasts of this run, a simpler one does better: {better}"
         if ours > ROUGH:
             return "do not trust the forecasts of this run, its mean does as well"
         return "do not trust the intervals of these forecasts, only their middle"
@@ -112,10 +115,10 @@ class Backtest(Result):
         """One line: the conclusion and its numbers."""
         if self.trusted is None:
             return self.conclusion
-        ours, last = self.median_errors[OURS], self.median_errors["last value"]
+        ours, (name, best) = self.median_errors[OURS], self._best_baseline
         return (
             f"{self.conclusion}: typical error {ours:.2g} standard deviations of the run "
-            f"({last:.2g} for the last value), {self._inside}"
+            f"(at best {best:.2g} by a simpler one, {EXPLAINED.get(name, name)}), {self._inside}"
         )
 
     @property

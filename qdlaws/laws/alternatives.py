@@ -230,7 +230,8 @@ class RivalForms:
         bb = (b**2).sum(1)[:, None, :] * (1 + RIDGE)
         ab = a.mT @ b
         ya, yb = (self.y[:, None] @ a).mT, self.y[:, None] @ b
-        det = np.maximum(aa * bb - ab**2, 1e-200)  # a column that is constant has none
+        # of two equal columns, or where one is constant, next to nothing is left
+        det = np.maximum(aa * bb - ab**2, RIDGE * aa * bb + 1e-200)
         q, r = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
         rss = self.yy[:, None, None] - q * ya - r * yb
         rss = np.maximum(rss, 1e-12 * self.yy[:, None, None])

@@ -123,3 +123,13 @@ def test_plot_shows_forecasts_and_later_readings(rising):
         "reading at the end of the run",
         "reading at twice the step",
     ]
+
+
+def test_a_forecast_that_any_simpler_one_beats_is_not_trusted(rising):
+    from dataclasses import replace
+
+    table = rising.table.copy()
+    table["damped Holt"] = table["observed"]
+    beaten = replace(rising, table=table)
+    assert beaten.trusted is False
+    assert "damped Holt" in beaten.conclusion
