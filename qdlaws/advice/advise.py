@@ -25,12 +25,13 @@ from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.laws.fit import fit
 from qdlaws.laws.result import LawFits
+from qdlaws.readers.reading import Where, as_log
 
 __all__ = ["Action", "Advice", "advise", "advise_run"]
 
 
 def advise(
-    fits: LawFits | RunLog,
+    fits: LawFits | RunLog | Where,
     goal: Goal | None = None,
     *,
     checkpoints: npt.ArrayLike | None = None,
@@ -41,7 +42,7 @@ def advise(
 
     Parameters
     ----------
-    fits : the fitted laws of a run, or its log
+    fits : the fitted laws of a run, or its log; a path is read with :func:`qdlaws.read`
     goal : what is wanted; none means the highest quality
     checkpoints : steps whose checkpoints exist; by default those in the folder that the log was
         read from, where there are none the rows of the log
@@ -116,15 +117,16 @@ def _with_checkpoint(advice: Advice, log: RunLog, choice: Choice) -> Advice:
     return replace(advice, reasons=reasons, checkpoint=choice.step, choice=choice)
 
 
-def _log_and_laws(fits: LawFits | RunLog) -> tuple[RunLog, LawFits | None]:
+def _log_and_laws(fits: LawFits | RunLog | Where) -> tuple[RunLog, LawFits | None]:
     if isinstance(fits, LawFits):
         return fits.log, fits
-    if not isinstance(fits, RunLog):
-        raise BadData(f"advise needs LawFits or a RunLog, got {type(fits).__name__}")
+    log = as_log(fits)
+    if not isinstance(log, RunLog):
+        raise BadData(f"advise needs LawFits, a RunLog or a path, got {type(log).__name__}")
     try:
-        return fits, fit(fits)
+        return log, fit(log)
     except (NotEnoughData, MissingColumn):
-        return fits, None
+        return log, None
 
 
 def _refuse_contradiction(laws: LawFits | None, goal: Goal) -> None:

@@ -26,6 +26,7 @@ from qdlaws.forecasting.column import NOMINAL, ColumnForecast, Crossing, clock
 from qdlaws.forecasting.plots import plot_fans
 from qdlaws.forecasting.prior import DEFAULT_PRIOR, ForecastPrior
 from qdlaws.laws.result import LawFits
+from qdlaws.readers.reading import Where, as_log
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -140,7 +141,7 @@ class Forecast(Result):
 
 
 def forecast(
-    fits: LawFits | RunLog,
+    fits: LawFits | RunLog | Where,
     horizon: float = 500,
     *,
     level: float = NOMINAL,
@@ -150,16 +151,25 @@ def forecast(
 
     Parameters
     ----------
-    fits : the fitted laws of the run; a bare RunLog is forecast without laws
+    fits : the fitted laws of the run, or its log (a path is read with :func:`qdlaws.read`), which
+        is forecast without laws
     horizon : how many steps ahead ``.final`` and ``.step_when`` look
     level : level of the intervals
     prior : learnt from earlier runs by :func:`qdlaws.learn_prior`
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> qd.forecast(qd.example_log(), horizon=100).final["quality"].mid > 0.9
+    True
     """
-    log = fits if isinstance(fits, RunLog) else fits.log
+    if not isinstance(fits, LawFits):
+        fits = LawFits(as_log(fits), None, None, None)
+    log = fits.log
+    if not isinstance(log, RunLog):
+        raise BadData(f"forecast needs LawFits, a RunLog or a path, got {type(log).__name__}")
     if not horizon > 0:
         raise BadData(f"the horizon is a positive number of steps, got {horizon!r}")
-    if isinstance(fits, RunLog):
-        fits = LawFits(log, None, None, None)
     prior = DEFAULT_PRIOR if prior is None else prior
     by_column: dict[str, ColumnForecast] = {}
     missing: list[str] = []

@@ -17,6 +17,7 @@ from qdlaws.inference.law_posterior import LawPosterior, law_posterior
 from qdlaws.laws.fitted import LAWS, Kind
 from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.laws.verdict import evidence, line_verdict, verdict
+from qdlaws.readers.reading import Where, as_log
 
 if TYPE_CHECKING:
     from lmfit import Model, Parameters
@@ -38,7 +39,7 @@ MIN_CHECKPOINTS = 5
 
 
 def fit(
-    log: RunLog,
+    log: RunLog | Where,
     *,
     level: float = 0.95,
     tails: Tails = "auto",
@@ -51,8 +52,8 @@ def fit(
 
     Parameters
     ----------
-    log : RunLog
-        The checkpoints of one run.
+    log : RunLog or path
+        The checkpoints of one run; a path is read with :func:`qdlaws.read`.
     level : float
         The level of the intervals.
     tails : {"auto", "normal", "heavy"}
@@ -89,6 +90,7 @@ def fit(
     >>> qd.fit(log).rd.verdict
     'concave'
     """
+    log = as_log(log)
     for name, value, allowed in (
         ("tails", tails, get_args(Tails)),
         ("x_noise", x_noise, get_args(XNoise)),

@@ -1,4 +1,4 @@
-"""Reading a log: from a path to a RunLog, whatever tool wrote it."""
+"""Reading a log: from a path to a RunLog, whatever tool wrote it; and the log of an example run."""
 
 from __future__ import annotations
 
@@ -33,9 +33,18 @@ from qdlaws.readers.folder import read_folder
 from qdlaws.readers.merge_files import join_tables, read_parts
 from qdlaws.readers.table import Table, one_row_a_step
 
-__all__ = ["read", "tools"]
+__all__ = ["Where", "as_log", "example_log", "read", "tools"]
 
 Where = str | PathLike[str]
+"""The path of a file or folder."""
+
+EXAMPLE = Path(__file__).with_name("example_run.csv")
+EXAMPLE_KINDS = {
+    "quality": "score_all",
+    "diversity": "pairwise_hamming",
+    "entropy": "token_entropy",
+}
+
 CONTAINERS = {
     "trainer", "tensorboard", "wandb", "mlflow", "trackio", "jsonl", "json", "csv", "parquet",
     "wandb-export",
@@ -123,6 +132,33 @@ def read(
         table = table.with_notes(f"no entropy in this log: {NO_ENTROPY[dialect.tool]}")
     tool = dialect.tool if table.tool in CONTAINERS and dialect.tool != "plain" else table.tool
     return _log(replace(table, tool=tool), choice, source, kinds or {})
+
+
+def example_log() -> RunLog:
+    """The log of a small RL run that comes with the package: 101 evaluations over 500 steps.
+
+    A tabular policy over strings of ten tokens is trained by REINFORCE; quality, diversity and
+    entropy have their standard errors.
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> qd.fit(qd.example_log())
+    <LawFits of 101 checkpoints: rd concave, rh concave, hd linear>
+    """
+    return replace(read(EXAMPLE, kinds=EXAMPLE_KINDS), source="example run", tool="qdlaws")
+
+
+def as_log(run: RunLog | Where) -> RunLog:
+    """The log itself, or the log at a path: lets every question about a run take a path.
+
+    Examples
+    --------
+    >>> log = example_log()
+    >>> as_log(log) is log
+    True
+    """
+    return read(run) if isinstance(run, (str, PathLike)) else run
 
 
 def tools() -> dict[str, str]:

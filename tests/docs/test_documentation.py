@@ -293,7 +293,7 @@ def test_the_first_block_says_which_verdict_comes_out(working_folder: Path) -> N
     block = next(b for b in BLOCKS if b.page.name == "README.md" and b.language == "python")
     stated = re.search(r"fits\.rd\.verdict  # \"(\w+)\"", block.text)
     assert stated is not None
-    assert qd.fit(qd.read("data/runs/additive")).rd.verdict == stated[1]  # type: ignore[union-attr]
+    assert qd.fit(qd.example_log()).rd.verdict == stated[1]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("block", blocks_in("toml"))

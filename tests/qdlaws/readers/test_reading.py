@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import tomllib
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import qdlaws as qd
 from qdlaws import BadLog, EntropyKind
-from qdlaws.readers import read, tools
+from qdlaws.readers import example_log, read, tools
+from qdlaws.readers.reading import EXAMPLE
 from tests.helpers.make_fixtures import FIXTURES
+
+ROOT = Path(__file__).parents[3]
 
 ROWS = "1,0.10,2.0\n2,0.20,1.9\n3,0.30,1.8\n4,0.40,1.7\n"
 
@@ -67,3 +74,36 @@ def test_an_empty_path_is_not_the_working_folder(tmp_path, monkeypatch):
     for path in ("", [""]):
         with pytest.raises(BadLog, match="the path is empty"):
             read(path)
+
+
+def test_the_example_log_is_the_run_that_it_was_made_from():
+    example, run = example_log(), read(ROOT / "data" / "runs" / "additive")
+    pd.testing.assert_frame_equal(example.to_frame(), run.to_frame(), check_dtype=False)
+    assert example.kinds == run.kinds
+    assert EXAMPLE.read_text(encoding="utf-8").splitlines()[0].endswith("Apache-2.0")
+
+
+def test_the_example_log_is_listed_among_the_files_of_the_wheel():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = project["tool"]["setuptools"]["package-data"]["qdlaws"]
+    package = ROOT / "qdlaws"
+    assert EXAMPLE in [path for pattern in listed for path in package.glob(pattern)]
+
+
+@pytest.mark.parametrize("question", [qd.fit, qd.forecast, qd.advise])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_question_about_a_run_takes_its_path(question, kind):
+    path = kind(ROOT / "data" / "runs" / "additive")
+    assert str(question(path)) == str(question(read(path)))
+
+
+@pytest.mark.parametrize("question", [qd.fit, qd.forecast, qd.advise])
+def test_a_question_about_a_path_that_is_not_there_names_the_path(question):
+    with pytest.raises(BadLog, match=r"typo\.csv: no such file or folder"):
+        question("typo.csv")
+
+
+@pytest.mark.parametrize("question", [qd.fit, qd.forecast, qd.advise])
+def test_a_question_about_neither_log_nor_path_says_what_is_needed(question):
+    with pytest.raises(qd.BadData, match=r"RunLog.*got int"):
+        question(7)
