@@ -24,6 +24,7 @@ from qdlaws.readers.formats.molecule_tables import (
     read_saturn,
 )
 from qdlaws.readers.formats.tensorboard import is_tensorboard, read_tensorboard
+from qdlaws.readers.formats.trainer_console import is_trainer_console, read_trainer_console
 from qdlaws.readers.table import Table
 
 __all__ = ["FORMATS", "Options", "detect", "read_file", "read_unchanged"]
@@ -55,6 +56,10 @@ FORMATS: dict[str, tuple[str, Reader]] = {
     "verl": ("verl console log", lambda s, _: console.read_verl(s)),
     "openrlhf": ("OpenRLHF log", lambda s, _: console.read_openrlhf(s)),
     "reinvent4-log": ("REINVENT4 text log", lambda s, _: console.read_reinvent_log(s)),
+    "trainer-console": (
+        "console log of TRL, Unsloth and other transformers trainers",
+        lambda s, _: read_trainer_console(s),
+    ),
     "reinvent4": ("REINVENT4 summary CSV", lambda s, _: read_reinvent(s)),
     "saturn": ("Saturn oracle history", lambda s, _: read_saturn(s)),
     "csv": (
@@ -75,6 +80,8 @@ REFUSED = {
     b"\x89PNG": "a picture",
     b"%PDF": "a PDF",
 }
+TIMESTAMP = re.compile(r"\[\d{1,4}[-/:]\d")
+"""The beginning of a log line, which is no list of numbers: ``[2026-11-28 10:00:00]``."""
 PICKLE = re.compile(rb"\x80[\x02-\x05]")
 
 
@@ -131,11 +138,13 @@ def detect(source: Source) -> str:
 
 def _detect_text(source: Source) -> str:
     text = source.head_text.lstrip()
-    if text[:1] in "{[" and (kind := _detect_json(source, text)):
+    if text[:1] in "{[" and not TIMESTAMP.match(text) and (kind := _detect_json(source, text)):
         return kind
     for name, pattern in CONSOLE.items():
         if pattern.search(text):
             return name
+    if is_trainer_console(text):
+        return "trainer-console"
     header = next((t for t in text.splitlines() if t.strip() and t[0] != "#"), "")
     for separator in ",\t;":
         try:

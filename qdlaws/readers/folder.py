@@ -33,7 +33,7 @@ NOT_A_LOG = {  # JSON beside a log that holds settings
 }  # fmt: skip
 PREFERRED = (
     "reinvent4", "saturn", "jsonl", "wandb", "verl", "openrlhf", "reinvent4-log",
-    "tensorboard", "sqlite", "csv", "parquet", "json",
+    "tensorboard", "sqlite", "trainer-console", "csv", "parquet", "json",
 )  # fmt: skip
 """The order in which one of several formats in a folder is taken: the most informative first."""
 METRICS = {"metrics.jsonl", "logging.jsonl"}
