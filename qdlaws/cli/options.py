@@ -7,6 +7,7 @@ parameter each; :func:`with_options` puts the options that they are made from on
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from typer import Argument, Option
 
 from qdlaws import RunLog, read
+from qdlaws.core.runlog import NUMBERED
+from qdlaws.core.serialize import printable
 
 __all__ = ["Reader", "reader", "with_options"]
 
@@ -64,10 +67,18 @@ def reader(
     step: str | None = None,
     series: Literal["auto", "train", "eval"] = "auto",
 ) -> Reader:
-    """The reader of logs that takes the named columns."""
-    return partial(
+    """The reader of logs that takes the named columns, and warns of rows without a step."""
+    columns = partial(
         read, quality=quality, diversity=diversity, entropy=entropy, step=step, series=series
     )
+
+    def reading(path: Path) -> RunLog:
+        log = columns(path)
+        if log.is_numbered:
+            print(printable(f"{path}: {NUMBERED}"), file=sys.stderr, flush=True)
+        return log
+
+    return reading
 
 
 def with_options(**makers: Callable[..., Any]) -> Callable[[Command], Command]:

@@ -14,7 +14,10 @@ import pandas as pd
 from qdlaws.core.types import Array, Rows
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 
-__all__ = ["COLUMNS", "RunLog"]
+__all__ = ["COLUMNS", "NUMBERED", "RunLog"]
+
+NUMBERED = "no step column: the rows are numbered from 0"
+"""The note of a log that states no step."""
 
 Duplicates = Literal["error", "first", "last", "mean"]
 
@@ -216,8 +219,14 @@ class RunLog:
         extra = self.extra.drop(columns=[c for c in self.extra.columns if c in data])
         return pd.concat([frame, extra.reset_index(drop=True)], axis=1) if len(extra) else frame
 
+    @property
+    def is_numbered(self) -> bool:
+        """Whether ``step`` is the number of the row, since the log states no step."""
+        return NUMBERED in self.notes
+
     def __repr__(self) -> str:
-        span = f"steps {self.step[0]:g}…{self.step[-1]:g}" if len(self) else "empty"
+        unit = "row numbers" if self.is_numbered else "steps"
+        span = f"{unit} {self.step[0]:g}…{self.step[-1]:g}" if len(self) else "empty"
         what = ", ".join(f"{c} ({self.kinds[c]})" if c in self.kinds else c for c in self.columns)
         where = f", {self.tool}: {self.source}" if self.source else ""
         return f"RunLog({len(self)} rows, {span}, {what}{where})"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qdlaws.core.interval import show
-from qdlaws.core.runlog import RunLog
+from qdlaws.core.runlog import NUMBERED, RunLog
 from qdlaws.core.summary import Result, Summary
 from qdlaws.laws.adequacy import block_means
 from qdlaws.laws.alternatives import SMOOTH, STRONG, RivalForms
@@ -114,10 +114,12 @@ def fits_summary(
         sections.append(composition.summary())
     rows: tuple[tuple[str, str], ...] = ()
     if len(log):
-        span = f"{len(log)} checkpoints, steps {log.step[0]:g} to {log.step[-1]:g}"
+        unit = "row numbers" if log.is_numbered else "steps"
+        span = f"{len(log)} checkpoints, {unit} {log.step[0]:g} to {log.step[-1]:g}"
         rows = (("run", span),)
     if len(regimes) > 1:
         rows += (("regimes", f"{len(regimes)}, fitted one by one; this is the last"),)
     heading = f"{log.tool} {log.source}".strip() or "run"
+    heading += f" ({NUMBERED})" * log.is_numbered
     remarks = ("a law is an association over this run, not a cause",)
     return Summary(heading, "", rows, (*log.notes, *remarks), tuple(sections))

@@ -17,7 +17,7 @@ from qdlaws.core.run_rows import (
     stages,
     with_plain_names,
 )
-from qdlaws.core.runlog import RunLog
+from qdlaws.core.runlog import NUMBERED, RunLog
 from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.columns.column_choice import (
@@ -119,8 +119,9 @@ def read(
     _refuse_words(table, options.keep)
     if step is None and not any(map(is_step_name, table.frame.columns)):
         _refuse_words(table, filter(is_step_name, table.texts))
-    frame, step_note = with_step_column(table.frame, step)
-    table = one_row_a_step(replace(table, frame=frame).with_notes(step_note))
+    frame, step_note = with_step_column(table.frame, step, named.values())
+    notes = (step_note, *table.notes) if step_note == NUMBERED else (*table.notes, step_note)
+    table = one_row_a_step(replace(table, frame=frame, notes=()).with_notes(*notes))
     dialect = dialect_of(table.tool, table.frame.columns)
     if dialect is OURS:
         if "eval/quality" in table.frame and series != "train" and not named:

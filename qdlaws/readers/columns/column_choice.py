@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -11,16 +11,27 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from qdlaws.core.runlog import NUMBERED
 from qdlaws.core.types import Array
 from qdlaws.errors import MissingColumn
 from qdlaws.readers.columns.generic_names import is_held_out, is_spread
 from qdlaws.readers.columns.standard_errors import standard_error
-from qdlaws.readers.columns.tool_names import AUXILIARY, CLOCK, PLAIN, Dialect, to_reference
+from qdlaws.readers.columns.tool_names import (
+    AUXILIARY,
+    CLOCK,
+    PLAIN,
+    PREFIXED,
+    Dialect,
+    is_measured,
+    to_reference,
+)
 
 __all__ = ["ROLES", "ColumnChoice", "Series", "choose_columns", "is_step_name", "with_step_column"]
 
 Series = Literal["auto", "train", "eval"]
 ROLES = ("quality", "diversity", "entropy")
+MOSTLY = 0.9
+"""Share of rows, or of steps of a counter, from which a clock is as good as a full one."""
 ENOUGH = 8  # evaluation points from which the evaluation series is preferred
 
 
@@ -52,20 +63,52 @@ def is_step_name(name: str) -> bool:
     return any(re.fullmatch(pattern, name) for pattern in CLOCK)
 
 
-def with_step_column(frame: pd.DataFrame, step: str | None) -> tuple[pd.DataFrame, str]:
-    """The frame with its step in a column ``step``, and a note on the column it came from."""
+def with_step_column(
+    frame: pd.DataFrame, step: str | None, named: Iterable[str] = ()
+) -> tuple[pd.DataFrame, str]:
+    """The frame with its step in a column ``step``, and a note on the column it came from.
+
+    Of several clocks the first in the order of ``CLOCK`` is taken that has a value in about as many
+    of the rows with a quality, diversity or entropy (or a named column) as the best of them.
+    """
     if step is not None:
         if step not in frame.columns:
             raise MissingColumn(_missing("step", step, frame))
         return _with_step(frame, [step]), ""
-    for pattern in CLOCK:
-        names = [c for c in frame.columns if re.fullmatch(pattern, c) and frame[c].notna().any()]
-        if names:
-            names.sort(key=lambda c: frame[c].isna().sum())
-            note = "" if names[0] == "step" else f"the step is column {names[0]!r}"
-            return _with_step(frame, names), note
-    numbered = frame.assign(step=np.arange(len(frame), dtype=float))
-    return numbered, "no step column: the rows are numbered from 0"
+    measured = [c for c in frame.columns if is_measured(c) or c in set(named)]
+    rows = frame[frame[measured].notna().any(axis=1)] if measured else frame
+    rows = rows if len(rows) else frame
+    clocks = [names for pattern in CLOCK if (names := _clock(frame, rows, pattern))]
+    if not clocks:
+        return frame.assign(step=np.arange(len(frame), dtype=float)), NUMBERED
+    shares = [float(rows[names].notna().any(axis=1).mean()) for names in clocks]
+    names = next(c for c, s in zip(clocks, shares, strict=True) if s >= MOSTLY * max(shares))
+    note = "" if names[0] == "step" else f"the step is column {names[0]!r}"
+    if names[0] != "step" and "step" in frame:
+        note += f": column 'step' is in {rows['step'].notna().mean():.0%} of the measured rows only"
+    return _with_step(frame, names), note
+
+
+def _clock(frame: pd.DataFrame, rows: pd.DataFrame, pattern: str) -> list[str]:
+    """The columns of one kind of clock, the fullest first; they must count alike to be one."""
+    names = [c for c in frame.columns if re.fullmatch(pattern, c) and frame[c].notna().any()]
+    if pattern == PREFIXED:
+        names = [c for c in names if _counts(frame[c])]
+    names.sort(key=lambda c: rows[c].isna().sum())
+    ends = {c: float(frame[c].max()) for c in names}
+    return [c for c in names if pattern != PREFIXED or 0.9 <= ends[c] / ends[names[0]] <= 1.1]
+
+
+def _counts(values: pd.Series[float]) -> bool:
+    """Whether a column holds whole numbers that mostly rise: a counter, not a duration."""
+    counted = values.dropna().to_numpy(dtype=np.float64)
+    rises = np.diff(counted) >= 0
+    return bool(
+        (counted >= 0).all()
+        and (counted == np.floor(counted)).all()
+        and counted.max() > counted.min()
+        and rises.mean() >= MOSTLY
+    )
 
 
 def _with_step(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:

@@ -20,9 +20,11 @@ __all__ = [
     "CLOCK",
     "DIALECTS",
     "NO_ENTROPY",
+    "PREFIXED",
     "Dialect",
     "Names",
     "dialect_of",
+    "is_measured",
     "is_wanted",
     "to_reference",
 ]
@@ -30,19 +32,25 @@ __all__ = [
 Names = tuple[tuple[str, str], ...]
 """(pattern of a key, kind), the preferred first; ``{}`` in a kind stands for the group."""
 
+PREFIXED = (
+    r"(?!.*(?:tim(?:e|ing)|per_|max|total|last|best|every|warmup|_in_)).+[/_](?:global_)?step"
+)
+"""A step with a word before it, ``system/step`` or ``env_step``; nothing that lasts or limits."""
 CLOCK = (
     "step",
     r"train/global_step|eval/global_step|global_step|trainer/global_step",
     r"steps?|n_?steps?|num_steps?|Step",
     "iterations?|iter|updates?|num_updates",
-    "_step",
     "training/global_step",
+    PREFIXED,
+    "_step",
     "oracle_calls|n_oracle_calls",
     "episodes?|global_steps",
     "(?:train/)?epochs?",
 )
-"""Names of the step, the preferred first."""
+"""Names of the step, the preferred first: ``rollout/step`` before W&B's count of log calls."""
 
+ROLES = ("quality", "diversity", "entropy", "kl")
 REFERENCE, PRIOR = "the reference", "the prior"
 BEHAVIOUR, OLD = "the sampling policy", "the policy before the update"
 AUXILIARY = "auxiliary"
@@ -282,6 +290,12 @@ def to_reference(kind: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
+def is_measured(name: str) -> bool:
+    """Whether a column of this name may be a quality, a diversity or an entropy of some dialect."""
+    return any(re.fullmatch(pattern, name) for pattern in _role_patterns(ROLES[:3]))
+
+
+@lru_cache(maxsize=1 << 16)
 def is_wanted(name: str) -> bool:
     """Whether a law could use a column of this name, in whatever dialect."""
     return any(re.fullmatch(pattern, name) for pattern in _wanted_patterns())
@@ -289,7 +303,10 @@ def is_wanted(name: str) -> bool:
 
 @cache
 def _wanted_patterns() -> tuple[str, ...]:
-    roles = ("quality", "diversity", "entropy", "kl")
+    return (*CLOCK, *_role_patterns(ROLES), r".*(?:_se|/se|_std|/std|n_samples|batch_size)")
+
+
+@cache
+def _role_patterns(roles: tuple[str, ...]) -> tuple[str, ...]:
     each = (d.names(r, e) for d in DIALECTS for r in roles for e in (False, True))
-    named = [pattern for names in each for pattern, _ in names]
-    return (*CLOCK, *named, r".*(?:_se|/se|_std|/std|n_samples|batch_size)")
+    return tuple(pattern for names in each for pattern, _ in names)
