@@ -73,6 +73,7 @@ def fit_command(
     price: float | None = None,
     level: float = 0.95,
     regimes: Literal["separate", "shared", "ignore"] = "separate",
+    details: bool = False,
     classical: bool = False,
     certificate: bool = True,
     as_json: bool = False,
@@ -84,7 +85,9 @@ def fit_command(
     """
     qd.Goal(price=price)  # refuses a price that makes no sense
     fits = answers(logs, lambda path: qd.fit(read(path), level=level, regimes=regimes))
-    results = [checked(f, certificate, classical=classical, price=price) for f in fits]
+    results = [
+        checked(f, certificate, details=details, classical=classical, price=price) for f in fits
+    ]
     save_plots(fits, plot, price=price)
     print_answers(logs, results, as_json)
 

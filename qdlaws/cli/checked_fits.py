@@ -21,12 +21,13 @@ class CheckedFits:
 
     fits: LawFits
     certificates: Mapping[str, Certificate]
+    details: bool = False
     classical: bool = False
     price: float | None = None
 
     def summary(self) -> Summary:
         """The summary of the fits, then the best points at the price and the certificates."""
-        laws = self.fits.summary(self.classical)
+        laws = self.fits.summary(self.classical, self.details)
         sections = list(laws.sections)
         if self.price is not None:
             points = {k: _best(law, self.price) for k, law in _supported(self.fits) if k != "hd"}

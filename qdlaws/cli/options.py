@@ -44,6 +44,7 @@ HELP = {
     "horizon": "Steps to forecast; by default half of those run.",
     "column": "What to forecast.",
     "regimes": "How to fit the stages of a run that its marks divide.",
+    "details": "Print each law by itself, with its parameters and reasons.",
     "classical": "Set lmfit, the HAC line and residual tests beside ours.",
     "certificate": "Check the intervals on runs that are simulated like this one.",
     "certificates": "Check the intervals by simulation; by default for up to 4 runs.",
@@ -56,7 +57,12 @@ HELP = {
     "signal": "Process to send a signal when the advice is to stop.",
     "signal_name": "The signal to send.",
 }
-FLAGS = {"as_json": ["--json"], "once": ["--once"], "out": ["--out", "-o"]}
+FLAGS = {
+    "as_json": ["--json"],
+    "details": ["--details"],
+    "once": ["--once"],
+    "out": ["--out", "-o"],
+}
 ARGUMENTS = {"logs": "LOG...", "log": "LOG"}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -11,7 +13,8 @@ from qdlaws.core.serialize import printable
 __all__ = ["Result", "Summary"]
 
 WIDTH = 88
-"""Columns of a terminal that remarks are wrapped to."""
+"""Columns that a summary is made for where no terminal says how many it has; remarks are wrapped
+to no more."""
 
 SHORT = 160
 """Characters of a ``repr``; a longer one is cut."""
@@ -19,23 +22,42 @@ SHORT = 160
 
 @dataclass(frozen=True)
 class Summary:
-    """A heading, the verdict, rows of (label, value), and remarks; sections may follow."""
+    """A heading, the verdict, rows of (label, value), remarks, and a table; sections may follow.
+
+    Attributes
+    ----------
+    table : the head and the rows of one table. A line break in a cell is where it is broken if the
+        terminal is too narrow for the cell on one line
+    conclusion : the last line, in plain words
+    """
 
     heading: str
     verdict: str = ""
     rows: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
     sections: tuple[Summary, ...] = ()
+    table: tuple[tuple[str, ...], ...] = ()
+    conclusion: str = ""
 
     def __str__(self) -> str:
+        return self.text(shutil.get_terminal_size((WIDTH, 24)).columns)
+
+    def text(self, width: int = WIDTH) -> str:
+        """The summary for a terminal of ``width`` columns."""
         label = max([15, *(len(name) for name, _ in self.rows)])
         lines = [self.heading]
         if self.verdict:
             lines.append(f"  {'verdict':<{label}}  {self.verdict}")
         lines += [f"  {name:<{label}}  {value}" for name, value in self.rows]
+        wrap = max(min(width, WIDTH), 40)
         for remark in self.remarks:
-            lines += textwrap.wrap(remark, WIDTH, initial_indent="  · ", subsequent_indent="    ")
-        return "\n\n".join([printable("\n".join(lines)), *map(str, self.sections)])
+            lines += textwrap.wrap(remark, wrap, initial_indent="  · ", subsequent_indent="    ")
+        if self.table:
+            lines += ["", *_aligned(self.table, width)]
+        blocks = ["\n".join(lines), *(section.text(width) for section in self.sections)]
+        if self.conclusion:
+            blocks.append(textwrap.fill(self.conclusion, wrap))
+        return "\n\n".join(map(printable, blocks))
 
     __repr__ = __str__
 
@@ -49,8 +71,45 @@ class Summary:
         verdict = f" — {escape(self.verdict)}" if self.verdict else ""
         html = f"<p style='margin:.6em 0 .2em'><b>{escape(self.heading)}</b>{verdict}</p>"
         html += f"<table>{rows}</table>" if rows else ""
+        if self.table:
+            head, *body = (
+                "".join(f"<td style='text-align:left'>{escape(_flat(cell))}</td>" for cell in row)
+                for row in self.table
+            )
+            lines = "".join(f"<tr>{line}</tr>" for line in body)
+            html += f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
         html += f"<ul style='margin:.2em 0'>{remarks}</ul>" if remarks else ""
-        return html + "".join(section._repr_html_() for section in self.sections)
+        html += "".join(section._repr_html_() for section in self.sections)
+        return html + (f"<p>{escape(self.conclusion)}</p>" if self.conclusion else "")
+
+
+def _flat(cell: str) -> str:
+    """A cell on one line."""
+    return " ".join(cell.split("\n"))
+
+
+def _aligned(table: Sequence[Sequence[str]], width: int) -> list[str]:
+    """The lines of a table with aligned columns, its cells broken only if it is too wide else."""
+    rows = [[[_flat(cell)] for cell in row] for row in table]
+    if max(map(len, lines := _lines(rows))) > width:
+        lines = _lines([[cell.split("\n") for cell in row] for row in table])
+    return lines
+
+
+def _lines(rows: Sequence[Sequence[Sequence[str]]]) -> list[str]:
+    """The lines of a table of cells of lines."""
+    widths = [
+        max(len(line) for cell in column for line in cell) for column in zip(*rows, strict=True)
+    ]
+    lines = []
+    for row in rows:
+        for i in range(max(map(len, row))):
+            cells = [
+                (cell[i] if i < len(cell) else "").ljust(size)
+                for cell, size in zip(row, widths, strict=True)
+            ]
+            lines.append(f"  {'  '.join(cells)}".rstrip())
+    return lines
 
 
 class Result:

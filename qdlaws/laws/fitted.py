@@ -24,7 +24,7 @@ from qdlaws.inference.latent_path import LatentPath
 from qdlaws.inference.law_posterior import LawPosterior
 from qdlaws.laws.verdict import SUPPORTED, Strength, Word, strength
 
-__all__ = ["LAWS", "FittedLaw", "Kind", "mean_curve"]
+__all__ = ["EQUATIONS", "LAWS", "FittedLaw", "Kind", "mean_curve"]
 
 Kind = Literal["rd", "rh", "hd"]
 
@@ -34,6 +34,12 @@ LAWS: dict[Kind, tuple[str, str]] = {
     "hd": ("diversity", "entropy"),
 }
 """Each law as (x, y)."""
+
+EQUATIONS: dict[str, str] = {
+    "rd": "R = b − a·exp(c·D)",
+    "rh": "R = b0 − a0·exp(c0·H)",
+    "hd": "H = slope·D + intercept",
+}
 
 BandKind = Literal["run", "another-run", "observation"]
 """What a band is of: this run's law, the law of a further run, or a new reading."""

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qdlaws.core.types import Array
-from qdlaws.laws.fitted import FittedLaw
-from qdlaws.laws.summary import EQUATIONS
+from qdlaws.laws.fitted import EQUATIONS, FittedLaw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -174,11 +174,26 @@ class LawFits(Result):
             return None
         return compose(*laws)  # type: ignore[arg-type]
 
-    def summary(self, classical: bool = False) -> Summary:
-        """The laws in words and numbers; ``classical`` sets lmfit and HAC beside them."""
+    def summary(self, classical: bool = False, details: bool = False) -> Summary:
+        """The laws in one table and one line of plain words.
+
+        ``details`` adds the parameters and reasons of each law and whether the laws compose;
+        ``classical`` sets lmfit and HAC beside them.
+
+        Examples
+        --------
+        >>> import qdlaws as qd
+        >>> fits = qd.fit(qd.example_log())
+        >>> print(fits.summary().conclusion)  # doctest: +ELLIPSIS
+        The more diversity, the less quality (clear): 0.41 over the range ...
+        >>> [section.verdict for section in fits.summary(details=True).sections][:1]
+        ['clear (P = 1.000): concave']
+        """
         from qdlaws.laws.summary import fits_summary
 
-        return fits_summary(self.log, tuple(self.laws()), self.composition, self.pieces, classical)
+        composition = self.composition if details or classical else None
+        laws = tuple(self.laws())
+        return fits_summary(self.log, laws, composition, self.pieces, details, classical)
 
     def __repr__(self) -> str:
         verdicts = ", ".join(

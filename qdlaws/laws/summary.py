@@ -6,21 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qdlaws.core.interval import show
+from qdlaws.core.interval import Interval, show
 from qdlaws.core.runlog import NUMBERED, RunLog
-from qdlaws.core.summary import Result, Summary
+from qdlaws.core.summary import Summary
 from qdlaws.laws.adequacy import block_means
 from qdlaws.laws.alternatives import SMOOTH, STRONG, RivalForms
 from qdlaws.laws.composition import Composition
-from qdlaws.laws.fitted import FittedLaw
+from qdlaws.laws.fitted import EQUATIONS, FittedLaw
+from qdlaws.laws.user_model import UserFit
 
-__all__ = ["EQUATIONS", "fits_summary", "law_summary"]
+__all__ = ["fits_summary", "law_summary"]
 
-EQUATIONS = {
-    "rd": "R = b − a·exp(c·D)",
-    "rh": "R = b0 − a0·exp(c0·H)",
-    "hd": "H = slope·D + intercept",
-}
+NONE = "–"
+"""The cell of a number that there is not."""
 
 
 def law_summary(law: FittedLaw, classical: bool = False) -> Summary:
@@ -101,25 +99,113 @@ def _classical(law: FittedLaw) -> list[tuple[str, str]]:
 
 def fits_summary(
     log: RunLog,
-    laws: Sequence[FittedLaw | Result],
+    laws: Sequence[FittedLaw | UserFit],
     composition: Composition | None,
     regimes: Sequence[object] = (),
+    details: bool = False,
     classical: bool = False,
 ) -> Summary:
-    """All laws of a run, and whether they compose."""
-    sections = [
-        law_summary(law, classical) if isinstance(law, FittedLaw) else law.summary() for law in laws
-    ]
-    if composition is not None and composition.verdict != "cannot tell":
+    """All laws of a run: facts, one table of the laws, and one line in plain words.
+
+    ``details`` adds each law by itself and whether the laws compose; ``classical``, which implies
+    it, lmfit's estimates and the residual diagnostics.
+    """
+    sections = []
+    for law in laws:
+        if isinstance(law, UserFit):  # its parameters are what the user wants to know
+            sections.append(law.summary())
+        elif details or classical:
+            sections.append(law_summary(law, classical))
+    if (details or classical) and composition is not None and composition.verdict != "cannot tell":
         sections.append(composition.summary())
-    rows: tuple[tuple[str, str], ...] = ()
+    rows: list[tuple[str, str]] = []
     if len(log):
         unit = "row numbers" if log.is_numbered else "steps"
         span = f"{len(log)} checkpoints, {unit} {log.step[0]:g} to {log.step[-1]:g}"
-        rows = (("run", span),)
+        rows = [("run", span), *((c, _course(log, c)) for c in log.columns)]
     if len(regimes) > 1:
-        rows += (("regimes", f"{len(regimes)}, fitted one by one; this is the last"),)
+        rows.append(("regimes", f"{len(regimes)}, fitted one by one; this is the last"))
+    remarks = [*log.notes, *(words for law in laws for words in _cautions(law))]
     heading = f"{log.tool} {log.source}".strip() or "run"
     heading += f" ({NUMBERED})" * log.is_numbered
-    remarks = ("a law is an association over this run, not a cause",)
-    return Summary(heading, "", rows, (*log.notes, *remarks), tuple(sections))
+    return Summary(
+        heading,
+        "",
+        tuple(rows),
+        tuple(remarks),
+        tuple(sections),
+        table=(_head(laws), *map(_row, laws)) if laws else (),
+        conclusion=_conclusion(laws),
+    )
+
+
+def _course(log: RunLog, column: str) -> str:
+    """The first and the last reading of a column, and the name that it has in the log."""
+    values = log.column(column)
+    values = values[np.isfinite(values)]
+    name = log.names.get(column, column)
+    source = f" ({name})" if name and name != column else ""
+    return f"{values[0]:.4g} at first, {values[-1]:.4g} at last{source}" if len(values) else source
+
+
+def _head(laws: Sequence[FittedLaw | UserFit]) -> tuple[str, ...]:
+    levels = " and ".join(sorted({f"{law.level:.0%}" for law in laws}))
+    change = f"change over range\n[{levels}]"
+    return ("law", "verdict", "P", change, "price of a\nunit of x", "R²", "n")
+
+
+def _row(law: FittedLaw | UserFit) -> tuple[str, ...]:
+    """The row of a law in the table; the price is that at the low end of x."""
+    name = f"{law.y_name} on\n{law.x_name}"
+    if isinstance(law, UserFit):
+        return (name, law.verdict, NONE, NONE, NONE, f"{law.to_dict()['r2']:.3f}", str(law.n))
+    change = price = NONE
+    if law.supported:
+        change = _broken(law.change)
+        price = NONE if law.kind == "hd" else _broken(law.exchange_rate(law.range[0]))
+    return (
+        name,
+        f"{law.strength}\n{law.verdict}".strip(),
+        f"{law.probability:.3f}" if np.isfinite(law.probability) else NONE,
+        change,
+        price,
+        f"{law.r2:.3f}" if np.isfinite(law.r2) else NONE,
+        str(law.n),
+    )
+
+
+def _broken(value: Interval) -> str:
+    """An interval that may be broken before its brackets."""
+    return show(value).replace(" [", "\n[") if value.known else NONE
+
+
+def _cautions(law: FittedLaw | UserFit) -> list[str]:
+    """Why a law is not supported, or the reasons to doubt it: those beside its probabilities."""
+    if isinstance(law, UserFit) or not law.reasons:
+        return []
+    doubts = [why for why in law.reasons if "P(" not in why]
+    reasons = doubts if law.supported else law.reasons[:1]
+    return [f"{law.y_name} on {law.x_name}: {why}" for why in reasons]
+
+
+def _conclusion(laws: Sequence[FittedLaw | UserFit]) -> str:
+    """The laws of quality in one sentence."""
+    fitted = [law for law in laws if isinstance(law, FittedLaw) and law.kind != "hd"]
+    for law in fitted:
+        if law.supported:
+            x, low = law.x_name, law.range[0]
+            rate = law.exchange_rate(low)
+            size = f"{abs(law.change.mid):.2g} over the range of {x} that was read"
+            cost = f"; at its low end one more unit costs {rate.mid:.2g}" if rate.known else ""
+            others = [other.x_name for other in fitted if not other.supported]
+            only = f" No trade-off with {others[0]}." if others else ""
+            words = f"The more {x}, the less {law.y_name} ({law.strength}): {size}{cost}.{only}"
+            return f"{words} An association over this run, not a cause."
+    for law in fitted:
+        if law.verdict == "peaked":
+            best = f"{law.x_name} of about {law.best.mid:.2g}"
+            return f"{law.y_name.capitalize()} is best at a {best} ({law.strength})."
+    if fitted:
+        names = " or ".join(law.x_name for law in fitted)
+        return f"This run supports no trade-off of quality with {names}."
+    return "There is no law of quality here."

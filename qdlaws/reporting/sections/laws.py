@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from qdlaws.core.runlog import COLUMNS
-from qdlaws.laws.fitted import LAWS
-from qdlaws.laws.summary import EQUATIONS
+from qdlaws.laws.fitted import EQUATIONS, LAWS
 from qdlaws.laws.verdict import NO_LAW
 from qdlaws.reporting.charts import COLOURS, MARKERS, Layer, chart
 from qdlaws.reporting.html import (

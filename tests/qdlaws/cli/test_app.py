@@ -81,8 +81,15 @@ def test_the_shell_completes_commands_and_values(words, completions):
 def test_fit_prints_laws_and_certificates(command):
     done = command("fit", EXAMPLE)
     assert done.status == 0
-    for words in ("quality on diversity", "concave", "composition", "simulated"):
+    for words in ("quality on diversity", "concave", "The more diversity", "simulated"):
         assert words in done.out
+
+
+def test_fit_prints_each_law_by_itself_where_details_are_wanted(command):
+    words = ("composition", "correlation of errors", "R = b − a·exp(c·D)")
+    short = command("fit", EXAMPLE, "--no-certificate").out
+    long = command("fit", EXAMPLE, "--no-certificate", "--details").out
+    assert all(word in long and word not in short for word in words)
 
 
 def test_fit_prints_the_documented_json_and_nothing_else():

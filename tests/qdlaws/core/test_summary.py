@@ -34,3 +34,39 @@ def test_a_summary_shows_no_control_characters():
         "name\x1b[2J", "verdict\x9b", (("a\x07", "b"),), ("c\x1b",), (Summary("d\r"),)
     )
     assert str(summary).replace("\n", "").isprintable()
+
+
+TABLE = (("law", "change"), ("quality on\ndiversity", "-0.4\n[-0.5, -0.3]"), ("line", "2"))
+
+
+def test_the_columns_of_a_table_are_aligned():
+    lines = Summary("run", table=TABLE, conclusion="Done.").text(80).splitlines()
+    assert lines == [
+        "run",
+        "",
+        "  law                   change",
+        "  quality on diversity  -0.4 [-0.5, -0.3]",
+        "  line                  2",
+        "",
+        "Done.",
+    ]
+
+
+def test_cells_are_broken_only_where_the_terminal_is_too_narrow():
+    summary = Summary("run", remarks=("no cloud " * 30,), table=TABLE, conclusion="so " * 60)
+    assert "  quality on  -0.4\n  diversity   [-0.5, -0.3]\n" in summary.text(40)
+    assert max(map(len, summary.text(40).splitlines())) <= 40
+
+
+def test_a_summary_takes_the_width_of_the_terminal(monkeypatch):
+    summary = Summary("run", table=TABLE)
+    monkeypatch.setenv("COLUMNS", "30")
+    assert str(summary) == summary.text(30) != summary.text(80)
+
+
+def test_a_notebook_shows_the_table_and_the_conclusion():
+    html = Summary("run", table=(*TABLE, ("<b>", "1")), conclusion="so")._repr_html_()
+    assert html.count("<tr>") == 4
+    assert "quality on diversity" in html
+    assert "&lt;b&gt;" in html
+    assert html.endswith("<p>so</p>")
