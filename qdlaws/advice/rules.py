@@ -45,7 +45,7 @@ P_CLEAR_GAIN = 0.5
 
 EVEN_ODDS = 0.0
 """The log e-value against "a step has brought the cost all along" that a likely stop needs: the
-readings so far are at least as probable without that gain. Without it nine in ten runs that gain
+readings so far are at least as probable without that gain. Without it most runs that gain
 just their cost were stopped in simulation; on real runs it costs nothing."""
 
 MIN_READINGS = 5
@@ -241,9 +241,7 @@ def _by_quality(
     step, change = float(run.step[-1]), _change_words(gain)
     if goal.min_gain_per_step is not None:
         _, ahead, mean = gain.worth_of_going_on(goal.min_gain_per_step)
-        words = (
-            f"further steps are worth their cost: {mean:+.2g} is expected in {ahead:.0f} of them"
-        )
+        words = f"no reason to stop at this cost yet: {mean:+.2g} is expected in {ahead:.0f} steps"
         return Advice(action="continue", step=step, reasons=(words, change, verdict))
     stop = _fallen(run, gain, alarms)
     if stop is not None:
