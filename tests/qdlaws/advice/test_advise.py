@@ -166,7 +166,7 @@ def test_contradictions_are_refused_with_the_reason():
     assert isinstance(both, Advice)
     with pytest.raises(MissingColumn, match="needs a diversity column"):
         advise(RunLog.from_arrays(range(9), quality=np.arange(9.0)), Goal(min_diversity=0.5))
-    with pytest.raises(BadData, match="LawFits or a RunLog"):
+    with pytest.raises(BadData, match="LawFits, a RunLog or a path"):
         advise(run())
 
 
