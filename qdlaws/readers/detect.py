@@ -25,6 +25,7 @@ from qdlaws.readers.formats.molecule_tables import (
 )
 from qdlaws.readers.formats.tensorboard import is_tensorboard, read_tensorboard
 from qdlaws.readers.formats.trainer_console import is_trainer_console, read_trainer_console
+from qdlaws.readers.several_runs import one_of_several_runs
 from qdlaws.readers.table import Table
 
 __all__ = ["FORMATS", "Options", "detect", "read_file", "read_unchanged"]
@@ -39,6 +40,8 @@ class Options:
 
     run: str | None = None
     keep: Collection[str] = ()
+    pooled: bool = False
+    """Whether several runs in one file are let through, to see whether it is a log at all."""
 
 
 Reader = Callable[[Source, Options], Table]
@@ -89,7 +92,11 @@ def read_file(source: Source, options: Options) -> Table:
     """The table of one file of any format; read again where it changed meanwhile."""
 
     def by_format(sources: Sequence[Source]) -> Table:
-        return FORMATS[detect(sources[0])][1](sources[0], options)
+        kind = detect(sources[0])
+        table = FORMATS[kind][1](sources[0], options)
+        if options.pooled:
+            return table
+        return one_of_several_runs(sources[0], kind, table, options.run)
 
     return read_unchanged([source], by_format)
 

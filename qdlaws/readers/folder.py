@@ -75,7 +75,7 @@ def _by_format(files: Sequence[Path]) -> dict[str, list[Source]]:
             kind = detect(source)
             small = path.stat().st_size < SMALL
             if kind in ("csv", "json") and small:  # anything could be one: see whether it reads
-                read_file(source, Options())
+                read_file(source, Options(pooled=True))
             if kind == "jsonl" and source.head.count(b"\n") < 2:  # settings, not a log
                 continue
         except (QdlawsError, OSError):  # no log, or gone since it was listed

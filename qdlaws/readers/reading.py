@@ -76,7 +76,7 @@ def read(
         The training rows or the evaluations; "auto" takes the evaluations where at least 8 of
         them have every quantity.
     run : str, optional
-        The run to read, where a tracker's store holds several.
+        The run to read, where a tracker's store or a file holds several; the error lists them.
     batch_size : int, optional
         Samples behind each logged mean; turns logged standard deviations into standard errors.
     kinds : mapping, optional

@@ -33,6 +33,7 @@ class Table:
     marks : steps at which the regime changed
     texts : column → the error to raise if a law needs this column, which holds words
     notes : the decisions that the reader made, in words
+    labels : column that names runs → its labels, in the order of their numbers
     """
 
     tool: str
@@ -41,6 +42,7 @@ class Table:
     texts: Mapping[str, str] = field(default_factory=dict)
     marks: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def with_notes(self, *notes: str) -> Table:
         """The same table with more notes."""

@@ -21,10 +21,12 @@ __all__ = [
     "DIALECTS",
     "NO_ENTROPY",
     "PREFIXED",
+    "RUN_CODE",
     "Dialect",
     "Names",
     "dialect_of",
     "is_measured",
+    "is_run_name",
     "is_wanted",
     "to_reference",
 ]
@@ -51,6 +53,8 @@ CLOCK = (
 """Names of the step, the preferred first: ``rollout/step`` before W&B's count of log calls."""
 
 ROLES = ("quality", "diversity", "entropy", "kl")
+RUN_CODE = "\0"
+"""How the name of a column begins that numbers the runs of a table."""
 REFERENCE, PRIOR = "the reference", "the prior"
 BEHAVIOUR, OLD = "the sampling policy", "the policy before the update"
 AUXILIARY = "auxiliary"
@@ -290,6 +294,13 @@ def to_reference(kind: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
+def is_run_name(name: str) -> bool:
+    """Whether a column of this name tells the runs of one table apart."""
+    words = r"(?i)(?:run|experiment|exp|trial|model)(?:[_ ]?(?:id|name))?|(?:random_)?seed"
+    return re.fullmatch(words, name) is not None
+
+
+@lru_cache(maxsize=1 << 16)
 def is_measured(name: str) -> bool:
     """Whether a column of this name may be a quality, a diversity or an entropy of some dialect."""
     return any(re.fullmatch(pattern, name) for pattern in _role_patterns(ROLES[:3]))
@@ -303,7 +314,12 @@ def is_wanted(name: str) -> bool:
 
 @cache
 def _wanted_patterns() -> tuple[str, ...]:
-    return (*CLOCK, *_role_patterns(ROLES), r".*(?:_se|/se|_std|/std|n_samples|batch_size)")
+    return (
+        f"{RUN_CODE}.*",
+        *CLOCK,
+        *_role_patterns(ROLES),
+        r".*(?:_se|/se|_std|/std|n_samples|batch_size)",
+    )
 
 
 @cache

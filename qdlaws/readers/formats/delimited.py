@@ -27,7 +27,8 @@ from qdlaws.core.number_text import (
 from qdlaws.core.types import Array
 from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Line, Source, listed
-from qdlaws.readers.columns.tool_names import is_wanted
+from qdlaws.readers.columns.tool_names import RUN_CODE, is_run_name, is_wanted
+from qdlaws.readers.run_labels import RunLabels
 from qdlaws.readers.table import MAX_COLUMNS, Columns, Table
 
 __all__ = ["Rows", "read_delimited", "table_mark", "two_meanings"]
@@ -127,12 +128,15 @@ def read_delimited(source: Source, keep: Collection[str] = ()) -> Table:
     names = dict(enumerate(rows.header))
     columns = Columns(lambda name: name in keep or is_wanted(name))
     texts: dict[str, str] = {}
+    runs = RunLabels()
     stream = iter(rows)
     while block := list(islice(stream, max(BLOCK // len(names), FEWEST))):
         cells = zip(*(fields for _, fields in block), strict=True)
         read: dict[str, Array] = {}
         for name, column in zip(rows.header, cells, strict=True):
             read[name] = numbers(column, mark)
+            if is_run_name(name):
+                read[RUN_CODE + name] = runs.codes(name, column)
             if name not in texts and (bad := _first_word(column, read[name])) is not None:
                 texts[name] = _problem(source, name, column[bad], block[bad][0])
         columns.extend(read)
@@ -140,9 +144,10 @@ def read_delimited(source: Source, keep: Collection[str] = ()) -> Table:
     if not len(columns):
         raise source.bad("; ".join(["a header, no rows", *rows.notes()]))
     frame = frame.loc[:, np.isfinite(frame.to_numpy()).any(axis=0)]
-    if not len(frame.columns):
+    if all(name.startswith(RUN_CODE) for name in frame.columns):
         raise source.bad("a header and no numbers below it")
-    return Table("csv", frame, texts=texts, notes=rows.notes()).with_notes(*columns.notes())
+    table = Table("csv", frame, texts=texts, notes=rows.notes(), labels=runs.labels())
+    return table.with_notes(*columns.notes())
 
 
 def table_mark(source: Source) -> DecimalMark:

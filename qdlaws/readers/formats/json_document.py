@@ -7,6 +7,7 @@ from typing import Any
 from qdlaws.core.json_lines import flat, parse
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.columns.tool_names import is_wanted
+from qdlaws.readers.run_labels import RunLabels
 from qdlaws.readers.table import MAX_CELLS, Columns, Table
 
 __all__ = ["read_json"]
@@ -67,14 +68,14 @@ def _rows(source: Source, document: Any) -> list[Any]:
 
 
 def _table(source: Source, tool: str, rows: list[Any]) -> Table:
-    columns = Columns(is_wanted)
+    columns, runs = Columns(is_wanted), RunLabels()
     for place, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise source.bad(f"row {place} is {type(row).__name__}, an object was needed")
         try:
-            columns.add(flat(row))
+            columns.add(flat(row) | runs.of_row(row))
         except (ValueError, OverflowError) as error:
             raise source.bad(f"row {place}: {error}") from error
     if not len(columns):
         raise source.bad("no logged rows in it")
-    return Table(tool, columns.frame(), notes=columns.notes())
+    return Table(tool, columns.frame(), notes=columns.notes(), labels=runs.labels())

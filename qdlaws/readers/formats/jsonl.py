@@ -14,6 +14,7 @@ from qdlaws.core.run_rows import TOOL as OURS
 from qdlaws.core.run_rows import is_ours, row_kinds, row_numbers
 from qdlaws.readers.byte_source import Source, listed
 from qdlaws.readers.columns.tool_names import is_wanted
+from qdlaws.readers.run_labels import RunLabels
 from qdlaws.readers.table import Columns, Table
 
 __all__ = ["read_jsonl", "tool_of"]
@@ -26,7 +27,7 @@ def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
     """The table of a JSONL log; a very long one keeps the columns of laws and ``keep`` only."""
     columns, kinds, lines = Columns(lambda c: c in keep or is_wanted(c)), dict[str, str](), 0
     broken: list[tuple[int, str]] = []
-    tool = "jsonl"
+    tool, runs = "jsonl", RunLabels()
     for line in parse_lines((line.number, line.text) for line in source.lines()):
         lines += 1
         numbers, problem = _numbers(line)
@@ -41,7 +42,7 @@ def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
             tool = tool if tool != "jsonl" else tool_of(row)
             kinds |= row_kinds(row)
         try:
-            columns.add(numbers)
+            columns.add(numbers | runs.of_row(row))
         except OverflowError as error:
             raise source.bad(str(error), line.number) from error
     if not len(columns) and broken:
@@ -51,7 +52,7 @@ def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
     notes = list(columns.notes())
     if broken:
         notes.append(f"{source.name}: unreadable, left out: line {listed([n for n, _ in broken])}")
-    return Table(tool, columns.frame(), kinds=kinds, notes=tuple(notes))
+    return Table(tool, columns.frame(), kinds=kinds, notes=tuple(notes), labels=runs.labels())
 
 
 def tool_of(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,49 @@
+"""The names of runs in a column of a table, carried as numbers.
+
+Tables hold numbers only. A column ``model`` of words gets a companion that numbers the words, so
+that :mod:`qdlaws.readers.several_runs` can tell the runs of a file apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from qdlaws.core.number_text import is_unknown
+from qdlaws.core.types import Array
+from qdlaws.readers.columns.tool_names import RUN_CODE, is_run_name
+
+__all__ = ["RunLabels"]
+
+MOST_LABELS = 10_000
+
+
+class RunLabels:
+    """The names of runs in the columns ``run``, ``model``, ``seed`` …, as numbers for a table."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, dict[str, int]] = {}
+
+    def codes(self, name: str, labels: Iterable[object]) -> Array:
+        """A number for each label of a column; NaN where it is none."""
+        codes = self._codes.setdefault(name, {})
+        return np.array([self._code(codes, label) for label in labels])
+
+    def of_row(self, row: Mapping[str, Any]) -> dict[str, float]:
+        """The labels of a row as columns of numbers."""
+        named = [n for n in row if isinstance(n, str) and is_run_name(n)]
+        return {RUN_CODE + n: float(self.codes(n, [row[n]])[0]) for n in named}
+
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The labels of each column in the order of their numbers."""
+        return {name: tuple(codes) for name, codes in self._codes.items()}
+
+    def _code(self, codes: dict[str, int], label: object) -> float:
+        if not isinstance(label, str | int | float) or is_unknown(str(label)):
+            return np.nan
+        text = str(label).strip()[:100]
+        if text not in codes and len(codes) >= MOST_LABELS:
+            return np.nan
+        return codes.setdefault(text, len(codes))
