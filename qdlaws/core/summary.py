@@ -46,9 +46,17 @@ class Summary:
         """The summary for a terminal of ``width`` columns."""
         label = max([15, *(len(name) for name, _ in self.rows)])
         lines = [self.heading]
-        if self.verdict:
-            lines.append(f"  {'verdict':<{label}}  {self.verdict}")
-        lines += [f"  {name:<{label}}  {value}" for name, value in self.rows]
+        verdict = [("verdict", self.verdict)] if self.verdict else []
+        for name, value in [*verdict, *self.rows]:
+            first, rest = f"  {name:<{label}}  ", " " * (label + 4)
+            lines += textwrap.wrap(
+                value,
+                max(width, label + 44),
+                initial_indent=first,
+                subsequent_indent=rest,
+                break_long_words=False,
+                break_on_hyphens=False,
+            ) or [first.rstrip()]
         wrap = max(min(width, WIDTH), 40)
         for remark in self.remarks:
             lines += textwrap.wrap(remark, wrap, initial_indent="  · ", subsequent_indent="    ")

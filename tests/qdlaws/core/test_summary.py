@@ -70,3 +70,11 @@ def test_a_notebook_shows_the_table_and_the_conclusion():
     assert "quality on diversity" in html
     assert "&lt;b&gt;" in html
     assert html.endswith("<p>so</p>")
+
+
+def test_a_long_value_goes_on_below_itself():
+    summary = Summary("run", "fine", (("certificate", "held in most runs " * 6),))
+    lines = summary.text(80).splitlines()
+    assert len(lines) == 4
+    assert max(map(len, lines)) <= 80
+    assert lines[2].index("held") == len(lines[3]) - len(lines[3].lstrip())
