@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from html import escape
 
 from qdlaws.core.serialize import printable
 
-__all__ = ["Result", "Summary"]
+__all__ = ["Result", "Summary", "latex_table"]
 
 WIDTH = 88
 """Columns that a summary is made for where no terminal says how many it has; remarks are wrapped
@@ -89,6 +90,35 @@ class Summary:
         html += f"<ul style='margin:.2em 0'>{remarks}</ul>" if remarks else ""
         html += "".join(section._repr_html_() for section in self.sections)
         return html + (f"<p>{escape(self.conclusion)}</p>" if self.conclusion else "")
+
+
+LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "–": "--",
+        "−": "$-$",
+        "²": "$^2$",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    }
+)
+"""Signs that LaTeX reads as commands, or that its fonts may lack."""
+
+
+MINUS = re.compile(r"(?<!\w)-(?=\d)")
+"""The hyphen that stands for the sign of a number."""
+
+
+def latex_table(table: Sequence[Sequence[str]]) -> str:
+    """A table as a LaTeX ``tabular`` with the rules of the package booktabs."""
+    head, *rows = (
+        " & ".join(MINUS.sub("−", _flat(cell)).translate(LATEX) for cell in row) + r" \\"
+        for row in table
+    )
+    begin, end = rf"\begin{{tabular}}{{{'l' * len(table[0])}}}", r"\end{tabular}"
+    lines = [begin, r"\toprule", head, r"\midrule", *rows, r"\bottomrule", end]
+    return "\n".join(lines) + "\n"
 
 
 def _flat(cell: str) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from qdlaws.core.interval import Params, median
 from qdlaws.core.runlog import COLUMNS, RunLog
-from qdlaws.core.summary import Result, Summary
+from qdlaws.core.summary import Result, Summary, latex_table
 from qdlaws.laws.fitted import LAWS, FittedLaw
 from qdlaws.laws.user_model import UserFit
 
@@ -217,6 +217,17 @@ class LawFits(Result):
         columns = ["law", "verdict", "parameter", "low", "mid", "high", "level"]
         table: pd.DataFrame = pd.concat(tables, ignore_index=True)[columns]
         return table
+
+    def to_latex(self) -> str:
+        """The table of the summary for a paper: a ``tabular`` that needs the package booktabs.
+
+        Examples
+        --------
+        >>> import qdlaws as qd
+        >>> print(qd.fit(qd.example_log()).to_latex().splitlines()[0])
+        \\begin{tabular}{lllllll}
+        """
+        return latex_table(self.summary().table)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as ``qdlaws fit --json`` prints them."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from qdlaws.core.summary import Result, Summary
+from qdlaws.core.summary import Result, Summary, latex_table
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,3 +78,16 @@ def test_a_long_value_goes_on_below_itself():
     assert len(lines) == 4
     assert max(map(len, lines)) <= 80
     assert lines[2].index("held") == len(lines[3]) - len(lines[3].lstrip())
+
+
+def test_a_table_for_latex_escapes_what_latex_reads_as_commands():
+    text = latex_table((("R²", "50%"), ("a_b\\c", "–\n[{1}, -2] no-1")))
+    assert text.splitlines() == [
+        r"\begin{tabular}{ll}",
+        r"\toprule",
+        r"R$^2$ & 50\% \\",
+        r"\midrule",
+        r"a\_b\textbackslash{}c & -- [\{1\}, $-$2] no-1 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]

@@ -85,3 +85,11 @@ def test_a_model_of_the_user_has_its_row_and_its_parameters() -> None:
     summary = qd.fit(log(n=80, seed=3), model=LinearModel()).summary()
     assert summary.table[1][-1] == "80"
     assert "slope" in str(summary)
+
+
+def test_the_laws_for_a_paper_are_the_rows_of_the_summary(fits) -> None:
+    lines = fits.to_latex().splitlines()
+    rows = [line for line in lines if line.startswith(("quality on", "entropy on"))]
+    assert len(rows) == 3
+    assert f" {fits.rd.r2:.3f} & 80 " in rows[0]
+    assert all(line.count("&") == 6 for line in rows)
