@@ -34,6 +34,7 @@ HELP = {
     "entropy": "Column to take for entropy.",
     "step": "Column to take for the step.",
     "series": "Which rows of the log to take.",
+    "run": "Run to take where a file or store holds several.",
     "min_diversity": "Goal: diversity to keep.",
     "min_entropy": "Goal: entropy to keep.",
     "price": "Goal: what a unit of diversity is worth in quality.",
@@ -72,10 +73,17 @@ def reader(
     entropy: str | None = None,
     step: str | None = None,
     series: Literal["auto", "train", "eval"] = "auto",
+    run: str | None = None,
 ) -> Reader:
     """The reader of logs that takes the named columns, and warns of rows without a step."""
     columns = partial(
-        read, quality=quality, diversity=diversity, entropy=entropy, step=step, series=series
+        read,
+        quality=quality,
+        diversity=diversity,
+        entropy=entropy,
+        step=step,
+        series=series,
+        run=run,
     )
 
     def reading(path: Path) -> RunLog:

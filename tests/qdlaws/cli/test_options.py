@@ -34,6 +34,22 @@ def test_the_command_gets_the_value_that_the_maker_returns():
     assert CliRunner().invoke(command_line(), words).output == "north 90% once 2\n"
 
 
+def test_a_log_without_a_step_is_named_before_the_answer(tmp_path, capsys):
+    path = tmp_path / "log.csv"
+    path.write_text("reward,entropy\n" + "".join(f"{i / 20},{2 - i / 20}\n" for i in range(12)))
+    assert reader()(path).is_numbered
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"{path}: no step column: the rows are numbered")
+    assert printed.out == ""  # JSON on stdout stays JSON
+
+
+def test_one_of_several_runs_is_chosen(tmp_path):
+    path = tmp_path / "log.csv"
+    rows = (f"{run},{i},{i / 20 + run}\n" for run in (1, 2) for i in range(6))
+    path.write_text("seed,step,reward\n" + "".join(rows))
+    assert reader(run="2")(path).quality[0] == 2
+
+
 def test_options_keep_their_defaults_help_and_order():
     assert CliRunner().invoke(command_line(), ["north"]).output == "north 50% 1\n"
     text = CliRunner().invoke(command_line(), ["--help"]).output
