@@ -49,9 +49,9 @@ def _named(table: Table, coded: Sequence[str]) -> pd.Series[str] | None:
     """The run of each row by the columns that tell several apart, else by the first of them."""
     columns = []
     for name in coded:
-        codes, labels = table.frame[name], table.labels[name.removeprefix(RUN_CODE)]
+        codes, labels = table.frame[name], table.labels.get(name.removeprefix(RUN_CODE), ())
         counts = codes.value_counts()
-        if len(counts) and counts.median() >= FEWEST_ROWS:
+        if labels and len(counts) and counts.median() >= FEWEST_ROWS:
             known = {float(i): label for i, label in enumerate(labels)}
             columns.append(codes.map(known).fillna("no name").astype(str))
     columns = [c for c in columns if c.nunique() > 1] or columns[:1]
@@ -76,8 +76,10 @@ def _overlap(frame: pd.DataFrame, groups: pd.Series[str]) -> bool:
 
 def _restarts(frame: pd.DataFrame) -> pd.Series[str] | None:
     """The number of the start of each row, where the steps begin anew more than once."""
+    if len(frame) < (RESTARTS + 1) * FEWEST_ROWS:
+        return None
     steps = with_step_column(frame, None)[0]["step"].ffill().bfill().to_numpy(np.float64)
-    begins = (np.diff(steps) < 0) & (steps[1:] <= steps[0])
+    begins = (steps[1:] < steps[:-1]) & (steps[1:] <= steps[0])
     starts = np.concatenate([[0], np.cumsum(begins)])
     if starts[-1] < RESTARTS or np.median(np.bincount(starts)) < FEWEST_ROWS:
         return None

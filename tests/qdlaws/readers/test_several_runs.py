@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from qdlaws import BadLog
+from qdlaws import BadLog, MissingColumn
 from qdlaws.readers import read
 
 STEPS = np.arange(1, 13)
@@ -86,6 +86,15 @@ def test_a_log_that_begins_anew_many_times_is_refused(write):
     np.testing.assert_allclose(read(path, run="start 3").quality, 2 + STEPS / 20)
     once = write(text[: len(text) // 2], "once.log")
     assert any("goes back" in note for note in read(once).notes)
+
+
+def test_a_log_without_rows_or_with_a_forged_label_is_no_several_runs(write):
+    text = "".join(
+        json.dumps({"\0model": int(s) % 2, "step": int(s), "reward": 1.0}) + "\n" for s in STEPS
+    )
+    assert len(read(write(text))) == len(STEPS)
+    with pytest.raises(MissingColumn):
+        read(write("{}\n{}\n"))
 
 
 def test_a_folder_with_a_table_of_several_runs_gives_the_list(tmp_path):
