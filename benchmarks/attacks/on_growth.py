@@ -86,8 +86,8 @@ def steps_of_a_run(work: Path, steps: int = 400) -> Try:
     def attempt(rng: np.random.Generator) -> str:
         from attacks.on_runs import SETTINGS
 
+        from trainer import train
         from trainer.config import load_config
-        from trainer.loop import train
 
         settings = [*SETTINGS, f"steps={steps}", "eval.every=50", "checkpoint.keep=1"]
         folder = work / f"run-{rng.integers(2**31)}"

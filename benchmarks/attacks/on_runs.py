@@ -30,8 +30,8 @@ SETTINGS = (
 
 def run(folder: Path, *settings: str) -> str:
     """Begins the run or goes on with it, as a person would; gives how it ended."""
+    from trainer import resume, train
     from trainer.config import load_config
-    from trainer.loop import resume, train
 
     with quiet():
         if (folder / "config.toml").exists():
@@ -390,9 +390,9 @@ def damaged_run_files(work: Path) -> Try:
 
 def knobs_files(work: Path) -> Try:
     """Whatever is in knobs.json, the knobs stay finite and within their limits."""
+    from trainer import Knobs
     from trainer.control import KnobsFile
     from trainer.control.knobs_file import LARGEST
-    from trainer.knobs import Knobs
 
     values = [0.1, 0, -1, 1e308, 10**400, float("nan"), True, None, "0.1", [], {}, 3, -0.0]
     names = ["kl", "reward_scale", "entropy", "klx", ""]
@@ -494,8 +494,8 @@ def two_sweeps(work: Path) -> Try:
     _, whole = unbroken(work)
 
     def swept(folder: Path) -> Ended:
+        from trainer import sweep
         from trainer.config import load_config
-        from trainer.runs import sweep
 
         axes = {"train.seed": ["0", "1"]}
         runs = sweep(load_config("bandit", SETTINGS), axes, folder, jobs=1)

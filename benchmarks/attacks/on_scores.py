@@ -124,8 +124,8 @@ def failing_run(work: Path) -> Try:
         kind = ("raises", "leaves", "odd_values")[int(rng.integers(3))]
 
         def begin() -> str:
+            from trainer import train
             from trainer.config import load_config
-            from trainer.loop import train
 
             settings = [
                 "policy.model=arithmetic", "task=dataset", f"task.path={table}",

@@ -4,7 +4,7 @@ A run's folder is data, perhaps somebody else's. Before a command imports, downl
 only a file in there names, the user must have agreed, by starting the run or by ``--trust``.
 """
 
-from trainer.consent.outside import Outside, outside
+from trainer.consent.outside import Outside, named_outside
 from trainer.consent.record import (
     NotTrusted,
     Trust,
@@ -22,7 +22,7 @@ __all__ = [
     "check_file",
     "check_run",
     "consent_hash",
-    "outside",
+    "named_outside",
     "record_consent",
     "trusted_items",
 ]

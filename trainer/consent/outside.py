@@ -18,7 +18,7 @@ from trainer.tasks import TASKS
 from trainer.tasks.molecules.external_scores import TDC
 from trainer.user_code import is_reference, source_files
 
-__all__ = ["Outside", "outside"]
+__all__ = ["Outside", "named_outside"]
 
 REMOTE_TRACKERS = ("wandb", "mlflow")
 """They send the metrics to another machine; TensorBoard writes into the run's folder."""
@@ -39,7 +39,9 @@ class Outside:
         return f"{self.key} = {self.value} {self.effect}"
 
 
-def outside(config: Config, folder: Path, checkpoint: Path | None = None) -> tuple[Outside, ...]:
+def named_outside(
+    config: Config, folder: Path, checkpoint: Path | None = None
+) -> tuple[Outside, ...]:
     """Everything that the configuration of the run in ``folder`` names, its stages included.
 
     ``checkpoint``: the model that is loaded instead of the configured one, whose code counts where

@@ -18,7 +18,7 @@ from pathlib import Path
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.errors import QdlawsError
 from trainer.config import Config, config_file, load_config
-from trainer.consent.outside import REMOTE_CODE, Outside, outside
+from trainer.consent.outside import REMOTE_CODE, Outside, named_outside
 
 __all__ = [
     "NotTrusted",
@@ -55,8 +55,8 @@ def check_run(
     perhaps. What these settings name themselves needs no consent: the user typed them.
     """
     file = folder / "config.toml"
-    items = outside(load_config(file), folder, checkpoint)
-    if set(items) & set(outside(config, folder, checkpoint)):
+    items = named_outside(load_config(file), folder, checkpoint)
+    if set(items) & set(named_outside(config, folder, checkpoint)):
         _check(file, items, trust)
 
 
@@ -71,7 +71,7 @@ def check_file(source: str, config: Config, trust: Trust = False) -> None:
         check_run(file.parent, config, trust)
         return
     items = trusted_items(source)
-    if set(items) & set(outside(config, file.parent)):
+    if set(items) & set(named_outside(config, file.parent)):
         _check(file, items, trust)
 
 
@@ -81,7 +81,7 @@ def trusted_items(source: str | Path) -> tuple[Outside, ...]:
     if path.is_dir() and not (path / "config.toml").exists():
         return ()
     file = path / "config.toml" if path.is_dir() else config_file(source)
-    items = outside(load_config(file), file.parent)
+    items = named_outside(load_config(file), file.parent)
     return items if is_run(file.parent) else tuple(i for i in items if i.key == REMOTE_CODE)
 
 
@@ -98,14 +98,14 @@ def record_consent(folder: Path, config: Config, text: str) -> None:
 
     Where nothing can be written, the run goes on, and will be asked about when it is resumed.
     """
-    items = outside(config, folder)
+    items = named_outside(config, folder)
     if items:
         _record(folder / "config.toml", _hash(text.encode(), items))
 
 
 def consent_hash(folder: Path, config: Config, text: str) -> str:
     """The hash of a run's configuration and of the code that it names."""
-    return _hash(text.encode(), outside(config, folder))
+    return _hash(text.encode(), named_outside(config, folder))
 
 
 def _check(file: Path, items: Sequence[Outside], trust: Trust) -> None:

@@ -47,7 +47,7 @@ def test_the_same_runs_give_the_same_bytes(tmp_path):
 
 def test_certificates_are_in_the_page(tmp_path):
     words = words_of(report(short_run(), tmp_path / "c.html", certificates=True))
-    assert "runs simulated from this fit" in words
+    assert "simulated runs" in words
 
 
 def test_a_model_of_the_user_stands_in_place_of_the_laws(tmp_path):

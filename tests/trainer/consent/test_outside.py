@@ -3,11 +3,11 @@
 import pytest
 
 from trainer.config import Config, load_config, presets, read_config, with_settings
-from trainer.consent import outside
+from trainer.consent import named_outside
 
 
 def keys(config, folder):
-    return [(item.key, item.value) for item in outside(config, folder)]
+    return [(item.key, item.value) for item in named_outside(config, folder)]
 
 
 @pytest.mark.parametrize("name", presets())
@@ -79,7 +79,7 @@ def test_a_model_that_may_bring_code_is_named_with_its_files(tmp_path):
     assert keys(config, tmp_path / "run") == [("policy.model", str(model))]
     (model / "modeling.py").write_text("")
     (checkpoint / "config.json").write_text('{"auto_map": {"AutoModel": "owner/name--m.M"}}')
-    items = outside(config, tmp_path / "run", checkpoint)
+    items = named_outside(config, tmp_path / "run", checkpoint)
     assert [item.files for item in items] == [
         (),
         (model / "modeling.py",),

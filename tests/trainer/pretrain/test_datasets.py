@@ -20,7 +20,12 @@ def test_rows_count_from_the_completion_on():
 
 def test_a_task_without_corpus_is_refused(tmp_path, monkeypatch):
     (tmp_path / "bare_task.py").write_text(
-        "class Bare:\n    def close(self): pass\n\ndef make(): return Bare()\n"
+        "class Bare:\n"
+        "    name, traits, prompts, measure = 'bare', None, (), None\n"
+        "    def score(self, *a): ...\n"
+        "    def keys(self, *a): ...\n"
+        "    def close(self): pass\n\n"
+        "def make(): return Bare()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(BadData, match="bare_task:make has no corpus"):

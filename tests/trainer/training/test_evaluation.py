@@ -36,9 +36,9 @@ def test_a_table_that_cannot_be_written_is_one_line_and_goes_through_no_link(tmp
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / "table.csv").symlink_to(victim)
-    write_table(tmp_path / "table.csv", [{"completion": "a"}])
+    with pytest.raises(QdlawsError, match="a symbolic link stands there"):
+        write_table(tmp_path / "table.csv", [{"completion": "a"}])
     assert victim.read_text() == "mine"
-    assert (tmp_path / "table.csv").read_text().split() == ["completion", "a"]
     with pytest.raises(QdlawsError, match="cannot write"):
         write_table(victim / "table.csv", [])
 
