@@ -24,6 +24,7 @@ __all__ = [
     "draw_laws",
     "integrate_nuisance",
     "path_evidence",
+    "smooth_slow_errors",
     "whiten",
 ]
 
@@ -253,6 +254,38 @@ def _best_rss(
             q = (one * gy - g1 * y1) / det
             best = min(best, max(yy - (y1 - q * g1) / one * y1 - q * gy, 1e-14 * total))
     return best
+
+
+@_compiled
+def smooth_slow_errors(
+    step: Array, weight: Array, errors: Array, memory: Array, white: Array
+) -> tuple[Array, Array]:
+    """The mean and variance of the slow part of series of unit errors, given their sums. (D, n)
+
+    A Kalman filter and the Rauch–Tung–Striebel smoother, one error model for each series.
+    """
+    count, n = errors.shape
+    mean, variance = np.zeros((count, n)), np.zeros((count, n))
+    decay, ahead = np.zeros(n), np.zeros(n)  # and the variance predicted from the row before
+    for d in range(count):
+        if memory[d] <= 0:
+            continue
+        slow = 1.0 - white[d]
+        ahead[0], decay[0], value = slow, 0.0, 0.0
+        for i in range(n):
+            if i > 0:
+                decay[i] = np.exp(-(step[i] - step[i - 1]) / memory[d])
+                ahead[i] = slow + decay[i] * decay[i] * (variance[d, i - 1] - slow)
+            total = ahead[i] + white[d] * weight[i]
+            gain = ahead[i] / total if total > 0 else 0.0
+            predicted = decay[i] * value
+            value = predicted + gain * (errors[d, i] - predicted)
+            mean[d, i], variance[d, i] = value, (1.0 - gain) * ahead[i]
+        for i in range(n - 2, -1, -1):
+            back = decay[i + 1] * variance[d, i] / ahead[i + 1] if ahead[i + 1] > 0 else 0.0
+            mean[d, i] += back * (mean[d, i + 1] - decay[i + 1] * mean[d, i])
+            variance[d, i] += back * back * (variance[d, i + 1] - ahead[i + 1])
+    return mean, variance
 
 
 @_compiled

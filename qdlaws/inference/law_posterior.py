@@ -35,6 +35,9 @@ __all__ = ["LawPosterior", "law_posterior"]
 POSTERIOR_DRAWS = 2048
 """Draws of a law; a quarter of them where the effort is below 1."""
 
+PATH_DRAWS = 256
+"""Draws whose slow error is smoothed for the path of a run."""
+
 GENERATORS = {2048: 835, 512: 43}
 """Generators of the lattices of draws, by their number: the best of all odd ones by P₂."""
 
@@ -73,6 +76,27 @@ class LawPosterior:
         """This run's law: the law plus the mean of the run's slow error."""
         law = self.law
         return Law(law.x_lo, law.x_hi, law.kappa, law.p + self.shift, law.q)
+
+    def smooth_path(
+        self, step: Array, x: Array, y: Array, weight: Array | None = None
+    ) -> tuple[Array, Array]:
+        """The mean and standard deviation of the run without its white noise, at every row.
+
+        The law plus the slow error, which a Kalman smoother finds from the residuals of each of
+        some draws; ``step``, ``x``, ``y`` and ``weight`` are the rows of the fit.
+        """
+        from qdlaws.inference.kernel import smooth_slow_errors
+
+        some = slice(None, None, len(self.sigma) // PATH_DRAWS)
+        law, sigma = self.law, self.sigma[some, None]
+        value = Law(law.x_lo, law.x_hi, law.kappa[some], law.p[some], law.q[some]).value(x)
+        errors = np.ascontiguousarray((y - value) / sigma)
+        w = np.ones(len(y)) if weight is None else np.asarray(weight, float)
+        mean, variance = smooth_slow_errors(
+            np.asarray(step, float), w, errors, self.memory[some].copy(), self.white[some].copy()
+        )
+        path = value + sigma * mean
+        return path.mean(0), np.sqrt(path.var(0) + (sigma**2 * variance).mean(0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from qdlaws.core.law import Law
 from qdlaws.core.serialize import plain
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData, NotEnoughData
+from qdlaws.inference.error_model import cut_memory
 from qdlaws.inference.latent_path import LatentPath
 from qdlaws.inference.law_posterior import LawPosterior
 from qdlaws.laws.verdict import SUPPORTED, Strength, Word, strength
@@ -222,6 +223,32 @@ class FittedLaw:
         levels = ((1 - level) / 2, 0.5, (1 + level) / 2)
         bounds = np.array([quantiles(v, levels) for v in values.T]).reshape(-1, 3)
         return pd.DataFrame(np.column_stack([places, bounds]), columns=PREDICTED)
+
+    def run_path(self, n: int | None = None, level: float | None = None) -> pd.DataFrame:
+        """This run without the noise of its readings: columns step, x, low, mid, high.
+
+        The law plus the slow error of this run, checkpoint by checkpoint (of at most ``n``, evenly
+        chosen). Where it leaves the band of the law, the run has wandered off its law.
+
+        Examples
+        --------
+        >>> import qdlaws as qd
+        >>> law = qd.fit(qd.example_log()).rd
+        >>> list(law.run_path(n=5).columns)
+        ['step', 'x', 'low', 'mid', 'high']
+        """
+        from scipy.special import ndtri
+
+        level = _level(self.level if level is None else level)
+        step, x = cut_memory(self.step, self.cut)[0], self.path.mean
+        mid, deviation = self.required_posterior.smooth_path(step, x, self.y, self.weight)
+        reach = ndtri((1 + level) / 2) * deviation
+        path = {"step": self.step, "x": x, "low": mid - reach, "mid": mid, "high": mid + reach}
+        frame = pd.DataFrame(path)
+        if n is None or n >= len(frame):
+            return frame
+        rows = np.unique(np.linspace(0, len(frame) - 1, max(int(n), 2)).round().astype(int))
+        return frame.iloc[rows].reset_index(drop=True)
 
     def ceiling(self, level: float | None = None) -> Interval:
         """The value of the law at x = 0, b − a: the quality if all of x were given up.

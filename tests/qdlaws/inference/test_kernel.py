@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from qdlaws.inference import kernel
-from qdlaws.inference.kernel import average_path, integrate_nuisance, path_evidence, whiten
+from qdlaws.inference.kernel import (
+    average_path,
+    integrate_nuisance,
+    path_evidence,
+    smooth_slow_errors,
+    whiten,
+)
 from tests.helpers.dense import covariance
 
 MEMORY = np.array([0.7, 5.0, 5.0, 400.0, 0.0])
@@ -131,3 +137,17 @@ def test_first_compilation_is_announced_once(monkeypatch, tmp_path, caplog):
     kernel.announce()
     assert not caplog.records
     kernel.announce.cache_clear()
+
+
+@pytest.mark.parametrize(("memory", "white"), [(4.0, 0.3), (300.0, 0.8), (2.0, 0.0), (0.0, 1.0)])
+def test_smoothed_slow_errors_are_those_of_dense_algebra(memory, white):
+    rng = np.random.default_rng(4)
+    step, weight = np.cumsum(rng.uniform(0.2, 3.0, 30)), rng.uniform(0.3, 3.0, 30)
+    errors = rng.standard_normal(30)
+    slow = slow_part(step, memory, white)
+    gain = slow @ np.linalg.inv(covariance(step, memory, white, weight))
+    mean, variance = smooth_slow_errors(
+        step, weight, errors[None], np.array([memory]), np.array([white])
+    )
+    np.testing.assert_allclose(mean[0], gain @ errors, atol=1e-9)
+    np.testing.assert_allclose(variance[0], np.diag(slow - gain @ slow), atol=1e-9)

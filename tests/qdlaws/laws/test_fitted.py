@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import qdlaws as qd
+from qdlaws import simulation
 from tests.helpers.simulated import D_HIGH, D_LOW, frame, log
 
 
@@ -78,3 +79,28 @@ def test_arguments_out_of_bounds_are_refused(fits):
         fits.rd.predict([0.5], level=2.0)
     with pytest.raises(qd.BadData, match="kind"):
         fits.rd.predict([0.5], kind="median")
+
+
+def test_the_path_of_a_run_holds_its_law_and_its_slow_error():
+    held, beside = [], []
+    for seed in range(6):
+        rng, n = np.random.default_rng(seed), 80
+        true, x = simulation.true_law(2.0), simulation.falling_path(n)
+        errors = simulation.ErrorModel(white=0.3, rho=0.97)
+        slow, white = (0.12 * part for part in simulation.error_parts(rng, n, errors))
+        run = simulation.SimulatedRun(np.arange(n), x, true.value(x) + slow + white)
+        law = qd.fit(run.log()).rd
+        path, smooth = law.run_path(), true.value(x) + slow
+        held.append(np.mean((path["low"] <= smooth) & (smooth <= path["high"])))
+        beside.append(np.std(path["mid"] - smooth) / np.std(law.fitted - smooth))
+    assert np.mean(held) > 0.85
+    assert np.mean(beside) < 0.8  # the law alone misses the slow error
+
+
+def test_the_path_of_a_run_has_as_many_rows_as_wanted(fits):
+    path = fits.rd.run_path(n=7)
+    assert list(path.columns) == ["step", "x", "low", "mid", "high"]
+    assert len(path) == 7
+    assert path["step"].iloc[[0, -1]].tolist() == fits.rd.step[[0, -1]].tolist()
+    narrow = fits.rd.run_path(n=7, level=0.5)
+    assert np.all(narrow["high"] - narrow["low"] < path["high"] - path["low"])
