@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from trainer.tasks.scoring.oracle import Purpose
     from trainer.tasks.task import Prompt, Scores, Task
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "HasSampleFiles",
     "HasState",
     "Samples",
+    "ScoresByPurpose",
     "buckets",
     "close",
     "distances",
@@ -34,6 +36,7 @@ __all__ = [
     "report",
     "sample_files",
     "saved_state",
+    "score_for",
     "scores_centrally",
     "write_samples",
 ]
@@ -91,6 +94,26 @@ class HasCentralScoring(Protocol):
 def scores_centrally(task: Task) -> bool:
     """Whether one process scores for all; by default each scores its share."""
     return isinstance(task, HasCentralScoring) and task.central
+
+
+@runtime_checkable
+class ScoresByPurpose(Protocol):
+    """The task counts scores for training apart from others, as where a call has its price."""
+
+    def score_for(
+        self, purpose: Purpose, prompts: Sequence[Prompt], texts: Sequence[str]
+    ) -> Scores:
+        """Each text scored as an answer to its prompt, for training or something else."""
+        ...
+
+
+def score_for(
+    task: Task, purpose: Purpose, prompts: Sequence[Prompt], texts: Sequence[str]
+) -> Scores:
+    """Each text scored as an answer to its prompt; by default the purpose does not matter."""
+    if isinstance(task, ScoresByPurpose):
+        return task.score_for(purpose, prompts, texts)
+    return task.score(prompts, texts)
 
 
 @runtime_checkable

@@ -77,8 +77,8 @@ class Task(Protocol):
     """What every task has; rows of ``prompts`` and ``texts`` belong together.
 
     Optional members, each with its default, are in :mod:`trainer.tasks.capabilities`: ``buckets``,
-    ``distances``, ``central``, ``report``, ``write_samples``, ``sample_files``, ``state_dict`` and
-    ``load_state``, ``corpus``, ``close``.
+    ``distances``, ``central``, ``score_for``, ``report``, ``write_samples``, ``sample_files``,
+    ``state_dict`` and ``load_state``, ``corpus``, ``close``.
     """
 
     name: str

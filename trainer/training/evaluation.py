@@ -15,6 +15,8 @@ from qdlaws import measure
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.measure.record import add_estimate
 from trainer.control import knob_columns
+from trainer.tasks import capabilities
+from trainer.tasks.scoring.oracle import Purpose
 from trainer.tasks.task import Prompt, Scores
 from trainer.training.context import Phase, RunContext, draw, log_probs
 from trainer.training.run_folder import one_line
@@ -67,7 +69,10 @@ def evaluate(
         [drawn.entropy[i][mask[i]].double().cpu().numpy() for i in range(len(mine))]
     )
     truncated = np.array(world.gather(drawn.truncated.tolist()), float)
-    scores = world.broadcast(context.task.score(prompts, texts) if world.leads else None)
+    purpose: Purpose = "plan" if phase == Phase.REFERENCE else "evaluation"
+    scores = world.broadcast(
+        capabilities.score_for(context.task, purpose, prompts, texts) if world.leads else None
+    )
     assert scores is not None
     row = _row(context, prompts, texts, scores, logp - ref_logp, entropies, temperature)
     row = {"step": step, "phase": "eval", **row, "truncated_share": float(truncated.mean())}

@@ -114,6 +114,37 @@ def test_a_task_with_only_the_required_members_trains(tmp_path):
     assert json.loads(state.read_text())["task"] is None
 
 
+class Metered(Bare):
+    """A task that counts the answers scored for each purpose."""
+
+    def __init__(self):
+        self.answers = {"train": 0, "evaluation": 0}
+
+    def score(self, prompts, texts):
+        return self.score_for("train", prompts, texts)
+
+    def score_for(self, purpose, prompts, texts):
+        self.answers[purpose] += len(texts)
+        return super().score(prompts, texts)
+
+    def report(self):
+        return {f"scored_for_{purpose}": n for purpose, n in self.answers.items()}
+
+
+def test_the_trainer_tells_a_task_which_scores_are_for_evaluations(tmp_path):
+    config = config_of(save_model(tmp_path / "model"), "steps=2", f"task={__name__}:Metered")
+    train(config, tmp_path / "run")
+    last = rows(tmp_path / "run")[-1]
+    assert last["scored_for_train"] == 2 * 4 * 4
+    assert last["scored_for_evaluation"] > 0
+    assert last["scored_for_evaluation"] % 32 == 0
+
+
+def test_the_purpose_of_a_score_does_not_matter_to_a_task_that_does_not_ask():
+    scores = capabilities.score_for(Bare(), "evaluation", PROMPTS, TEXTS)
+    assert scores.score.tolist() == [0.5, 0.5, pytest.approx(1 / 3), 0]
+
+
 @pytest.mark.parametrize(
     ("name", "protocols"),
     [
@@ -129,4 +160,5 @@ def test_bundled_tasks_have_the_capabilities_that_the_trainer_counts_on(name, pr
     task = make_task(name)
     for protocol in protocols:
         assert isinstance(task, getattr(capabilities, f"Has{protocol}")), protocol
+    assert isinstance(task, capabilities.ScoresByPurpose) == (name == "molecules")
     capabilities.close(task)

@@ -25,7 +25,7 @@ from trainer.tasks.molecules.reinvent_csv import reinvent_csv
 from trainer.tasks.molecules.scaffold_buckets import bucket_keys
 from trainer.tasks.molecules.score_function import columns, score_function
 from trainer.tasks.molecules.smiles import canonical, corpus, decoder
-from trainer.tasks.scoring.oracle import Oracle, Pending
+from trainer.tasks.scoring.oracle import Oracle, Pending, Purpose
 from trainer.tasks.task import Prompt, Scores, nearest
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def make(
     representation : "smiles" or "selfies"
     invalid : the score of a text that is no molecule: "zero", or "nan" (dropped and counted)
     prompt : the text that the policy is shown; no part of the molecule
-    workers, timeout, budget : scoring processes, seconds a molecule, unique calls. A function of
-        the user's runs in a process of its own with a limit of 10 s, unless ``workers = 0``
+    workers, timeout : scoring processes, seconds a molecule. A function of the user's runs in a
+        process of its own with a limit of 10 s, unless ``workers = 0``
+    budget : most unique molecules that training may have scored; those of evaluations are free
     screen : the score from which a molecule counts for Yield and OB-n
     """
     if invalid not in INVALID:
@@ -131,10 +132,18 @@ class Molecules:
         """Each molecule scored; ``parts`` holds every component, transformed and raw."""
         return self.submit(prompts, texts).result()
 
-    def submit(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> PendingScores:
+    def score_for(
+        self, purpose: Purpose, prompts: Sequence[Prompt], texts: Sequence[str]
+    ) -> Scores:
+        """The same, counted as calls for training, for an evaluation or for a plan."""
+        return self.submit(prompts, texts, purpose).result()
+
+    def submit(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], purpose: Purpose = "train"
+    ) -> PendingScores:
         """Starts scoring; with workers it goes on while other work is done."""
         smiles = self.smiles(texts)
-        return PendingScores(self.oracle.submit(smiles), smiles, self._worth)
+        return PendingScores(self.oracle.submit(smiles, purpose=purpose), smiles, self._worth)
 
     def keys(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Hashable | None]:
         """Canonical SMILES."""
@@ -202,7 +211,7 @@ class Molecules:
         return [(self._prompt.text, text) for text in corpus(n, seed, self._representation)]
 
     def report(self) -> dict[str, float | None]:
-        """The cost and the yield of the oracle so far: calls, Yield, OB-100, top-10 AUC."""
+        """The cost and the yield of training so far: calls, Yield, OB-100, top-10 AUC."""
         return self.oracle.report(self.screen)
 
     def state_dict(self) -> dict[str, Any]:

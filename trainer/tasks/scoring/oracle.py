@@ -1,4 +1,9 @@
-"""Oracle: a score function with a memory, a budget of unique calls, and worker processes."""
+"""Oracle: a score function with a memory, a budget of unique calls, and worker processes.
+
+A call is for training, for an evaluation or for a plan. The budget, and every figure of sample
+efficiency, is of the training calls alone: a run that evaluates more often has learnt from no more
+scores.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +29,10 @@ from trainer.tasks.scoring.worker_pool import (
     check_workers,
 )
 
-__all__ = ["Answers", "Oracle", "Pending"]
+__all__ = ["Answers", "Oracle", "Pending", "Purpose"]
+
+Purpose = Literal["train", "evaluation", "plan"]
+"""What a call is for."""
 
 Array = npt.NDArray[np.float64]
 
@@ -46,6 +54,8 @@ class Pending:
     oracle: Oracle
     keys: list[Hashable | None]
     waiting: tuple[_Call, ...]
+    refused: frozenset[Hashable] = frozenset()
+    """Keys that training asked for beyond the budget."""
 
     def done(self) -> bool:
         """Whether :meth:`result` would not wait."""
@@ -65,9 +75,11 @@ class _Call:
 
 
 class Oracle:
-    """Scores each unique key once, and never more than ``budget`` of them.
+    """Scores each unique key once, and never more than ``budget`` of them for training.
 
-    An item that failed is remembered as NaN and not tried again: it has cost its call.
+    An item that failed is remembered as NaN and not tried again: it has cost its call. A key that
+    an evaluation has asked for costs training its call all the same, when training asks for it,
+    so the budget reaches as far as it would without evaluations.
 
     Parameters
     ----------
@@ -76,7 +88,7 @@ class Oracle:
     workers : processes in which the function is made again (pickled to get there), with the same
         results to the bit; 0 scores in this process
     timeout : seconds an item; it and survival of a crash need at least one worker
-    budget : most unique calls
+    budget : most unique calls for training
     together : the function is faster on long lists
     """
 
@@ -96,7 +108,8 @@ class Oracle:
         self.budget, self.workers, self.timeout = budget, workers, timeout
         self.capped = self.requests = 0
         self.failures: dict[str, int] = {}
-        self._memory: dict[Hashable, Row | _Call] = {}  # in the order of the calls
+        self._memory: dict[Hashable, Row | _Call] = {}  # whatever they were for
+        self._calls: dict[Purpose, dict[Hashable, None]] = {}  # unique, in their order
         self._proven = False  # a call has succeeded
         self._pool: Pool = (
             Workers(make, workers, timeout=timeout, together=together)
@@ -111,7 +124,10 @@ class Oracle:
     # ------------------------------------------------------------------ scoring
 
     def submit(
-        self, items: Sequence[Any], keys: Sequence[Hashable | None] | None = None
+        self,
+        items: Sequence[Any],
+        keys: Sequence[Hashable | None] | None = None,
+        purpose: Purpose = "train",
     ) -> Pending:
         """Starts scoring and returns at once (with workers); an item whose key is None is skipped.
 
@@ -122,34 +138,46 @@ class Oracle:
         if len(names) != len(items):
             raise BadData(f"found {len(names)} keys for {len(items)} items")
         new: dict[Hashable, Any] = {}
+        refused: set[Hashable] = set()
+        calls = dict(self._calls.get(purpose, {}))
+        limit = self.budget if purpose == "train" else None
         for key, item in zip(names, items, strict=True):
             if key is None:
                 continue
-            self.requests += 1
-            if key not in self._memory and key not in new:
-                if self.budget is not None and len(self._memory) + len(new) >= self.budget:
-                    self.capped += 1
-                else:
-                    new[key] = item
+            self.requests += purpose == "train"
+            if limit is not None and key not in calls and len(calls) >= limit:
+                self.capped += 1
+                refused.add(key)
+                continue
+            calls[key] = None
+            if key not in self._memory:
+                new.setdefault(key, item)
         for key, future in zip(new, self._pool.submit(list(new.values())), strict=True):
             self._memory[key] = _Call(key, future)
+        self._calls[purpose] = calls
         entries = (self._memory.get(key) for key in names if key is not None)
         waiting = dict.fromkeys(call for call in entries if isinstance(call, _Call))
-        return Pending(self, names, tuple(waiting))
+        return Pending(self, names, tuple(waiting), frozenset(refused))
 
-    def score(self, items: Sequence[Any], keys: Sequence[Hashable | None] | None = None) -> Answers:
+    def score(
+        self,
+        items: Sequence[Any],
+        keys: Sequence[Hashable | None] | None = None,
+        purpose: Purpose = "train",
+    ) -> Answers:
         """The answers at once."""
-        return self.submit(items, keys).result()
+        return self.submit(items, keys, purpose).result()
 
     def _collect(self, pending: Pending) -> Answers:
         failed = [answer for answer in map(self._settle, pending.waiting) if answer is not None]
         if failed and not self._proven and all(failure.raised for failure in failed):
             raise QdlawsError(f"not one answer could be scored: {failed[0].reason}")
         nothing = (math.nan,) * len(self.columns)
+        unscored = [key is not None and key in pending.refused for key in pending.keys]
         rows = [
-            self._memory.get(key, nothing) if key is not None else nothing for key in pending.keys
+            nothing if key is None or beyond else self._memory.get(key, nothing)
+            for key, beyond in zip(pending.keys, unscored, strict=True)
         ]
-        unscored = [key is not None and key not in self._memory for key in pending.keys]
         table = np.array(rows, dtype=float).reshape(len(rows), len(self.columns))
         return Answers(table, np.array(unscored, bool), self.spent)
 
@@ -172,26 +200,32 @@ class Oracle:
 
     @property
     def calls(self) -> int:
-        """Unique calls so far, including failed and unfinished ones."""
-        return len(self._memory)
+        """Unique calls for training so far, including failed and unfinished ones."""
+        return len(self._calls.get("train", ()))
 
     @property
     def spent(self) -> bool:
         """Whether the budget is used up."""
         return self.budget is not None and self.calls >= self.budget
 
-    def history(self) -> tuple[list[Hashable], Array]:
+    def history(self, purpose: Purpose = "train") -> tuple[list[Hashable], Array]:
         """The keys in the order of the calls, and their scores; waits for unfinished calls."""
         self._wait()
-        rows = [row for row in self._memory.values() if not isinstance(row, _Call)]
-        return list(self._memory), np.array([row[0] for row in rows], float)
+        keys = list(self._calls.get(purpose, ()))
+        rows = [row for key in keys if not isinstance(row := self._memory[key], _Call)]
+        return keys, np.array([row[0] for row in rows], float)
 
     def report(self, threshold: float = 0.8, n: int = 100, k: int = 10) -> dict[str, float | None]:
-        """Calls, Yield, OB-n and top-k AUC (over the budget, or over the calls without one)."""
+        """Calls, Yield, OB-n and top-k AUC (over the budget, or over the calls without one).
+
+        All are of training calls; ``oracle_other_calls`` is how many keys were scored for
+        evaluations or a plan alone.
+        """
         scores = self.history()[1].tolist()
         over = self.budget or max(len(scores), 1)
         return {
             "oracle_calls": self.calls,
+            "oracle_other_calls": len(self._memory) - self.calls,
             "oracle_cached": self.requests - self.calls - self.capped,
             "oracle_capped": self.capped,
             "oracle_failed": sum(self.failures.values()),
@@ -205,17 +239,23 @@ class Oracle:
     def state_dict(self) -> dict[str, Any]:
         """The state that a resumed run needs, as lists and numbers; waits for unfinished calls."""
         self._wait()
+        number = {key: i for i, key in enumerate(self._memory)}
         return {
             "columns": list(self.columns),
             "keys": list(self._memory),
             "rows": [list(row) for row in self._memory.values() if not isinstance(row, _Call)],
+            "calls": {of: [number[key] for key in keys] for of, keys in self._calls.items()},
             "capped": self.capped,
             "asked": self.requests,
             "failures": dict(self.failures),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restores a saved state; the budget stays the one given here."""
+        """Restores a saved state; the budget stays the one given here.
+
+        A state of a version that did not tell training from evaluations has all its calls counted
+        for training, as that version did.
+        """
         if tuple(state["columns"]) != self.columns:
             raise BadData(
                 f"the saved oracle gave {', '.join(state['columns'])}; this one gives "
@@ -223,6 +263,9 @@ class Oracle:
             )
         rows = (tuple(row) for row in state["rows"])
         self._memory = dict(zip(state["keys"], rows, strict=True))
+        keys = list(self._memory)
+        saved = state.get("calls", {"train": range(len(keys))})
+        self._calls = {of: {keys[i]: None for i in rows} for of, rows in saved.items()}
         self._proven = any(not math.isnan(row[0]) for row in state["rows"])
         self.capped, self.requests = int(state["capped"]), int(state["asked"])
         self.failures = dict(state["failures"])

@@ -216,6 +216,10 @@ def test_workers_budget_and_overlap():
     np.testing.assert_array_equal(np.isnan(scores.score), [False, False, True, False])
     assert (scores.capped, scores.failed, scores.spent) == (1, 0, True)
     assert capped.report()["oracle_calls"] == 2
+    evaluated = capped.score_for("evaluation", list(capped.prompts()) * 2, ["CCCC", "CCCCC"])
+    assert np.isfinite(evaluated.score).all()
+    report = capped.report()
+    assert (report["oracle_calls"], report["oracle_other_calls"]) == (2, 2)
 
 
 def test_a_resumed_task_has_the_memory_of_its_oracle():

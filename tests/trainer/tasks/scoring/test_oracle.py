@@ -81,6 +81,54 @@ def test_budget_counts_unique_calls_and_caps_the_rest():
     assert one.score(["bb"]).rows[0, 0] == 0.2  # what is known is still answered
 
 
+def test_the_budget_and_the_figures_of_training_are_untouched_by_evaluations():
+    alone, beside = oracle(budget=4), oracle(Counting(), budget=4)
+    beside.score(["eeeee", "a", "ffffff"], purpose="evaluation")
+    beside.score(["ggggggg"], purpose="plan")
+    for batch in (["a", "bb", "a"], ["ccc"], ["eeeee", "dddd"]):
+        ours, theirs = alone.score(batch), beside.score(batch)
+        np.testing.assert_array_equal(ours.over_budget, theirs.over_budget)
+        assert ours.spent == theirs.spent
+        late = beside.score(["h" * 8, "dddd"], purpose="evaluation")
+        assert np.isfinite(late.rows).all()
+        assert not late.over_budget.any()
+    assert alone.calls == beside.calls == 4
+    assert beside.history()[0] == alone.history()[0] == ["a", "bb", "ccc", "eeeee"]
+    assert beside.history("evaluation")[0] == ["eeeee", "a", "ffffff", "h" * 8, "dddd"]
+    # "dddd" was scored for an evaluation, and training still does not get it
+    assert math.isnan(beside.score(["dddd"]).rows[0, 0])
+    report = {**alone.report(0.3), "oracle_other_calls": 4, "oracle_cached": 1, "oracle_capped": 2}
+    assert beside.report(0.3).keys() == report.keys()
+    for name in ("oracle_calls", "oracle_other_calls", "oracle_cached", "oracle_capped"):
+        assert beside.report(0.3)[name] == report[name]
+
+
+def test_evaluations_change_no_figure_of_sample_efficiency():
+    alone, beside = oracle(budget=10), oracle(budget=10)
+    beside.score(["x" * 9, "x" * 8, "x" * 7], purpose="evaluation")
+    for batch in (["aaaa", "a"], ["aa", "aaaaaa"]):
+        alone.score(batch)
+        beside.score(batch)
+        beside.score(["x" * 6, "aa"], purpose="evaluation")
+    expected = {**alone.report(2, n=3, k=2), "oracle_other_calls": 4}
+    assert beside.report(2, n=3, k=2) == expected
+
+
+def test_a_state_keeps_what_each_call_was_for_and_an_older_one_counts_all_for_training():
+    one = oracle(budget=4)
+    one.score(["aa", "bbb"], purpose="evaluation")
+    one.score(["c", "aa"])
+    state = json.loads(json.dumps(one.state_dict()))
+    two, older = oracle(budget=4), oracle(budget=4)
+    two.load_state(state)
+    assert two.state_dict() == one.state_dict()
+    assert (two.history()[0], two.history("evaluation")[0]) == (["c", "aa"], ["aa", "bbb"])
+    del state["calls"]
+    older.load_state(state)
+    assert older.history()[0] == ["aa", "bbb", "c"]
+    assert older.calls == 3
+
+
 def test_history_is_in_the_order_of_the_calls_and_feeds_the_report():
     one = oracle(budget=10)
     one.score(["aaaa", "a"])
