@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qdlaws.errors import BadData
 
-__all__ = ["PRIORS", "prior_path"]
+__all__ = ["PRIORS", "model_source", "prior_path"]
 
 PRIORS = (
     "molecules-60k",
@@ -42,6 +42,26 @@ def prior_path(name: str) -> Path:
     raise BadData(
         f"the prior {name} is not in {where}: make it by `qdtrain pretrain`, or reinstall"
     )
+
+
+def model_source(name: str) -> str | Path:
+    """The folder of the bundled prior of this name; any other name, a folder or a hub id, as it is.
+
+    Raises
+    ------
+    BadData
+        at once, without a look at the hub, for what is nearly the name of a prior.
+    """
+    if name in PRIORS:
+        return prior_path(name)
+    if "/" not in name and not Path(name).exists():
+        near = get_close_matches(name.lower(), PRIORS, n=1, cutoff=0.75)
+        if near:
+            have = ", ".join(PRIORS)
+            raise BadData(
+                f"no model is called {name!r} (did you mean {near[0]!r}?); bundled are {have}"
+            )
+    return name
 
 
 def _folders() -> tuple[Path, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from trainer.config import Config
 from trainer.distributed.sharding import shard
 from trainer.distributed.world import World
 from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
-from trainer.policy.bundled_priors import PRIORS, prior_path
+from trainer.policy.bundled_priors import model_source
 from trainer.policy.model import has_adapters
 from trainer.sampling import Sampler, sample, sample_generate
 from trainer.tasks import capabilities, make_task
@@ -40,14 +39,14 @@ def load_models(config: Config) -> tuple[Policy, Policy]:
         "trust_remote_code": given.trust_remote_code,
     }
     policy = load_policy(
-        _source(given.model),
+        model_source(given.model),
         lora=lora,
         gradient_checkpointing=given.gradient_checkpointing,
         **options,
     )
     if given.reference is None:
         return policy, frozen_reference(policy)
-    reference = frozen_reference(load_policy(_source(given.reference), **options))
+    reference = frozen_reference(load_policy(model_source(given.reference), **options))
     if reference.allowed.shape != policy.allowed.shape:
         raise BadData(
             f"the reference {given.reference} has {reference.allowed.shape[0]} tokens, "
@@ -65,10 +64,6 @@ def _spread_models(config: Config, world: World) -> tuple[Policy, Policy]:
         shard(model.get_base_model() if has_adapters(model) else model, world, device)
     policy, reference = (replace(p, allowed=p.allowed.to(device)) for p in given)
     return policy, reference
-
-
-def _source(name: str) -> str | Path:
-    return prior_path(name) if name in PRIORS else name
 
 
 def make_context(config: Config, world: World) -> RunContext:

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from qdlaws.errors import BadData
 from trainer.policy import bundled_priors, load_policy
-from trainer.policy.bundled_priors import PRIORS, prior_path
+from trainer.policy.bundled_priors import PRIORS, model_source, prior_path
 from trainer.pretrain.evaluation import measure_answers, measure_molecules
 from trainer.pretrain.model import sample_texts
 from trainer.pretrain.model_card import read_corpus_hashes
@@ -75,6 +75,22 @@ def test_cards_have_the_command_and_the_folders_are_small():
         assert stated["command"] in (prior_path(name) / "README.md").read_text()
     folders = [prior_path(name) for name in PRIORS]
     assert sum(f.stat().st_size for folder in folders for f in folder.iterdir()) < 6 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("molecules-25k", "molecules-250k"), ("Molecules-1M", "molecules-1m"), ("storys", "stories")],
+)
+def test_a_misspelt_prior_is_refused_without_a_look_at_the_hub(
+    name, nearest, tmp_path, monkeypatch
+):
+    with pytest.raises(BadData, match=f"no model is called '{name}' .did you mean '{nearest}'"):
+        model_source(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    assert model_source(name) == name  # a folder of that name is one
+    assert model_source("gpt2") == "gpt2"
+    assert model_source("mine/molecules-25k") == "mine/molecules-25k"
 
 
 def test_an_unknown_name_gets_the_nearest():
