@@ -29,6 +29,7 @@ from trainer.training import checkpoint, fresh_start, run_folder
 from trainer.training.context import RunContext
 from trainer.training.evaluation import evaluate
 from trainer.training.interruption import Interruption
+from trainer.training.metrics import check_sinks
 from trainer.training.presamples import presample
 from trainer.training.progress import Progress
 from trainer.training.rollout import collect
@@ -112,6 +113,7 @@ def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outco
 
 def _begin(config: Config, folder: Path, world: World, watcher: Watcher | None) -> Outcome:
     """The run from its first step, in a folder that holds nothing to lose."""
+    check_sinks(config.log.sinks)  # before minutes go into a plan
     context = make_context(config, world)
     if world.leads:
         with run_folder.one_line(f"begin anew in {folder}"):

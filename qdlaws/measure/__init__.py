@@ -63,6 +63,8 @@ from qdlaws.measure.text.diversity import (
     edit_diversity,
     embedding_diversity,
     embedding_vendi,
+    ngram_distances,
+    ngram_diversity,
 )
 from qdlaws.measure.text.self_bleu import self_bleu, self_bleu_scores
 from qdlaws.measure.text.tokens import Tokens, tokenise
@@ -97,6 +99,8 @@ __all__ = [
     "maj_at_k",
     "mean_at_k",
     "mean_score",
+    "ngram_distances",
+    "ngram_diversity",
     "normalised",
     "pairwise_mean",
     "partition",

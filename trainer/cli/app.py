@@ -217,6 +217,28 @@ def recipes(as_json: Json = False) -> None:
 
 
 @app.command()
+def config(
+    source: Annotated[
+        str | None, typer.Argument(help="A TOML file, or the name of a bundled one.")
+    ] = None,
+    settings: Settings = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema, for editors.")
+    ] = False,
+) -> None:
+    """Print a whole configuration: every key with its value, default, type and meaning."""
+    from trainer.cli.config_reference import annotated_toml, json_schema
+    from trainer.config import Config, load_config, with_settings
+
+    if schema:
+        typer.echo(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+        return
+    changes = settings or []
+    chosen = load_config(source, changes) if source else with_settings(Config(), changes)
+    typer.echo(annotated_toml(chosen), nl=False)
+
+
+@app.command()
 def configs() -> None:
     """List the bundled configurations."""
     from trainer.config import presets

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["Display", "print_evaluation", "print_plan", "print_sweep", "sweep_row"]
 
 
+FEW_PROMPTS = 8
+"""With fewer prompts a standard error over prompts is itself uncertain by a quarter and more."""
+FAILED_SHARE = 0.1
+"""The share of failed scores from which a person is told in words."""
+
+
 class Display:
     """A bar with time left, and a line for every evaluation: R, D, H, KL, knobs."""
 
@@ -47,6 +53,9 @@ class Display:
             self._console.print(evaluation_line(row), soft_wrap=True)
         if row["phase"] == "train":
             now = f"reward {_n(row.get('reward'))}"
+            failed, drawn = row.get("failed") or 0, row.get("rollouts") or 0
+            if drawn and failed / drawn > FAILED_SHARE:
+                now += f" [red]{failed / drawn:.0%} of the scores failed[/red]"
             self._bar.update(self._task, completed=row["step"], now=now)
 
 
@@ -60,6 +69,12 @@ def evaluation_line(row: Mapping[str, Any]) -> str:
     for short, name in (("kl", "kl_coef"), ("scale", "reward_scale"), ("bonus", "entropy_coef")):
         if row.get(name) not in (None, idle[name]):
             parts.append(f"[dim]{short} {row[name]:.3g}[/dim]")
+    prompts = row.get("n_prompts")
+    if prompts and 1 < prompts < FEW_PROMPTS:
+        parts.append(f"[yellow]± of only {prompts} prompts[/yellow]")
+    failed, drawn = row.get("n_failed") or 0, row.get("n_samples") or 0
+    if drawn and failed / drawn > FAILED_SHARE:
+        parts.append(f"[red]{failed / drawn:.0%} of the scores failed[/red]")
     if row.get("unique_share") is not None and row["unique_share"] < 0.5:
         parts.append(f"[yellow]unique {row['unique_share']:.2f}[/yellow]")
     return "  ".join(parts)
@@ -73,15 +88,15 @@ def print_plan(plan: Plan) -> None:
     bound = " bound" if of_runs else ""
     headings = [*(("R", "D") if of_runs else ()), f"R{bound}", f"D{bound}", "H", "KL"]
     for heading in ("kl", *headings, "samples"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
+    figures = ("quality", "diversity", "entropy", "kl")
+    told, beside = (of_runs, figures) if of_runs else (figures[:2], figures[2:])  # with their ±
     shown = rows.iloc[:: max(1, len(rows) // 14)]
     for row in shown.to_dict("records"):
         table.add_row(
-            "∞ (prior)" if row["ratio"] == 0 else f"{row['kl_coef']:.3g}",
-            *(
-                _pm(row[name], row[f"{name}_se"])
-                for name in (*of_runs, "quality", "diversity", "entropy", "kl")
-            ),
+            "prior" if row["ratio"] == 0 else f"{row['kl_coef']:.3g}",
+            *(_pm(row[name], row[f"{name}_se"]) for name in told),
+            *(_pm(row[name], None) for name in beside),
             f"{row['effective_samples']:.0f}",
         )
     console = Console(highlight=False)
@@ -99,15 +114,20 @@ def print_plan(plan: Plan) -> None:
 
 
 def print_evaluation(row: Mapping[str, Any]) -> None:
-    """Every number with its error."""
+    """Every number with its error and its meaning."""
+    from trainer.training.metrics import describe
+
     table = Table(box=box.SIMPLE)
-    for column in ("", "value", "± se", "kind"):
-        table.add_column(column, justify="left" if column in ("", "kind") else "right")
+    for column in ("", "value", "± se", "meaning"):
+        table.add_column(column, justify="left" if column in ("", "meaning") else "right")
     for name, value in row.items():
         if isinstance(value, (int, float)) and not name.endswith(("_se", "_m")):
-            error = row.get(f"{name}_se")
-            kind = str(row.get(f"{name}_kind") or "")
-            table.add_row(name, f"{value:.5g}", "" if error is None else f"{error:.2g}", kind)
+            error, size = row.get(f"{name}_se"), row.get(f"{name}_m")
+            words = describe(name)
+            words += f" (m = {size})" if size is not None else ""
+            kind = row.get(f"{name}_kind")
+            words += f" [dim]{kind}[/dim]" if kind else ""
+            table.add_row(name, f"{value:.5g}", "" if error is None else f"{error:.2g}", words)
     Console(highlight=False).print(table)
 
 

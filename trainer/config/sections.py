@@ -39,12 +39,19 @@ class PolicyOptions:
     reference: str | None = None
     """The frozen reference; None: the model itself as it was before the run."""
     device: str = "auto"
+    """The processor: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` takes a GPU where there is
+    one."""
     dtype: Literal["float32", "float64", "bfloat16", "auto"] = "float32"
+    """Precision of the weights; ``auto`` takes that of the model's own files."""
     lora_rank: Natural = 0
     """Rank of LoRA adapters; 0 trains all weights."""
     lora_alpha: Count = 32
+    """Scale of the LoRA adapters: they are multiplied by ``lora_alpha / lora_rank``."""
     gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, about a third slower."""
     trust_remote_code: bool = False
+    """Let transformers run Python code that comes with the model. A file that says so needs
+    ``--trust``."""
     shard: bool = False
     """Spread the weights over the processes (fully_shard) instead of copying them to each."""
 
@@ -54,14 +61,17 @@ class TrainOptions:
     """The steps of a run: sampling and optimizer. The batch is prompts × samples."""
 
     steps: Count = 150
+    """Training steps; each draws a batch, scores it and updates the policy."""
     prompts: Count = 1
     """Different prompts of a step."""
     samples: Count = 64
     """Completions of each prompt: the group."""
     seed: int = 0
+    """Seed of all that is drawn by chance."""
     limit: Count = 64
     """Longest completion, in tokens."""
     temperature: Positive = 1.0
+    """Temperature of sampling."""
     graphs: bool = False
     """Record the decoding step of a small model on a GPU and replay it (CUDA graphs)."""
     sampler: str = "engine"
@@ -81,12 +91,20 @@ class TrainOptions:
     trainer may differ, which is with a sampler of the user's, and in bfloat16 with several updates
     per batch."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
+    """The optimizer."""
     lr: Positive = 5e-4
+    """Learning rate."""
     betas: tuple[float, float] = (0.9, 0.999)
+    """The two decay rates of AdamW."""
     weight_decay: NonNegative = 0.0
+    """Weight decay of the optimizer."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Course of the learning rate after the warm-up; ``linear`` and ``cosine`` fall to 0 at the
+    last step."""
     warmup: Natural = 0
+    """Steps in which the learning rate rises from 0."""
     clip_norm: Positive = 1.0
+    """Largest norm of a gradient; a larger one is scaled down to it."""
     mask_truncated: bool = False
     """Completions that the limit cut give no gradient."""
     redraws: Natural = 3
@@ -103,15 +121,17 @@ class EvalOptions:
     """Evaluations: fresh samples every so many steps."""
 
     every: Count = 10
+    """Steps from one evaluation to the next."""
     samples: Annotated[int, Meta(ge=4)] = 400
-    """At least 4, so that the figures have a standard error."""
+    """Completions of an evaluation: at least 4, so that the figures have a standard error."""
     final: Count | None = None
     """Samples of the last evaluation; None: as many as of the others."""
     prompts: Count | None = None
     """Most prompts of an evaluation; the samples are spread over them evenly."""
     split: str = "eval"
+    """The prompts of evaluations: ``eval`` are held out, ``train`` are those of training."""
     temperature: Positive | None = None
-    """None: that of training."""
+    """Temperature of the samples; None: that of training."""
     keep: bool = True
     """Write the completions as a table."""
 
@@ -121,7 +141,7 @@ class CheckpointOptions:
     """When a run saves checkpoints, and how many it keeps."""
 
     every: Count | None = None
-    """Steps; None: at every evaluation."""
+    """Steps from one checkpoint to the next; None: one at every evaluation."""
     keep: Natural | None = None
     """How many of the newest stay, beside the one that the advice names; None: all."""
 
@@ -133,6 +153,7 @@ class LogOptions:
     sinks: tuple[str, ...] = ()
     """``tensorboard``, ``wandb``, ``mlflow``."""
     project: str = "qdlaws"
+    """Name of the project in W&B and of the experiment in MLflow."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +161,8 @@ class TaskOptions:
     """The task, by its name or as ``package.module:function``, and the options of that task."""
 
     name: str = "molecules"
+    """``molecules``, ``arithmetic``, ``sql``, ``stories``, ``dataset``, ``bandit``, or
+    ``package.module:function``."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -148,10 +171,13 @@ class RecipeOptions:
     """The algorithm, its knobs at the start, and the other options of that algorithm."""
 
     name: str = "rloo"
+    """The recipe; ``qdtrain recipes`` lists them."""
     kl: NonNegative | None = None
-    """None: what the recipe publishes."""
+    """Strength of the divergence from the reference; None: what the recipe publishes."""
     reward_scale: NonNegative | None = None
+    """Factor of the reward; none: what the recipe publishes."""
     entropy: float | None = None
+    """Weight of the entropy bonus; none: what the recipe publishes."""
     normalise: Literal["recipe", "none", "batch", "group"] = "recipe"
     """Divide the reward's signal by nothing, by one scalar of the batch, or by the group's std."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -162,15 +188,21 @@ class ControlOptions:
     """The controller that turns the knobs, its goal, and whether the run may end early."""
 
     name: str = "fixed"
+    """``fixed``, ``kl_target``, ``entropy_target``, ``stepped_entropy`` or ``law_guided``."""
     advise: bool = True
     """Ask for advice at every evaluation and write it down."""
     stop: bool = False
     """End the run when the advice is to stop, by tests that are valid at every evaluation."""
     min_diversity: float | None = None
+    """Goal: diversity stays at this or above."""
     min_entropy: float | None = None
+    """Goal: policy entropy stays at this or above, in nats."""
     price: float | None = None
+    """Goal: the most quality that a unit of diversity may cost."""
     target_quality: float | None = None
+    """Goal: quality to reach."""
     min_gain_per_step: float | None = None
+    """Goal: the least gain of quality per step that is worth going on for."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -185,8 +217,11 @@ class Stage:
     """Changes from the update after step ``at`` on: ``set`` holds dotted keys and values."""
 
     at: Natural
+    """The stage holds for the update after this step."""
     set: Mapping[str, Any]
+    """Dotted keys and their values from then on."""
     name: str = ""
+    """A name for the reader."""
 
 
 @dataclass(frozen=True)

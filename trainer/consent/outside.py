@@ -64,6 +64,10 @@ def _named(config: Config, folder: Path) -> Iterator[Outside]:
         elif task.name == "molecules" and text.lower() in TDC:
             yield Outside(key, text, "downloads a classifier by PyTDC and unpickles it")
     if task.name == "dataset":
+        named = str(task.options.get("embedding", ""))
+        if named and not is_reference(named) and not _is_inside(named, folder):
+            effect = "is a folder to be read" if Path(named).is_dir() else "is taken from the hub"
+            yield Outside("task.embedding", named, effect)
         for key in ("path", "eval_path"):
             if key in task.options and not _is_inside(str(task.options[key]), folder):
                 yield Outside(f"task.{key}", str(task.options[key]), "is a file to be read")

@@ -42,8 +42,13 @@ def kl_target(
 ) -> Controller:
     """Adaptive KL: tighter where the measured KL is above the target, looser below.
 
-    ``proportional``: log strength += rate·clip(KL/target − 1, −.2, .2) a step (Ziegler et al.
-    2019). ``doubling``: ×2 above 1.5·target, ÷2 below target/1.5 (Schulman et al. 2017).
+    Parameters
+    ----------
+    dial : the knob that is turned
+    target : the KL to hold, in nats per completion
+    rule : "proportional": log strength += rate·clip(KL/target − 1, −.2, .2) a step (Ziegler et al.
+        2019); "doubling": ×2 above 1.5·target, ÷2 below target/1.5 (Schulman et al. 2017)
+    rate : of the proportional rule
     """
     _positive("kl_target: target", target)
     _positive("kl_target: rate", rate)
@@ -69,6 +74,12 @@ def entropy_target(dial: Dial, target: float, *, rate: float = 0.5) -> Controlle
     """Dual ascent on the measured entropy H in nats: log strength += rate·(target − H).
 
     The temperature's own gradient in soft actor-critic (Haarnoja et al. 2018, with log α as there).
+
+    Parameters
+    ----------
+    dial : the knob that is turned
+    target : the entropy to hold, in nats
+    rate : turn of the log strength for a nat of distance
     """
     if not isfinite(target):
         raise BadData(f"entropy_target: target={target!r}, a number of nats was needed")
@@ -94,6 +105,14 @@ def stepped_entropy(
     coefficient in [lowest, highest] that rises by the step where H is below the target and falls
     where it is not, and is applied only where H is at most the target. On the KL or the reward
     scale u moves by the step.
+
+    Parameters
+    ----------
+    dial : the knob that is turned
+    target : the entropy to hold, in nats
+    step : the turn at each decision
+    lowest : the least entropy bonus
+    highest : the largest entropy bonus
     """
     _positive("stepped_entropy: step", step)
     if not isfinite(target):

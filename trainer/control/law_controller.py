@@ -17,8 +17,12 @@ __all__ = ["law_guided"]
 def law_guided(dial: Dial, goal: Goal, *, gain: float | None = None) -> Controller:
     """The controller for a goal with a floor or a price: :func:`qdlaws.control.controller.turn`.
 
-    ``gain`` is the prior of −dD/du (from ``plan`` or earlier runs); the turns of the run correct
-    it.
+    Parameters
+    ----------
+    dial : the knob that is turned
+    goal : a floor on diversity or entropy, or a price
+    gain : what diversity loses when log(reward_scale/kl) rises by 1, from ``qdtrain plan`` or
+        earlier runs; None: taken from the plan. The turns of the run correct it
     """
     check_steerable(goal, gain)
 

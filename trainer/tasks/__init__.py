@@ -14,7 +14,7 @@ from qdlaws.errors import QdlawsError
 from trainer.tasks.task import Prompt, Scores, Task, nearest
 from trainer.user_code import error_in_words, find_object
 
-__all__ = ["TASKS", "Prompt", "Scores", "Task", "make_task", "task_options"]
+__all__ = ["TASKS", "Prompt", "Scores", "Task", "make_task", "task_maker", "task_options"]
 
 TASKS: dict[str, str] = {
     "molecules": "trainer.tasks.molecules.task:make",
@@ -53,7 +53,7 @@ def make_task(name: str, **options: Any) -> Task:
     >>> task.score(task.prompts()[:1], ["1+1"]).score.shape
     (1,)
     """
-    make = _maker(name)
+    make = task_maker(name)
     _check(name, make, options)
     try:
         task: Task = make(**options)
@@ -70,12 +70,13 @@ def make_task(name: str, **options: Any) -> Task:
 
 def task_options(name: str) -> dict[str, Any]:
     """The options of a task with their defaults (``inspect.Parameter.empty``: must be given)."""
-    parameters = inspect.signature(_maker(name)).parameters.values()
+    parameters = inspect.signature(task_maker(name)).parameters.values()
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {p.name: p.default for p in parameters if p.kind in named}
 
 
-def _maker(name: str) -> Callable[..., Any]:
+def task_maker(name: str) -> Callable[..., Any]:
+    """The function that makes the task of this name; QdlawsError where there is none."""
     if name not in TASKS and ":" not in name:
         problem = f"no task is called {name!r}{nearest(name, TASKS)}"
         raise QdlawsError(f"{problem}; have {', '.join(TASKS)}, or 'package.module:function'")

@@ -35,7 +35,17 @@ def make(
     decay: float = 20.3,
     seed: int = 0,
 ) -> BanditTask:
-    """The task: ``random`` rewards (on ``levels`` steps, or any) or the two ``decaying`` blocks."""
+    """The bandit: one token answers each context.
+
+    Parameters
+    ----------
+    kind : "random" rewards, or the two "decaying" blocks
+    contexts : the number of prompts
+    actions : the number of answers of each
+    levels : random rewards lie on so many steps; None: on any value
+    decay : rate at which the rewards of the decaying blocks fall
+    seed : seed of the rewards
+    """
     if kind not in KINDS:
         raise BadData(f"found kind {kind!r}{nearest(kind, KINDS)}; have {', '.join(KINDS)}")
     if kind == "decaying":

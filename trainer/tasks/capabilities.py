@@ -32,6 +32,7 @@ __all__ = [
     "buckets",
     "close",
     "distances",
+    "key_distances",
     "load_state",
     "report",
     "sample_files",
@@ -73,7 +74,11 @@ def distances(
     """The distances (n, n) of the answers; by default 0 for one meaning and 1 for two."""
     if isinstance(task, HasDistances):
         return np.array(task.distances(prompts, texts), float)
-    keys = task.keys(prompts, texts)
+    return key_distances(task.keys(prompts, texts))
+
+
+def key_distances(keys: Sequence[Hashable | None]) -> npt.NDArray[np.float64]:
+    """The distances (n, n) by keys: 0 for one meaning and 1 for two, NaN where one has no key."""
     number: dict[Hashable, int] = {}
     label = np.array([-1 if key is None else number.setdefault(key, len(number)) for key in keys])
     apart: npt.NDArray[np.float64] = (label[:, None] != label[None, :]).astype(float)

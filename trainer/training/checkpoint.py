@@ -227,8 +227,11 @@ def load_state(run: Path, step: int | None = None) -> tuple[Path, dict[str, Any]
         return folder, state
     steps = checkpoint_steps(run)
     if step not in steps:
-        near = ", ".join(map(str, steps[-12:])) or "none"
-        raise BadData(f"no checkpoint of step {step} in {run}; there are {near}")
+        near = sorted(sorted(steps, key=lambda each: abs(each - step))[:4])
+        have = "there are none"
+        if steps:
+            have = f"nearest are {', '.join(map(str, near))}, of {len(steps)} up to {steps[-1]}"
+        raise BadData(f"no checkpoint of step {step} in {run}; {have}")
     folder = folder_of(run, step)
     try:
         return folder, checked_state(folder)

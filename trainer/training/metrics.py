@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +18,7 @@ __all__ = [
     "METRICS",
     "JsonLines",
     "Sink",
+    "check_sinks",
     "cut_back",
     "describe",
     "numbers_of",
@@ -35,6 +38,17 @@ METRICS: dict[str, str] = {
     "quality_valid": "mean task score of the valid completions",
     "diversity": "chance or distance between two independent samples, duplicates kept",
     "diversity_unique": "the same over different completions only; hides collapse",
+    "diversity_equivalence": "chance that two completions of a prompt differ in meaning",
+    "diversity_ngrams": "mean distance 1 − cos of words and pairs of words, within a prompt",
+    "diversity_embedding": "mean distance 1 − cos of embeddings, within a prompt",
+    "diversity_wording": "mean edit distance of words between two completions of a prompt, 0 to 1",
+    "diversity_wording_unique": "the same over different completions only; hides collapse",
+    "diversity_correct": "chance that two right completions of a prompt differ in meaning",
+    "distinct_correct": "different right answers among m samples of a prompt",
+    "solved": "share of prompts with at least one right answer among m samples",
+    "scaffold_count": "different scaffolds among m samples",
+    "scaffold_entropy": "entropy of the scaffolds among m samples (nats)",
+    "circles": "most molecules of m, any two of which are at least .75 apart (Tanimoto distance)",
     "unique_share": "different completions among m samples ÷ m",
     "valid_share": "share of completions that the task can read",
     "entropy": "exact entropy of the next token, mean over sampled tokens (nats per token)",
@@ -192,14 +206,31 @@ class _Mlflow:
 SINKS: dict[str, Any] = {"tensorboard": _TensorBoard, "wandb": _Wandb, "mlflow": _Mlflow}
 
 
+PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
+"""The package that each sink needs; the extra ``trackers`` brings them."""
+
+
+def check_sinks(names: Sequence[str]) -> None:
+    """BadData, before a run begins, for a sink that is unknown or whose package is not there."""
+    for name in names:
+        if name not in SINKS:
+            near = get_close_matches(name, SINKS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise BadData(f"unknown sink {name!r}{hint}; there are {', '.join(SINKS)}")
+        if find_spec(PACKAGES[name]) is None:
+            raise BadData(
+                f"the sink {name} needs a package that is not installed: "
+                f"pip install {PACKAGES[name]}, or the extra 'qdlaws[trackers]'"
+            )
+
+
 def open_sinks(
     names: tuple[str, ...], folder: Path, project: str, config: Mapping[str, Any]
 ) -> list[Sink]:
     """The sinks of these names; one line where a package is not there."""
+    check_sinks(names)
     sinks: list[Sink] = []
     for name in names:
-        if name not in SINKS:
-            raise BadData(f"unknown sink {name!r}; there are {', '.join(SINKS)}")
         try:
             sinks.append(SINKS[name](folder, project, config))
         except ImportError as error:

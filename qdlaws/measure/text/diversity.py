@@ -1,4 +1,4 @@
-"""Diversity of texts: distinct-n, EAD, edit distance, and any embedding the caller passes."""
+"""Diversity of texts: distinct-n, EAD, n-grams, edit distance, and any embedding."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ __all__ = [
     "embed_once",
     "embedding_diversity",
     "embedding_vendi",
+    "ngram_distances",
+    "ngram_diversity",
 ]
 
 Texts = Sequence[str] | Tokens
@@ -95,6 +97,32 @@ def edit_diversity(texts: Sequence[str], *, tokenizer: Tokenizer | None = None) 
     sums, squares = weighted_sums(_edit_blocks(parts), weight)
     kind = "edit_distance_tokens" if tokenizer else "edit_distance"
     return pairwise_mean(sums[label], squares, kind=kind)
+
+
+def ngram_diversity(texts: Texts, n: int = 2, *, tokenizer: Tokenizer = str.split) -> Estimate:
+    """Mean pairwise distance 1 − cos of the counts of n-grams of words, of lengths 1 to n.
+
+    Duplicates are kept. Two texts without a common word are at distance 1, two of the same words in
+    the same order at 0; length matters little, unlike in an edit distance.
+
+    Examples
+    --------
+    >>> round(ngram_diversity(["a b", "a b", "a c", "d e"]).value, 3)
+    0.722
+    """
+    rows = _ngram_rows(texts, n, tokenizer)
+    sums, squares = np.zeros(rows.shape[0]), 0.0
+    for low, distance in _ngram_blocks(rows):
+        sums[low : low + len(distance)] = distance.sum(axis=1)
+        squares += float(np.sum(distance * distance))
+    return pairwise_mean(sums, squares, kind=f"ngram_cosine_{n}")
+
+
+def ngram_distances(texts: Texts, n: int = 2, *, tokenizer: Tokenizer = str.split) -> Array:
+    """The distances (texts, texts) of :func:`ngram_diversity`."""
+    rows = _ngram_rows(texts, n, tokenizer)
+    blocks = [distance for _, distance in _ngram_blocks(rows)]
+    return np.concatenate(blocks) if blocks else np.zeros((0, 0))
 
 
 def embed_once(texts: Sequence[str], embed: Embed) -> Array:
@@ -176,6 +204,35 @@ def _gram_score(
         return score(int(np.count_nonzero(np.bincount(picked))), len(picked))
 
     return rarefied(on, len(tokens), m, kind=kind, repeats=repeats)
+
+
+def _ngram_rows(texts: Texts, n: int, tokenizer: Tokenizer) -> Any:
+    """A sparse row of length 1 for each text: its counts of n-grams; one column is "no word"."""
+    from scipy.sparse import csr_array
+
+    tokens = as_tokens(texts, tokenizer)
+    size = len(tokens)
+    empty = np.flatnonzero(tokens.lengths == 0)
+    text, column, width = [empty], [np.zeros(len(empty), np.intp)], 1
+    for length in range(1, n + 1):
+        gram, where = tokens.grams(length)
+        text.append(where)
+        column.append(gram + width)
+        width += int(gram.max(initial=-1)) + 1
+    place = np.concatenate(text), np.concatenate(column)
+    counts = csr_array((np.ones(len(place[0])), place), shape=(size, width))  # equal places add up
+    norms = np.sqrt(np.asarray((counts * counts).sum(axis=1)).ravel())
+    counts.data /= np.repeat(norms, np.diff(counts.indptr))
+    return counts
+
+
+def _ngram_blocks(rows: Any) -> Iterator[tuple[int, Array]]:
+    """(low, distances of the rows low… to all), in blocks; exactly 0 to themselves."""
+    step = max(1, CELLS // max(rows.shape[0], 1))
+    for low in range(0, rows.shape[0], step):
+        distance = np.clip(1 - (rows[low : low + step] @ rows.T).toarray(), 0.0, 1.0)
+        distance[distance < 1e-12] = 0.0  # the rounding of equal texts
+        yield low, distance
 
 
 def _spans(bounds: Rows, rows: Rows) -> Rows:

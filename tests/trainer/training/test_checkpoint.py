@@ -45,7 +45,9 @@ def test_only_complete_checkpoints_count(run):
 
 
 def test_a_missing_checkpoint_is_refused_with_those_that_exist(run, tmp_path):
-    with pytest.raises(BadData, match=r"no checkpoint of step 3 in .*; there are 0, 2, 4, 6"):
+    with pytest.raises(
+        BadData, match=r"no checkpoint of step 3 in .*; nearest are 0, 2, 4, 6, of 4"
+    ):
         load_state(run, 3)
     with pytest.raises(BadLog, match="nothing to go on from"):
         load_state(tmp_path / "empty")

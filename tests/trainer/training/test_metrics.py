@@ -8,8 +8,10 @@ from qdlaws.errors import BadData, QdlawsError
 from tests.helpers.small_run import config_of, rows, save_model
 from trainer.control import run_log
 from trainer.loop import train
+from trainer.training import metrics
 from trainer.training.metrics import (
     JsonLines,
+    check_sinks,
     cut_back,
     describe,
     numbers_of,
@@ -78,8 +80,18 @@ def test_a_run_that_is_read_equals_the_view_of_the_trainer(folder):
 def test_sinks_are_named_and_numbers_prefixed(tmp_path):
     with pytest.raises(BadData, match="unknown sink 'wandbb'"):
         open_sinks(("wandbb",), tmp_path, "p", {})
+    with pytest.raises(BadData, match="did you mean 'wandb'"):
+        check_sinks(["wandbb"])
     row = {"step": 3, "phase": "eval", "quality": 0.5, "quality_kind": "mean", "kl": None}
     assert numbers_of(row) == {"eval/quality": 0.5}
+
+
+def test_a_sink_whose_package_is_missing_is_refused_before_the_run_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics, "find_spec", lambda name: None)
+    model = save_model(tmp_path / "model")
+    with pytest.raises(BadData, match=r"pip install wandb, or the extra 'qdlaws\[trackers\]'"):
+        train(config_of(model, 'log.sinks=["wandb"]'), tmp_path / "run")
+    assert not (tmp_path / "run" / "config.toml").exists()
 
 
 def test_tensorboard_holds_the_same_numbers(tmp_path):

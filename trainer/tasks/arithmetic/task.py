@@ -47,11 +47,19 @@ def make(
 ) -> Arithmetic:
     """The task for the numbers ``low`` … ``high``.
 
-    ``min_operands`` is counted in the canonical form, so that 24 itself does not count and neither
-    do 24+0, 24*1 or 24+5-5. ``right`` is the share of right pairs in the corpus; a small prior
-    solves fewer, because it has to learn to calculate: the range is as small as it is for its sake
-    (a larger model can have ``high=999``). ``invalid``: the score of a text that is no
-    expression; "nan" drops it.
+    Parameters
+    ----------
+    low : the smallest number that is asked for
+    high : the largest one; the range is small for the sake of a small prior, which has to learn to
+        calculate (a larger model can have 999)
+    operators : those that an answer may use
+    min_operands : the least numbers of an answer, counted in the canonical form, so that 24 itself
+        does not count and neither do 24+0, 24*1 or 24+5-5
+    max_length : characters of the longest answer that counts
+    eval_share : the share of the numbers that is held out
+    template : the prompt; ``{n}`` is the number
+    right : the share of right pairs in the corpus that a prior is trained on
+    invalid : the score of a text that is no expression: "zero", or "nan" (dropped and counted)
     """
     return Arithmetic(
         low, high, operators, min_operands, max_length, eval_share, template, right, invalid

@@ -17,16 +17,26 @@ import warnings
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from qdlaws.errors import QdlawsError
+from trainer.tasks.capabilities import key_distances
 from trainer.tasks.dataset.tables import Numbered, hub_rows, read_prompts, read_rows
 from trainer.tasks.scoring.call_by_name import PerCompletion
+from trainer.tasks.scoring.text_diversity import (
+    MEASURES,
+    Embedding,
+    Measure,
+    text_distances,
+    text_diversity,
+)
+from trainer.tasks.scoring.text_diversity import embedding as find_embedding
 from trainer.tasks.scoring.user_rewards import Rewards
 from trainer.tasks.splits import check_share, hash_fraction
-from trainer.tasks.task import Prompt, Scores
+from trainer.tasks.task import Prompt, Scores, nearest
 from trainer.user_code import find_object
 
 if TYPE_CHECKING:
@@ -43,7 +53,9 @@ def make(
     weights: Sequence[float] | None = None,
     prompt: str = "prompt",
     completion: str = "completion",
-    equivalence: str | Callable[..., Any] = "normalised",
+    equivalence: str | Callable[..., Any] | None = None,
+    diversity: Literal["ngrams", "equivalence", "embedding"] | None = None,
+    embedding: str | Embedding | None = None,
     eval_share: float = 0.1,
     eval_path: str | None = None,
     hub_config: str | None = None,
@@ -59,20 +71,30 @@ def make(
 
     Parameters
     ----------
-    path, hub : a file of rows, or the name of a data set of the hub; one of the two
+    path : a file of rows: .jsonl, .json, .csv or .parquet
+    hub : the name of a data set of the hub, in place of a file
     rewards : functions, or ``package.module:function`` of each
     weights : one for each reward; 1 where left out
-    prompt, completion : names of columns; a completion is needed only to pre-train
-    equivalence : "exact", "normalised" (case, punctuation and blanks aside) or
-        "package.module:function", the key of a completion
-    eval_share, eval_path : the share of prompts that is held out, by a hash of the prompt, or a
-        file of held-out rows
-    hub_config, hub_split : of the data set of the hub
+    prompt : the column of prompts
+    completion : the column of completions, which is needed only to pre-train
+    equivalence : which completions mean the same: "exact", "normalised" (case, punctuation and
+        blanks aside; the default) or "package.module:function", the key of a completion
+    diversity : what D is: "ngrams" (mean distance of words and pairs of words), "equivalence" (the
+        chance that two answers differ in meaning) or "embedding"; None: by the embedding where one
+        is named, by the equivalence where one is, else by n-grams. The others are recorded too
+    embedding : "package.module:function" (texts → array), or the folder or hub id of a sentence
+        encoder
+    eval_share : the share of prompts that is held out, by a hash of the prompt
+    eval_path : a file of held-out rows, in place of a share
+    hub_config : the configuration of the data set of the hub
+    hub_split : the split of the data set of the hub
     limit : at most so many of the first rows
-    binary, lowest, highest : the possible values of the rewards, for recipes that need them;
-        ``binary`` adds pass@k to the metrics
-    workers, timeout : processes in which the rewards run, 0 for this one; seconds a completion
+    binary : whether rewards are 0 or 1, for recipes that need that; adds pass@k to the metrics
+    lowest : the lowest possible reward, for recipes that need it
+    highest : the highest possible reward
+    workers : processes in which the rewards run; 0 for this one
         (:class:`trainer.tasks.scoring.user_rewards.Rewards`)
+    timeout : seconds for the reward of a completion
     """
     if (path is None) == (hub is None):
         raise QdlawsError("task dataset: one of path= and hub= was needed")
@@ -85,6 +107,8 @@ def make(
         prompt=prompt,
         completion=completion,
         equivalence=equivalence,
+        diversity=diversity,
+        embedding=embedding,
         eval_share=eval_share,
         bounds=(binary, lowest, highest),
     )
@@ -104,7 +128,9 @@ class Dataset:
         source: str = "rows",
         prompt: str = "prompt",
         completion: str = "completion",
-        equivalence: str | Callable[..., Any] = "normalised",
+        equivalence: str | Callable[..., Any] | None = None,
+        diversity: Measure | None = None,
+        embedding: str | Embedding | None = None,
         eval_share: float = 0.1,
         bounds: tuple[bool | None, float | None, float | None] = (None, None, None),
     ) -> None:
@@ -114,7 +140,9 @@ class Dataset:
         # in the order of their first row: keyword arguments that every row can be asked for
         self._columns = list(dict.fromkeys(c for p in self._prompts for c in _columns(p)))
         rewards.check(self._columns)
-        self._key = _key_function(equivalence, self._columns)
+        self._key = _key_function(equivalence or "normalised", self._columns)
+        self._embed = find_embedding(embedding)
+        self._diversity = _chosen_measure(diversity, equivalence, embedding)
         self._key_failed = ""
         if eval_rows is None:
             self._train, self._eval = _split(self._prompts, check_share("eval_share", eval_share))
@@ -152,7 +180,7 @@ class Dataset:
         return [self._one_key(p, text) for p, text in zip(prompts, texts, strict=True)]
 
     def measure(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, Estimate]:
-        """Diversity by the equivalence and of wordings within a prompt; pass@k where binary."""
+        """Diversity within a prompt, by every measure that can be taken; pass@k where binary."""
         from trainer.tasks.scoring.answer_metrics import (
             key_diversity,
             pass_metrics,
@@ -162,8 +190,15 @@ class Dataset:
 
         numbers = [prompt.number for prompt in prompts]
         keys = self.keys(prompts, texts)
+        every = {
+            "equivalence": key_diversity(keys, numbers),
+            "ngrams": text_diversity(texts, numbers),
+        }
+        if self._embed is not None:
+            every["embedding"] = text_diversity(texts, numbers, self._embed)
         metrics = {
-            "diversity": key_diversity(keys, numbers),
+            "diversity": every[self._diversity],
+            **{f"diversity_{name}": estimate for name, estimate in every.items()},
             "unique_share": unique_keys(keys, numbers),
             "diversity_wording": wording_diversity(texts, numbers),
             "diversity_wording_unique": wording_diversity(texts, numbers, unique=True),
@@ -171,6 +206,12 @@ class Dataset:
         if self._bounds[0]:
             metrics |= pass_metrics(self._scored(prompts, texts).score, numbers)
         return metrics
+
+    def distances(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> npt.NDArray[Any]:
+        """How far two completions are apart, by the measure of D."""
+        if self._diversity == "equivalence":
+            return key_distances(self.keys(prompts, texts))
+        return text_distances(texts, self._embed if self._diversity == "embedding" else None)
 
     def corpus(self, n: int, seed: int) -> list[tuple[str, str]]:
         """n pairs of rows to train on, drawn with replacement; needs a column of completions."""
@@ -218,6 +259,22 @@ class Dataset:
 
 
 # ---------------------------------------------------------------------- helpers
+
+
+def _chosen_measure(measure: str | None, equivalence: Any, embedding: Any) -> Measure:
+    """What D is: as asked for, else by the most telling thing that was named."""
+    if measure is None:
+        if embedding is not None:
+            return "embedding"
+        return "ngrams" if equivalence is None else "equivalence"
+    if measure not in MEASURES:
+        raise QdlawsError(
+            f"dataset: diversity={measure!r}{nearest(measure, MEASURES)}; one of "
+            f"{', '.join(MEASURES)}"
+        )
+    if measure == "embedding" and embedding is None:
+        raise QdlawsError('dataset: diversity="embedding" needs embedding=, a function or a model')
+    return measure
 
 
 def _rows(prompts: Sequence[Prompt], texts: Sequence[str]) -> list[tuple[int, str]]:

@@ -58,12 +58,24 @@ def make(
 ) -> Sql:
     """The task on the generated databases, with so many prompts a split.
 
-    ``instances``: databases with other rows in which an answer must be right too. ``steps``,
-    ``seconds``, ``rows``: limits of one query. ``equivalence``: two answers mean the same where
-    their normalised queries agree ("query"), or where their results do ("result"; all right
-    answers are then one). ``right``: the share of right pairs in the corpus; ``cross_share``: the
-    share of it about the cross domains, whose questions in the split ``cross`` it never shows (0:
-    a prior that has not seen those domains at all).
+    Parameters
+    ----------
+    train : questions to train on
+    eval : held-out questions about the same domains
+    cross : questions about other domains
+    eval_share : the share of questions that is held out
+    instances : databases with other rows in which an answer must be right too
+    steps : limit of one query, in steps of SQLite's virtual machine
+    seconds : limit of one query, in seconds
+    rows : limit of one query, in rows of its result
+    equivalence : two answers mean the same where their normalised queries agree ("query"), or where
+        their results do ("result"; all right answers are then one)
+    template : the prompt; ``{schema}`` and ``{question}`` are filled in
+    right : the share of right pairs in the corpus that a prior is trained on
+    cross_share : the share of the corpus about the cross domains, whose questions in the split
+        ``cross`` it never shows (0: a prior that has not seen those domains at all)
+    invalid : the score of a text that is no query: "zero", or "nan" (dropped and counted)
+    seed : seed of the generated databases and questions
     """
     _check(equivalence, template, invalid)  # before a second is spent on building
     check_share("eval_share", eval_share)

@@ -46,10 +46,18 @@ def make(
     flawed: float = 0.8,
     invalid: Literal["zero", "nan"] = "zero",
 ) -> Stories:
-    """The task; ``weights`` of the rewards grammar, coherence and length (.4, .4, .2).
+    """The task of short stories about a thing, scored by rules.
 
-    A text of ``min_words`` to ``max_words`` words has the full reward for length. ``flawed`` is
-    the share of stories in the corpus with something wrong, so that a prior has room to improve.
+    Parameters
+    ----------
+    weights : of the rewards grammar, coherence and length; None: .4, .4 and .2
+    min_words : a text of so many words has the full reward for length
+    max_words : and up to so many
+    eval_share : the share of the subjects that is held out
+    template : the prompt; ``{about}`` is the subject
+    flawed : the share of stories in the corpus with something wrong, so that a prior has room to
+        improve
+    invalid : the score of a text that is no story: "zero", or "nan" (dropped and counted)
     """
     return Stories(
         {**WEIGHTS, **(weights or {})},

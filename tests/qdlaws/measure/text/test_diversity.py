@@ -2,6 +2,8 @@
 
 import math
 import random
+from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from qdlaws.measure.text.diversity import (
     edit_diversity,
     embedding_diversity,
     embedding_vendi,
+    ngram_distances,
+    ngram_diversity,
 )
 from qdlaws.measure.text.self_bleu import self_bleu
 from qdlaws.measure.text.tokens import tokenise
@@ -150,3 +154,27 @@ def test_embedding_function_sees_every_text_once():
     assert embedding_vendi(["a", "bbb", "a", "cc"], embed).value == pytest.approx(expected)
     with pytest.raises(BadData, match="for 2 texts"):
         embedding_diversity(["a", "b"], np.zeros((3, 2)))
+
+
+def test_ngram_distances_equal_a_count_of_words_and_pairs():
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(list("abcdefgh"), size=rng.integers(0, 8))) for _ in range(40)]
+
+    def counts(text):
+        words = text.split()
+        return Counter(words) + Counter(pairwise(words))
+
+    def distance(one, other):
+        a, b = counts(one), counts(other)
+        if not a or not b:
+            return float(bool(a) != bool(b))
+        dot = sum(a[gram] * b[gram] for gram in a)
+        size = math.sqrt(sum(v * v for v in a.values()) * sum(v * v for v in b.values()))
+        return 1 - dot / size
+
+    expected = np.array([[distance(a, b) for b in texts] for a in texts])
+    assert np.allclose(ngram_distances(texts), expected, atol=1e-12)
+    estimate = ngram_diversity(texts)
+    above = np.triu_indices(len(texts), 1)
+    assert estimate.value == pytest.approx(expected[above].mean())
+    assert estimate.kind == "ngram_cosine_2"

@@ -203,7 +203,8 @@ def test_diversity_and_pass_at_k_are_measured(tmp_path):
         calls.append(text)
         return float(text == answer)
 
-    task = dataset(write(tmp_path / "a.jsonl"), rewards=[graded], binary=True)
+    path = write(tmp_path / "a.jsonl")
+    task = dataset(path, rewards=[graded], binary=True, equivalence="normalised")
     prompts = [p for p in task.prompts()[:4] for _ in range(4)]
     texts = [p.data["answer"] if i % 4 == 0 else f"no {i % 2}" for i, p in enumerate(prompts)]
     task.score(prompts, texts)
@@ -218,6 +219,38 @@ def test_diversity_and_pass_at_k_are_measured(tmp_path):
     assert len(calls) == 24
     unknown = dataset(tmp_path / "a.jsonl")
     assert "pass@1" not in unknown.measure(prompts, texts)
+
+
+def test_diversity_of_open_answers_is_by_words_unless_something_else_is_named(tmp_path):
+    path = write(tmp_path / "a.jsonl")
+    prompts = [p for p in dataset(path).prompts()[:2] for _ in range(2)]
+    texts = ["a red fox ran", "a red hen ran", "the sea is blue", "the sea was blue"]
+
+    def told(**options):
+        measures = dataset(path, **options).measure(prompts, texts)
+        return measures["diversity"], measures
+
+    words, every = told()
+    assert 0 < words.value < 1  # exact equality reads 1 for any open answers
+    assert every["diversity_equivalence"].value == 1
+    assert words.kind.startswith("ngram_cosine")
+    assert told(equivalence="normalised")[0].value == 1
+    assert told(equivalence="exact", diversity="ngrams")[0].value == words.value
+
+    def embed(texts):
+        return np.array([[len(text), 1.0] for text in texts])
+
+    vectors, every = told(embedding=embed)
+    assert vectors.value == every["diversity_embedding"].value
+    assert vectors.kind.startswith("embedding_cosine")
+    task = dataset(path)
+    assert task.distances(prompts, texts)[0, 1] == pytest.approx(
+        every["diversity_ngrams"].value * 2 - task.distances(prompts, texts)[2, 3]
+    )
+    with pytest.raises(QdlawsError, match="did you mean 'ngrams'"):
+        dataset(path, diversity="ngram")
+    with pytest.raises(QdlawsError, match="needs embedding="):
+        dataset(path, diversity="embedding")
 
 
 def test_traits_are_those_the_user_states(tmp_path):
