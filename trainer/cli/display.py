@@ -82,7 +82,7 @@ def evaluation_line(row: Mapping[str, Any]) -> str:
 
 def print_plan(plan: Plan) -> None:
     """The table of a plan, its start and its notes."""
-    table = Table(box=box.SIMPLE)
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
     rows = plan.table[plan.table["quality"].notna()]
     of_runs = ("run_quality", "run_diversity") if "run_quality" in rows else ()
     bound = " bound" if of_runs else ""
