@@ -1,8 +1,9 @@
 """Scores from elsewhere: a function of the user's, or an oracle of TDC.
 
-A user's function takes SMILES and returns numbers. It is called with the whole list and returns a
-number for each, unless the annotation of its first parameter is ``str`` (or ``batch = false`` is
-set): then it is called with one SMILES at a time. None and NaN mean that the score failed.
+A user's function takes SMILES and returns numbers: one SMILES at a time where its first parameter
+is annotated as ``str`` (or ``batch = false`` is set), the whole list where it is annotated as
+anything else (or ``batch = true``). Without either it is tried: with the list first, then with one
+at a time. None and NaN mean that the score failed.
 """
 
 from __future__ import annotations
@@ -55,21 +56,15 @@ def outside_score(name: str, options: Mapping[str, Any]) -> Batch:
     if not takes_list(name, options):
         return _one_by_one(function)
     explicit = "batch" in options or _annotation(function) is not inspect.Parameter.empty
-    return _whole(function, name, "" if explicit else HINT)
+    return _whole(function, name) if explicit else _tried(function, name)
 
 
 def takes_list(name: str, options: Mapping[str, Any]) -> bool:
-    """Whether the function is called with a list; ``batch`` and its annotation decide."""
+    """Whether the function may be called with a list; ``batch`` and its annotation decide."""
     if name.lower() in TDC:
         return False
     function = _function(name)
     return bool(options.get("batch", _annotation(function) not in (str, "str")))
-
-
-HINT = (
-    " (it was called with a list of SMILES: annotate its parameter as str, or set batch = false, "
-    "to be called with one at a time)"
-)
 
 
 def _annotation(function: Callable[..., Any]) -> Any:
@@ -96,15 +91,53 @@ def _one_by_one(function: Callable[[str], Any]) -> Batch:
     return lambda smiles: [_number(function(one)) for one in smiles]
 
 
-def _whole(function: Callable[[list[str]], Any], name: str, hint: str) -> Batch:
+def _whole(function: Callable[[list[str]], Any], name: str) -> Batch:
     def score(smiles: Sequence[str]) -> list[float]:
         try:
             scores = [_number(value) for value in function(list(smiles))]
         except Exception as error:
-            kind = type(error).__name__
-            raise QdlawsError(f"{name} raised {kind}: {error}{hint}") from error
+            raise QdlawsError(f"{name} raised {type(error).__name__}: {error}") from error
         if len(scores) != len(smiles):
-            raise WrongCount(f"{name} returned {len(scores)} scores for {len(smiles)} SMILES{hint}")
+            raise WrongCount(f"{name} returned {len(scores)} scores for {len(smiles)} SMILES")
+        return scores
+
+    return score
+
+
+def _tried(function: Callable[..., Any], name: str) -> Batch:
+    """The function with the list, or with one SMILES at a time where that is what works.
+
+    What worked once is kept. One at a time, a molecule on which the function raises scores NaN.
+    """
+    whole, works = _whole(function, name), list[Batch]()
+
+    def single(smiles: Sequence[str]) -> list[float]:
+        scores, reason = [], ""
+        for one in smiles:
+            try:
+                scores.append(_number(function(one)))
+            except Exception as error:
+                scores.append(float("nan"))
+                reason = reason or f"{type(error).__name__}: {error}"
+        if reason and all(score != score for score in scores):
+            raise QdlawsError(f"{name} raised {reason}")
+        return scores
+
+    def score(smiles: Sequence[str]) -> list[float]:
+        if works:
+            return works[0](smiles)
+        try:
+            scores, way = whole(smiles), whole
+        except (QdlawsError, WrongCount) as with_list:
+            try:
+                scores, way = single(smiles), single
+            except QdlawsError as with_one:
+                if isinstance(with_list, WrongCount):
+                    raise with_list from None
+                raise QdlawsError(
+                    f"{with_one} when called with one SMILES; with the list: {with_list}"
+                ) from with_one
+        works.append(way)
         return scores
 
     return score

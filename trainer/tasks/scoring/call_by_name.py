@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_origin
 
 from qdlaws.errors import QdlawsError
 
 __all__ = [
     "PerCompletion",
     "accepted_arguments",
+    "list_parameter",
     "parameters",
     "refuse_missing",
     "required_parameters",
@@ -40,6 +41,23 @@ def parameters(function: Callable[..., Any], name: str) -> Mapping[str, inspect.
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
         raise QdlawsError(f"reward {name} has no signature that can be read: wrap it") from None
+
+
+def list_parameter(function: Callable[..., Any], name: str) -> str | None:
+    """The parameter that takes all completions of a batch; None: the function takes one.
+
+    It is the one named ``completions``, else the first where that is annotated as a list.
+    """
+    signature = parameters(function, name)
+    if "completions" in signature:
+        return "completions"
+    first = next(iter(signature.values()), None)
+    if first is None:
+        return None
+    hint = get_origin(first.annotation) or first.annotation
+    words = hint if isinstance(hint, str) else getattr(hint, "__name__", "")
+    kind = words.partition("[")[0].rpartition(".")[2].lower()
+    return first.name if kind in ("list", "sequence") else None
 
 
 def required_parameters(function: Callable[..., Any], name: str, skip: int = 0) -> list[str]:

@@ -2,8 +2,8 @@
 
 A reward is one plain function, in either of two forms:
 
-- with a parameter named ``completions`` it is called once a batch, by name, as TRL does:
-  ``f(prompts, completions, **columns) -> list[float | None]``;
+- with a parameter named ``completions``, or a first one annotated as a list, it is called once a
+  batch, by name, as TRL does: ``f(prompts, completions, **columns) -> list[float | None]``;
 - otherwise once a completion: the first parameter is the text, the others are filled by name from
   ``prompt`` and the columns: ``f(text, answer) -> float``. For example ::
 
@@ -35,7 +35,7 @@ from qdlaws.errors import QdlawsError
 from trainer.tasks.scoring.call_by_name import (
     PerCompletion,
     accepted_arguments,
-    parameters,
+    list_parameter,
     refuse_missing,
     required_parameters,
 )
@@ -91,7 +91,8 @@ class Reward:
             raise QdlawsError(f"reward {function!r} is not a function")
         self.function: Callable[..., Any] = function_object
         self.name = str(getattr(function_object, "__name__", type(function_object).__name__))
-        self.batched = "completions" in parameters(function_object, self.name)
+        self._list = list_parameter(function_object, self.name)
+        self.batched = self._list is not None
         self._single = None if self.batched else PerCompletion(function_object, self.name)
 
     def check(self, columns: Sequence[str]) -> None:
@@ -99,7 +100,7 @@ class Reward:
         if self._single is not None:
             self._single.check(columns)
         else:
-            have = ["prompts", "completions", *columns]
+            have = ["prompts", "completions", str(self._list), *columns]
             refuse_missing(self.name, required_parameters(self.function, self.name), have)
 
     def __call__(self, rows: Sequence[Row]) -> list[Outcome]:
@@ -114,8 +115,8 @@ class Reward:
         given = {
             **{name: [row.columns[name] for row in rows] for name in rows[0].columns},
             "prompts": prompts,
-            "completions": _in_trl_form(prompts, completions),
         }
+        given[str(self._list)] = given["completions"] = _in_trl_form(prompts, completions)
         try:
             values = list(self.function(**accepted_arguments(self.function, given)))
         except KeyboardInterrupt:

@@ -28,6 +28,7 @@ def user_module(tmp_path, monkeypatch):
         "def one(smiles: str) -> float:\n    return len(smiles) / 10\n\n"
         "def some(smiles: str):\n    return {'N': None, 'I': float('inf')}.get(smiles[-1], 0.5)\n\n"
         "def unannotated(one_smiles):\n    return one_smiles.count('C')\n\n"
+        "def broken(one):\n    return len(one.strip()) / 0\n\n"
         "def short(smiles):\n    return [1.0]\n\n"
         "def leaves(smiles: str):\n    if smiles[-1] == 'N': raise SystemExit\n    return 1.0\n\n"
         "def process(smiles: str):\n    import os\n    return os.getpid()\n\n"
@@ -141,12 +142,21 @@ def test_a_missing_function_is_refused_before_the_run(user_module, objective, wo
         assert "\n" not in str(caught.value)
 
 
-def test_a_function_wrongly_called_with_a_list_gets_a_remedy(user_module):
-    task = make_task("molecules", objective=f"{user_module}:unannotated")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_function_without_annotation_is_tried_with_the_list_and_then_one_by_one(
+    user_module, workers
+):
+    task = make_task("molecules", objective=f"{user_module}:unannotated", workers=workers)
+    np.testing.assert_array_equal(scored(task, ["CC", "CCO"]).score, [2, 2])
+    np.testing.assert_array_equal(scored(task, ["CCC"]).score, [3])
+    task.close()
+
+
+def test_the_users_own_exception_is_shown_where_neither_way_works(user_module):
+    task = make_task("molecules", objective=f"{user_module}:broken")
     with pytest.raises(QdlawsError) as caught:
         scored(task)
-    assert "my_scores:unannotated raised TypeError" in str(caught.value)
-    assert "annotate its parameter as str, or set batch = false" in str(caught.value)
+    assert "raised ZeroDivisionError" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

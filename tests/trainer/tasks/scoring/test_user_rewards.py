@@ -68,6 +68,19 @@ def test_none_leaves_a_reward_out_of_the_sum():
     assert rewards.failures == {"keyed": 0, "short": 0}
 
 
+def test_a_first_parameter_annotated_as_a_list_takes_the_batch():
+    def lengths(texts: list[str], answer):
+        assert len(answer) == len(texts)
+        return [float(len(text)) for text in texts]
+
+    def in_words(texts: "Sequence[str]"):  # noqa: F821  a name imported for the checker only
+        return [1.0] * len(texts)
+
+    _, score, parts = call([lengths, in_words], ["a", "bcd"], columns={"answer": ["x", "y"]})
+    assert parts["lengths"].tolist() == [1, 3]
+    assert score.tolist() == [2, 4]
+
+
 def test_a_batch_that_raises_is_scored_row_by_row():
     with pytest.warns(UserWarning, match="boom in the batch"):
         rewards, score, _ = call([example.touchy_batch], ["ab", "boom", "abcd"])
