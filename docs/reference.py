@@ -19,7 +19,7 @@ PUBLIC = {
     "qdlaws": "The library: read a log, fit its laws, forecast, advise, compare, report.",
     "qdlaws.measure": "Estimators of quality, diversity and entropy, each with a standard error.",
     "qdlaws.simulation": "Runs whose law and errors are known.",
-    "qdlaws.integrations.trl": "Advice, stopping and steering inside TRL's trainers.",
+    "qdlaws.integrations.trl": "Advice inside any trainer of transformers; steering in TRL.",
     "qdlaws.integrations.watch": "Advice on a log that still grows.",
     "trainer": "The trainer: train, resume, branch, sweep and evaluate runs.",
     "trainer.types": "The nouns that pieces of recipes work on.",

@@ -44,7 +44,10 @@ TESTS_ALSO = {
     "qdlaws/advice/test_advise.py": "qdlaws/control/targets",
     "qdlaws/advice/test_checkpoints.py": "qdlaws/advice/next_measurement",
     "qdlaws/control/test_steering.py": "qdlaws/control/knobs",
-    "qdlaws/integrations/trl/test_callback.py": "qdlaws/integrations/trl/batch",
+    "qdlaws/integrations/trl/test_callback.py": (
+        "qdlaws/integrations/trl/batch qdlaws/integrations/trl/run_folder "
+        "qdlaws/integrations/trl/trainer_access"
+    ),
     "qdlaws/measure/test_entropy.py": "qdlaws/core/kinds",
     "qdlaws/measure/text/test_diversity.py": "qdlaws/measure/text/tokens",
     "qdlaws/readers/formats/test_delimited.py": ("qdlaws/readers/columns/generic_names"),

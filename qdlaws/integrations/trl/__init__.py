@@ -1,4 +1,4 @@
-"""LawCallback: qdlaws inside TRL's trainers. Importing this imports neither of them."""
+"""LawCallback: qdlaws inside the trainers of TRL and transformers; importing it imports neither."""
 
 from __future__ import annotations
 

@@ -1,27 +1,27 @@
-"""LawCallback: measures, advises, stops or steers TRL's GRPOTrainer and RLOOTrainer.
+"""LawCallback: advises and stops any trainer of transformers, and steers those of TRL.
 
     callback = LawCallback(Goal(min_diversity=.6), mode="steer")
-    args = GRPOConfig(beta=.05, use_bias_correction_kl=False, …)
+    args = GRPOConfig(**LawCallback.settings(), …)
     trainer = GRPOTrainer(…, args=args, callbacks=[callback])
     trainer.train()
 
 ``callback.attach(trainer)`` adds it to a trainer that is there already, and refuses at once, not at
 ``train()``, what cannot work.
 
-Every ``every`` steps their completions become one row of quality, diversity (duplicates kept),
-entropy and KL with the knobs that were in force, in ``<output_dir>/qdlaws/metrics.jsonl``, which
-all of ``qdlaws`` reads, and the advice one line of ``advice.jsonl`` beside it. Decisions are
-functions of these rows alone, so a resumed run goes on where it was.
+A trainer that keeps its completions (TRL's GRPOTrainer and RLOOTrainer and what is made of them)
+has them measured: every ``every`` steps they become one row of quality, diversity (duplicates
+kept), entropy and KL with the knobs that were in force. Of any other trainer the rows are what it
+logs. They stand in ``<output_dir>/qdlaws/metrics.jsonl``, which all of ``qdlaws`` reads, and the
+advice is one line of ``advice.jsonl`` beside it. Decisions are functions of these rows alone, so a
+resumed run goes on where it was.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import shutil
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -34,15 +34,24 @@ from qdlaws.control.collapse_guard import clear_breach
 from qdlaws.control.controller import check_steerable, turn
 from qdlaws.control.knobs import in_force
 from qdlaws.core.advice import Advice
-from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
-from qdlaws.core.json_lines import read_json_lines
 from qdlaws.core.run_rows import run_log
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
-from qdlaws.errors import BadData
+from qdlaws.errors import BadData, QdlawsError
+from qdlaws.integrations.series import advice_series
 from qdlaws.integrations.trl.batch import Window, batch_of
-from qdlaws.integrations.trl.preflight import setup_problems
+from qdlaws.integrations.trl.logged import is_evaluation, logged_row
+from qdlaws.integrations.trl.preflight import setup_problems, steering_settings
+from qdlaws.integrations.trl.run_folder import RunFolder
+from qdlaws.integrations.trl.trainer_access import (
+    agreed,
+    calling_trainer,
+    is_main_process,
+    keeps_completions,
+    log_numbers,
+)
+from qdlaws.readers import read
 
 if TYPE_CHECKING:
     LawCallback: Any
@@ -52,11 +61,13 @@ __all__ = ["LawCallback"]
 DiversityMeasure = Callable[[Sequence[str], Sequence[str]], Any]
 REACH = (4.0, 5.0)
 """How far below and above the u of the start it may turn."""
+SHOWN = ("diversity", "unique_share", "kl_coef", "reward_scale")
+"""Of each row, what a tracker gets beside the advice."""
 say = logging.getLogger("qdlaws")
 
 
 class _LawCallback:
-    """Advice inside TRL, in three modes.
+    """Advice inside a trainer of transformers, in three modes; steering needs one of TRL's.
 
     Parameters
     ----------
@@ -71,6 +82,8 @@ class _LawCallback:
     turn : what carries the ratio in ``"steer"``
     gain : prior of −dD/du, the diversity that a unit of log(scale/beta) costs
     may_stop : stop when advised while steering, too
+    columns : names of logged metrics for a trainer that keeps no completions, where the automatic
+        choice is not the one you want: ``{"quality": "eval_accuracy"}``
     """
 
     def __init__(
@@ -84,6 +97,7 @@ class _LawCallback:
         gain: float | None = None,
         may_stop: bool = False,
         alpha: float = 0.05,
+        columns: Mapping[str, str] | None = None,
     ) -> None:
         self.goal = goal or Goal()
         for name, value, allowed in (
@@ -96,6 +110,10 @@ class _LawCallback:
             raise BadData(f"diversity={diversity!r}: 'text', 'molecules' or a function was needed")
         if not (isinstance(every, int) and every > 0):
             raise BadData(f"every={every!r}: a number of steps above 0 was needed")
+        unknown = set(columns or {}) - {"quality", "diversity", "entropy"}
+        if unknown:
+            words = ", ".join(sorted(unknown))
+            raise BadData(f"columns names {words}: quality, diversity or entropy was needed")
         if mode == "steer":
             check_steerable(self.goal, gain)
         self.mode, self.every, self.diversity = mode, every, diversity
@@ -105,10 +123,23 @@ class _LawCallback:
         self.advice: Advice | None = None
         """The newest advice."""
         self.rows: list[dict[str, Any]] = []
+        self.columns = dict(columns or {})
         self._window = Window()
         self._held: Path | None = None
         """The checkpoint of the last row that held the floors, where this wrote it."""
-        self._saving = -1
+        self._saving, self._advised, self._reporting = -1, 0, False
+
+    @staticmethod
+    def settings(config: Any = None, *, turn: str = "beta", beta: float = 0.05) -> dict[str, Any]:
+        """The arguments that steering needs, for ``GRPOConfig(**LawCallback.settings(), …)``.
+
+        Parameters
+        ----------
+        config : the class of the arguments, ``RLOOConfig`` for one; by default TRL's GRPOConfig
+        turn : what will carry the ratio, as ``LawCallback(turn=…)``
+        beta : the KL strength to start from; above 0
+        """
+        return steering_settings(config, turn, beta)
 
     def attach(self, trainer: Any) -> Any:
         """Adds itself to the trainer, which is returned; refuses at once what cannot work."""
@@ -121,21 +152,24 @@ class _LawCallback:
 
     def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Finds the trainer that it was given to in ``callbacks=[…]``."""
-        self.trainer = _calling_trainer(self) or self.trainer
+        self.trainer = calling_trainer(self) or self.trainer
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Refuses what cannot work; takes up the rows of a resumed run."""
-        self.trainer = self.trainer or _calling_trainer(self)
+        self.trainer = self.trainer or calling_trainer(self)
         if self.trainer is None:
             raise BadData("LawCallback does not see its trainer: call callback.attach(trainer)")
         self._refuse_problems()
         for words in setup_problems(self.trainer, self.mode, self.turn).warnings:
             say.warning("%s", words)
-        self.folder = Path(args.output_dir) / "qdlaws"
+        self.folder = RunFolder(Path(args.output_dir), is_main_process(self.trainer))
+        self._scale, self._window, self._held = 1.0, Window(), None
+        self.rows = self.folder.resume(state.global_step)
+        self._advised, self._measures = state.global_step, keeps_completions(self.trainer)
+        if not self._measures:
+            return
         self._start = (float(self.trainer.beta), 1.0)
         self._weights = self.trainer.reward_weights.clone()
-        self._scale, self._window, self._held = 1.0, Window(), None
-        self.rows = self._kept(state.global_step)
         if self.rows and self.mode == "steer":  # the knobs of a resumed run follow from its rows
             last = self.rows[-1]
             self._set(float(last["kl_coef"]), float(last["reward_scale"]))
@@ -143,6 +177,8 @@ class _LawCallback:
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """Measures the step; at the end of a row advises and acts."""
+        if not self._measures:
+            return control
         batch = batch_of(self.trainer, self._weights)
         if batch is not None:
             self._window.add(batch, self.diversity)
@@ -150,26 +186,37 @@ class _LawCallback:
             return control
         row = self._row(state.global_step)
         self.rows.append(row)
-        self._write("metrics.jsonl", row)
-        self._log_to_tracker(row)
+        self.folder.add_row(row)
         log = run_log(self.rows)
         saved = self._save_where_held(state, control)
-        advice = self._decide(log, self._checkpoints(args, saved))
+        advice = self._decide(log, self._checkpoints(saved))
         breach = clear_breach(log, self.goal) if self.mode == "stop" else ""
-        stop = bool(self._agreed(self.stops and (advice.anytime or bool(breach))))
+        stop = bool(agreed(self.trainer, self.stops and (advice.anytime or bool(breach))))
         if breach and not advice.anytime:
             advice = self._stop_at_breach(advice, breach)
-        self.advice = advice
         if self.mode == "steer":
             self._turn_by(advice.du or 0.0)
-        self._write("advice.jsonl", advice.to_line(self._knobs(), stop))
+        self._give(advice, stop, state, control, **{name: row.get(name) for name in SHOWN})
         if stop:
-            # a policy below the floor is not worth a checkpoint beside the one that held it
-            control.should_training_stop = True
-            control.should_save = control.should_save or self._held is None
-            why = advice.reasons[0] if advice.reasons else ""
-            say.warning("stopped at step %d: %s", state.global_step, why)
+            self._end(control)
         return control
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Takes what the trainer logs for a row, where there are no completions to measure."""
+        if self.trainer is None or self._measures or self._reporting:
+            return
+        row = logged_row(logs or {}, state.global_step)
+        if row is None:
+            return
+        self.folder.add_row(row)
+        if is_evaluation(row) or state.global_step - self._advised >= self.every:
+            self._advised = state.global_step
+            advice = self._advice_on_what_is_logged() if is_main_process(self.trainer) else None
+            stop = bool(agreed(self.trainer, self.stops and advice is not None and advice.anytime))
+            if advice is not None:
+                self._give(advice, stop, state, control)
+            if stop:
+                self._end(control)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """A new checkpoint that holds the floors replaces the one that this saved before it."""
@@ -179,7 +226,7 @@ class _LawCallback:
         self._saving = -1
         if args.metric_for_best_model is None:  # protects it from save_total_limit
             state.best_model_checkpoint = str(self._held)
-        if before is not None and self._writes:
+        if before is not None and is_main_process(self.trainer):
             shutil.rmtree(before, ignore_errors=True)
 
     # ------------------------------------------------------------------ inside
@@ -189,11 +236,48 @@ class _LawCallback:
         if problems:
             raise BadData(f"LawCallback(mode={self.mode!r}): " + "; and ".join(problems))
 
+    def _advice_on_what_is_logged(self) -> Advice:
+        """The advice on the rows of a trainer that logs its metrics itself."""
+        try:
+            log = read(self.folder.rows, **self.columns)  # type: ignore[arg-type]
+            existing = self.folder.checkpoints(log.step.tolist(), None)
+            return advise_run(log, self.goal, checkpoints=existing or None, alpha=self.alpha)
+        except QdlawsError as problem:  # too few rows, no such metric: no reason to end a run
+            step = float(self._advised)
+            return Advice(action="wait", step=step, reasons=(" ".join(str(problem).split()),))
+
+    def _give(self, advice: Advice, stop: bool, state: Any, control: Any, **shown: Any) -> None:
+        """Writes and logs the advice, and marks the checkpoint to keep."""
+        self.advice = advice
+        self.folder.add_advice(advice.to_line(self._knobs(), stop))
+        numbers = {f"qdlaws/{name}": value for name, value in shown.items() if value is not None}
+        self._reporting = True
+        log_numbers(self.trainer, {**numbers, **advice_series(advice)}, state, control)
+        self._reporting = False
+        self._mark_best(advice, state)
+        if stop:
+            why = advice.reasons[0] if advice.reasons else ""
+            say.warning("stopped at step %d: %s", state.global_step, why)
+
+    def _end(self, control: Any) -> None:
+        """Ends the run, with a checkpoint, unless one that held the floor is there already."""
+        control.should_training_stop = True
+        control.should_save = control.should_save or self._held is None
+
+    def _mark_best(self, advice: Advice, state: Any) -> None:
+        """Names the checkpoint to keep as the best one, unless a metric of the user's does."""
+        free = getattr(self.trainer.args, "metric_for_best_model", None) is None
+        if not free or self._held is not None or advice.checkpoint is None:
+            return
+        path = self.folder.checkpoint(advice.checkpoint)
+        if path.is_dir():
+            state.best_model_checkpoint = str(path)
+
     def _save_where_held(self, state: Any, control: Any) -> float | None:
         """Saves the policy of a row that holds all floors, which a stop may have to go back to."""
         floors, row = self.goal.floors(), self.rows[-1]
         holds = all(row.get(c) is not None and row[c] >= floor for c, floor in floors.items())
-        if self.mode != "stop" or not floors or not self._agreed(holds):
+        if self.mode != "stop" or not floors or not agreed(self.trainer, holds):
             return None
         if not control.should_save:  # else the trainer saves it, and decides how long it stays
             control.should_save, self._saving = True, state.global_step
@@ -249,7 +333,7 @@ class _LawCallback:
         return replace(advice, reasons=(*advice.reasons, f"{name} {old:.4g} → {new:.4g}"))
 
     def _turn_by(self, du: float) -> None:
-        du = float(self._agreed(du))
+        du = float(agreed(self.trainer, du))
         beta, scale = self._now()
         if self.turn == "beta":
             self._set(beta * math.exp(-du), scale)
@@ -265,77 +349,21 @@ class _LawCallback:
 
     def _knobs(self) -> dict[str, float]:
         """The knobs from now on, as every ``advice.jsonl`` calls them."""
+        if not self._measures:
+            return {}
         beta, scale = self._now()
         return {"kl": beta, "reward_scale": scale, "entropy": self._bonus()}
 
-    def _agreed(self, value: Any) -> Any:
-        """The value of the first process, so that all turn and stop alike."""
-        if getattr(self.trainer.accelerator, "num_processes", 1) == 1:
-            return value
-        from importlib import import_module
-
-        held = [value]
-        import_module("accelerate.utils").broadcast_object_list(held)
-        return held[0]
-
-    def _log_to_tracker(self, row: dict[str, Any]) -> None:
-        """Adds the row to the log of the trainer, where it has a list for it."""
-        metrics = getattr(self.trainer, "_metrics", None)
-        if not isinstance(metrics, dict) or "train" not in metrics:
-            return
-        for name in ("diversity", "unique_share", "kl_coef", "reward_scale"):
-            if row.get(name) is not None:
-                metrics["train"][f"qdlaws/{name}"].append(row[name])
-
-    # ------------------------------------------------------------------ files
-
-    @property
-    def _writes(self) -> bool:
-        return bool(getattr(self.trainer.accelerator, "is_main_process", True))
-
-    def _write(self, name: str, line: dict[str, Any]) -> None:
-        if self._writes:
-            with (self.folder / name).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, allow_nan=False, ensure_ascii=False) + "\n")
-
-    def _kept(self, step: int) -> list[dict[str, Any]]:
-        """The rows up to the step that a run resumes from; both files are cut back to it."""
-        if self._writes:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        rows: list[dict[str, Any]] = []
-        for name in ("advice.jsonl", "metrics.jsonl"):
-            path = self.folder / name
-            kept = read_json_lines(path).rows if path.exists() and step else ()
-            rows = [row for row in kept if "step" in row and row["step"] <= step]
-            if self._writes:
-                lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-                write_atomically(path, "".join(lines))
-        return rows
-
-    def _checkpoints(self, args: Any, saved: float | None) -> list[float] | None:
-        """The steps with a row whose checkpoints exist, one ``saved`` now included; None without.
+    def _checkpoints(self, saved: float | None) -> list[float] | None:
+        """The steps with a row whose checkpoints exist, one being ``saved`` included.
 
         Where none is kept a run that stops saves its last policy, so that one counts too.
         """
-        names = (path.name for path in Path(args.output_dir).glob("checkpoint-*"))
-        steps = {float(n.split("-")[1]) for n in names if n.split("-")[1].isdigit()}
-        if not steps and saved is None:
-            return None
         seen = [float(row["step"]) for row in self.rows]
-        now = saved if self._held is not None else seen[-1]
-        return sorted({s for s in steps if s in seen} | ({now} if now is not None else set()))
-
-
-def _calling_trainer(callback: Any) -> Any:
-    """The trainer that is calling this callback; transformers hands its events all but that."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        handler = getattr(owner, "callback_handler", None)
-        if callback in getattr(handler, "callbacks", ()):
-            return owner
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
+        existing = self.folder.checkpoints(seen, saved)
+        if existing is None or self._held is not None:
+            return existing
+        return sorted({*existing, seen[-1]})
 
 
 def _log_ratio(beta: float, scale: float) -> float:

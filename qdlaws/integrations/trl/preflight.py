@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["SetupProblems", "setup_problems"]
+from qdlaws.errors import BadData
+from qdlaws.integrations.trl.trainer_access import keeps_completions
+
+__all__ = ["SetupProblems", "setup_problems", "steering_settings"]
 
 Mode = Literal["advise", "stop", "steer"]
 Turned = Literal["beta", "reward_scale"]
@@ -27,9 +30,11 @@ class SetupProblems:
 
 def setup_problems(trainer: Any, mode: Mode, turn: Turned) -> SetupProblems:
     """The problems of a trainer in this mode, turning this knob."""
-    if not hasattr(trainer, "beta") or _samples_of(trainer) is None:
+    steers = mode == "steer"
+    if not keeps_completions(trainer):
         name = type(trainer).__name__
-        return SetupProblems((f"{name} is no GRPOTrainer or RLOOTrainer of TRL 0.22 or later",))
+        words = f"{name} is no GRPOTrainer or RLOOTrainer of TRL 0.22 or later"
+        return SetupProblems((f"{words}: it can be advised and stopped, not steered",) * steers)
     fatal: list[str] = []
     warnings: list[str] = []
     if not trainer.beta > 0 and mode != "stop":  # to stop a run needs no KL
@@ -37,17 +42,29 @@ def setup_problems(trainer: Any, mode: Mode, turn: Turned) -> SetupProblems:
             f"beta is {trainer.beta:g}, so no reference model was made, no KL is logged, and "
             "raising it later crashes; set beta to a small positive number, such as 1e-3"
         )
-        (fatal if mode == "steer" else warnings).append(words)
-    if mode == "steer":
+        (fatal if steers else warnings).append(words)
+    if steers:
         reasons = (check(trainer, turn) for check in _STEERING_CHECKS)
         fatal += [reason for reason in reasons if reason is not None]
         warnings += _loss_warnings(trainer)
     return SetupProblems(tuple(fatal), tuple(warnings))
 
 
-def _samples_of(trainer: Any) -> Any:
-    """The completions of the last generation, as TRL keeps them."""
-    return getattr(trainer, "_logs", None) or getattr(trainer, "_textual_logs", None)
+def steering_settings(config: Any, turn: str, beta: float) -> dict[str, Any]:
+    """The arguments with which none of the checks below refuses a trainer of TRL.
+
+    Only those that the class of arguments ``config`` has; without one, all of TRL's GRPOConfig.
+    """
+    if turn not in ("beta", "reward_scale"):
+        raise BadData(f"turn={turn!r}: one of beta, reward_scale was needed")
+    if not beta > 0:
+        raise BadData(f"beta={beta!r}: a number above 0 was needed, without KL nothing is steered")
+    wanted: dict[str, Any] = {"beta": beta, "use_bias_correction_kl": False}
+    if turn == "reward_scale":
+        wanted["scale_rewards"] = "none"
+    if config is None:
+        return wanted
+    return {name: value for name, value in wanted.items() if hasattr(config, name)}
 
 
 def _is_grpo(trainer: Any) -> bool:

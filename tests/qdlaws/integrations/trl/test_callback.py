@@ -1,4 +1,4 @@
-"""LawCallback inside the real TRL, on a tiny model: what it logs, turns, stops and refuses."""
+"""LawCallback inside the real TRL and transformers, on tiny models."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ pytest.importorskip("datasets")
 import torch
 from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from qdlaws import BadData, Goal, read
 from qdlaws.integrations.trl.callback import LawCallback
 from qdlaws.measure import Estimate
 
-pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 WORDS = ["<pad>", "<eos>", *"abcdefgh"]
 STEER = {"beta": 0.05, "use_bias_correction_kl": False}
@@ -110,6 +117,8 @@ def test_rows_hold_what_trl_itself_measured(model_folder, tmp_path):
     log = read(tmp_path / "qdlaws" / "metrics.jsonl", series="eval")
     assert log.columns == ("quality", "diversity", "entropy")
     assert log.kinds["entropy"] == "token_entropy"
+    stops = [h["qdlaws/stop"] for h in history if "qdlaws/stop" in h]
+    assert stops == [float(a["action"] == "stop") for a in lines(tmp_path, "advice.jsonl")]
     shown = [h["qdlaws/diversity"] for h in history if "qdlaws/diversity" in h]
     assert shown == pytest.approx([row["diversity"] for row in rows])
     advice = lines(tmp_path, "advice.jsonl")
@@ -143,6 +152,37 @@ def test_a_diversity_function_of_the_user_is_measured_beside_the_reward(
     # two numbers without errors have their own spread, which here is none
     assert row["diversity_se"] == pytest.approx(0.0 if se is None else se)
     assert seen == [(16, 16, str)] * 2
+
+
+def test_the_settings_for_steering_are_taken_and_refused_by_none_of_the_checks(
+    model_folder, tmp_path
+):
+    for turn in ("beta", "reward_scale"):
+        settings = LawCallback.settings(GRPOConfig, turn=turn, beta=0.02)
+        trainer = make(model_folder, tmp_path, **settings)
+        LawCallback(FLOOR, mode="steer", turn=turn).attach(trainer)
+        assert trainer.beta == 0.02
+    assert LawCallback.settings(RLOOConfig) == {"beta": 0.05}
+    LawCallback(FLOOR, mode="steer").attach(make(model_folder, tmp_path, "rloo", beta=0.05))
+    with pytest.raises(BadData, match="above 0"):
+        LawCallback.settings(beta=0.0)
+
+
+@pytest.mark.parametrize("metric", [None, "reward"])
+def test_the_checkpoint_to_keep_is_the_best_one_unless_a_metric_of_the_user_says_so(
+    model_folder, tmp_path, metric
+):
+    saving = {"save_strategy": "steps", "save_steps": 2, "metric_for_best_model": metric}
+    trainer = make(model_folder, tmp_path, steps=6, **saving)
+    callback = LawCallback(Goal(min_diversity=0.75), every=2, diversity=falling(PAIRS))
+    callback.attach(trainer).train()
+    best = None if metric else str(tmp_path / "checkpoint-2")
+    assert trainer.state.best_model_checkpoint == best
+    assert callback.advice.checkpoint == 2
+
+
+PAIRS = [0.8, 0.8, 0.5, 0.5, 0.4, 0.4]
+"""Two readings a row: only the first row holds a floor of .75."""
 
 
 # ── what it does ──────────────────────────────────────────────────────────────────────────────
@@ -344,6 +384,7 @@ def test_given_in_callbacks_it_refuses_at_train_what_cannot_be_steered(model_fol
         ({"turn": "kl"}, "beta, reward_scale"),
         ({"diversity": "words"}, "'text', 'molecules' or a function"),
         ({"every": 0}, "above 0"),
+        ({"columns": {"reward": "x"}}, "quality, diversity or entropy"),
         ({"mode": "steer"}, "min_diversity"),
         ({"goal": FLOOR, "mode": "steer", "gain": -1.0}, "above 0"),
     ],
@@ -351,3 +392,97 @@ def test_given_in_callbacks_it_refuses_at_train_what_cannot_be_steered(model_fol
 def test_bad_options(options, words):
     with pytest.raises(BadData, match=words):
         LawCallback(**options)
+
+
+# ── in any other trainer of transformers ──────────────────────────────────────────────────────
+
+
+class Recorder(TrainerCallback):
+    """What a tracker that ``report_to`` names is given."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        self.seen.append((state.global_step, dict(logs)))
+
+
+class LoggingTrainer(Trainer):
+    """A trainer that logs a reward and an entropy, as the trainers of other packages do."""
+
+    def log(self, logs, *rest, **named):
+        step = self.state.global_step
+        wander = 0.002 * (-1) ** step
+        if "loss" in logs:
+            logs |= {"reward": 0.5 + 0.1 * min(step, 8) / 8 + wander, "entropy": 2 / (1 + step / 9)}
+        super().log(logs, *rest, **named)
+
+
+def plain_trainer(model_folder, out, callbacks, steps=40, **options):
+    rows = [{"input_ids": [2, 3, 4], "labels": [2, 3, 4]}] * 8
+    args = TrainingArguments(
+        output_dir=str(out),
+        max_steps=steps,
+        per_device_train_batch_size=2,
+        logging_steps=1,
+        report_to="none",
+        use_cpu=True,
+        save_strategy=options.pop("save_strategy", "no"),
+        disable_tqdm=True,
+        **options,
+    )
+    model = LlamaForCausalLM.from_pretrained(model_folder)
+    return LoggingTrainer(model, args, train_dataset=rows, callbacks=callbacks)
+
+
+def test_any_trainer_is_advised_on_what_it_logs(model_folder, tmp_path):
+    recorder, callback = Recorder(), LawCallback(every=10)
+    trainer = plain_trainer(model_folder, tmp_path, [callback, recorder])
+    trainer.train()
+    assert trainer.state.global_step == 40
+    log = read(tmp_path / "qdlaws")
+    assert (len(log), log.names["quality"], log.names["entropy"]) == (40, "reward", "entropy")
+    advice = lines(tmp_path, "advice.jsonl")
+    assert [line["step"] for line in advice] == [10, 20, 30, 40]
+    assert not any(line["stopped"] for line in advice)
+    reported = [(step, logs) for step, logs in recorder.seen if "qdlaws/stop" in logs]
+    assert [step for step, _ in reported] == [10, 20, 30, 40]
+    assert reported[-1][1]["qdlaws/checkpoint"] == callback.advice.checkpoint
+    # its own log of the run is as without the callback
+    assert not any("qdlaws/stop" in row for row in trainer.state.log_history)
+
+
+def test_any_trainer_is_stopped_and_keeps_a_checkpoint(model_folder, tmp_path):
+    callback = LawCallback(Goal(min_entropy=0.6), mode="stop", every=1)
+    trainer = plain_trainer(model_folder, tmp_path, [callback])
+    trainer.train()
+    ended = trainer.state.global_step
+    assert 20 < ended < 40  # the entropy falls through the floor at step 21
+    *before, last = lines(tmp_path, "advice.jsonl")
+    assert (last["action"], last["stopped"], last["step"]) == ("stop", True, ended)
+    assert not any(line["stopped"] for line in before)
+    assert checkpoints(tmp_path) == [f"checkpoint-{ended}"]
+
+
+def test_a_metric_is_named_and_one_that_is_not_logged_is_waited_for(model_folder, tmp_path):
+    for name, words in (("loss", ""), ("eval_accuracy", "eval_accuracy")):
+        callback = LawCallback(every=20, columns={"quality": name})
+        plain_trainer(model_folder, tmp_path / name, [callback], steps=20).train()
+        assert words in callback.advice.reasons[0]
+        assert (callback.advice.action == "wait") or not words
+
+
+def test_a_trainer_without_completions_is_not_steered(model_folder, tmp_path):
+    callback = LawCallback(FLOOR, mode="steer")
+    trainer = plain_trainer(model_folder, tmp_path, [callback])
+    with pytest.raises(BadData, match="advised and stopped, not steered"):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
+def test_a_resumed_run_cuts_its_rows_back_to_the_checkpoint(model_folder, tmp_path):
+    saving = {"save_strategy": "steps", "save_steps": 6}
+    plain_trainer(model_folder, tmp_path, [LawCallback(every=5)], steps=8, **saving).train()
+    trainer = plain_trainer(model_folder, tmp_path, [LawCallback(every=5)], steps=10, **saving)
+    trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-6"))
+    assert [row["step"] for row in lines(tmp_path, "metrics.jsonl")] == list(range(1, 11))

@@ -79,7 +79,9 @@ def test_a_loss_whose_answer_is_unknown_is_a_warning():
 
 
 def test_a_trainer_of_another_kind_is_named():
-    (reason,) = setup_problems(SimpleNamespace(beta=0.1), "advise", "beta").fatal
+    other = SimpleNamespace(beta=0.1)
+    assert setup_problems(other, "advise", "beta").fatal == ()
+    (reason,) = setup_problems(other, "steer", "beta").fatal
     assert "SimpleNamespace is no GRPOTrainer" in reason
 
 
