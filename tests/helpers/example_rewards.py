@@ -144,3 +144,12 @@ class Vowels:
 
     def close(self):
         pass
+
+
+def as_long(first, second):
+    """A relation of pairs: two texts of one length."""
+    return len(first) == len(second)
+
+
+def undecided(first, second):
+    return 1 / 0

@@ -130,9 +130,12 @@ def darling(
 ) -> Rollouts:
     """Reward fused with diversity, r·max(floor, Div); Div as in :func:`distinctness`.
 
-    ``add`` standardises both within the prompt and adds them; ``correct_only`` tells apart the
-    answers above ``threshold`` and gives the others the floor. A negative r is *punished* for its
-    diversity by the product: ``quality`` shifts it by the group's minimum, or squashes it.
+    ``add`` standardises both within the prompt and adds them; the released code computes that sum
+    and then overwrites it with r + Div. ``correct_only`` tells apart the answers above
+    ``threshold``, and gives the floor to the others and where fewer than two are right, as the
+    released ``partition_correct``. A negative r is *punished* for its diversity by the product:
+    ``quality`` shifts it by the minimum of its prompt (the released ``add_bias`` takes that of the
+    batch, at every token), or squashes it; the released sigmoid squashes the diversity instead.
     """
     if rollouts.equivalent is None:
         raise ValueError("darling needs rollouts.equivalent: who says the same thing")
@@ -143,7 +146,8 @@ def darling(
         count, same = count * right, same & right[:, None] & right[None, :]
     diversity = distinctness(same, group, count, closure).clamp_min(floor)
     if fusion == "correct_only":
-        diversity = torch.where(rollouts.score > threshold, diversity, floor)
+        several = right & (group_size(group, count) > 1)
+        diversity = torch.where(several, diversity, floor)
     r = _quality(rollouts, quality)
     if fusion != "add":
         return rollouts.rewarded(r * diversity)
@@ -156,7 +160,8 @@ def distinctness(same: Tensor, group: Tensor, count: Tensor, closure: bool = Tru
 
     With ``closure`` s_i is the size of i's cluster (equivalence made transitive, as in the released
     code); without, the number of samples equivalent to i, itself included: the mean of pairs of
-    the paper. They differ where the relation is not transitive. A lone sample counts as distinct.
+    the paper. They differ where the relation is not transitive. A lone sample counts as distinct
+    (the released code divides by zero there).
     """
     same = same & (group[:, None] == group[None, :]) & (count > 0)[:, None] & (count > 0)[None, :]
     if closure:

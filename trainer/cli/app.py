@@ -13,6 +13,7 @@ import typer
 
 from qdlaws.errors import BadData
 from trainer.cli.answers import error_line, nothing_on_stdout
+from trainer.cli.partition import partition
 from trainer.cli.pretrain import pretrain
 
 if TYPE_CHECKING:
@@ -250,6 +251,7 @@ def configs() -> None:
 
 
 app.command()(pretrain)
+app.command()(partition)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from trainer.config import Config, at_step
 from trainer.policy.bundled_priors import PRIORS
 from trainer.tasks import TASKS
+from trainer.tasks.equivalence import LEARNED
 from trainer.tasks.molecules.external_scores import TDC
 from trainer.user_code import is_reference, source_files
 
@@ -33,7 +34,7 @@ class Outside:
     value: str
     effect: str
     files: tuple[Path, ...] = ()
-    """The code that would run."""
+    """The code that would run, or the files that decide what it does."""
 
     def __str__(self) -> str:
         return f"{self.key} = {self.value} {self.effect}"
@@ -59,7 +60,9 @@ def _named(config: Config, folder: Path) -> Iterator[Outside]:
     if task.name not in TASKS:
         yield _function("task.name", task.name)
     for key, text in _texts("task", task.options):
-        if is_reference(text):
+        if key == "task.equivalence" and text.startswith(LEARNED):
+            yield from _classifier(key, text, folder)
+        elif is_reference(text):
             yield _function(key, text)
         elif task.name == "molecules" and text.lower() in TDC:
             yield Outside(key, text, "downloads a classifier by PyTDC and unpickles it")
@@ -93,6 +96,16 @@ def _function(key: str, reference: str) -> Outside:
     files = tuple(source_files(reference))
     where = str(files[-1]) if files else "which is not to be found here"
     return Outside(key, reference, f"imports {module} ({where})", files)
+
+
+def _classifier(key: str, text: str, folder: Path) -> Iterator[Outside]:
+    """A learned partition: settings and weights, no code."""
+    path = Path(text.removeprefix(LEARNED))
+    if not _is_inside(str(path), folder):
+        files = tuple(
+            p for n in ("partition.json", "model.safetensors") if (p := path / n).is_file()
+        )
+        yield Outside(key, text, "is a folder with a classifier to be read", files)
 
 
 def _code_of_model(model: str) -> Iterator[Outside]:

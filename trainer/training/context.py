@@ -21,6 +21,7 @@ from trainer.distributed.sharding import whole
 from trainer.distributed.world import World
 from trainer.policy import Policy, encode_messages, encode_prompts, token_log_probs
 from trainer.sampling import Completions, Sampler
+from trainer.tasks.equivalence import Relation
 from trainer.tasks.task import Prompt, Task
 
 __all__ = [
@@ -53,6 +54,8 @@ class RunContext:
     sampler: Sampler
     prompts: Sequence[Prompt]
     stored: StoredSamples | None = None
+    relation: Relation | None = None
+    """Which answers mean the same, where the task's keys do not say it."""
 
     @property
     def foreign(self) -> bool:

@@ -6,7 +6,9 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from qdlaws.errors import BadData
 from trainer.algorithms import advantage, shaping
@@ -22,6 +24,13 @@ __all__ = [
     "with_computed_plant",
 ]
 
+WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "float | None": "a number or none",
+}
+"""The types of options in plain English."""
 Normalise = Literal["recipe", "none", "batch", "group"]
 
 
@@ -40,6 +49,7 @@ def build(
         hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(RECIPES)}"
         raise BadData(f"no recipe {name!r}{hint}")
     make, options = RECIPES[name], dict(options or {})
+    kinds = get_type_hints(make)
     parameters = list(inspect.signature(make).parameters)
     for key in options:
         if key not in parameters:
@@ -47,6 +57,7 @@ def build(
             near = get_close_matches(key, keys, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(keys)}"
             raise BadData(f"recipe {name} has no option {key!r}{hint}")
+        _check_value(f"recipe.{key}", options[key], kinds[key])
     try:
         recipe = normalised(make(**options), normalise)
     except TypeError as error:
@@ -54,6 +65,20 @@ def build(
     given = {"kl": kl, "reward_scale": reward_scale, "entropy": entropy}
     strengths = {knob: float(value) for knob, value in given.items() if value is not None}
     return replace(recipe, knobs=replace(recipe.knobs, **strengths))
+
+
+def _check_value(key: str, value: Any, kind: Any) -> None:
+    """Refuses a value of another type than the option's, with the nearest right choice."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        choices = [str(choice) for choice in get_args(kind)] if get_origin(kind) is Literal else []
+        if not choices:
+            needed = getattr(kind, "__name__", str(kind))
+            raise BadData(f"{key} = {value!r}: {WORDS.get(needed, needed)} was needed") from None
+        near = get_close_matches(str(value), choices, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise BadData(f"{key} = {value!r}{hint}; one of {', '.join(choices)}") from None
 
 
 def normalised(recipe: Recipe, how: Normalise) -> Recipe:

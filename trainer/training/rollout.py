@@ -246,7 +246,8 @@ def _batch(
         why = "the oracle's budget is spent" if spent else "scoring failed on all of them"
         why += f" ({failure})" if failure and not spent else ""
         raise RunFailed(f"step {progress.step + 1}: none of {n} completions has a score: {why}")
-    wants_keys = "equivalence" in context.recipe.needs or progress.memory is not None
+    wants_same = "equivalence" in context.recipe.needs
+    wants_keys = (wants_same and context.relation is None) or progress.memory is not None
     keys = context.task.keys(prompts, texts) if wants_keys else None
     seen, buckets = None, progress.buckets
     if "buckets" in context.recipe.needs:
@@ -267,9 +268,9 @@ def _batch(
     if context.config.train.mask_truncated:
         count[truncated] = 0
     same = None
-    if keys is not None and "equivalence" in context.recipe.needs:
+    if wants_same:
         same = torch.eye(len(whole.ids), dtype=torch.bool)
-        same[:n, :n] = equal_keys(keys, group)
+        same[:n, :n] = _equivalent(context, prompts, texts, keys, group)
     if seen is not None:
         seen = torch.cat([seen, seen.new_zeros(extra)])
     ref_logp = _reference(context, whole)
@@ -290,6 +291,26 @@ def _batch(
         gap = torch.where(drawn.mask, drawn.logp.double() - ref, 0.0).sum(1)
         facts["train_kl"] = float(gap.mean())
     return Batch(rollouts, whole.tokens, whole.ids, facts), memory, buckets
+
+
+def _equivalent(
+    context: RunContext,
+    prompts: list[Prompt],
+    texts: list[str],
+    keys: Sequence[Any] | None,
+    group: Tensor,
+) -> Tensor:
+    """Which rows mean the same, (B, B): by the task's keys, or a relation within each group."""
+    if context.relation is None:
+        assert keys is not None
+        return equal_keys(keys, group)
+    same = torch.zeros(len(texts), len(texts), dtype=torch.bool)
+    for number in range(int(group.max()) + 1):
+        rows = (group == number).nonzero().squeeze(1)
+        places = rows.tolist()
+        table = context.relation.matrix([prompts[i] for i in places], [texts[i] for i in places])
+        same[rows[:, None], rows[None, :]] = torch.from_numpy(table)
+    return same
 
 
 def _wide(parts: Sequence[Tensor | None], width: int) -> Tensor | None:

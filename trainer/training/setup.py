@@ -19,7 +19,8 @@ from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
 from trainer.policy.bundled_priors import model_source
 from trainer.policy.model import has_adapters
 from trainer.sampling import Sampler, sample, sample_generate
-from trainer.tasks import capabilities, make_task
+from trainer.tasks import capabilities
+from trainer.tasks.equivalence import task_with_relation
 from trainer.tasks.task import Prompt, nearest
 from trainer.training.context import RunContext
 from trainer.training.progress import Progress
@@ -75,9 +76,17 @@ def make_context(config: Config, world: World) -> RunContext:
         torch.set_num_threads(config.train.threads)
     spread = config.policy.shard and world.size > 1
     policy, reference = _spread_models(config, world) if spread else load_models(config)
-    task = make_task(config.task.name, **config.task.options)
+    task, relation = task_with_relation(config.task.name, config.task.options)
     context = RunContext(
-        config, world, policy, reference, task, _recipe(config), _sampler(config), ()
+        config,
+        world,
+        policy,
+        reference,
+        task,
+        _recipe(config),
+        _sampler(config),
+        (),
+        relation=relation,
     )
     return _fitted(context)
 
@@ -86,12 +95,17 @@ def with_stage(context: RunContext, config: Config) -> RunContext:
     """The context under another stage's configuration; weights and reference stay."""
     if config == context.config:
         return context
-    task = context.task
+    task, relation = context.task, context.relation
     if config.task != context.config.task:
         capabilities.close(task)
-        task = make_task(config.task.name, **config.task.options)
+        task, relation = task_with_relation(config.task.name, config.task.options)
     changed = replace(
-        context, config=config, task=task, recipe=_recipe(config), sampler=_sampler(config)
+        context,
+        config=config,
+        task=task,
+        relation=relation,
+        recipe=_recipe(config),
+        sampler=_sampler(config),
     )
     fitted = _fitted(changed)
     return fitted if context.stored is None else replace(fitted, prompts=context.prompts)
@@ -136,7 +150,10 @@ def _sampler(config: Config) -> Sampler:
 def _fitted(context: RunContext) -> RunContext:
     """The context with its prompts and its recipe's needs; refused where it cannot run."""
     recipe, task = context.recipe, context.task
-    reason = refusal(recipe, task.traits, recipe.knobs)
+    traits = task.traits
+    if context.relation is not None:
+        traits = replace(traits, equivalence=True)
+    reason = refusal(recipe, traits, recipe.knobs)
     if reason is not None:
         raise BadData(reason)
     prompts = _some(task.prompts("train"), f"task {task.name} has no prompt in its split 'train'")

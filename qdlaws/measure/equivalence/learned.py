@@ -4,9 +4,10 @@ A small transformer encoder reads each text once; a head looks at both vectors, 
 and their product and gives the probability that the texts are equivalent. Encoding texts and not
 pairs makes all pairs of n texts cost n passes and not n².
 
-It measures samples and logs after the fact, or inside a task of your own. The trainer's bundled
-tasks do not use it: their ``darling`` recipe compares keys (final answers, canonical SMILES), which
-cost nothing. torch and transformers are imported when a classifier is trained, loaded or called.
+It measures samples and logs after the fact, and in training: ``task.equivalence =
+"learned:FOLDER"``. Where a key says what an answer means (a canonical SMILES, the value of an
+expression), the key costs nothing and is exact; a classifier is for answers without one.
+torch and transformers are imported when a classifier is trained, loaded or called.
 """
 
 from __future__ import annotations

@@ -138,6 +138,13 @@ def test_other_fusions_and_qualities():
     assert right.tolist() == pytest.approx([0.5, 0.5, 0.0, 1.0])
 
 
+def test_where_fewer_than_two_are_right_correct_only_gives_the_floor():
+    """As the released partition_correct: a lone right answer is not counted as distinct."""
+    batch = rollouts([1.0, 0.0, 0.0, 1.0, 1.0], [0, 0, 0, 1, 1], equivalent=relation(size=5))
+    got = shaping.darling(batch, KNOBS, fusion="correct_only").reward
+    assert got.tolist() == pytest.approx([0.1, 0.0, 0.0, 1.0, 1.0])
+
+
 def test_darling_asks_who_is_the_same():
     with pytest.raises(ValueError, match="equivalent"):
         shaping.darling(rollouts([1.0]), KNOBS)

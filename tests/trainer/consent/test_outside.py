@@ -20,6 +20,9 @@ def test_bundled_configurations_name_nothing_outside(name, tmp_path):
     [
         (["task=my_task:make"], [("task.name", "my_task:make")]),
         (["task.objective=my_score:f"], [("task.objective", "my_score:f")]),
+        (["task.equivalence=my_rule:same"], [("task.equivalence", "my_rule:same")]),
+        (["task.equivalence=learned:part"], [("task.equivalence", "learned:part")]),
+        (["task.equivalence=similarity:0.5"], []),
         (["task.objective=DRD2"], [("task.objective", "DRD2")]),
         (["train.sampler=my_sampler:draw"], [("train.sampler", "my_sampler:draw")]),
         (["policy.model=owner/name"], [("policy.model", "owner/name")]),
@@ -86,3 +89,16 @@ def test_a_model_that_may_bring_code_is_named_with_its_files(tmp_path):
         (checkpoint / "config.json",),
     ]
     assert f"runs the code that comes with {checkpoint}" in str(items[2])
+
+
+def test_a_classifier_is_named_with_its_files_unless_it_lies_in_the_folder_of_the_run(tmp_path):
+    inside, other = tmp_path / "run" / "part", tmp_path / "part"
+    for place in (inside, other):
+        place.mkdir(parents=True)
+        (place / "partition.json").write_text("{}")
+    config = with_settings(Config(), [f"task.equivalence=learned:{other}"])
+    (item,) = named_outside(config, tmp_path / "run")
+    assert item.files == (other / "partition.json",)
+    assert "classifier" in str(item)
+    config = with_settings(Config(), [f"task.equivalence=learned:{inside}"])
+    assert keys(config, tmp_path / "run") == []

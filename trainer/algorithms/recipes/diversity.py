@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 from trainer.algorithms import advantage, divergence, shaping, surrogate, weighting
 from trainer.algorithms.objective import Recipe, Term
@@ -14,20 +15,43 @@ CLIPPED = partial(surrogate.clipped, low=0.2, high=0.2)
 CLIP_HIGHER = partial(surrogate.clipped, low=0.2, high=0.28)
 
 
-def darling(beta: float = 1e-3, floor: float = 0.1) -> Recipe:
-    """DARLING: reward × diversity of meanings, centred without std, token mean."""
+def darling(
+    beta: float = 1e-3,
+    floor: float = 0.1,
+    fusion: Literal["multiply", "add", "correct_only"] = "multiply",
+    quality: Literal["raw", "group_min", "sigmoid"] = "raw",
+    closure: bool = True,
+    threshold: float = 0.5,
+) -> Recipe:
+    """DARLING: reward × diversity of meanings, centred without std, token mean.
+
+    Which answers mean the same is ``task.equivalence``. The KL of 1e-3 is that of the released
+    scripts for open questions; those for mathematics have none (``recipe.kl = 0``). ``fusion``,
+    ``quality``, ``closure``, ``threshold``: :func:`trainer.algorithms.shaping.darling`.
+    """
+    fused = partial(
+        shaping.darling,
+        floor=floor,
+        fusion=fusion,
+        quality=quality,
+        closure=closure,
+        threshold=threshold,
+    )
+    signed = fusion != "add" and quality == "raw"
+    # where diversity outweighs quality a weaker KL spreads the policy: H rises as it is loosened
+    plant: Plant = "folded" if fusion == "add" or quality == "sigmoid" else "monotone"
     return Recipe(
         name="darling",
         paper="Li et al. 2025, arXiv 2509.02534",
-        shape=(partial(shaping.darling, floor=floor), shaping.scaled),
+        shape=(fused, shaping.scaled),
         advantage=advantage.centred,
         policy=CLIPPED,
         terms=(Term(divergence.forward, knob="kl"),),
         reduce=weighting.token_mean,
         knobs=Knobs(kl=beta),
         live=frozenset({"kl", "reward_scale"}),
-        plant="monotone",
-        task_needs=frozenset({"nonnegative"}),
+        plant=plant,
+        task_needs=frozenset({"nonnegative"}) if signed else frozenset(),
     )
 
 

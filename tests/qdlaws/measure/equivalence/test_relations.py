@@ -17,6 +17,9 @@ def test_surface_equivalences_of_texts():
     short = eq.short_texts(eq.exact())
     assert short("a b c d", "a b x y")
     assert not short("a b c d e f", "a b c x y z")
+    assert short("Paris", "paris")
+    assert short("", "")
+    assert not short("a b b b b", "a c c c c")  # one word in common of five, repeats counted
     embed = {"up": [0, 1.0], "upper": [0.1, 1.0], "right": [1.0, 0]}
     close = eq.embedding_threshold(lambda texts: np.array([embed[t] for t in texts]), 0.9)
     assert close("up", "upper")

@@ -9,6 +9,7 @@ from tests.helpers.two_blocks import BLOCKS, GOOD, second_block
 from trainer.algorithms import shaping
 from trainer.algorithms.recipes import (
     RECIPES,
+    darling,
     dph_alpha,
     dph_js,
     mara,
@@ -74,6 +75,29 @@ def test_darling_lifts_the_entropy_a_little_before_it_falls():
 
 
 # ── variants ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fusion": "correct_only"},
+        {"quality": "group_min"},
+        {"quality": "sigmoid"},
+        {"closure": False},
+    ],
+    ids=str,
+)
+def test_darlings_variants_state_the_plant_that_the_bandit_computes(options):
+    recipe = darling(**options)
+    assert read_plant(sweep(recipe)) == recipe.plant
+    assert live_knobs(recipe) == recipe.live
+
+
+def test_the_sum_of_quality_and_diversity_spreads_the_policy_as_the_kl_is_loosened():
+    recipe = darling(fusion="add")
+    states = sweep(recipe, values=(3.0, 0.3)).loosening
+    assert states[0].entropy < states[1].entropy < 3.92
+    assert recipe.plant == "folded"
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.7, 0.9])
