@@ -21,18 +21,21 @@ from qdlaws.errors import BadData, MissingColumn, NotEnoughData, QdlawsError
 from qdlaws.laws.fit_many import fit_many
 from qdlaws.laws.result import LawFit, LawFits
 
-__all__ = ["COEFFICIENTS", "WORDS", "Kind", "Run", "Runs", "comparable_runs"]
+__all__ = ["COEFFICIENTS", "Kind", "Run", "Runs", "coefficient_words", "comparable_runs", "run_labels"]
 
 Kind = Literal["rd", "rh"]
 
 COEFFICIENTS = ("value", "exchange", "c")
 """v, s and c."""
 
-WORDS = {
-    "value": "quality at the reference {x}",
-    "exchange": "exchange rate there (quality per unit of {x})",
-    "c": "curvature c",
-}
+
+def coefficient_words(x_name: str) -> dict[str, str]:
+    """The coefficients in words."""
+    return {
+        "value": f"quality at the common {x_name}",
+        "exchange": f"the price of a unit of {x_name} there",
+        "c": "curvature c",
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,7 @@ def comparable_runs(
     if isinstance(items, RunLog | LawFits):
         raise BadData("several runs are needed, in a list")
     fits = fit_many(items, n_jobs=n_jobs)
-    labels = _labels(items, names)
+    labels = run_labels(items, names)
     kind = kind or _commonest_kind(fits)
     left_out: dict[str, str] = {}
     laws: dict[str, LawFit] = {}
@@ -109,7 +112,7 @@ def comparable_runs(
     return Runs(runs, reference, kind, left_out)
 
 
-def _labels(items: Sequence[RunLog | LawFits], names: Sequence[str] | None) -> list[str]:
+def run_labels(items: Sequence[RunLog | LawFits], names: Sequence[str] | None) -> list[str]:
     if names is not None:
         if len(names) != len(items):
             raise BadData(f"{len(items)} runs but {len(names)} names")

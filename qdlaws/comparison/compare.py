@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from qdlaws.comparison.coefficients import COEFFICIENTS, WORDS, Kind, Run, comparable_runs
+from qdlaws.comparison.coefficients import (
+    COEFFICIENTS,
+    Kind,
+    Run,
+    coefficient_words,
+    comparable_runs,
+)
+from qdlaws.core.run_names import fitting_names
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
@@ -17,6 +24,7 @@ from qdlaws.laws.result import LawFits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Comparison", "compare"]
 
@@ -47,24 +55,33 @@ class Comparison(Result):
     left_out: dict[str, str]
 
     def summary(self) -> Summary:
-        """The comparison in words, and the runs with the coefficients of their laws."""
+        """The runs with the coefficients of their laws in one table, and whether they differ."""
         x = self.runs[0].law.x_name
-        words = {k: WORDS[k].format(x=x) for k in COEFFICIENTS}
-        if self.shared is None:
-            verdict = f"{len(self.runs)} runs; no run has a law, so no difference can be seen"
-        elif self.shared:
-            verdict = f"{len(self.runs)} runs; no difference between their laws is seen"
-        else:
-            verdict = f"{len(self.runs)} runs do not share one law: they differ in " + " and ".join(
-                f"{words[k]} ({_p(self.p_values[k])})" for k in self.differs
-            )
-        heading = f"quality on {x}, compared at {x} = {self.reference:.4g}"
-        rows = tuple(
-            (run.name, f"{run.law.verdict}, n = {run.law.n}; " + _coefficients(run))
-            for run in self.runs
+        names = fitting_names([run.name for run in self.runs])
+        head = ("run", "verdict", "n", f"quality at\n{x} {self.reference:.3g}")
+        head += (f"price of a\nunit of {x}", "curvature c")
+        rows = [
+            (name, run.law.verdict, str(run.law.n), *_cells(run))
+            for name, run in zip(names, self.runs, strict=True)
+        ]
+        rows.append(("p, all the same", "", "", *(_p(self.p_values[k]) for k in COEFFICIENTS)))
+        return Summary(
+            f"Comparison of {len(self.runs)} runs, quality on {x}",
+            remarks=tuple(f"left out: {name}: {why}" for name, why in self.left_out.items()),
+            table=(head, *rows),
+            conclusion=self.conclusion,
         )
-        left_out = tuple(f"left out: {name}: {why}" for name, why in self.left_out.items())
-        return Summary(heading, verdict, rows, left_out)
+
+    @property
+    def conclusion(self) -> str:
+        """Whether the runs share one law, in a sentence."""
+        if self.shared is None:
+            return "No run has a law, so no difference can be seen."
+        if self.shared:
+            return "No difference between the laws of these runs is seen."
+        words = coefficient_words(self.runs[0].law.x_name)
+        differ = " and ".join(words[k] for k in self.differs)
+        return f"The runs do not share one law: they differ in {differ}."
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each run: verdict, n, range and each coefficient with its standard error."""
@@ -78,28 +95,21 @@ class Comparison(Result):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The data and the laws of all runs in one picture."""
-        import matplotlib.pyplot as plt
+        from qdlaws.comparison.plots import plot_laws
 
-        ax = ax or plt.subplots()[1]
-        for run in self.runs:
-            law = run.law
-            x = np.linspace(*law.range, 80)
-            curve = law.predict(x)
-            (line,) = ax.plot(x, curve["mid"], label=f"{run.name} ({law.verdict})")
-            ax.fill_between(x, curve["low"], curve["high"], color=line.get_color(), alpha=0.15)
-            ax.plot(law.x, law.y, ".", ms=3, alpha=0.4, color=line.get_color())
-        ax.axvline(self.reference, ls=":", c="grey")
-        ax.set(xlabel=self.runs[0].law.x_name, ylabel="quality")
-        ax.legend(fontsize="small")
-        return ax
+        return plot_laws(self.runs, self.reference, ax)
+
+    def plot_forest(self) -> Figure:
+        """The coefficients of every run with their 95 % intervals, one run a line."""
+        from qdlaws.comparison.plots import plot_forest
+
+        return plot_forest(self.runs)
 
 
-def _coefficients(run: Run) -> str:
+def _cells(run: Run) -> Iterator[str]:
     """The coefficients of a run with their standard errors."""
-    return ", ".join(
-        f"{k} {mean:.3g} ± {sd:.2g}"
-        for k, mean, sd in zip(COEFFICIENTS, run.mean, run.sd, strict=True)
-    )
+    for mean, sd in zip(run.mean, run.sd, strict=True):
+        yield f"{mean:.3g}\n± {sd:.2g}"
 
 
 def _p(value: float) -> str:

@@ -18,7 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from qdlaws.comparison.coefficients import COEFFICIENTS, WORDS, Kind, Run, comparable_runs
+from qdlaws.comparison.coefficients import (
+    COEFFICIENTS,
+    Kind,
+    Run,
+    coefficient_words,
+    comparable_runs,
+    run_labels,
+)
 from qdlaws.core.interval import Interval, interval, show
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
@@ -105,18 +112,28 @@ class Fleet(Result):
         return np.asarray(beta0 + trend + tau * noise)
 
     def summary(self) -> Summary:
-        """The coefficients that the runs have in common, and how far runs differ in them."""
+        """The coefficients that the runs have in common, how far runs differ, and the price."""
         x = self.runs[0].law.x_name
-        rows = []
+        words = coefficient_words(x)
+        head = ("coefficient", f"common [{self.level:.0%}]", "runs differ by\n(1 s.d.)")
+        if self.sizes is not None:
+            head += ("change for a model\ne times as large",)
+        table = []
         for k in COEFFICIENTS:
             row = dict(self.effects.loc[k].items())
-            words = f"{show(row['mean'])}; between runs ± {row['spread'].mid:.3g}"
+            cells = [words[k], _broken(row["mean"]), f"± {row['spread'].mid:.3g}"]
             if self.sizes is not None:
-                words += f"; by a factor e in size {show(row['per_log_size'])}"
-            rows.append((WORDS[k].format(x=x), words))
-        heading = f"{len(self.runs)} runs, quality on {x}, reference {x} = {self.reference:.4g}"
-        left_out = tuple(f"left out: {name}: {why}" for name, why in self.left_out.items())
-        return Summary(heading, "", tuple(rows), left_out)
+                cells.append(_broken(row["per_log_size"]))
+            table.append(tuple(cells))
+        price = self.coefficients()["exchange"]
+        return Summary(
+            f"Fleet of {len(self.runs)} runs, quality on {x}",
+            rows=(("compared at", f"{x} = {self.reference:.4g}"),),
+            remarks=tuple(f"left out: {name}: {why}" for name, why in self.left_out.items()),
+            table=(head, *table),
+            conclusion=f"In one more run like these, a unit of {x} (at {x} = {self.reference:.3g}) "
+            f"would cost {show(price)} of quality.",
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each coefficient and effect: mean, per_log_size and spread as intervals."""
@@ -137,23 +154,23 @@ class Fleet(Result):
         return values | {"effects": effects, "runs": plain(self.table.to_dict("records"))}
 
     def plot(self, axes: Any = None) -> Any:
-        """Each coefficient against model size (or by run), with the fleet's line and band."""
-        import matplotlib.pyplot as plt
+        """Each coefficient against model size with the fleet's band; without sizes, by run."""
+        from qdlaws.comparison.plots import plot_forest, plot_sizes
 
-        if axes is None:
-            axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")[1]
-        x = np.arange(1.0, len(self.runs) + 1) if self.sizes is None else self.sizes
-        for j, (k, ax) in enumerate(zip(COEFFICIENTS, axes, strict=True)):
-            mean, sd = (np.array([getattr(r, w)[j] for r in self.runs]) for w in ("mean", "sd"))
-            ax.errorbar(x, mean, 2 * sd, fmt="o", ms=3, alpha=0.7)
-            if self.sizes is not None:
-                grid = np.geomspace(x.min() / 1.5, x.max() * 1.5, 40)
-                band = np.array([interval(self._draws(k, g), self.level)[:3] for g in grid]).T
-                ax.plot(grid, band[1])
-                ax.fill_between(grid, band[0], band[2], alpha=0.2)
-                ax.set_xscale("log")
-            ax.set(xlabel="run" if self.sizes is None else "model size", title=k)
-        return axes
+        if self.sizes is None:
+            mean = {k: self.effects.loc[k, "mean"] for k in COEFFICIENTS}
+            return plot_forest(self.runs, mean, axes)
+        grid = np.geomspace(self.sizes.min() / 1.5, self.sizes.max() * 1.5, 40)
+        bands = {
+            k: np.array([interval(self._draws(k, g), self.level)[:3] for g in grid]).T
+            for k in COEFFICIENTS
+        }
+        return plot_sizes(self.runs, self.sizes, grid, bands, axes)
+
+
+def _broken(value: Interval) -> str:
+    """An interval that may be broken before its brackets."""
+    return show(value).replace(" [", "\n[")
 
 
 def fleet(
@@ -206,7 +223,7 @@ def fleet(
         sizes = np.ravel(np.asarray(size, float))
         if len(sizes) != len(items) or not np.all(sizes > 0):
             raise BadData(f"size needs a positive number for each of {len(items)} runs")
-    labels = list(names) if names is not None else [f"run {i + 1}" for i in range(len(items))]
+    labels = run_labels(items, names)
     comparable = comparable_runs(items, kind, labels, n_jobs, supported_only=True)
     runs = comparable.runs
     if sizes is not None:

@@ -11,7 +11,7 @@ from html import escape
 
 from qdlaws.core.serialize import printable
 
-__all__ = ["Result", "Summary", "latex_table"]
+__all__ = ["Result", "Summary", "latex_table", "sentence"]
 
 WIDTH = 88
 """Columns that a summary is made for where no terminal says how many it has; remarks are wrapped
@@ -92,6 +92,11 @@ class Summary:
         return html + (f"<p>{escape(self.conclusion)}</p>" if self.conclusion else "")
 
 
+def sentence(words: str) -> str:
+    """The words with a capital at their start and a full stop at their end."""
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"
+
+
 LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -167,7 +172,7 @@ class Result:
     def __repr__(self) -> str:
         summary = self.summary()
         name = type(self).__name__
-        words = ": ".join(part for part in (summary.heading, summary.verdict) if part)
+        words = ": ".join(part for part in (summary.heading, summary.verdict or summary.conclusion) if part)
         words = words.removeprefix(name).lstrip()
         return printable(f"<{name} {textwrap.shorten(words, SHORT, placeholder=' …')}>")
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
-from qdlaws.core.summary import Result, Summary
+from qdlaws.core.summary import Result, Summary, sentence
 from qdlaws.core.types import Array
 from qdlaws.errors import NotEnoughData, QdlawsError
 from qdlaws.forecasting.baselines import BASELINES, EXPLAINED, LAWS
@@ -128,18 +128,28 @@ class Backtest(Result):
         return f"{inside} of {n} later readings inside the {self.level:.0%} interval"
 
     def summary(self) -> Summary:
-        """The conclusion, and the errors of every method."""
+        """The errors of every method in one table, and whether to trust the forecasts."""
         names = {OURS: "this forecast", **EXPLAINED}
-        labels = self.median_errors.rename(index=names)
-        rows = tuple((str(name), f"{error:.3g}") for name, error in labels.items())
-        failed = self.errors.isna().sum().rename(index=names)
-        remarks = tuple(
-            f"{name}: no forecast for {count} of {len(self.table)} later readings"
-            for name, count in failed.items()
-            if count
+        failed = self.errors.isna().sum()
+        table = [
+            (
+                names.get(str(method), str(method)),
+                f"{error:.3g}" if np.isfinite(error) else "–",
+                f"{len(self.table) - failed[method]} of {len(self.table)}",
+            )
+            for method, error in self.median_errors.items()
+        ]
+        first, last = self.table["origin"].min(), self.table["origin"].max()
+        return Summary(
+            f"Backtest of {self.column}",
+            rows=(
+                ("forecasts made", f"{len(self.table)}, at steps {first:g} to {last:g}"),
+                ("intervals", self._inside),
+                ("unit of errors", f"{self.sd:.3g}, the standard deviation over the run"),
+            ),
+            table=(("forecast by", "typical error\n(median)", "could be\nmade"), *table),
+            conclusion=sentence(self.conclusion),
         )
-        heading = f"Backtest of {self.column}: median error in standard deviations of the run"
-        return Summary(heading, self.conclusion, rows, (self._inside, *remarks))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; an unknown one is None."""

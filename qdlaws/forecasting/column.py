@@ -18,7 +18,7 @@ import pandas as pd
 from qdlaws.core.interval import Interval, show
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
-from qdlaws.core.summary import Result, Summary
+from qdlaws.core.summary import Result, Summary, sentence
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData
 from qdlaws.forecasting.plots import FAN_LEVELS, Fan, plot_fan
@@ -175,21 +175,36 @@ class ColumnForecast(Result):
         low, middle, high = (first(float(p)) for p in _tails(level))
         return Crossing(low, middle, high, level, float(reached[-1]))
 
-    def reasons(self, horizon: float) -> list[str]:
-        """What the forecast rests on, in words."""
+    def course(self, horizon: float) -> str:
+        """Where the column goes within the horizon: "quality rises from 0.7 to 0.8"."""
         if not self.moves:
-            value = f"{self.column} has always been {self.data.y[0]:.4g}"
-            return [f"{value}: how it may change cannot be predicted"]
-        last = self.step + horizon
+            return f"{self.column} has always been {self.data.y[0]:.4g}"
         noise = float(np.sqrt(self.weight @ self.filtered.sigma2[-1]))
-        later = float(self.quantiles(np.array([last]), np.array([0.5]))[0, 0])
-        change = later - self.now.mid
-        steady = abs(change) < STEADY * noise
-        course = "stays near" if steady else "rises from" if change > 0 else "falls from"
-        words = [
-            f"{self.column} {course} {self.now.mid:.4g}: "
-            f"expected change until step {last:g}: {change:+.2g}"
-        ]
+        change = self._change(horizon)
+        if abs(change) < STEADY * noise:
+            return f"{self.column} stays near {self.now.mid:.3g}"
+        way = "rises" if change > 0 else "falls"
+        return f"{self.column} {way} from {self.now.mid:.3g} to {self.now.mid + change:.3g}"
+
+    def _change(self, horizon: float) -> float:
+        """The expected change within the horizon."""
+        last = np.array([self.step + horizon])
+        return float(self.quantiles(last, np.array([0.5]))[0, 0]) - self.now.mid
+
+    def reasons(self, horizon: float) -> list[str]:
+        """What the forecast rests on, in words: the expected change, and the cautions."""
+        cautions = self.cautions(horizon)
+        if not self.moves:
+            return cautions
+        start, _, _ = self.course(horizon).partition(" to ")
+        words = f"expected change until step {self.step + horizon:g}"
+        return [f"{start}: {words}: {self._change(horizon):+.2g}", *cautions]
+
+    def cautions(self, horizon: float) -> list[str]:
+        """How far to trust the forecast, and the limits that it keeps to."""
+        if not self.moves:
+            return [f"{self.course(horizon)}: how it may change cannot be predicted"]
+        last, words = self.step + horizon, []
         ahead = float(np.log1p(horizon / (self.step - self.data.origin)))
         if ahead > FAR:
             words.append(
@@ -212,7 +227,8 @@ class ColumnForecast(Result):
         last = self.step + self.horizon
         rows = (("now", show(self.now)), (f"step {last:g}", show(self.interval(last))))
         heading = f"{self.column} from step {self.step:g} to {last:g}, {self.level:.0%} intervals"
-        return Summary(heading, "", rows, tuple(self.reasons(self.horizon)))
+        remarks = tuple(self.cautions(self.horizon))
+        return Summary(heading, "", rows, remarks, conclusion=sentence(self.course(self.horizon)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; an unknown one is None."""

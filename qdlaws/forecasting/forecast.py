@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.core.interval import Interval, show
-from qdlaws.core.runlog import COLUMNS, RunLog
+from qdlaws.core.runlog import COLUMNS, NUMBERED, RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
@@ -107,14 +107,24 @@ class Forecast(Result):
         return c.reached(value, self.step + self.horizon - c.step, level or self.level)
 
     def summary(self) -> Summary:
-        """The forecast in words and numbers."""
+        """The forecast in one table and one line of plain words."""
         last = self.step + self.horizon
-        rows = [
-            (name, f"{show(self.now[name])} now, {show(self.final[name])} at step {last:g}")
+        head = (f"{self.level:.0%} intervals", f"now, step {self.step:g}", f"at step {last:g}")
+        table = [
+            (name, *(show(there[name]).replace(" [", "\n[") for there in (self.now, self.final)))
             for name in self.by_column
         ]
-        heading = f"Forecast from step {self.step:g} to {last:g}, {self.level:.0%} intervals"
-        return Summary(heading, "", tuple(rows), self.reasons)
+        columns = [(c, last - c.step) for c in self.by_column.values()]
+        cautions = [line for c, ahead in columns for line in c.cautions(ahead)]
+        courses = ", ".join(c.course(ahead) for c, ahead in columns if c.moves)
+        log = self.fits.log
+        numbered = f" ({NUMBERED})" * log.is_numbered
+        return Summary(
+            f"Forecast of {f'{log.tool} {log.source}'.strip() or 'a run'}{numbered}",
+            remarks=(*self.missing, *dict.fromkeys(cautions)),
+            table=(head, *table),
+            conclusion=f"Until step {last:g}: {courses}." if courses else "",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; an unknown one is None."""

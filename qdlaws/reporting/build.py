@@ -10,6 +10,7 @@ from pathlib import Path
 from qdlaws.advice.advise import advise
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
+from qdlaws.core.run_names import run_name, short_names
 from qdlaws.core.runlog import RunLog
 from qdlaws.errors import BadData, NotEnoughData, QdlawsError
 from qdlaws.forecasting.forecast import forecast
@@ -17,7 +18,7 @@ from qdlaws.laws.fit import fit
 from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.readers import read
 from qdlaws.reporting.page import page
-from qdlaws.reporting.run_data import RunView, short_names
+from qdlaws.reporting.run_data import RunView
 
 __all__ = ["MOST_RUNS", "RunLeftOut", "report"]
 
@@ -70,7 +71,8 @@ def report(
         warnings.warn(RunLeftOut(f"{source} is left out: {reason}"), stacklevel=2)
     if len(fits) == 1 and goal is not None:
         goal.check(fits[0].log)
-    names = short_names([f.log.source for f in fits])
+    sources = [f.log.source for f in fits]
+    names = [run_name(sources[0])] if len(fits) == 1 else short_names(sources)
     certify = len(fits) <= CERTIFIED if certificates is None else certificates
     views = [
         _view(name, one, goal, horizon, certify, drawn=i < MOST_RUNS)

@@ -27,7 +27,7 @@ from qdlaws.reporting.sections.advice import (
     forecast_section,
     reasons,
 )
-from qdlaws.reporting.sections.comparison import compared, comparison_section, same_law
+from qdlaws.reporting.sections.comparison import compared, comparison_section
 from qdlaws.reporting.sections.control import frontier_section, steering_section
 from qdlaws.reporting.sections.diagnostics import checks_section
 from qdlaws.reporting.sections.laws import controls, explorer, laws_section
@@ -135,7 +135,7 @@ def _answer(
     if len(views) > 1:
         n = sum(any(law.verdict not in NO_LAW for law in _quality(view)) for view in views)
         verdict = f"{n} of {len(views)} runs gain quality by giving up diversity or entropy"
-        lines = [same_law(comparison)] if isinstance(comparison, Comparison) else []
+        lines = [comparison.conclusion] if isinstance(comparison, Comparison) else []
         return _box(verdict, _tally(views) + bullets(lines))
     view = views[0]
     advice = view.advice

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from qdlaws.laws.user_model import UserFit
 from qdlaws.laws.verdict import NO_LAW
 from qdlaws.reporting.charts import COLOURS, MARKERS, Curve, evenly
 
-__all__ = ["MOST_POINTS", "RunView", "curve_of", "page_data", "readings_of", "short_names"]
+__all__ = ["MOST_POINTS", "RunView", "curve_of", "page_data", "readings_of"]
 
 MOST_POINTS = 2000
 """Longer runs are drawn thinned; the fits use every checkpoint."""
@@ -59,16 +58,6 @@ class RunView:
     def law(self, kind: str) -> LawFit | UserFit | None:
         law: LawFit | UserFit | None = getattr(self.fits, kind)
         return law
-
-
-def short_names(sources: Sequence[str]) -> list[str]:
-    """The shortest ends of the paths that tell all of them apart; a number where none do."""
-    parts = [Path(source).parts for source in sources]
-    for depth in range(1, max([len(p) for p in parts], default=0) + 1):
-        names = ["/".join(p[-depth:]) for p in parts]
-        if all(names) and len(set(names)) == len(names):
-            return names
-    return [f"{'/'.join(p[-1:]) or 'run'} ({i + 1})" for i, p in enumerate(parts)]
 
 
 def readings_of(view: RunView, most: int = MOST_POINTS) -> dict[str, Array]:

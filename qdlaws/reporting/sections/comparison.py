@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qdlaws.comparison.coefficients import COEFFICIENTS, WORDS
+from qdlaws.comparison.coefficients import COEFFICIENTS, coefficient_words
 from qdlaws.comparison.compare import Comparison, compare
 from qdlaws.errors import QdlawsError
 from qdlaws.reporting.html import bullets, note, number, p_value, section, table
 from qdlaws.reporting.run_data import RunView
 
-__all__ = ["compared", "comparison_section", "same_law"]
+__all__ = ["compared", "comparison_section"]
 
 
 def compared(views: Sequence[RunView]) -> Comparison | str:
@@ -29,7 +29,7 @@ def comparison_section(comparison: Comparison | str) -> str:
 
 def _coefficients(comparison: Comparison) -> str:
     x = comparison.runs[0].law.x_name
-    words = {name: WORDS[name].format(x=x) for name in COEFFICIENTS}
+    words = coefficient_words(x)
     rows = []
     for row in comparison.table.to_dict("records"):
         pairs = [f"{number(row[k])} ± {number(row[f'{k}_sd'], 2)}" for k in COEFFICIENTS]
@@ -42,14 +42,3 @@ def _coefficients(comparison: Comparison) -> str:
     left = [f"{name} is not compared: {why}" for name, why in comparison.left_out.items()]
     intro = note("Estimate ± standard error. A small p says that the runs differ in the column.")
     return intro + bullets(left) + table(head, rows, caption)
-
-
-def same_law(comparison: Comparison) -> str:
-    """The comparison in a sentence."""
-    if comparison.shared is None:
-        return "No run has a law, so no difference can be seen."
-    if comparison.shared:
-        return "No difference between the laws of these runs is seen."
-    x = comparison.runs[0].law.x_name
-    differ = " and ".join(WORDS[name].format(x=x) for name in comparison.differs)
-    return f"The runs do not share one law: they differ in {differ}."

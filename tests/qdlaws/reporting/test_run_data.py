@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qdlaws import fit, forecast, read
-from qdlaws.reporting.run_data import RunView, curve_of, page_data, readings_of, short_names
+from qdlaws.reporting.run_data import RunView, curve_of, page_data, readings_of
 from tests.helpers.report_page import short_run
 
 EXAMPLE = Path(__file__).parents[3] / "data" / "runs" / "additive"
@@ -93,10 +93,3 @@ def test_a_short_table_of_readings_is_spread_evenly():
     steps = readings_of(RunView("run", fit(short_run(300))), most=20)["step"]
     assert len(steps) == 20
     assert np.ptp(np.diff(steps)) <= 10  # never two apart by more than one row
-
-
-def test_short_names_are_the_shortest_ends_of_the_paths_that_differ():
-    assert short_names(["/r/a", "/r/b"]) == ["a", "b"]
-    assert short_names(["/r/a/log", "/r/b/log"]) == ["a/log", "b/log"]
-    assert short_names(["/r/a", "/r/a"]) == ["a (1)", "a (2)"]
-    assert short_names([""]) == ["run (1)"]
