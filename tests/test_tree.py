@@ -56,6 +56,8 @@ TESTS_ALSO = {
     "qdlaws/readers/test_real_runs.py": "qdlaws/readers/formats/reinvent_score",
     "qdlaws/test_bad_input.py": "qdlaws/errors",
     "qdlaws/test_light_import.py": "qdlaws/core/types",
+    "qdlaws/comparison/test_compare.py": "qdlaws/comparison/plots",
+    "qdlaws/laws/test_plots.py": "qdlaws/core/plot_style",
     "qdlaws/test_results.py": "qdlaws/forecasting/plots",
     "trainer/algorithms/recipes/test_recipes.py": (
         "trainer/algorithms/recipes/diversity trainer/algorithms/recipes/policy_gradient "

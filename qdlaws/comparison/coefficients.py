@@ -21,7 +21,15 @@ from qdlaws.errors import BadData, MissingColumn, NotEnoughData, QdlawsError
 from qdlaws.laws.fit_many import fit_many
 from qdlaws.laws.result import LawFit, LawFits
 
-__all__ = ["COEFFICIENTS", "Kind", "Run", "Runs", "coefficient_words", "comparable_runs", "run_labels"]
+__all__ = [
+    "COEFFICIENTS",
+    "Kind",
+    "Run",
+    "Runs",
+    "coefficient_words",
+    "comparable_runs",
+    "run_labels",
+]
 
 Kind = Literal["rd", "rh"]
 

@@ -58,8 +58,8 @@ class Comparison(Result):
         """The runs with the coefficients of their laws in one table, and whether they differ."""
         x = self.runs[0].law.x_name
         names = fitting_names([run.name for run in self.runs])
-        head = ("run", "verdict", "n", f"quality at\n{x} {self.reference:.3g}")
-        head += (f"price of a\nunit of {x}", "curvature c")
+        quality, price = f"quality at\n{x}\n{self.reference:.3g}", f"price of a\nunit of\n{x}"
+        head = ("run", "verdict", "n", quality, price, "curvature\nc")
         rows = [
             (name, run.law.verdict, str(run.law.n), *_cells(run))
             for name, run in zip(names, self.runs, strict=True)
@@ -103,7 +103,8 @@ class Comparison(Result):
         """The coefficients of every run with their 95 % intervals, one run a line."""
         from qdlaws.comparison.plots import plot_forest
 
-        return plot_forest(self.runs)
+        figure: Figure = plot_forest(self.runs)[0].get_figure(root=True)
+        return figure
 
 
 def _cells(run: Run) -> Iterator[str]:

@@ -115,9 +115,9 @@ class Fleet(Result):
         """The coefficients that the runs have in common, how far runs differ, and the price."""
         x = self.runs[0].law.x_name
         words = coefficient_words(x)
-        head = ("coefficient", f"common [{self.level:.0%}]", "runs differ by\n(1 s.d.)")
+        head = ["coefficient", f"common [{self.level:.0%}]", "runs differ by\n(1 s.d.)"]
         if self.sizes is not None:
-            head += ("change for a model\ne times as large",)
+            head.append("change for a model\ne times as large")
         table = []
         for k in COEFFICIENTS:
             row = dict(self.effects.loc[k].items())
@@ -130,7 +130,7 @@ class Fleet(Result):
             f"Fleet of {len(self.runs)} runs, quality on {x}",
             rows=(("compared at", f"{x} = {self.reference:.4g}"),),
             remarks=tuple(f"left out: {name}: {why}" for name, why in self.left_out.items()),
-            table=(head, *table),
+            table=(tuple(head), *table),
             conclusion=f"In one more run like these, a unit of {x} (at {x} = {self.reference:.3g}) "
             f"would cost {show(price)} of quality.",
         )
@@ -158,7 +158,7 @@ class Fleet(Result):
         from qdlaws.comparison.plots import plot_forest, plot_sizes
 
         if self.sizes is None:
-            mean = {k: self.effects.loc[k, "mean"] for k in COEFFICIENTS}
+            mean = {k: dict(self.effects.loc[k].items())["mean"] for k in COEFFICIENTS}
             return plot_forest(self.runs, mean, axes)
         grid = np.geomspace(self.sizes.min() / 1.5, self.sizes.max() * 1.5, 40)
         bands = {

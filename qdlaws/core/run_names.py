@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 __all__ = ["LONGEST", "fitting_names", "run_name", "short_names"]
 
-LONGEST = 28
+LONGEST = 22
 """Characters of a name in a table of runs; a longer one is shortened."""
 
 COMMON = re.compile(

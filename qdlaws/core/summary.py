@@ -172,7 +172,9 @@ class Result:
     def __repr__(self) -> str:
         summary = self.summary()
         name = type(self).__name__
-        words = ": ".join(part for part in (summary.heading, summary.verdict or summary.conclusion) if part)
+        words = ": ".join(
+            part for part in (summary.heading, summary.verdict or summary.conclusion) if part
+        )
         words = words.removeprefix(name).lstrip()
         return printable(f"<{name} {textwrap.shorten(words, SHORT, placeholder=' …')}>")
 

@@ -7,6 +7,7 @@ and the forecasts are compared with the readings that followed, beside simple fo
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from qdlaws.core.plot_style import LAW, MARK, styled
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary, sentence
@@ -130,12 +132,12 @@ class Backtest(Result):
     def summary(self) -> Summary:
         """The errors of every method in one table, and whether to trust the forecasts."""
         names = {OURS: "this forecast", **EXPLAINED}
-        failed = self.errors.isna().sum()
+        failed = {str(name): int(n) for name, n in self.errors.isna().sum().items()}
         table = [
             (
                 names.get(str(method), str(method)),
                 f"{error:.3g}" if np.isfinite(error) else "–",
-                f"{len(self.table) - failed[method]} of {len(self.table)}",
+                f"{len(self.table) - failed[str(method)]} of {len(self.table)}",
             )
             for method, error in self.median_errors.items()
         ]
@@ -173,23 +175,23 @@ class Backtest(Result):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Every forecast with its interval, and the later reading, over the step it is made at."""
-        import matplotlib.pyplot as plt
-
-        ax = ax or plt.subplots(layout="constrained")[1]
-        last = self.table["target"] == self.table["target"].max()
-        shift = 0.005 * float(np.ptp(self.table["origin"]))  # the two targets of an origin
-        groups = (
-            ("twice the step", ~last, -shift, "C0"),
-            ("the end of the run", last, shift, "C1"),
-        )
-        for name, rows, offset, color in groups:
-            t = self.table[rows]
-            origin, sides = t["origin"] + offset, (t["mid"] - t["low"], t["high"] - t["mid"])
-            label = f"forecast of {name}, {self.level:.0%} interval"
-            ax.errorbar(origin, t["mid"], sides, fmt="o", ms=4, lw=1, color=color, label=label)
-            ax.plot(origin, t["observed"], "x", color=color, label=f"reading at {name}")
-        ax.set(xlabel="step at which the forecast is made", ylabel=self.column)
-        ax.legend(fontsize=7, frameon=False)
+        with styled() as plt:
+            ax = ax or plt.subplots(figsize=(6, 3.8), layout="constrained")[1]
+            last = self.table["target"] == self.table["target"].max()
+            shift = 0.005 * float(np.ptp(self.table["origin"]))  # the two targets of an origin
+            groups = (
+                ("twice the step", ~last, -shift, MARK),
+                ("the end of the run", last, shift, LAW),
+            )
+            for name, rows, offset, color in groups:
+                t = self.table[rows]
+                origin, sides = t["origin"] + offset, (t["mid"] - t["low"], t["high"] - t["mid"])
+                label = f"forecast of {name}, {self.level:.0%} interval"
+                ax.errorbar(origin, t["mid"], sides, fmt="o", ms=4, lw=1, color=color, label=label)
+                ax.plot(origin, t["observed"], "x", color=color, label=f"reading at {name}")
+            ax.set(xlabel="step at which the forecast is made", ylabel=self.column)
+            ax.set_title(textwrap.fill(sentence(self.conclusion), 70))
+            ax.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16))
         return ax
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.core.interval import Interval, show
+from qdlaws.core.run_names import run_name
 from qdlaws.core.runlog import COLUMNS, NUMBERED, RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
@@ -118,9 +119,10 @@ class Forecast(Result):
         cautions = [line for c, ahead in columns for line in c.cautions(ahead)]
         courses = ", ".join(c.course(ahead) for c, ahead in columns if c.moves)
         log = self.fits.log
+        source = f"{log.tool} {log.source}".strip() if log.source else "a run"
         numbered = f" ({NUMBERED})" * log.is_numbered
         return Summary(
-            f"Forecast of {f'{log.tool} {log.source}'.strip() or 'a run'}{numbered}",
+            f"Forecast of {source}{numbered}",
             remarks=(*self.missing, *dict.fromkeys(cautions)),
             table=(head, *table),
             conclusion=f"Until step {last:g}: {courses}." if courses else "",
@@ -147,7 +149,9 @@ class Forecast(Result):
     def plot(self, figure: Figure | None = None) -> Figure:
         """One panel a column: readings, present, and the fan of 50, 80 and 95 % intervals."""
         last = self.step + self.horizon
-        return plot_fans([c.fan(last - c.step) for c in self.by_column.values()], figure)
+        source = self.fits.log.source
+        fans = [c.fan(last - c.step) for c in self.by_column.values()]
+        return plot_fans(fans, figure, f"{run_name(source)}: forecast" if source else "")
 
 
 def forecast(

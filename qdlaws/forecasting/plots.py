@@ -1,13 +1,15 @@
-"""Pictures of forecasts: readings, the present, and the fan of intervals to come. Numbers only."""
+"""Pictures of forecasts: readings, the present, and the fan of intervals to come."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from qdlaws.core.plot_style import GREY, LAW, follow, head, shared_legend, styled, time_colours
 from qdlaws.core.types import Array
 
 if TYPE_CHECKING:
@@ -33,34 +35,45 @@ class Fan:
     """Columns step, level, low, mid, high; a level without bounds is not drawn."""
 
 
-def plot_fans(fans: Sequence[Fan], figure: Figure | None = None) -> Figure:
-    """One panel a column, one above the other."""
-    import matplotlib.pyplot as plt
-
-    if figure is None:
-        figure = plt.figure(figsize=(7, 2.6 * len(fans)), layout="constrained")
-    panels = figure.subplots(len(fans), 1, sharex=True, squeeze=False)[:, 0]
-    for ax, fan in zip(panels, fans, strict=True):
-        plot_fan(fan, ax)
-    panels[-1].set_xlabel("step")
+def plot_fans(fans: Sequence[Fan], figure: Figure | None = None, name: str = "") -> Figure:
+    """One panel a column, one above the other, under the name of the run, with one legend."""
+    with styled() as plt:
+        if figure is None:
+            figure = plt.figure(figsize=(7, 2.1 * len(fans) + 0.9), layout="constrained")
+        panels = figure.subplots(len(fans), 1, sharex=True, squeeze=False)[:, 0]
+        for ax, fan in zip(panels, fans, strict=True):
+            _draw(fan, ax)
+        panels[-1].set_xlabel("step")
+        head(figure, name)
+        shared_legend(figure, panels)
     return figure
 
 
 def plot_fan(fan: Fan, ax: Axes | None = None) -> Axes:
     """Readings of one column, the present step, and the intervals of its forecast."""
-    import matplotlib.pyplot as plt
+    with styled() as plt:
+        ax = ax or plt.subplots(figsize=(7, 3), layout="constrained")[1]
+        _draw(fan, ax)
+        ax.set_xlabel("step")
+        ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return ax
 
-    ax = ax or plt.subplots(layout="constrained")[1]
-    ax.plot(fan.step, fan.readings, ".", ms=3, color="0.55", label="measured")
+
+def _draw(fan: Fan, ax: Axes) -> None:
+    look: dict[str, Any] = {"s": 10, "linewidths": 0, "cmap": time_colours()}
+    label = "reading, pale to dark with time"
+    ax.scatter(fan.step, fan.readings, c=fan.step, label=label, **look)
+    ends = []
     for level, band in fan.forecast.groupby("level", sort=False):
         if band["low"].notna().any():
             label = f"{level:.0%} interval"
             ax.fill_between(
-                band["step"], band["low"], band["high"], alpha=0.18, color="C0", lw=0, label=label
+                band["step"], band["low"], band["high"], alpha=0.17, color=LAW, lw=0, label=label
             )
+            ends += [band["low"].to_numpy(float), band["high"].to_numpy(float)]
     middle = fan.forecast.drop_duplicates("step")
-    ax.plot(middle["step"], middle["mid"], color="C0", label="forecast (median)")
-    ax.axvline(fan.now, color="0.7", lw=0.8)
+    ax.plot(middle["step"], middle["mid"], "--", color=LAW, lw=1.6, label="forecast")
+    ax.axvline(fan.now, color=GREY, lw=0.8, label="now")
+    steps = np.append(fan.step, middle["step"].to_numpy(float))
+    follow(ax, steps, fan.readings, [*ends, middle["mid"].to_numpy(float)], reach=0.6)
     ax.set_ylabel(fan.column)
-    ax.legend(fontsize=7, frameon=False, ncols=5)
-    return ax

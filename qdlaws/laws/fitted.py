@@ -42,6 +42,14 @@ EQUATIONS: dict[str, str] = {
     "hd": "H = slope·D + intercept",
 }
 
+SHAPES: dict[str, str] = {
+    "concave": "trade-off, concave",
+    "convex": "trade-off, convex",
+    "linear": "trade-off, nearly straight",
+    "falling": "trade-off, its bend is unclear",
+}
+"""The verdicts of laws of quality in words."""
+
 BandKind = Literal["run", "another-run", "observation"]
 """What a band is of: this run's law, the law of a further run, or a new reading."""
 
@@ -109,6 +117,22 @@ class FittedLaw:
             return self.verdict
         place = f" at {self.x_name} = {show(self.best)}" if self.verdict == "peaked" else ""
         return f"{self.strength} (P = {self.probability:.3f}): {self.verdict}{place}"
+
+    @property
+    def title(self) -> str:
+        """ "Quality on diversity"."""
+        return f"{self.y_name.capitalize()} on {self.x_name}"
+
+    @property
+    def verdict_words(self) -> str:
+        """The verdict in words, without its probability: "clear trade-off, concave"."""
+        if self.posterior is None:
+            return "too little to fit"
+        if self.verdict == "unsupported":
+            return "no straight line" if self.kind == "hd" else "no trade-off can be seen"
+        if self.verdict == "peaked":
+            return f"{self.strength} peak at {self.x_name} {self.best.mid:.2g}"
+        return f"{self.strength} {'line' if self.kind == 'hd' else SHAPES[self.verdict]}"
 
     @cached_property
     def draws(self) -> Law:

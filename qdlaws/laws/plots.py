@@ -2,50 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from qdlaws.core.interval import Interval, show
+from qdlaws.core.plot_style import (
+    GREY,
+    INK,
+    LAW,
+    MARK,
+    PATH,
+    follow,
+    head,
+    shared_legend,
+    styled,
+    time_colours,
+)
 from qdlaws.core.types import Array
-from qdlaws.laws.fitted import EQUATIONS, FittedLaw
+from qdlaws.laws.fitted import FittedLaw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["STYLE", "plot_fits", "plot_law", "plot_model"]
+__all__ = ["plot_fits", "plot_law", "plot_model"]
 
-INK, LAW, BAND, MARK = "#222222", "#b5403a", "#b5403a", "#1f4e79"
-STYLE: Any = {
-    "font.size": 9,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "figure.dpi": 120,
-    "savefig.dpi": 200,
-    "svg.fonttype": "none",
-}
+NEAR = 0.1
+"""Lengths of the observed range beyond the readings that a marked value may widen the x axis."""
 
-
-@contextmanager
-def _style() -> Iterator[Any]:
-    """pyplot with our style in force."""
-    import matplotlib.pyplot as plt
-
-    # Loads the backend: what it switches on must outlive the style.
-    plt.draw_if_interactive()  # type: ignore[no-untyped-call]
-    with plt.rc_context(STYLE):
-        yield plt
+WANDERED = 0.05
+"""Share of checkpoints at which the bands of path and law lie apart, from which both are drawn."""
 
 
 def plot_law(
@@ -55,85 +44,148 @@ def plot_law(
     legend: bool = True,
     colorbar: bool = True,
 ) -> Axes:
-    """One law: readings coloured by step, the law with its band, its ceiling and operating point.
+    """One law: readings from early to late, the law with its bands, its ceiling and best point.
 
-    The band is that of the law itself (confidence); new readings scatter around it. The ceiling is
-    drawn where x = 0 is within reach of the data, the operating point where a ``price`` is given.
+    The dark band holds this run's law, the light one its readings. Beyond the smoothed readings the
+    law is dashed; where the run has wandered off its law, its smoothed path is drawn too. Values
+    outside the picture are written below it.
     """
-    with _style() as plt:
+    with styled() as plt:
         if ax is None:
-            _, ax = plt.subplots(figsize=(4.2, 3.2), layout="constrained")
+            _, ax = plt.subplots(figsize=(5, 4), layout="constrained")
         _readings(law, ax, colorbar)
+        bands: list[Array] = []
+        notes: list[str] = []
         if law.posterior is not None:
-            _curve(law, ax)
+            bands = _curve(law, ax)
+            if law.supported:
+                _wandering(law, ax)
             if law.supported and law.kind != "hd":
-                _ceiling(law, ax)
+                notes += _ceiling(law, ax)
                 if price is not None:
-                    _operating_point(law, ax, price)
-        ax.set_xlabel(law.x_name)
+                    notes += _best_point(law, ax, price)
+        x = _with_marks(law, ax)
+        follow(ax, x, law.y, bands)
+        ax.set_xlabel("\n".join([law.x_name, *notes]))
         ax.set_ylabel(law.y_name)
-        ax.set_title(f"{EQUATIONS[law.kind]}   {law.headline}")
-        if legend and ax.get_legend_handles_labels()[0]:
-            ax.legend(loc="best")
+        ax.set_title(f"{law.title}\n{law.verdict_words}")
+        if legend and ax.figure is not None:
+            _legend_of(ax)
     return ax
 
 
+def _legend_of(ax: Axes) -> None:
+    """The legend below a panel that stands alone; in the panel where the figure is the user's."""
+    figure = ax.get_figure(root=True)
+    if figure is not None and figure.get_layout_engine() is not None and len(figure.axes) <= 2:
+        shared_legend(figure, [ax])
+    else:
+        ax.legend(loc="best")
+
+
 def _readings(law: FittedLaw, ax: Axes, colorbar: bool) -> None:
-    look: dict[str, Any] = {"s": 14, "cmap": "viridis", "linewidths": 0, "alpha": 0.8}
-    points = ax.scatter(law.x, law.y, c=law.step, rasterized=law.n > 5000, **look)
+    look: dict[str, Any] = {"s": 14, "cmap": time_colours(), "linewidths": 0, "alpha": 0.85}
+    label = "reading, pale to dark with time"
+    points = ax.scatter(law.x, law.y, c=law.step, rasterized=law.n > 5000, label=label, **look)
     if colorbar and ax.figure is not None:
         bar = ax.figure.colorbar(points, ax=ax, pad=0.02, aspect=30)
         bar.set_label("step")
         bar.outline.set_visible(False)
 
 
-def _curve(law: FittedLaw, ax: Axes) -> None:
-    grid = np.linspace(law.path.mean.min(), law.path.mean.max(), 160)
+def _curve(law: FittedLaw, ax: Axes) -> list[Array]:
+    """The law with its bands over its range, dashed on to the outermost readings."""
+    grid = np.linspace(*law.range, 160)
     band = law.predict(grid)
-    alpha, style = (0.2, "-") if law.supported else (0.1, ":")
-    ax.fill_between(
-        grid,
-        band["low"],
-        band["high"],
-        color=BAND,
-        alpha=alpha,
-        lw=0,
-        label=f"{law.level:.0%} confidence",
-    )
-    ax.plot(grid, band["mid"], style, color=LAW, lw=1.6, label="law" if law.supported else "no law")
+    colour = LAW if law.supported else GREY
+    if law.supported:
+        low, high = _reading_band(law, grid)
+        label = f"{law.level:.0%} of readings"
+        ax.fill_between(grid, low, high, color=colour, alpha=0.09, lw=0, label=label)
+    label = f"{law.level:.0%} band of this run's law" if law.supported else "band of the curve"
+    alpha, style = (0.3, "-") if law.supported else (0.12, ":")
+    ax.fill_between(grid, band["low"], band["high"], color=colour, alpha=alpha, lw=0, label=label)
+    name = "law" if law.supported else "curve that is no law"
+    ax.plot(grid, band["mid"], style, color=colour, lw=1.6, label=name)
+    if law.supported:
+        _beyond(law, ax)
+    return [band[edge].to_numpy(float) for edge in ("low", "high")]
 
 
-def _ceiling(law: FittedLaw, ax: Axes) -> None:
-    """The ceiling as a bracket at x = 0, if that is at most one range away."""
-    if law.extrapolation(0.0) > 1 or law.range[0] < 0:
-        return
+def _reading_band(law: FittedLaw, x: Array) -> tuple[Array, Array]:
+    """Where the readings of this run lie: its law, with the scatter of the readings about it."""
+    draws = law.draws.value(x)
+    noise = np.random.default_rng(1).standard_normal(len(draws)) * np.std(law.residuals)
+    tail = (1 - law.level) / 2
+    low, high = np.quantile(draws + noise[:, None], [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def _beyond(law: FittedLaw, ax: Axes) -> None:
+    """The law from its range on to the outermost readings, whose noise goes farther than x did."""
+    low, high = law.range
+    for start, end in ((float(np.min(law.x)), low), (high, float(np.max(law.x)))):
+        if end - start > 0.01 * (high - low):
+            grid = np.linspace(start, end, 40)
+            mid = law.predict(grid)["mid"]
+            ax.plot(grid, mid, "--", color=LAW, lw=1, label="law beyond its range")
+
+
+def _wandering(law: FittedLaw, ax: Axes) -> None:
+    """The run without the noise of its readings, where it is off its law."""
+    path = law.run_path(n=400)
+    band = law.predict(path["x"])
+    off = (path["high"] < band["low"]) | (path["low"] > band["high"])
+    if off.mean() > WANDERED:
+        label = "path of the run, smoothed"
+        ax.plot(path["x"], path["mid"], color=PATH, lw=0.9, alpha=0.8, label=label)
+
+
+def _ceiling(law: FittedLaw, ax: Axes) -> list[str]:
+    """The ceiling at x = 0: drawn if that is next to the readings, else in words, if anywhere."""
     ceiling = law.ceiling()
-    if not ceiling.known:
-        return
-    grid = np.linspace(0, law.range[0], 40)
-    band = law.predict(grid)
-    ax.plot(grid, band["mid"], "--", color=LAW, lw=1)
-    ax.fill_between(grid, band["low"], band["high"], color=BAND, alpha=0.08, lw=0)
-    error = [[ceiling.mid - ceiling.low], [ceiling.high - ceiling.mid]]
-    ax.errorbar([0], [ceiling.mid], yerr=error, fmt="_", color=MARK, capsize=3, label="ceiling")
+    if not ceiling.known or law.range[0] < 0:
+        return []
+    if law.extrapolation(0.0) > NEAR:
+        return [f"ceiling at {law.x_name} 0: {show(ceiling)}"]
+    _mark(ax, (0.0, ceiling.mid), y=ceiling, label="ceiling")
+    return []
 
 
-def _operating_point(law: FittedLaw, ax: Axes, price: float) -> None:
-    point = law.operating_point(price)
-    if not point.known:
-        return
-    height = float(law.predict(point.mid)["mid"].iloc[0])
-    error = [[point.mid - point.low], [point.high - point.mid]]
-    ax.errorbar(
-        [point.mid],
-        [height],
-        xerr=error,
-        fmt="D",
-        ms=5,
-        color=MARK,
-        capsize=3,
-        label=f"operating point at price {price:g}",
-    )
+def _best_point(law: FittedLaw, ax: Axes, price: float) -> list[str]:
+    """The best point at a price: drawn if it is among the readings, else in words."""
+    best = law.operating_point(price)
+    if not best.known:
+        return [f"no best point at price {price:g}: only a concave law has one"]
+    if law.extrapolation(best.mid) > NEAR:
+        return [f"best {law.x_name} at price {price:g}: {show(best)}, outside the readings"]
+    height = float(law.predict(best.mid)["mid"].iloc[0])
+    _mark(ax, (best.mid, height), x=best, label=f"best point at price {price:g}")
+    return []
+
+
+def _mark(
+    ax: Axes,
+    place: tuple[float, float],
+    label: str,
+    x: Interval | None = None,
+    y: Interval | None = None,
+) -> None:
+    """A marked value with its interval; the axes are set afterwards, and may cut the interval."""
+
+    def sides(value: Interval | None) -> Any:
+        if value is None:
+            return None
+        return [[value.mid - value.low], [value.high - value.mid]]
+
+    look: dict[str, Any] = {"fmt": "D", "ms": 4, "color": MARK, "capsize": 3, "zorder": 4}
+    ax.errorbar([place[0]], [place[1]], xerr=sides(x), yerr=sides(y), label=label, **look)
+
+
+def _with_marks(law: FittedLaw, ax: Axes) -> Array:
+    """The readings of x and the middles of the marked values, which the axis shall hold."""
+    middles = [bars[0].get_xdata()[0] for bars in ax.containers if bars[0] is not None]
+    return np.append(law.x, np.asarray(middles, float))
 
 
 class Drawable(Protocol):
@@ -142,19 +194,21 @@ class Drawable(Protocol):
     def plot(self, ax: Axes | None = None) -> Axes: ...
 
 
-def plot_fits(laws: Sequence[FittedLaw | Drawable], price: float | None = None) -> Figure:
-    """All laws of a run side by side, steps in one colour scale."""
-    with _style() as plt:
+def plot_fits(
+    laws: Sequence[FittedLaw | Drawable], price: float | None = None, name: str = ""
+) -> Figure:
+    """All laws of a run side by side under its name, with one legend and one scale of steps."""
+    with styled() as plt:
         figure: Figure
-        figure, axes = plt.subplots(
-            1, len(laws), figsize=(3.6 * len(laws) + 0.4, 3.2), layout="constrained", squeeze=False
-        )
+        size = (max(3.5 * len(laws) + 0.6, 5.0), 3.9)
+        figure, axes = plt.subplots(1, len(laws), figsize=size, layout="constrained", squeeze=False)
         for i, (law, ax) in enumerate(zip(laws, axes[0], strict=True)):
-            last = i == len(laws) - 1
             if isinstance(law, FittedLaw):
-                plot_law(law, ax=ax, price=price, legend=i == 0 or price is not None, colorbar=last)
+                plot_law(law, ax=ax, price=price, legend=False, colorbar=i == len(laws) - 1)
             else:
                 law.plot(ax=ax)
+        head(figure, name)
+        shared_legend(figure, axes[0])
     return figure
 
 
@@ -162,12 +216,13 @@ def plot_model(
     x: Array, y: Array, band: pd.DataFrame, names: tuple[str, str], title: str, ax: Axes | None
 ) -> Axes:
     """A model through its readings; ``band`` has the columns x, low, mid, high."""
-    with _style() as plt:
+    with styled() as plt:
         if ax is None:
             _, ax = plt.subplots(figsize=(4.2, 3.2), layout="constrained")
         ax.scatter(x, y, s=14, color=INK, alpha=0.6, linewidths=0)
-        ax.fill_between(band["x"], band["low"], band["high"], color=BAND, alpha=0.2, lw=0)
+        ax.fill_between(band["x"], band["low"], band["high"], color=LAW, alpha=0.2, lw=0)
         ax.plot(band["x"], band["mid"], color=LAW, lw=1.6)
+        follow(ax, x, y, [band["low"].to_numpy(float), band["high"].to_numpy(float)])
         ax.set_xlabel(names[0])
         ax.set_ylabel(names[1])
         ax.set_title(title)

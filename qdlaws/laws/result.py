@@ -202,10 +202,12 @@ class LawFits(Result):
         return f"<LawFits of {len(self.log)} checkpoints: {verdicts}>"
 
     def plot(self, **options: Any) -> Figure:
-        """One panel a law."""
+        """One panel a law, under the name of the run."""
+        from qdlaws.core.run_names import run_name
         from qdlaws.laws.plots import plot_fits
 
-        return plot_fits(tuple(self.laws()), **options)
+        name = run_name(self.log.source) if self.log.source else ""
+        return plot_fits(tuple(self.laws()), **{"name": name} | options)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each parameter of each law, with the law's verdict."""

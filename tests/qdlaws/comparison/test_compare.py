@@ -63,7 +63,32 @@ def test_a_figure_shows_the_data_and_the_laws_of_all_runs():
     ax = comparison.plot()
     assert ax.get_ylabel() == "quality"
     assert len(ax.get_legend().get_texts()) == 3
-    assert "no difference" in str(comparison)
+
+
+def test_the_table_of_runs_with_long_names_fits_a_terminal():
+    names = [f"/home/someone/experiments/with/long/names/run-{i}" for i in range(3)]
+    comparison = compare([run(seed=i) for i in range(3)], names=names)
+    lines = comparison.summary().text(80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.startswith("  run-")] == [
+        "run-0",
+        "run-1",
+        "run-2",
+    ]
+    assert lines[-1].startswith("No difference between the laws of these runs")
+    assert [row["run"] for row in comparison.to_dict()["runs"]] == names
+
+
+def test_a_forest_plot_has_a_line_for_each_run():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    comparison = compare([run(seed=i) for i in range(3)], names=["a", "b", "c"])
+    axes = comparison.plot_forest().axes
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["a", "b", "c"]
+    for j, ax in enumerate(axes):
+        drawn = ax.containers[0].lines[0].get_xdata()
+        assert list(drawn) == [r.mean[j] for r in comparison.runs]
 
 
 def test_the_homogeneity_of_equal_runs_is_certain():

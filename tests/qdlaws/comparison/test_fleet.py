@@ -76,5 +76,20 @@ def test_a_figure_shows_each_coefficient_by_model_size():
 
     matplotlib.use("Agg")
     axes = fleet([run(seed=i) for i in range(4)], size=[1, 2, 4, 8]).plot()
-    assert [ax.get_title() for ax in axes] == ["value", "exchange", "c"]
+    assert [ax.get_title(loc="left") for ax in axes] == [
+        "Quality at the common diversity",
+        "The price of a unit of diversity there",
+        "Curvature c",
+    ]
     assert axes[0].get_xscale() == "log"
+
+
+def test_a_fleet_without_sizes_is_drawn_one_run_a_line():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    f = fleet([run(seed=i) for i in range(3)], names=["a", "b", "c"])
+    axes = f.plot()
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["a", "b", "c"]
+    assert axes[0].get_lines()[0].get_xdata()[0] == f.effects.loc["value", "mean"].mid
+    assert "In one more run like these, a unit of diversity" in str(f)

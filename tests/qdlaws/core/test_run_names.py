@@ -22,5 +22,5 @@ def test_long_names_of_runs_are_shortened_and_stay_different():
     long = [f"/a/very/long/path/of/experiments/{name}" for name in "xy"]
     assert fitting_names(long) == ["x", "y"]
     cut = fitting_names([f"{'a' * 40}{i}{'b' * 40}" for i in range(3)])
-    assert max(map(len, cut)) <= 28
+    assert max(map(len, cut)) <= 22
     assert len(set(cut)) == 3

@@ -120,11 +120,12 @@ def test_plot_shows_the_readings_and_three_intervals():
     ax = clock(logarithmic_run()).plot()
     labels = ax.get_legend_handles_labels()[1]
     assert labels == [
-        "measured",
+        "reading, pale to dark with time",
         "95% interval",
         "80% interval",
         "50% interval",
-        "forecast (median)",
+        "forecast",
+        "now",
     ]
 
 

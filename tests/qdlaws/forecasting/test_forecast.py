@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import qdlaws as qd
+from qdlaws.core.interval import show
 from qdlaws.forecasting.column import clock
 from qdlaws.forecasting.forecast import forecast
 from qdlaws.laws.fit import fit
@@ -83,12 +84,21 @@ def test_it_answers_like_every_result(fc):
     assert set(values) == {"step", "horizon", "level", "now", "final", "reasons"}
     assert set(values["final"]) == {"quality", "diversity", "entropy"}
     assert values["horizon"] == 100
-    assert "step 100 to 200" in str(fc)
-    assert "expected change until step 200" in str(fc)
-    assert "<b>Forecast from step 100 to 200" in fc._repr_html_()
-    assert repr(fc) == "<Forecast from step 100 to 200, 80% intervals>"
+    assert any("expected change until step 200" in reason for reason in values["reasons"])
+    assert "<b>Forecast of" in fc._repr_html_()
+    assert repr(fc).startswith("<Forecast of a run: Until step 200: quality rises from")
     frame = fc.to_frame(steps=3)
     assert frame[frame["column"] == "quality"]["step"].tolist() == [100, 150, 200]
+
+
+def test_the_summary_is_one_table_and_one_line_that_repeats_nothing(fc):
+    summary = fc.summary()
+    assert summary.table[0][1:] == ("now, step 100", "at step 200")
+    assert [row[0] for row in summary.table[1:]] == list(fc.columns)
+    assert show(fc.final["quality"]) == " ".join(summary.table[1][2].split())
+    assert summary.conclusion.startswith("Until step 200: quality rises from")
+    assert not any("expected change" in remark for remark in summary.remarks)
+    assert max(map(len, summary.text(60).splitlines())) <= 60
 
 
 def test_plot_has_one_panel_a_column(fc):

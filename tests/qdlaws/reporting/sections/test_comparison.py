@@ -6,7 +6,7 @@ import pytest
 
 from qdlaws import Comparison, RunLog, compare, fit
 from qdlaws.reporting.run_data import RunView
-from qdlaws.reporting.sections.comparison import compared, comparison_section, same_law
+from qdlaws.reporting.sections.comparison import compared, comparison_section
 from tests.helpers.report_page import Page, short_run
 
 
@@ -20,10 +20,10 @@ def alike() -> list[RunView]:
 
 
 def test_runs_of_one_law_and_of_two_are_told_apart(alike):
-    assert "No difference" in same_law(compared(alike))
+    assert "No difference" in compared(alike).conclusion
     log = short_run(seed=5)
     higher = RunLog.from_arrays(log.step, quality=log.quality + 0.3, diversity=log.diversity)
-    assert "do not share one law" in same_law(compared([*alike, view("higher", higher)]))
+    assert "do not share one law" in compared([*alike, view("higher", higher)]).conclusion
 
 
 def test_every_run_has_its_coefficients_with_errors(alike):
