@@ -8,7 +8,6 @@ difference of 6 is strong evidence (Kass and Raftery 1995).
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,8 +31,12 @@ CURVATURES = np.geomspace(0.3, 20, 12)
 BREAKS = np.linspace(0.06, 0.94, 12)
 """Quantiles of x between which the breaks of bent lines lie, and of step for jumps."""
 
-MEMORIES, WHITE = (0.04, 0.15, 0.5, 1.5, 5.0), (0.0, 0.3, 0.7)
-"""The error models: memories of the slow part in run lengths, and shares of white noise."""
+ERROR_GRID = (
+    np.append(np.repeat([0.04, 0.15, 0.5, 1.5, 5.0], 3), 0.0),
+    np.append(np.tile([0.0, 0.3, 0.7], 5), 1.0),
+)
+"""The error models: memories of the slow part in run lengths with shares of white noise, and white
+noise alone."""
 
 DRAWS = 512
 """Draws of two lines that meet."""
@@ -82,9 +85,12 @@ def rivals(blocks: BlockMeans, ends: tuple[float, float], concave: bool) -> Riva
     ``ends`` is the range of x of the law, ``concave`` says which exponential it is.
     """
     forms = RivalForms(blocks, ends)
-    reference = forms.bic["concave exponential" if concave else "convex exponential"]
+    values = {form: forms.bic(form) for form in COEFFICIENTS}
+    reference = values["concave exponential" if concave else "convex exponential"]
     table = [
-        Rival(form, COEFFICIENTS[form], value - reference) for form, value in forms.bic.items()
+        Rival(form, COEFFICIENTS[form], value - reference)
+        for form, value in values.items()
+        if np.isfinite(value)
     ]
     return Rivals(sorted(table, key=lambda rival: rival.delta_bic))
 
@@ -140,42 +146,64 @@ class RivalForms:
         self.t = (blocks.step - blocks.step[0]) / (blocks.step[-1] - blocks.step[0])
         low, high = (float(v) for v in np.quantile(self.u, (BREAKS[0], BREAKS[-1])))
         self.breaks = np.linspace(low, high, len(BREAKS))
-        self.roots, logdet = _precision_roots(tuple(np.round(self.t, 9).tolist()))
-        one = self.roots.sum(2)
-        self.one = one / np.linalg.norm(one, axis=1, keepdims=True)
-        self.logdet = logdet + 2 * np.log(np.linalg.norm(one, axis=1))
-        self.log_errors = logdet
         y = blocks.y - blocks.y.mean()
-        self.y = self._whitened((y / (np.sqrt(np.mean(y**2)) or 1.0))[:, None])[..., 0]
-        self.yy = (self.y**2).sum(1)
+        self.y = y / (np.sqrt(np.mean(y**2)) or 1.0)
 
-    @cached_property
-    def bic(self) -> dict[str, float]:
-        """The BIC of every form."""
-        u, t = self.u, self.t
-        single = {
-            "line": u[:, None],
-            "concave exponential": shape(CURVATURES, u[:, None]),
-            "convex exponential": shape(-CURVATURES, u[:, None]),
-            "exponential with c = 1": np.exp(self.x - self.x.max())[:, None],
-            "level below a break": _above(u, self.breaks),
-            "level above a break": _above(-u, -self.breaks),
-            "line in step": t[:, None],
-        }
-        if self.x.min() > 0:
-            powers = np.array([k for k in np.linspace(-6, 6, 25) if k != 0])
-            single["power law"] = (self.x[:, None] / self.x.max()) ** powers
-        deviances = self._single_deviances(list(single.values()))
-        values = dict(zip(single, deviances, strict=True))
-        values["jump in step"] = min(self._single_deviances(list(self.jumps.T[..., None])))
-        for form, bend in (("quadratic", (u**2)[:, None]), ("two lines", _above(u, self.breaks))):
-            rss = self.two_columns(u[:, None], bend).rss[:, 0]
-            values[form] = self._least_deviance(rss)
-        return {f: v + COEFFICIENTS[f] * float(np.log(self.n)) for f, v in values.items()}
+    def bic(self, form: str) -> float:
+        """The BIC of a form; infinite where x has a sign that it cannot take."""
+        places, products = self._smooth if form in SMOOTH else self._others
+        if form not in places:
+            return np.inf
+        p = products.of(places[form])
+        if form in ("quadratic", "two lines"):
+            rss = _two_columns(p, self.n).rss[:, 0]
+        else:
+            rss = p.yy[:, None] - p.second_y**2 / np.maximum(p.second, 1e-300)
+        rss = np.maximum(rss, 1e-12 * p.yy[:, None])
+        deviance = (self.n * np.log(rss / self.n) + p.logdet[:, None]).min(0)
+        least = float(deviance.min()) if form == "jump in step" else _at_the_vertex(deviance)
+        return least + COEFFICIENTS[form] * float(np.log(self.n))
 
     def delta(self, form: str) -> float:
         """The BIC of a form minus that of the best form of the law."""
-        return self.bic.get(form, np.inf) - min(self.bic[f] for f in LAW_FORMS)
+        return self.bic(form) - self._best_law
+
+    @cached_property
+    def _best_law(self) -> float:
+        return min(self.bic(form) for form in LAW_FORMS)
+
+    @cached_property
+    def _smooth(self) -> tuple[dict[str, slice], Products]:
+        """The columns of the smooth forms, and their inner products."""
+        columns = {"quadratic": self.u**2, "exponential with c = 1": np.exp(self.x - self.x.max())}
+        if self.x.min() > 0:
+            powers = np.array([k for k in np.linspace(-6, 6, 25) if k != 0])
+            columns["power law"] = (self.x[:, None] / self.x.max()) ** powers
+        return self._products_by_form(columns)
+
+    @cached_property
+    def _others(self) -> tuple[dict[str, slice], Products]:
+        """The columns of the forms that a verdict looks at, and their inner products."""
+        u = self.u[:, None]
+        places, products = self._products_by_form(
+            {
+                "line": u,
+                "concave exponential": shape(CURVATURES, u),
+                "convex exponential": shape(-CURVATURES, u),
+                "level below a break": _above(self.u, self.breaks),
+                "level above a break": _above(-self.u, -self.breaks),
+                "line in step": self.t,
+                "jump in step": self.jumps,
+            }
+        )
+        return {"two lines": places["level below a break"], **places}, products
+
+    def _products_by_form(self, columns: dict[str, Array]) -> tuple[dict[str, slice], Products]:
+        """The place of each form among all columns, and the products of u with them."""
+        together = {form: v.reshape(self.n, -1) for form, v in columns.items()}
+        edges = np.cumsum([0, *(v.shape[1] for v in together.values())]).tolist()
+        places = {form: slice(a, b) for form, a, b in zip(together, edges, edges[1:], strict=False)}
+        return places, self._products(self.u[:, None], np.hstack(list(together.values())))
 
     @cached_property
     def peak(self) -> Peak:
@@ -186,7 +214,8 @@ class RivalForms:
         """
         if self.n < FEWEST_FOR_A_PEAK:
             return Peak(0.0, unknown())
-        fits = self.two_columns(self.u[:, None], _above(self.u, self.breaks))
+        places, products = self._others
+        fits = _two_columns(products.of(places["two lines"]), self.n)
         weight = np.exp(fits.log_likelihood - fits.log_likelihood.max()).ravel()
         uniform, chi2, z1, z2 = _quasi_random_points(self.n - 3)
         pick = np.searchsorted(np.cumsum(weight) / weight.sum(), uniform)
@@ -199,8 +228,8 @@ class RivalForms:
         peaked = (below > 0) & (above < 0)
         if not peaked.any():
             return Peak(0.0, unknown())
-        places = self.ends[0] + (self.ends[1] - self.ends[0]) * self.breaks
-        place = interval(places[pick % len(places)][peaked])
+        breaks = self.ends[0] + (self.ends[1] - self.ends[0]) * self.breaks
+        place = interval(breaks[pick % len(places)][peaked])
         return Peak(float(peaked.mean()), place)
 
     def p_falls_beside(self, form: str) -> float:
@@ -211,7 +240,8 @@ class RivalForms:
             return 0.5
         kappa = np.concatenate([-CURVATURES[::-1], [0.0], CURVATURES])
         changes = self.t[:, None] if form == "line in step" else self.jumps
-        fits = self.two_columns(changes, shape(kappa, self.u[:, None]))
+        products = self._products(changes, shape(kappa, self.u[:, None]))
+        fits = _two_columns(products, self.n)
         log_weight = fits.log_likelihood + np.log(_curvature_prior(kappa))
         weight = np.exp(log_weight - log_weight.max())
         t = -fits.second / np.sqrt(fits.rss / (self.n - 3) * fits.var_second)
@@ -223,50 +253,76 @@ class RivalForms:
         rows = np.arange(self.n)
         return (rows[:, None] >= rows[min(2, self.n - 1) : max(self.n - 1, 3)]).astype(float)
 
-    def two_columns(self, first: Array, second: Array) -> TwoColumns:
-        """Least squares on an intercept and each pair of the columns. (n, A) and (n, C)"""
-        a, b = self._whitened(first), self._whitened(second)
-        aa = (a**2).sum(1)[:, :, None] * (1 + RIDGE)
-        bb = (b**2).sum(1)[:, None, :] * (1 + RIDGE)
-        ab = a.mT @ b
-        ya, yb = (self.y[:, None] @ a).mT, self.y[:, None] @ b
-        # of two equal columns, or where one is constant, next to nothing is left
-        det = np.maximum(aa * bb - ab**2, RIDGE * aa * bb + 1e-200)
-        q, r = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
-        rss = self.yy[:, None, None] - q * ya - r * yb
-        rss = np.maximum(rss, 1e-12 * self.yy[:, None, None])
-        log_likelihood = (
-            -(self.logdet[:, None, None] + np.log(det) + (self.n - 3) * np.log(rss)) / 2
+    def _products(self, first: Array, second: Array) -> Products:
+        """Inner products under every error model of columns without their intercept."""
+        from qdlaws.inference.kernel import whiten
+
+        a = first.shape[1]
+        base = np.column_stack([first - first.mean(0), np.ones(self.n), self.y])
+        shapes = np.ascontiguousarray(second - second.mean(0))
+        logdet, base_products, crossed, squares, _ = whiten(
+            self.t, np.ones(self.n), base, shapes, np.zeros(self.n), *ERROR_GRID
         )
-        return TwoColumns(q, r, bb / det, aa / det, -ab / det, rss, log_likelihood)
+        one = base_products[:, a, a]
+        with_one, shapes_one = base_products[:, a] / np.sqrt(one)[:, None], crossed[:, a]
+        left = base_products - with_one[:, :, None] * with_one[:, None]
+        shapes_one = shapes_one / np.sqrt(one)[:, None]
+        crossed = crossed - with_one[..., None] * shapes_one[:, None]
+        return Products(
+            logdet=logdet,
+            one=one,
+            yy=left[:, a + 1, a + 1],
+            first=np.diagonal(left, axis1=1, axis2=2)[:, :a],
+            first_y=left[:, :a, a + 1],
+            both=crossed[:, :a],
+            second=squares - shapes_one**2,
+            second_y=crossed[:, a + 1],
+        )
 
-    def _single_deviances(self, groups: list[Array]) -> list[float]:
-        """The least deviance over each group of columns, one column at a time."""
-        columns = self._whitened(np.hstack(groups))
-        squares = np.maximum((columns**2).sum(1), 1e-300)
-        rss = self.yy[:, None] - (self.y[:, None] @ columns)[:, 0] ** 2 / squares
-        rss = np.maximum(rss, 1e-12 * self.yy[:, None])
-        edges = np.cumsum([0, *(group.shape[1] for group in groups)])
-        return [self._least_deviance(rss[:, start:end]) for start, end in pairwise(edges)]
 
-    def _least_deviance(self, rss: Array) -> float:
-        """−2·log-likelihood under the best error model and column. (M, C) → number
+class Products(NamedTuple):
+    """Inner products of two groups of columns and the readings, under M error models."""
 
-        Between the columns of a group, which are in the order of their parameter, by the vertex of
-        a parabola through the best one and its neighbours.
-        """
-        deviance = (self.n * np.log(rss / self.n) + self.log_errors[:, None]).min(0)
-        best = int(np.argmin(deviance))
-        if not 0 < best < len(deviance) - 1:
-            return float(deviance[best])
-        below, least, above = deviance[best - 1 : best + 2].tolist()
-        bend = below - 2 * least + above
-        return float(least - (above - below) ** 2 / (8 * bend)) if bend > 0 else float(least)
+    logdet: Array  # (M,)
+    one: Array  # of the intercept with itself, which the others are without
+    yy: Array
+    first: Array  # of each column of the first group with itself (M, A)
+    first_y: Array
+    both: Array  # (M, A, C)
+    second: Array  # (M, C)
+    second_y: Array
 
-    def _whitened(self, columns: Array) -> Array:
-        """The columns, scaled by the root of the precision, without the intercept. (M, n, C)"""
-        white = self.roots @ (columns - columns.mean(0))
-        return np.asarray(white - self.one[..., None] * (self.one[:, None] @ white))
+    def of(self, columns: slice) -> Products:
+        """The products of some columns of the second group."""
+        both, second, second_y = (v[..., columns] for v in (self.both, self.second, self.second_y))
+        return self._replace(both=both, second=second, second_y=second_y)
+
+
+def _two_columns(p: Products, n: int) -> TwoColumns:
+    """Least squares on an intercept and each pair of a column of the first and second group."""
+    aa, bb = p.first[:, :, None] * (1 + RIDGE), p.second[:, None, :] * (1 + RIDGE)
+    ya, yb = p.first_y[:, :, None], p.second_y[:, None, :]
+    # of two equal columns, or where one is constant, next to nothing is left
+    det = np.maximum(aa * bb - p.both**2, RIDGE * aa * bb + 1e-200)
+    q, r = (ya * bb - yb * p.both) / det, (yb * aa - ya * p.both) / det
+    yy = p.yy[:, None, None]
+    rss = np.maximum(yy - q * ya - r * yb, 1e-12 * yy)
+    logdet = (p.logdet + np.log(p.one))[:, None, None]
+    log_likelihood = -(logdet + np.log(det) + (n - 3) * np.log(rss)) / 2
+    return TwoColumns(q, r, bb / det, aa / det, -p.both / det, rss, log_likelihood)
+
+
+def _at_the_vertex(deviance: Array) -> float:
+    """The least of deviances that are in the order of a parameter.
+
+    Between them, by the vertex of a parabola through the least one and its neighbours.
+    """
+    best = int(np.argmin(deviance))
+    if not 0 < best < len(deviance) - 1:
+        return float(deviance[best])
+    below, least, above = deviance[best - 1 : best + 2].tolist()
+    bend = below - 2 * least + above
+    return float(least - (above - below) ** 2 / (8 * bend)) if bend > 0 else float(least)
 
 
 def _above(u: Array, breaks: Array) -> Array:
@@ -277,17 +333,6 @@ def _above(u: Array, breaks: Array) -> Array:
 def _curvature_prior(kappa: Array) -> Array:
     """The weight of each node of κ under 3·t₃."""
     return np.asarray(np.gradient(kappa) * (1 + kappa**2 / 27) ** -2)
-
-
-@lru_cache(maxsize=64)
-def _precision_roots(t: tuple[float, ...]) -> tuple[Array, Array]:
-    """L⁻¹ of Σ = L·Lᵀ for each error model, and log|Σ|. (M, n, n) and (M,)"""
-    distance = np.abs(np.subtract.outer(t, t))
-    eye = np.eye(len(t))
-    models = [(1 - v) * np.exp(-distance / m) + v * eye for m in MEMORIES for v in WHITE]
-    factor = np.linalg.cholesky(np.array([*models, eye]) + 1e-10 * eye)
-    logdet = 2 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(1)
-    return np.linalg.inv(factor), logdet
 
 
 @lru_cache(maxsize=64)

@@ -61,15 +61,20 @@ Strength = Literal["clear", "likely", ""]
 CLEAR, LIKELY = 0.975, 0.9
 """The posterior probabilities from which a statement is clear, and likely."""
 
-BENT = 0.96
+BENT = 0.935
 """The posterior probability from which a law is bent one way: on simulated lines of six kinds of
-errors it says so in 7.5 % of runs, as often as .975 did under the earlier prior of the memory."""
+errors it says so in 3 % of runs, and four standard errors of a bend are enough in nine of ten."""
+
+MOST_STRAIGHT = 0.5
+"""P(|κ| < 1) from which a law has no bend to speak of, though its sign may be known: errors that
+last make a straight law bend by that much."""
 
 STRAIGHT = 0.9
 """P(|κ| < 1) from which a law is linear."""
 
 LEAST_R2 = {"clear": 0.1, "likely": 0.25}
-"""R² of the block means below which the curve does not describe the run."""
+"""R² of the block means below which the curve does not describe the run; the readings themselves
+need the smaller one."""
 
 CALIBRATION = (0.25, 4.0)
 """The change of the readings over that of the law by least squares: its allowed range."""
@@ -214,11 +219,14 @@ def _misfits(e: Evidence, size: Strength, blocks: BlockMeans) -> list[str]:
         misfits.append(
             f"the readings go the other way: by least squares {e.y_name} rises with {e.x_name}"
         )
+    plain = explained(e.y, e.curve)
     if r2 < least:
         misfits.append(
             f"the curve does not describe this run: R² of its block means is {r2:.2f}, "
             f"a {size} law needs {least:g}"
         )
+    elif plain < LEAST_R2["clear"]:
+        misfits.append(f"the curve says little of the single readings: R² is {plain:.2f}")
     elif not CALIBRATION[0] <= slope <= CALIBRATION[1]:
         misfits.append(f"by least squares the change is {slope:.2g} times that of the law")
     inside = share_inside(e.y, e.curve, _observation_error(e))
@@ -243,6 +251,8 @@ def _observation_error(e: Evidence) -> Array:
 
 def _bend(e: Evidence) -> str:
     """ "concave" or "convex" where the posterior is sure of the bend, else empty."""
+    if e.p_straight > MOST_STRAIGHT:
+        return ""
     return "concave" if e.p_concave >= BENT else "convex" if e.p_concave <= 1 - BENT else ""
 
 
@@ -276,23 +286,29 @@ LIKELY_GAIN = 2.0
 def _shape(e: Evidence, forms: RivalForms, p: float) -> tuple[Word, tuple[str, ...]]:
     """The word for the shape of a law that falls, and the reasons."""
     falls, bend = f"{strength(p)} trade-off with {e.x_name}, P(it falls) = {p:.3f}", _bend(e)
-    width = e.law.width
-    low, high = quantiles(e.law.kappa, (0.025, 0.975))
-    best = min(KINKED, key=forms.delta)
-    if forms.delta(best) <= -STRONG:
-        why = f"{KINKED[best]} fits clearly better than the law (ΔBIC {forms.delta(best):.0f})"
-        return "falling", (f"{falls}; {why.format(x=e.x_name, y=e.y_name)}",)
+    kinked = _kinked_form(e, forms)
     if bend == "concave":
         why = f"{e.y_name} saturates: the last units of {e.x_name} given up bring the least"
-        return "concave", (f"{why} {e.y_name} (P(c > 0) = {e.p_concave:.3f})", falls)
+        return "concave", (f"{why} {e.y_name} (P(c > 0) = {e.p_concave:.3f})", falls, *kinked)
     if bend == "convex":
         why = f"{e.y_name} accelerates: the last units of {e.x_name} given up bring the most"
-        return "convex", (f"{why} {e.y_name} (P(c < 0) = {1 - e.p_concave:.3f})", falls)
+        return "convex", (f"{why} {e.y_name} (P(c < 0) = {1 - e.p_concave:.3f})", falls, *kinked)
+    if kinked:
+        return "falling", (falls, *kinked)
     if e.p_straight >= STRAIGHT:
         return "linear", (f"nearly straight (P(|κ| < 1) = {e.p_straight:.2f})", falls)
+    low, high = (v / e.law.width for v in quantiles(e.law.kappa, (0.025, 0.975)))
     steplike = ("step-like: the curvature is not identified",) if e.p_steplike > 0.05 else ()
-    why = f"bend not known: c between {low / width:.3g} and {high / width:.3g}"
-    return "falling", (f"{falls}; {why}", *steplike)
+    return "falling", (f"{falls}; bend not known: c between {low:.3g} and {high:.3g}", *steplike)
+
+
+def _kinked_form(e: Evidence, forms: RivalForms) -> tuple[str, ...]:
+    """A form that bends at one place and fits clearly better than the law, in words."""
+    best = min(KINKED, key=forms.delta)
+    if forms.delta(best) > -STRONG:
+        return ()
+    form = KINKED[best].format(x=e.x_name, y=e.y_name)
+    return (f"{form} fits clearly better than the law (ΔBIC {forms.delta(best):.0f})",)
 
 
 KINKED = {

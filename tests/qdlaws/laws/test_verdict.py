@@ -231,8 +231,11 @@ def made(y: np.ndarray, change: float = -1.0, kappa: float = 0.0, **other: Any) 
 @pytest.mark.parametrize(
     ("posterior", "word"),
     [
-        ({"p_concave": 0.98}, "concave"),
-        ({"p_concave": 0.02}, "convex"),
+        ({"p_concave": 0.94}, "concave"),
+        ({"p_concave": 0.06}, "convex"),
+        ({"p_concave": 0.93}, "falling"),
+        ({"p_concave": 0.99, "p_straight": 0.6}, "falling"),
+        ({"p_concave": 0.99, "p_straight": 0.95}, "linear"),
         ({"p_straight": 0.95}, "linear"),
         ({}, "falling"),
         ({"p_falls": 0.5}, "unsupported"),
@@ -280,6 +283,16 @@ def test_a_curve_that_does_not_describe_the_run_is_unsupported():
     assert "R² of its block means" in outcome.reasons[0]
 
 
+def test_a_law_that_only_block_means_show_is_unsupported():
+    n = 2000
+    u = np.linspace(0, 1, n)
+    noise = 1.2 * np.random.default_rng(2).standard_normal(n)
+    fields = {"step": np.arange(n, dtype=float), "x": u, "path_error": np.zeros(n)}
+    outcome = verdict(made(1 - u + noise, curve=1 - u, sigma=np.full(500, 1.2), **fields))
+    assert outcome.word == "unsupported"
+    assert "R² is 0.0" in outcome.reasons[0]
+
+
 def test_a_likely_law_needs_a_better_fit_than_a_clear_one():
     noise = 0.5 * np.random.default_rng(4).standard_normal(N)
     y, other = 1 - U + noise, {"sigma": np.full(500, 0.5)}
@@ -320,12 +333,17 @@ def test_a_hump_is_peaked_and_says_where():
     assert "quality is best inside the range, at diversity =" in outcome.reasons[0]
 
 
-def test_a_hinge_falls_and_is_said_to_be_level():
-    outcome = verdict(
-        made(1 - 2 * np.maximum(U - 0.5, 0) + 0.2 * NOISE, p_concave=0.99, sigma=np.full(500, 0.3))
-    )
-    assert outcome.word == "falling"
-    assert "level at low diversity" in outcome.reasons[0]
+@pytest.mark.parametrize(("p_concave", "word"), [(0.99, "concave"), (0.8, "falling")])
+def test_a_hinge_is_called_level_whatever_its_word(p_concave, word):
+    y, sigma = 1 - 2 * np.maximum(U - 0.5, 0) + 0.2 * NOISE, np.full(500, 0.3)
+    outcome = verdict(made(y, p_concave=p_concave, sigma=sigma))
+    assert outcome.word == word
+    assert "level at low diversity" in outcome.reasons[-1]
+
+
+def test_a_hinge_is_not_linear():
+    y, sigma = 1 - 2 * np.maximum(U - 0.5, 0) + 0.2 * NOISE, np.full(500, 0.3)
+    assert verdict(made(y, p_straight=0.95, sigma=sigma)).word == "falling"
 
 
 def test_a_drift_in_step_is_no_trade_off():
