@@ -6,13 +6,38 @@ Axes, in this order only: B samples, T tokens. A mask is True where the token co
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from qdlaws.errors import BadData
 from trainer.knobs import Knobs, Plant
 
-__all__ = ["Knobs", "Plant", "ReferencePlan", "ReplayPlan", "Rollouts", "Step", "Traits"]
+__all__ = [
+    "BucketKind",
+    "FilterPlan",
+    "Knobs",
+    "PenaltyCurve",
+    "Plant",
+    "ReferencePlan",
+    "ReplayPlan",
+    "Rollouts",
+    "Step",
+    "Traits",
+]
+
+BucketKind = Literal["usual", "scaffold", "topological", "similar", "same"]
+"""What shares a bucket of the diversity filter.
+
+``usual``: what the task takes for alike, scaffolds of molecules and answers of one meaning
+elsewhere. ``scaffold``: identical Murcko scaffolds. ``topological``: the same with all atoms and
+bonds made alike. ``similar``: scaffolds of a Dice similarity of atom pairs. ``same``: no buckets,
+every repeat of an answer is penalised alike.
+"""
+PenaltyCurve = Literal["step", "linear", "sigmoid", "erf", "tanh"]
+"""How the worth of an answer falls as its bucket fills."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +54,54 @@ class ReferencePlan:
 class ReplayPlan:
     """REINVENT: how many of the best samples so far are kept, and how many join each batch."""
 
-    size: int = 100
+    size: int = 50
     per_step: int = 10
+    seeds: str = ""
+    """A file of answers, one a line, that are in the memory from the start."""
+
+    def __post_init__(self) -> None:
+        _require_count("memory", self.size)
+        _require_count("replayed", self.per_step)
+
+
+@dataclass(frozen=True)
+class FilterPlan:
+    """REINVENT's diversity filter: which answers share a bucket, and how a full one is penalised.
+
+    See :mod:`trainer.algorithms.diversity_filter`.
+    """
+
+    by: BucketKind = "usual"
+    bucket: int = 25
+    """Answers that a bucket takes."""
+    minscore: float = 0.4
+    """The score from which an answer counts in its bucket."""
+    similarity: float = 0.4
+    """Least similarity of two scaffolds that share a bucket, of ``similar`` alone."""
+    penalty: PenaltyCurve = "step"
+    multiplier: float = 0.5
+    """On the score of a repeated answer, of ``same`` alone."""
+
+    def __post_init__(self) -> None:
+        _require_choice("filter", self.by, (*get_args(BucketKind), "none"))
+        _require_choice("penalty", self.penalty, get_args(PenaltyCurve))
+        _require_count("bucket", self.bucket)
+        for name in ("minscore", "similarity", "multiplier"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise BadData(f"found {name} = {value!r}: a number from 0 to 1 was needed")
+
+
+def _require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        near = get_close_matches(str(value), choices, n=1, cutoff=0.5)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise BadData(f"found {name} = {value!r}{hint}; there are {', '.join(choices)}")
+
+
+def _require_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise BadData(f"found {name} = {value!r}: a whole number of at least 1 was needed")
 
 
 @dataclass(frozen=True)
@@ -51,7 +122,8 @@ class Rollouts:
     stored: Tensor  # (B,) bool: drawn from the reference before the run, rehearsed now
     limit: int  # longest completion allowed, in tokens
     equivalent: Tensor | None = None  # (B, B) bool: the two say the same thing
-    seen: Tensor | None = None  # (B,) earlier samples in the same bucket of the diversity filter
+    seen: Tensor | None = None  # (B,) earlier samples in the same bucket
+    filter_factor: Tensor | None = None  # (B,) by what the diversity filter multiplies the score
     truncated: Tensor | None = None  # (B,) bool: stopped by the limit
 
     @classmethod
@@ -68,6 +140,7 @@ class Rollouts:
         limit: int | None = None,
         equivalent: Tensor | None = None,
         seen: Tensor | None = None,
+        filter_factor: Tensor | None = None,
         truncated: Tensor | None = None,
     ) -> Rollouts:
         """A batch with the usual rest: one sample a row, failed scores dropped, nothing stored."""
@@ -87,6 +160,7 @@ class Rollouts:
             limit=mask.shape[1] if limit is None else limit,
             equivalent=equivalent,
             seen=seen,
+            filter_factor=filter_factor,
             truncated=truncated,
         )
 

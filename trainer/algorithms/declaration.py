@@ -21,19 +21,24 @@ from trainer.types import Rollouts, Step
 
 __all__ = ["Declaration", "Need", "declaration_of", "declares", "with_declared_inputs"]
 
-Need = Literal["reference", "reference_if_kl", "equivalence", "buckets", "entropy", "redraws"]
+Need = Literal[
+    "reference", "reference_if_kl", "equivalence", "buckets", "filter", "entropy", "redraws"
+]
 """What a piece may need of the trainer.
 
 ``reference``: ``ref_logp``, log π_ref of every token sampled. ``reference_if_kl``: the same, but it
 cancels where the KL strength is 0. ``equivalence``: ``equivalent``, which completions mean the
-same. ``buckets``: ``seen``, earlier samples in the same bucket. ``entropy``: the exact entropy of
-every token, with gradient. ``redraws``: prompts whose samples it drops are replaced by fresh ones.
+same. ``buckets``: ``seen``, earlier samples in the same bucket. ``filter``: ``filter_factor``, by
+what the diversity filter multiplies the score, as the recipe's ``filter`` plans it. ``entropy``:
+the exact entropy of every token, with gradient. ``redraws``: prompts whose samples it drops are
+replaced by fresh ones.
 """
 
 INPUTS: dict[str, tuple[Need, ...]] = {
     "ref_logp": ("reference", "reference_if_kl"),
     "equivalent": ("equivalence",),
     "seen": ("buckets",),
+    "filter_factor": ("filter",),
     "entropy": ("entropy",),
 }
 """Field of Rollouts or Step → the needs that provide it."""

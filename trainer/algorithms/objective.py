@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qdlaws.errors import BadData
 from trainer.algorithms.declaration import declaration_of, with_declared_inputs
-from trainer.types import Knobs, Plant, ReferencePlan, ReplayPlan, Rollouts, Step
+from trainer.types import FilterPlan, Knobs, Plant, ReferencePlan, ReplayPlan, Rollouts, Step
 
 __all__ = ["Credit", "Recipe", "Term", "credit", "objective"]
 
@@ -76,6 +76,8 @@ class Recipe:
     """Tokens whose policy loss is zeroed; they still count in the reduction."""
     replay: ReplayPlan | None = None
     """The best samples so far that join every batch."""
+    filter: FilterPlan | None = None
+    """The diversity filter whose factors the shaping reads."""
     presamples: ReferencePlan | None = None
     """Samples of the reference, stored before the first step, that join every batch."""
     knobs: Knobs = field(default_factory=Knobs)
@@ -92,6 +94,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.presamples is None and any(term.rows == "stored" for term in self.terms):
             raise BadData(f"{self.name} has a term on stored samples: it needs a presamples plan")
+        if self.filter is None and "filter" in self.needs:
+            raise BadData(f"{self.name} shapes by a diversity filter: it needs a filter plan")
 
     @property
     def needs(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Replay memories: stored samples of the reference (DPH), the best so far and buckets (REINVENT).
+"""Replay memories: stored samples of the reference (DPH), the best so far (REINVENT), buckets.
 
 DPH-RL (arXiv 2509.07430): every prompt is tried some times by the initial policy; prompts that it
 nearly always solves are rehearsed on one more, confirmed, sample of it with the log-probabilities
@@ -94,7 +94,7 @@ def confirm(drawn: StoredSamples, score: Tensor, correct_above: float = 0.5) -> 
 
 @dataclass(frozen=True)
 class Memory:
-    """REINVENT's replay: the best different completions so far, best first."""
+    """REINVENT's inception: the best different completions so far, best first."""
 
     plan: ReplayPlan = field(default_factory=ReplayPlan)
     keys: tuple[Hashable, ...] = ()
@@ -110,12 +110,8 @@ class Memory:
         return replace(self, keys=tuple(order), scores=tuple(best[key] for key in order))
 
     def draw(self, rng: torch.Generator) -> list[Hashable]:
-        """Keys to replay, without repetition, in proportion to their scores."""
-        weight = torch.tensor(self.scores).clamp_min(0)
-        n = min(self.plan.per_step, int((weight > 0).sum()))
-        if n == 0:
-            return []
-        chosen = torch.multinomial(weight, n, replacement=False, generator=rng)
+        """Keys to replay, without repetition, each as likely as another."""
+        chosen = torch.randperm(len(self.keys), generator=rng)[: self.plan.per_step]
         return [self.keys[i] for i in chosen.tolist()]
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "diversity_filter",
     "kl_in_reward",
     "mara",
+    "mara_filtered",
     "mara_substituted",
     "overlong",
     "scaled",
@@ -100,19 +101,16 @@ def overlong(rollouts: Rollouts, knobs: Knobs, cache: float = 0.2) -> Rollouts:
     return rollouts.rewarded(rollouts.reward + penalty.to(rollouts.reward))
 
 
-@declares("buckets")
-def diversity_filter(
-    rollouts: Rollouts, knobs: Knobs, bucket: int = 25, threshold: float = 0.4
-) -> Rollouts:
-    """0 where the sample's bucket (its scaffold, say) is full and the raw score would count.
+@declares("filter")
+def diversity_filter(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
+    """r times the factor of REINVENT's diversity filter: less where its like came before.
 
-    REINVENT's filter; ``rollouts.seen`` is how many samples with at least ``threshold`` fell into
-    the bucket before, by :class:`trainer.algorithms.replay.Buckets`.
+    The factor is of :class:`trainer.algorithms.diversity_filter.FilterMemory`, by the recipe's
+    plan.
     """
-    if rollouts.seen is None:
+    if rollouts.filter_factor is None:
         return rollouts
-    full = (rollouts.seen >= bucket) & (rollouts.score >= threshold)
-    return rollouts.rewarded(rollouts.reward.masked_fill(full, 0.0))
+    return rollouts.rewarded(rollouts.reward * rollouts.filter_factor)
 
 
 # ── DARLING (arXiv 2509.02534) ────────────────────────────────────────────────────────────────
@@ -213,6 +211,21 @@ def mara(
     good, anchor_reward, anchor_ref = _anchor(rollouts, threshold, percentile)
     lifted = anchor_reward + knobs.kl * (anchor_ref - rollouts.sequence_ref_logp())
     return rollouts.rewarded(torch.where(good, lifted, rollouts.reward))
+
+
+@declares("reference", "filter")
+def mara_filtered(
+    rollouts: Rollouts, knobs: Knobs, threshold: float | None = None, percentile: float = 90.0
+) -> Rollouts:
+    """Algorithm 1 of what the diversity filter left: good is a *filtered* score ≥ the threshold.
+
+    Otherwise a repeated molecule that the filter made worthless would be lifted to the anchor.
+    """
+    score = rollouts.score
+    if rollouts.filter_factor is not None:
+        score = score * rollouts.filter_factor
+    raised = mara(replace(rollouts, score=score), knobs, threshold, percentile)
+    return rollouts.rewarded(raised.reward)
 
 
 @declares("reference")

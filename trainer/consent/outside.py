@@ -76,6 +76,9 @@ def _named(config: Config, folder: Path) -> Iterator[Outside]:
                 yield Outside(f"task.{key}", str(task.options[key]), "is a file to be read")
         if "hub" in task.options:
             yield Outside("task.hub", str(task.options["hub"]), "is downloaded from the hub")
+    seeds = str(config.recipe.options.get("seeds", ""))
+    if seeds and not _is_inside(seeds, folder):
+        yield Outside("recipe.seeds", seeds, "is a file to be read")
     if is_reference(config.train.sampler):
         yield _function("train.sampler", config.train.sampler)
     for key, model in (("model", policy.model), ("reference", policy.reference)):

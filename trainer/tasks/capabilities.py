@@ -7,22 +7,26 @@ implements what it has and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.errors import BadData
+
 if TYPE_CHECKING:
     from trainer.tasks.scoring.oracle import Purpose
     from trainer.tasks.task import Prompt, Scores, Task
+    from trainer.types import FilterPlan
 
 __all__ = [
     "HasBuckets",
     "HasCentralScoring",
     "HasCorpus",
     "HasDistances",
+    "HasFilters",
     "HasReport",
     "HasResources",
     "HasSampleFiles",
@@ -30,8 +34,10 @@ __all__ = [
     "Samples",
     "ScoresByPurpose",
     "buckets",
+    "check_filter",
     "close",
     "distances",
+    "filter_buckets",
     "key_distances",
     "load_state",
     "report",
@@ -57,6 +63,55 @@ def buckets(task: Task, prompts: Sequence[Prompt], texts: Sequence[str]) -> list
     if isinstance(task, HasBuckets):
         return task.buckets(prompts, texts)
     return task.keys(prompts, texts)
+
+
+@runtime_checkable
+class HasFilters(Protocol):
+    """The task can sort its answers into the buckets of a diversity filter in several ways."""
+
+    filters: tuple[str, ...]
+    """Their names, the usual one first."""
+
+    def filter_buckets(
+        self,
+        prompts: Sequence[Prompt],
+        texts: Sequence[str],
+        by: str,
+        known: Iterable[Hashable],
+        similarity: float,
+    ) -> list[Hashable | None]:
+        """The bucket of each answer; ``known`` are the buckets so far, in their order."""
+        ...
+
+
+def check_filter(task: Task, plan: FilterPlan) -> None:
+    """Refuses a filter by buckets that the task cannot tell apart."""
+    have = ("usual", "same", *(task.filters if isinstance(task, HasFilters) else ()))
+    if plan.by not in have:
+        raise BadData(f"filter = {plan.by!r}: {task.name} has {', '.join(have)}")
+
+
+def filter_buckets(
+    task: Task,
+    prompts: Sequence[Prompt],
+    texts: Sequence[str],
+    plan: FilterPlan,
+    known: Iterable[Hashable] = (),
+) -> tuple[list[Hashable | None], list[Hashable | None] | None]:
+    """The bucket of each answer under a filter, and its canonical form.
+
+    The second is None where a bucket is one meaning: there is nothing to tell apart in it.
+    """
+    if plan.by == "same":
+        answers = task.keys(prompts, texts)
+        return answers, answers
+    if isinstance(task, HasFilters):
+        by = task.filters[0] if plan.by == "usual" else plan.by
+        names = task.filter_buckets(prompts, texts, by, known, plan.similarity)
+        return names, task.keys(prompts, texts)
+    if isinstance(task, HasBuckets):
+        return task.buckets(prompts, texts), task.keys(prompts, texts)
+    return task.keys(prompts, texts), None
 
 
 @runtime_checkable

@@ -71,6 +71,7 @@ METRICS: dict[str, str] = {
     "grad_norm": "norm of the gradient over all processes, before clipping",
     "clipped_share": "share of tokens where PPO clipping leaves no gradient",
     "mixed_share": "share of groups whose scores are not all equal",
+    "filtered_share": "share of samples that the diversity filter made worth less",
     "kept_share": "share of samples that the recipe keeps",
     "failed": "rollouts without a score",
     "rollouts": "completions in the batch",

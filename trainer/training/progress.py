@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from qdlaws.errors import BadLog
+from trainer.algorithms.diversity_filter import FilterMemory
 from trainer.algorithms.replay import Buckets, Memory
 from trainer.types import Knobs, ReplayPlan
 
@@ -25,6 +26,7 @@ class Progress:
     knobs: Knobs = field(default_factory=Knobs)
     memory: Memory | None = None
     buckets: Buckets = field(default_factory=Buckets)
+    filter: FilterMemory = field(default_factory=FilterMemory)
     kept: int | None = None
     """Step of the checkpoint that the last advice names."""
     stage_began: bool = False
@@ -43,6 +45,11 @@ class Progress:
             "knobs": asdict(self.knobs),
             "memory": memory,
             "buckets": [[bucket, count] for bucket, count in self.buckets.counts.items()],
+            "filter": {
+                "counts": [[bucket, count] for bucket, count in self.filter.counts.items()],
+                "answers": list(self.filter.answers),
+                "buckets": list(self.filter.buckets),
+            },
             "kept": self.kept,
             "stage_began": self.stage_began,
         }
@@ -65,11 +72,24 @@ class Progress:
                 knobs=Knobs(**{name: float(value) for name, value in state["knobs"].items()}),
                 memory=memory,
                 buckets=Buckets({_hashable(bucket): count for bucket, count in state["buckets"]}),
+                filter=_filter_memory(state),
                 kept=None if state["kept"] is None else _count(state["kept"]),
                 stage_began=bool(state.get("stage_began", False)),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadLog(f"state.json is not of this version: {error!r}") from None
+
+
+def _filter_memory(state: Mapping[str, Any]) -> FilterMemory:
+    """The diversity filter's memory; older states kept its counts among the buckets."""
+    if "filter" not in state:
+        return FilterMemory({_hashable(bucket): count for bucket, count in state["buckets"]})
+    saved = state["filter"]
+    return FilterMemory(
+        {_hashable(bucket): count for bucket, count in saved["counts"]},
+        {_hashable(answer): None for answer in saved["answers"]},
+        {_hashable(bucket): None for bucket in saved["buckets"]},
+    )
 
 
 def _count(value: Any) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from qdlaws.errors import BadData
 from trainer.algorithms.replay import Memory
 from trainer.policy import Policy, encode_prompts
 from trainer.tasks.task import Prompt
@@ -17,7 +19,7 @@ from trainer.training.context import RunContext, encoded, log_probs, one_number
 from trainer.training.progress import Progress
 from trainer.types import ReferencePlan
 
-__all__ = ["Rows", "rehearsed", "replay", "replayed", "shared_log_probs"]
+__all__ = ["Rows", "rehearsed", "replay", "replayed", "seeded", "shared_log_probs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +66,13 @@ def replay(
     keys: Sequence[Any] | None,
     scores: Any,
 ) -> tuple[Memory | None, list[Any]]:
-    """The memory after this batch, and what is drawn from the memory before it."""
+    """The memory after this batch, and what is drawn from it: this batch's best may be among it.
+
+    ``scores`` are those that the diversity filter left.
+    """
     if progress.memory is None or context.recipe.replay is None:
         return None, []
     rng = torch.Generator().manual_seed(one_number(context.config.train.seed, progress.step, 21))
-    best = dict(zip(progress.memory.keys, progress.memory.scores, strict=True))
-    drawn = [(entry, best[entry]) for entry in progress.memory.draw(rng)]
     assert keys is not None
     stored_keys = {entry[1] for entry in progress.memory.keys if isinstance(entry, tuple)}
     entries, values = [], []
@@ -79,7 +82,48 @@ def replay(
         stored_keys.add(str(key))
         entries.append((prompt.text, str(key), text))
         values.append(float(value))
-    return progress.memory.remember(entries, values), drawn
+    memory = progress.memory.remember(entries, values)
+    best = dict(zip(memory.keys, memory.scores, strict=True))
+    return memory, [(entry, best[entry]) for entry in memory.draw(rng)]
+
+
+def seeded(context: RunContext, memory: Memory) -> Memory:
+    """The memory with the answers of the plan's file of seeds, scored; unchanged without one.
+
+    The first word of a line is an answer; what the policy cannot write within its limit, repeats
+    and invalid answers are left out. The calls of an oracle count as training's.
+    """
+    if not memory.plan.seeds:
+        return memory
+    path, prompt = Path(memory.plan.seeds), context.prompts[0]
+    if len(context.prompts) > 1:
+        raise BadData(f"seeds = {path}: {context.task.name} has many prompts, seeds are for one")
+    try:
+        words = [line.split()[0] for line in path.read_text().splitlines() if line.split()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadData(f"seeds = {path}: cannot be read ({error})") from None
+    texts = [text for text in dict.fromkeys(words) if _can_write(context, text)]
+    prompts = [prompt] * len(texts)
+    score = context.task.score
+    scores = context.world.broadcast(score(prompts, texts) if context.world.leads else None)
+    assert scores is not None
+    first: dict[str, tuple[str, float]] = {}
+    for text, key, value in zip(
+        texts, context.task.keys(prompts, texts), scores.score.tolist(), strict=True
+    ):
+        if key is not None and np.isfinite(value):
+            first.setdefault(str(key), (text, value))
+    if not first:
+        raise BadData(f"seeds = {path}: none of its {len(words)} lines is an answer with a score")
+    entries = [(prompt.text, key, text) for key, (text, _) in first.items()]
+    return memory.remember(entries, [value for _, value in first.values()])
+
+
+def _can_write(context: RunContext, text: str) -> bool:
+    """Whether the policy has the tokens for a text and may write so many."""
+    tokenizer = context.policy.tokenizer
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return len(ids) < context.config.train.limit and tokenizer.decode(ids) == text
 
 
 def replayed(context: RunContext, drawn: list[Any], group: int) -> Rows:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from trainer.algorithms.declaration import declaration_of, with_declared_inputs
 from trainer.algorithms.grouping import equal_keys
-from trainer.algorithms.replay import Buckets, Memory
 from trainer.algorithms.weighting import mixed_groups
 from trainer.distributed.world import World
 from trainer.errors import RunFailed
@@ -83,9 +82,8 @@ def collect(context: RunContext, progress: Progress) -> tuple[Batch, Progress]:
     drawn = sum(len(r.texts) for r in rounds)
     if len(rounds) > 1:
         rounds = [r.rows(_kept_rows(context, r)) for r in rounds]
-    made, memory, buckets = _batch(context, progress, rounds)
-    samples = progress.samples + drawn
-    return made, replace(progress, cursor=cursor, samples=samples, memory=memory, buckets=buckets)
+    made, progress = _batch(context, progress, rounds)
+    return made, replace(progress, cursor=cursor, samples=progress.samples + drawn)
 
 
 def _round(context: RunContext, progress: Progress, cursor: int, count: int) -> _Round:
@@ -228,10 +226,11 @@ def _count_mixed(part: _Round) -> int:
 # ---------------------------------------------------------------------- Rollouts of what was drawn
 
 
-def _batch(
-    context: RunContext, progress: Progress, rounds: list[_Round]
-) -> tuple[Batch, Memory | None, Buckets]:
-    """Rollouts of everything drawn, with what is replayed or rehearsed behind it."""
+def _batch(context: RunContext, progress: Progress, rounds: list[_Round]) -> tuple[Batch, Progress]:
+    """Rollouts of everything drawn, with what is replayed or rehearsed behind it.
+
+    The memories of the progress are then those after the batch.
+    """
     drawn = Completions.cat([r.drawn for r in rounds])
     ids = [i for r in rounds for i in r.ids]
     texts = [t for r in rounds for t in r.texts]
@@ -253,10 +252,18 @@ def _batch(
     if "buckets" in context.recipe.needs:
         names = capabilities.buckets(context.task, prompts, texts)
         seen, buckets = progress.buckets.seen(names), progress.buckets.add(names, scores.tolist())
+    factor, filter_memory, worth = None, progress.filter, scores
+    if (plan := context.recipe.filter) is not None:
+        known = progress.filter.buckets
+        names, answers = capabilities.filter_buckets(context.task, prompts, texts, plan, known)
+        factors, filter_memory = progress.filter.filtered(plan, names, answers, scores.tolist())
+        factor = torch.tensor(factors, dtype=torch.float64)
+        worth = scores * np.array(factors)
+        facts["filtered_share"] = float(np.mean(np.array(factors) < 1))
     ref = _wide([r.ref for r in rounds], drawn.mask.shape[1])
     no = torch.zeros(n, dtype=torch.bool)
     blocks = [Rows(drawn.tokens, drawn.mask, ids, drawn.logp.double(), ref, scores, group, no)]
-    memory, remembered = replay(context, progress, prompts, texts, keys, scores)
+    memory, remembered = replay(context, progress, prompts, texts, keys, worth)
     if remembered:
         blocks.append(replayed(context, remembered, int(group.max()) + 1))
     if context.stored is not None and len(context.stored):
@@ -273,6 +280,8 @@ def _batch(
         same[:n, :n] = _equivalent(context, prompts, texts, keys, group)
     if seen is not None:
         seen = torch.cat([seen, seen.new_zeros(extra)])
+    if factor is not None:
+        factor = torch.cat([factor, factor.new_ones(extra)])
     ref_logp = _reference(context, whole)
     rollouts = Rollouts.of(
         torch.as_tensor(whole.scores).to(device),
@@ -285,12 +294,14 @@ def _batch(
         limit=context.config.train.limit,
         equivalent=None if same is None else same.to(device),
         seen=None if seen is None else seen.to(device),
+        filter_factor=None if factor is None else factor.to(device),
         truncated=truncated.to(device),
     )
     if ref is not None and context.recipe.reads_reference(progress.knobs.kl):
         gap = torch.where(drawn.mask, drawn.logp.double() - ref, 0.0).sum(1)
         facts["train_kl"] = float(gap.mean())
-    return Batch(rollouts, whole.tokens, whole.ids, facts), memory, buckets
+    after = replace(progress, memory=memory, buckets=buckets, filter=filter_memory)
+    return Batch(rollouts, whole.tokens, whole.ids, facts), after
 
 
 def _equivalent(

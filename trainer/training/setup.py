@@ -25,6 +25,7 @@ from trainer.tasks.task import Prompt, nearest
 from trainer.training.context import RunContext
 from trainer.training.progress import Progress
 from trainer.training.recipe_config import build
+from trainer.training.replay_rows import seeded
 from trainer.user_code import find_object
 
 __all__ = ["load_models", "make_context", "start", "with_stage"]
@@ -114,7 +115,7 @@ def with_stage(context: RunContext, config: Config) -> RunContext:
 def start(context: RunContext) -> Progress:
     """Where a run begins."""
     plan = context.recipe.replay
-    memory = None if plan is None else Memory(plan)
+    memory = None if plan is None else seeded(context, Memory(plan))
     return Progress(knobs=context.recipe.knobs, memory=memory)
 
 
@@ -156,6 +157,8 @@ def _fitted(context: RunContext) -> RunContext:
     reason = refusal(recipe, traits, recipe.knobs)
     if reason is not None:
         raise BadData(reason)
+    if recipe.filter is not None:
+        capabilities.check_filter(task, recipe.filter)
     prompts = _some(task.prompts("train"), f"task {task.name} has no prompt in its split 'train'")
     _some(
         task.prompts(context.config.eval.split),

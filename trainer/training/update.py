@@ -147,6 +147,7 @@ def rows_of(rollouts: Rollouts, rows: Tensor) -> Rollouts:
         stored=rollouts.stored[kept],
         equivalent=None if same is None else same[kept][:, kept],
         seen=some(rollouts.seen),
+        filter_factor=some(rollouts.filter_factor),
         truncated=some(rollouts.truncated),
     )
 

@@ -31,6 +31,7 @@ def batch(**changes):
         "stored": torch.arange(ROWS + 2) >= ROWS,
         "equivalent": torch.eye(ROWS + 2, dtype=torch.bool),
         "seen": torch.zeros(ROWS + 2, dtype=torch.long),
+        "filter_factor": torch.ones(ROWS + 2, dtype=torch.float64),
         "truncated": torch.zeros(ROWS + 2, dtype=torch.bool),
     }
     return Rollouts.of(**given | changes)
@@ -57,6 +58,7 @@ def effective_needs(recipe):
     fresh, stored = slice(0, ROWS), slice(ROWS, None)
     alike = torch.block_diag(torch.ones(3, 3), torch.eye(ROWS - 1)).bool()
     full = torch.full((ROWS + 2,), 100)
+    halved = torch.linspace(0, 1, ROWS + 2, dtype=torch.float64)
 
     def moves(kl=0.1, **changes):
         return not torch.equal(
@@ -74,6 +76,8 @@ def effective_needs(recipe):
         needs.add("equivalence")
     if moves(seen=full):
         needs.add("buckets")
+    if moves(filter_factor=halved):
+        needs.add("filter")
     if not torch.equal(gradient(recipe, batch()), gradient(recipe, batch(), entropy_slope=2.0)):
         needs.add("entropy")
     if not torch.equal(
@@ -116,6 +120,9 @@ def test_the_needs_that_are_no_data_of_a_batch_are_plans():
     assert "replay" not in RECIPES["reinvent"](replay=False).needs
     with pytest.raises(BadData, match="mine has a term on stored samples: it needs a presamples"):
         replace(RECIPES["dph_forward"](), name="mine", presamples=None)
+    with pytest.raises(BadData, match="mine shapes by a diversity filter: it needs a filter plan"):
+        replace(RECIPES["reinvent"](), name="mine", filter=None)
+    assert "filter" not in RECIPES["reinvent"](filter="none").needs
     assert RECIPES["dph_forward"]().presamples == ReferencePlan(threshold=6)
 
 

@@ -72,8 +72,15 @@ def test_memory_keeps_the_best_different_completions():
     draws = [memory.draw(torch.Generator().manual_seed(seed)) for seed in range(200)]
     assert all(len(set(draw)) == 2 for draw in draws)
     assert {key for draw in draws for key in draw} == {"a", "b", "e"}
-    nothing = Memory().remember(["a"], [0.0])
-    assert nothing.draw(torch.Generator()) == []
+    assert Memory().draw(torch.Generator()) == []
+
+
+def test_every_remembered_completion_is_as_likely_to_be_replayed():
+    memory = Memory(ReplayPlan(size=4, per_step=1)).remember("abcd", [0.9, 0.5, 0.01, 0.0])
+    rng = torch.Generator().manual_seed(0)
+    drawn = [memory.draw(rng)[0] for _ in range(4000)]
+    excess = [(drawn.count(key) - 1000) ** 2 / 1000 for key in "abcd"]
+    assert sum(excess) < 16.3  # χ² of 3 degrees of freedom, p = .001
 
 
 def test_buckets_count_what_scores():

@@ -59,9 +59,9 @@ def test_signed_and_correct_read_raw_scores():
     assert shaping.correct(doubled, KNOBS).reward.tolist() == [1.0, 0.0, 0.0]
 
 
-def test_diversity_filter_silences_full_buckets_only():
-    batch = rollouts([0.9, 0.9, 0.1], seen=torch.tensor([25, 24, 25]))
-    assert shaping.diversity_filter(batch, KNOBS).reward.tolist() == [0.0, 0.9, 0.1]
+def test_the_diversity_filter_multiplies_the_reward_by_its_factor():
+    batch = rollouts([0.9, 0.9, 0.1], filter_factor=torch.tensor([0.0, 1.0, 0.5]).double())
+    assert shaping.diversity_filter(batch, KNOBS).reward.tolist() == [0.0, 0.9, 0.05]
     assert shaping.diversity_filter(rollouts([0.9]), KNOBS).reward.tolist() == [0.9]
 
 

@@ -24,6 +24,10 @@ def test_bundled_configurations_name_nothing_outside(name, tmp_path):
         (["task.equivalence=learned:part"], [("task.equivalence", "learned:part")]),
         (["task.equivalence=similarity:0.5"], []),
         (["task.objective=DRD2"], [("task.objective", "DRD2")]),
+        (
+            ["recipe=reinvent", "recipe.seeds=/data/known.smi"],
+            [("recipe.seeds", "/data/known.smi")],
+        ),
         (["train.sampler=my_sampler:draw"], [("train.sampler", "my_sampler:draw")]),
         (["policy.model=owner/name"], [("policy.model", "owner/name")]),
         (["policy.reference=owner/name"], [("policy.reference", "owner/name")]),

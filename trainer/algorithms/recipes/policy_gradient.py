@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 from trainer.algorithms import advantage, divergence, shaping, surrogate, weighting
 from trainer.algorithms.objective import Recipe, Term
-from trainer.types import Knobs, ReplayPlan
+from trainer.types import BucketKind, FilterPlan, Knobs, PenaltyCurve, ReplayPlan
 
 __all__ = ["dapo", "dr_grpo", "entropy_bonus", "grpo", "reinforce", "reinvent", "rloo"]
 
@@ -29,16 +30,36 @@ def reinforce() -> Recipe:
     )
 
 
-def reinvent(sigma: float = 128.0, replay: bool = True, bucket: int = 25) -> Recipe:
-    """REINVENT: regression of log π to log π_ref + σ·score, replay, diversity filter; β = 1/σ."""
+def reinvent(
+    sigma: float = 128.0,
+    filter: BucketKind | Literal["none"] = "usual",
+    bucket: int = 25,
+    minscore: float = 0.4,
+    similarity: float = 0.4,
+    penalty: PenaltyCurve = "step",
+    multiplier: float = 0.5,
+    replay: bool = True,
+    memory: int = 50,
+    replayed: int = 10,
+    seeds: str = "",
+) -> Recipe:
+    """REINVENT: regression of log π to log π_ref + σ·score, replay, diversity filter; β = 1/σ.
+
+    Defaults are those of REINVENT4, where ``filter`` is called diversity filter and ``penalty``
+    intrinsic penalty, and ``replay`` inception: of the ``memory`` best answers by filtered score,
+    ``replayed`` drawn at random join each batch; ``seeds`` names a file of answers to begin with.
+    """
+    plan = FilterPlan(filter, bucket, minscore, similarity, penalty, multiplier)  # type: ignore[arg-type]
+    filters = () if filter == "none" else (shaping.diversity_filter,)
     return Recipe(
         name="reinvent",
         paper="Olivecrona et al. 2017, arXiv 1704.07555; defaults of REINVENT 4 (Loeffler 2024)",
-        shape=(partial(shaping.diversity_filter, bucket=bucket), shaping.scaled),
+        shape=(*filters, shaping.scaled),
         advantage=advantage.raw,
         policy=surrogate.augmented_likelihood,
         reduce=weighting.sequence_sum,
-        replay=ReplayPlan() if replay else None,
+        replay=ReplayPlan(memory, replayed, seeds) if replay else None,
+        filter=plan if filters else None,
         knobs=Knobs(kl=1.0, reward_scale=sigma),
         live=frozenset({"reward_scale"}),
         plant="tilt",

@@ -1,7 +1,7 @@
 """Scaffold buckets of molecules, for a diversity filter (REINVENT, Blaschke et al. 2020).
 
-:class:`trainer.algorithms.replay.Buckets` counts them; a bucket that is full makes its molecules
-worth less. Keys are strings, so that a checkpoint can hold them.
+:class:`trainer.algorithms.diversity_filter.FilterMemory` counts them; a bucket that is full makes
+its molecules worth less. Keys are strings, so that a checkpoint can hold them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trainer.tasks.task import nearest
 
 __all__ = ["FILTERS", "bucket_keys"]
 
-FILTERS = ("identical", "scaffold", "topological", "similar")
+FILTERS = ("scaffold", "topological", "similar")
 
 
 def bucket_keys(
@@ -27,15 +27,13 @@ def bucket_keys(
 ) -> list[str | None]:
     """The bucket of each molecule; None for None.
 
-    ``identical``: the molecule. ``scaffold``: its Bemis–Murcko scaffold (all molecules without a
-    ring share the bucket ""). ``topological``: the scaffold with all atoms and bonds made the same.
-    ``similar``: the most similar of the scaffolds in ``known`` and of those before it here, if
-    the Tanimoto similarity of their atom pairs is at least ``similarity``, else its own scaffold.
+    ``scaffold``: its Bemis–Murcko scaffold (all molecules without a ring share the bucket "").
+    ``topological``: the scaffold with all atoms and bonds made the same. ``similar``: the most
+    similar of the scaffolds in ``known`` and of those before it here, if the Dice similarity of
+    their atom pairs is at least ``similarity``, else its own scaffold. All as in REINVENT4.
     """
     if by not in FILTERS:
         raise BadData(f"found filter {by!r}{nearest(by, FILTERS)}; have {', '.join(FILTERS)}")
-    if by == "identical":
-        return list(smiles)
     cores = [None if one is None else _scaffold(one, by == "topological") for one in smiles]
     return cores if by != "similar" else _merged(cores, known, similarity)
 
@@ -55,7 +53,7 @@ def _scaffold(smiles: str, generic: bool) -> str:
 
 def _merged(cores: list[str | None], known: Iterable[Any], similarity: float) -> list[str | None]:
     """Each scaffold, or the earlier one that it is most similar to."""
-    from rdkit.DataStructs import BulkTanimotoSimilarity
+    from rdkit.DataStructs import BulkDiceSimilarity
 
     earlier = [core for core in dict.fromkeys(known) if core]
     prints = [_atom_pairs(core) for core in earlier]
@@ -64,7 +62,7 @@ def _merged(cores: list[str | None], known: Iterable[Any], similarity: float) ->
         if not core or core in earlier:
             merged.append(core)
             continue
-        similarities = BulkTanimotoSimilarity(_atom_pairs(core), prints)
+        similarities = BulkDiceSimilarity(_atom_pairs(core), prints)
         best = max(range(len(similarities)), key=similarities.__getitem__, default=None)
         if best is not None and similarities[best] >= similarity:
             merged.append(earlier[best])

@@ -9,7 +9,7 @@ make(objective="my_package.my_module:my_score")
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from qdlaws.errors import BadData
 from trainer.tasks.molecules.composite import Composite, read_objective
 from trainer.tasks.molecules.external_scores import is_outside, takes_list
 from trainer.tasks.molecules.reinvent_csv import reinvent_csv
-from trainer.tasks.molecules.scaffold_buckets import bucket_keys
+from trainer.tasks.molecules.scaffold_buckets import FILTERS, bucket_keys
 from trainer.tasks.molecules.score_function import columns, score_function
 from trainer.tasks.molecules.smiles import canonical, corpus, decoder
 from trainer.tasks.scoring.oracle import Oracle, Pending, Purpose
@@ -94,6 +94,7 @@ class Molecules:
 
     name = "molecules"
     sample_files = ("reinvent_1.csv",)
+    filters = FILTERS
 
     def __init__(
         self,
@@ -180,8 +181,19 @@ class Molecules:
         return self.oracle.budget is not None
 
     def buckets(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Hashable | None]:
-        """The bucket of the diversity filter that each molecule falls into: its scaffold."""
+        """The bucket of each molecule: its scaffold."""
         return list(bucket_keys(self.smiles(texts), "scaffold"))
+
+    def filter_buckets(
+        self,
+        prompts: Sequence[Prompt],
+        texts: Sequence[str],
+        by: str,
+        known: Iterable[Hashable] = (),
+        similarity: float = 0.4,
+    ) -> list[Hashable | None]:
+        """The bucket of each molecule in a diversity filter by scaffolds of some kind."""
+        return list(bucket_keys(self.smiles(texts), by, known=known, similarity=similarity))
 
     def distances(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> npt.NDArray[Any]:
         """Tanimoto distances (n, n) of the molecules; NaN where a text is none."""

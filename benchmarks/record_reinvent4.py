@@ -1,0 +1,141 @@
+"""The numbers of REINVENT4's own diversity filters, penalties and inception, for the tests.
+
+    python benchmarks/record_reinvent4.py SRC [OUT]
+
+SRC is a checkout of github.com/MolecularAI/REINVENT4. Twenty-five batches of 64 molecules, drawn
+from the bundled prior at temperature 0.4 where repeats are many, go row by row through every filter
+of the package; OUT (tests/trainer/tasks/molecules/reinvent4.csv) holds, of each row, the molecule,
+its score (QED, four digits) and by what each filter multiplied it. The molecules that the inception
+memory holds after the last batch have a number in the column ``inception``, from 1 for the best.
+
+Only the modules that filter are imported, and their packages are entered without running what is in
+``__init__.py``, so nothing of REINVENT4 has to be installed.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import sys
+import types
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import numpy as np
+
+BATCHES, SIZE, TEMPERATURE = 25, 64, 0.4
+FIXTURE = Path("tests/trainer/tasks/molecules/reinvent4.csv")
+FILTERS = {
+    "scaffold": "identical_murcko_scaffold.IdenticalMurckoScaffold",
+    "topological": "identical_topological_scaffold.IdenticalTopologicalScaffold",
+    "similar": "scaffold_similarity.ScaffoldSimilarity",
+    "same": "penalize_same_smiles.PenalizeSameSmiles",
+}
+PENALTIES = ("Step", "Linear", "Sigmoid", "Erf", "Tanh")
+RL = "reinvent.runmodes.RL"
+PACKAGES = (
+    *("reinvent", "reinvent.runmodes", RL, f"{RL}.intrinsic_penalty"),
+    *("reinvent.models", "reinvent.models.model_factory"),
+)
+
+
+def enter(source: Path) -> None:
+    """Makes the modules of REINVENT4 importable without the ``__init__.py`` of their packages."""
+    for name in PACKAGES:
+        package = types.ModuleType(name)
+        package.__path__ = [str(source.joinpath(*name.split(".")))]
+        sys.modules[name] = package
+    for name in ("molvs", "reinvent.models.model_factory.sample_batch"):
+        sys.modules[name] = MagicMock()
+
+
+def stream() -> tuple[list[str | None], list[float]]:
+    """Canonical SMILES of the sampled batches (None: no molecule) and their scores."""
+    from trainer.policy import load_policy
+    from trainer.policy.bundled_priors import prior_path
+    from trainer.sampling import sample
+    from trainer.tasks import make_task
+
+    policy = load_policy(prior_path("molecules-250k"), device="cpu")
+    task: Any = make_task("molecules")
+    prompt = task.prompts()[0]
+    smiles: list[str | None] = []
+    scores: list[float] = []
+    for batch in range(BATCHES):
+        keys = [(0, 7, batch, 0, i) for i in range(SIZE)]
+        ids = [[policy.bos] if policy.bos is not None else []] * SIZE
+        drawn = sample(policy, ids, keys, limit=72, temperature=TEMPERATURE)
+        texts = drawn.texts(policy)
+        smiles += task.smiles(texts)
+        scores += task.score([prompt] * SIZE, texts).score.round(4).tolist()
+    return smiles, scores
+
+
+def factors(update: Any, smiles: list[str | None], scores: list[float]) -> list[float]:
+    """By what a filter of the package multiplies each score, batch after batch."""
+    result: list[float] = []
+    for start in range(0, len(smiles), SIZE):
+        batch = smiles[start : start + SIZE]
+        raw = np.array(scores[start : start + SIZE])
+        changed = raw.copy()
+        update(changed, batch, np.array([one is not None for one in batch]))
+        result += np.divide(changed, raw, out=np.ones(len(raw)), where=raw != 0).tolist()
+    return result
+
+
+def by_filter(kind: str) -> Any:
+    """``update_score`` of a filter with the defaults of the package."""
+    module, name = FILTERS[kind].split(".")
+    options = {"bucket_size": 25, "minscore": 0.4, "minsimilarity": 0.4, "penalty_multiplier": 0.5}
+    made = getattr(importlib.import_module(f"{RL}.memories.{module}"), name)
+    return made(**options, rdkit_smiles_flags={}).update_score
+
+
+def by_penalty(curve: str) -> Any:
+    """The same of an intrinsic penalty, without its random network."""
+    penalties = importlib.import_module(f"{RL}.intrinsic_penalty.penalties")
+    base = importlib.import_module(f"{RL}.intrinsic_penalty.intrinsic_penalty").IntrinsicPenalty
+    sys.modules[f"{RL}.intrinsic_penalty"].penalties = penalties  # type: ignore[attr-defined]
+
+    class Penalty(base):  # type: ignore[misc, valid-type]
+        def update_score(self, scores: Any, smiles: Any, mask: Any, sampled: Any = None) -> Any:
+            return self.score_scaffolds(scores, smiles, mask, topological=False)
+
+    options = {"bucket_size": 25, "minscore": 0.4, "device": None, "learning_rate": 1e-4}
+    return Penalty(curve, **options, prior_model_file_path="", rdkit_smiles_flags={}).update_score
+
+
+def inception(smiles: list[str | None], scores: np.ndarray) -> dict[str, int]:
+    """The place in the memory of every molecule that it holds at the end, 1 for the best."""
+    module = importlib.import_module(f"{RL}.memories.inception")
+    memory = module.Inception(50, 10, [], None, None)
+    for start in range(0, len(smiles), SIZE):
+        batch = smiles[start : start + SIZE]
+        first = [i for i, s in enumerate(batch) if s is not None and s not in batch[:i]]
+        rows = np.array([batch[i] for i in first]), scores[start : start + SIZE][first]
+        memory(*rows, np.zeros(len(first)))
+    return {smiles: place for place, (smiles, _, _) in enumerate(memory.storage, 1)}
+
+
+def main(source: str, out: str = str(FIXTURE)) -> None:
+    """Records all columns."""
+    smiles, scores = stream()
+    enter(Path(source))
+    columns = {kind: factors(by_filter(kind), smiles, scores) for kind in FILTERS}
+    columns |= {c.lower(): factors(by_penalty(c), smiles, scores) for c in PENALTIES}
+    places = inception(smiles, np.array(scores) * np.array(columns["scaffold"]))
+    last = {one: i for i, one in enumerate(smiles) if one in places}
+    with Path(out).open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["smiles", "score", *columns, "inception"])
+        for i, (one, score) in enumerate(zip(smiles, scores, strict=True)):
+            place = places[one] if one is not None and last.get(one) == i else ""
+            row = [f"{column[i]:.10g}" for column in columns.values()]
+            writer.writerow([one or "", f"{score:g}", *row, place])
+    worse = {kind: sum(x < 1 for x in column) for kind, column in columns.items()}
+    print(f"{len(smiles)} rows, {len(set(smiles))} different; made worth less: {worse}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
