@@ -200,22 +200,32 @@ def _standardised(x: Tensor, group: Tensor, count: Tensor, eps: float = 1e-6) ->
 
 @declares("reference")
 def mara(
-    rollouts: Rollouts, knobs: Knobs, threshold: float | None = None, percentile: float = 90.0
+    rollouts: Rollouts,
+    knobs: Knobs,
+    threshold: float | None = None,
+    percentile: float = 90.0,
+    kl: float | None = None,
 ) -> Rollouts:
     """Algorithm 1: r(z) + kl·(log π_ref(z) − log π_ref(y)) for every good sample y.
 
     The anchor z is the good sample of the prompt that the reference likes best; good is a raw
     score ≥ ``threshold``, or ≥ the batch's ``percentile`` where no threshold is given. Under the
-    reverse KL the optimum is then flat on the good set. No good sample, no change.
+    reverse KL the optimum is then flat on the good set. No good sample, no change. ``kl`` is the
+    strength where no knob sets it, as 1 in REINVENT's loss.
     """
+    strength = knobs.kl if kl is None else kl
     good, anchor_reward, anchor_ref = _anchor(rollouts, threshold, percentile)
-    lifted = anchor_reward + knobs.kl * (anchor_ref - rollouts.sequence_ref_logp())
+    lifted = anchor_reward + strength * (anchor_ref - rollouts.sequence_ref_logp())
     return rollouts.rewarded(torch.where(good, lifted, rollouts.reward))
 
 
 @declares("reference", "filter")
 def mara_filtered(
-    rollouts: Rollouts, knobs: Knobs, threshold: float | None = None, percentile: float = 90.0
+    rollouts: Rollouts,
+    knobs: Knobs,
+    threshold: float | None = None,
+    percentile: float = 90.0,
+    kl: float | None = None,
 ) -> Rollouts:
     """Algorithm 1 of what the diversity filter left: good is a *filtered* score ≥ the threshold.
 
@@ -224,7 +234,7 @@ def mara_filtered(
     score = rollouts.score
     if rollouts.filter_factor is not None:
         score = score * rollouts.filter_factor
-    raised = mara(replace(rollouts, score=score), knobs, threshold, percentile)
+    raised = mara(replace(rollouts, score=score), knobs, threshold, percentile, kl)
     return rollouts.rewarded(raised.reward)
 
 

@@ -26,6 +26,7 @@ from trainer.algorithms.recipes.policy_gradient import (
     grpo,
     reinforce,
     reinvent,
+    reinvent_mara,
     rloo,
 )
 from trainer.algorithms.recipes.selective import clip_cov, kl_cov, nsr, pass_at_k, psr, w_reinforce
@@ -49,6 +50,7 @@ __all__ = [
     "psr",
     "reinforce",
     "reinvent",
+    "reinvent_mara",
     "reverse_kl",
     "rloo",
     "w_reinforce",
@@ -67,6 +69,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
         darling,
         mara,
         mara_forward,
+        reinvent_mara,
         dph_forward,
         dph_js,
         dph_alpha,

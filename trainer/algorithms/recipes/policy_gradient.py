@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -9,7 +10,16 @@ from trainer.algorithms import advantage, divergence, shaping, surrogate, weight
 from trainer.algorithms.objective import Recipe, Term
 from trainer.types import BucketKind, FilterPlan, Knobs, PenaltyCurve, ReplayPlan
 
-__all__ = ["dapo", "dr_grpo", "entropy_bonus", "grpo", "reinforce", "reinvent", "rloo"]
+__all__ = [
+    "dapo",
+    "dr_grpo",
+    "entropy_bonus",
+    "grpo",
+    "reinforce",
+    "reinvent",
+    "reinvent_mara",
+    "rloo",
+]
 
 CLIPPED = partial(surrogate.clipped, low=0.2, high=0.2)
 CLIP_HIGHER = partial(surrogate.clipped, low=0.2, high=0.28)
@@ -63,6 +73,53 @@ def reinvent(
         knobs=Knobs(kl=1.0, reward_scale=sigma),
         live=frozenset({"reward_scale"}),
         plant="tilt",
+    )
+
+
+def reinvent_mara(
+    sigma: float = 128.0,
+    threshold: float | None = 0.8,
+    percentile: float = 90.0,
+    filter: BucketKind | Literal["none"] = "usual",
+    bucket: int = 25,
+    minscore: float = 0.4,
+    similarity: float = 0.4,
+    penalty: PenaltyCurve = "step",
+    multiplier: float = 0.5,
+    replay: bool = True,
+    memory: int = 50,
+    replayed: int = 10,
+    seeds: str = "",
+) -> Recipe:
+    """REINVENT on MARA's reward, the paper's experiment on molecules: β = 1/σ.
+
+    The augmented likelihood log π_ref(y) + σ·R(y) of every molecule that scores at least
+    ``threshold`` is that of the anchor z, log π_ref(z) + σ·R(z). No code of the experiment was
+    released; that a molecule which the diversity filter made worthless is not good, and that
+    replayed molecules have an anchor of their own, is our reading.
+    """
+    base = reinvent(
+        sigma,
+        filter,
+        bucket,
+        minscore,
+        similarity,
+        penalty,
+        multiplier,
+        replay,
+        memory,
+        replayed,
+        seeds,
+    )
+    piece = shaping.mara if base.filter is None else shaping.mara_filtered
+    raised = partial(piece, threshold=threshold, percentile=percentile, kl=1.0)
+    return replace(
+        base,
+        name="reinvent_mara",
+        paper="arXiv 2510.20817, Algorithm 1 in the loss of arXiv 1704.07555",
+        shape=(*base.shape, raised),
+        plant="monotone",
+        threshold=threshold,
     )
 
 

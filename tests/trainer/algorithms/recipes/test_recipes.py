@@ -4,9 +4,11 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import torch
 
 from tests.helpers.two_blocks import BLOCKS, GOOD, second_block
 from trainer.algorithms import shaping
+from trainer.algorithms.objective import credit, objective
 from trainer.algorithms.recipes import (
     RECIPES,
     darling,
@@ -14,6 +16,7 @@ from trainer.algorithms.recipes import (
     dph_js,
     mara,
     mara_forward,
+    reinvent_mara,
 )
 from trainer.analysis.exact_bandit import (
     mara_forward_optimum,
@@ -28,11 +31,11 @@ from trainer.analysis.plant import (
     steering_knob,
     sweep,
 )
-from trainer.types import Knobs
+from trainer.types import Knobs, Rollouts
 
 NAMES = [
     *("reinforce", "reinvent", "rloo", "grpo", "dr_grpo", "dapo", "entropy_bonus", "darling"),
-    *("mara", "mara_forward", "dph_forward", "dph_js", "dph_alpha", "reverse_kl"),
+    *("mara", "mara_forward", "reinvent_mara", "dph_forward", "dph_js", "dph_alpha", "reverse_kl"),
     *("clip_cov", "kl_cov", "psr", "nsr", "w_reinforce", "pass_at_k"),
 ]
 
@@ -125,6 +128,32 @@ def test_js_by_definition_folds_too():
 def test_the_recipes_settle_in_their_optimum(make, optimum, beta):
     state = settle(make(threshold=1.0), BLOCKS, Knobs(kl=beta), BLOCKS.ref_logits)
     assert total_variation(state.policy, optimum(BLOCKS, beta, 1.0)).item() < 1e-4
+
+
+@pytest.mark.parametrize("filter", ["usual", "none"])
+@pytest.mark.parametrize("beta", [0.01, 0.1, 1.0])
+def test_reinvent_on_the_reward_of_mara_settles_in_its_optimum(beta, filter):
+    recipe = reinvent_mara(threshold=1.0, filter=filter)
+    knobs = Knobs(kl=1.0, reward_scale=1 / beta)
+    state = settle(recipe, BLOCKS, knobs, BLOCKS.ref_logits)
+    assert total_variation(state.policy, mara_optimum(BLOCKS, beta, 1.0)).item() < 1e-4
+
+
+def test_the_augmented_likelihood_of_a_good_molecule_is_the_anchors():
+    """(log π_ref(z) + σR(z) − log π(y))² for the good, REINVENT's own for the rest."""
+    score = torch.tensor([0.9, 0.85, 0.5, 0.95, 0.0], dtype=torch.float64)
+    ref = torch.tensor([-3.0, -9.0, -4.0, -2.0, -5.0], dtype=torch.float64)
+    factor = torch.tensor([1.0, 1.0, 1.0, 0.0, 1.0], dtype=torch.float64)  # the fourth: a repeat
+    logp = torch.tensor([-4.0, -7.0, -6.0, -3.0, -2.0], dtype=torch.float64)
+    mask = torch.ones(5, 1, dtype=torch.bool)
+    batch = Rollouts.of(
+        score, torch.zeros(5), mask, logp[:, None], ref[:, None], filter_factor=factor
+    )
+    recipe = reinvent_mara(sigma=20.0, threshold=0.8)
+    credited = credit(recipe, batch, recipe.knobs)
+    loss = objective(recipe, credited, logp[:, None], recipe.knobs)
+    target = torch.stack([ref[0] + 18, ref[0] + 18, ref[2] + 10, ref[3], ref[4]])
+    assert loss.item() == pytest.approx((target - logp).square().mean().item(), rel=1e-12)
 
 
 def test_algorithm_one_over_corrects_under_the_forward_kl():
