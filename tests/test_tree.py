@@ -63,7 +63,7 @@ TESTS_ALSO = {
         "trainer/algorithms/recipes/diversity trainer/algorithms/recipes/policy_gradient "
         "trainer/algorithms/recipes/selective"
     ),
-    "trainer/algorithms/test_objective.py": "trainer/algorithms/surrogate trainer/types",
+    "trainer/algorithms/test_objective.py": "trainer/types",
     "trainer/algorithms/test_suitability.py": "trainer/cli/recipe_table",
     "trainer/cli/test_app.py": "trainer/cli/display trainer/training/evaluate_checkpoint",
     "trainer/control/test_law_controller.py": "qdlaws/control/controller",

@@ -47,7 +47,19 @@ class ReferencePlan:
     attempts: int = 8
     threshold: int = 6
     """A prompt with at least so many correct attempts is near-perfect (paper: Llama 6, Qwen 7)."""
-    per_step: int = 256
+    share: float = 0.125
+    """Rehearsed rows of a step for each fresh one; released: 256 beside 2,048."""
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or not 0 < self.share <= 8:
+            raise BadData(
+                f"attempts={self.attempts}, share={self.share:g}: at least one attempt and a share "
+                "above 0, up to 8, were needed"
+            )
+
+    def rows(self, fresh: int) -> int:
+        """Stored samples that join a batch of so many fresh ones: at least one."""
+        return max(1, round(self.share * fresh))
 
 
 @dataclass(frozen=True)

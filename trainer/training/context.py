@@ -54,6 +54,8 @@ class RunContext:
     sampler: Sampler
     prompts: Sequence[Prompt]
     stored: StoredSamples | None = None
+    rehearsed_rows: int | None = None
+    """Stored samples of a step, where an earlier version of this program began the run."""
     relation: Relation | None = None
     """Which answers mean the same, where the task's keys do not say it."""
 

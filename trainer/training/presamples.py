@@ -24,6 +24,9 @@ from trainer.types import ReferencePlan
 
 __all__ = ["presample"]
 
+FIXED_ROWS = 256
+"""Rows of a step in runs from before they were a share of the batch: a resumed one goes on so."""
+
 
 def presample(context: RunContext, folder: Path) -> RunContext:
     """The context with its stored samples, and with the prompts that are left to explore.
@@ -35,27 +38,31 @@ def presample(context: RunContext, folder: Path) -> RunContext:
     if plan is None:
         return context
     path = folder / "rehearsal.safetensors"
+    earlier = None
     if path.exists():
-        stored, explored = _read_presamples(path)
+        stored, explored, earlier = _read_presamples(path)
     else:
         stored, explored, summary = _draw_presamples(context, plan)
         if context.world.leads:
             path.parent.mkdir(parents=True, exist_ok=True)
             tensors = {**vars(stored), "explored": torch.tensor(sorted(explored))}
+            tensors["share"] = torch.tensor([plan.share], dtype=torch.float64)
             write_atomically(path, save({k: v.contiguous().cpu() for k, v in tensors.items()}))
             write_atomically(path.with_suffix(".txt"), summary + "\n")
         context.world.wait()
     if not explored:
         raise RunFailed("every prompt is near-perfect already: there is nothing to explore")
     prompts = [q for q in context.prompts if q.number in explored]
-    return replace(context, prompts=prompts, stored=stored)
+    return replace(context, prompts=prompts, stored=stored, rehearsed_rows=earlier)
 
 
-def _read_presamples(path: Path) -> tuple[StoredSamples, set[int]]:
+def _read_presamples(path: Path) -> tuple[StoredSamples, set[int], int | None]:
+    """The stored samples, the prompts to explore, and the rows of a step where they were fixed."""
     try:
         tensors = load_file(path)
         explored = set(tensors.pop("explored").tolist())
-        return StoredSamples(**tensors), explored
+        earlier = None if tensors.pop("share", None) is not None else FIXED_ROWS
+        return StoredSamples(**tensors), explored, earlier
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise BadLog(
             f"{path} is damaged ({error}): remove it, and it is drawn anew with the same numbers"

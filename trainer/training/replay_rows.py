@@ -145,8 +145,9 @@ def replayed(context: RunContext, drawn: list[Any], group: int) -> Rows:
 def rehearsed(context: RunContext, progress: Progress, group: int) -> Rows:
     """Stored samples of the reference, with the log-probabilities that they had."""
     assert context.stored is not None
-    plan = context.recipe.presamples or ReferencePlan()
-    rows = context.stored.at(progress.step, plan.per_step, context.config.train.seed)
+    plan, train = context.recipe.presamples or ReferencePlan(), context.config.train
+    per_step = context.rehearsed_rows or plan.rows(train.prompts * train.samples)
+    rows = context.stored.at(progress.step, per_step, train.seed)
     by_number = {prompt.number: prompt for prompt in context.task.prompts("train")}
     ids = encoded(context.policy, [by_number[int(n)] for n in rows.prompt.tolist()])
     device = context.policy.device

@@ -7,12 +7,10 @@ from typing import Literal
 
 from trainer.algorithms import advantage, divergence, shaping, surrogate, weighting
 from trainer.algorithms.objective import Recipe, Term
+from trainer.algorithms.recipes.policy_gradient import clip
 from trainer.types import Knobs, Plant, ReferencePlan
 
 __all__ = ["darling", "dph_alpha", "dph_forward", "dph_js", "mara", "mara_forward", "reverse_kl"]
-
-CLIPPED = partial(surrogate.clipped, low=0.2, high=0.2)
-CLIP_HIGHER = partial(surrogate.clipped, low=0.2, high=0.28)
 
 
 def darling(
@@ -22,12 +20,14 @@ def darling(
     quality: Literal["raw", "group_min", "sigmoid"] = "raw",
     closure: bool = True,
     threshold: float = 0.5,
+    dual: float | None = None,
 ) -> Recipe:
     """DARLING: reward × diversity of meanings, centred without std, token mean.
 
     Which answers mean the same is ``task.equivalence``. The KL of 1e-3 is that of the released
     scripts for open questions; those for mathematics have none (``recipe.kl = 0``). ``fusion``,
-    ``quality``, ``closure``, ``threshold``: :func:`trainer.algorithms.shaping.darling`.
+    ``quality``, ``closure``, ``threshold``: :func:`trainer.algorithms.shaping.darling`; ``dual``:
+    :func:`trainer.algorithms.surrogate.clipped`.
     """
     fused = partial(
         shaping.darling,
@@ -45,7 +45,7 @@ def darling(
         paper="Li et al. 2025, arXiv 2509.02534",
         shape=(fused, shaping.scaled),
         advantage=advantage.centred,
-        policy=CLIPPED,
+        policy=clip(0.2, 0.2, dual),
         terms=(Term(divergence.forward, knob="kl"),),
         reduce=weighting.token_mean,
         knobs=Knobs(kl=beta),
@@ -102,17 +102,24 @@ def mara_forward(
     )
 
 
-def _dph(name: str, terms: tuple[Term, ...], eta: float, threshold: int, plant: Plant) -> Recipe:
+def _dph(
+    name: str,
+    terms: tuple[Term, ...],
+    eta: float,
+    plant: Plant,
+    plan: ReferencePlan,
+    dual: float | None,
+) -> Recipe:
     """DPH-RL: no KL where the policy explores, η·D_f on stored samples where it was good."""
     return Recipe(
         name=name,
         paper="arXiv 2509.07430",
         shape=(shaping.scaled,),
         advantage=advantage.group_standardised,
-        policy=CLIP_HIGHER,
+        policy=clip(0.2, 0.28, dual),
         terms=terms,
         reduce=weighting.token_mean,
-        presamples=ReferencePlan(threshold=threshold),
+        presamples=plan,
         knobs=Knobs(kl=eta),
         live=frozenset({"kl"}),
         plant=plant,
@@ -120,17 +127,40 @@ def _dph(name: str, terms: tuple[Term, ...], eta: float, threshold: int, plant: 
     )
 
 
-def dph_forward(eta: float = 0.02, threshold: int = 6) -> Recipe:
-    """DPH-F: the forward KL on rehearsed prompts."""
+def dph_forward(
+    eta: float = 0.02,
+    threshold: int = 6,
+    attempts: int = 8,
+    share: float = 0.125,
+    dual: float | None = None,
+) -> Recipe:
+    """DPH-F: the forward KL on rehearsed prompts.
+
+    η is the paper's: L_exp + η·(mean of D over the rehearsed rows). The released code takes one
+    mean over 2,048 fresh and 256 rehearsed rows, so its η weighs η/8 here. Its scripts rehearse
+    prompts that are solved in 4 of 4 ``attempts``; the paper says 6 or 7 of 8. ``share`` is the
+    rehearsed rows for each fresh one.
+    """
     terms = (Term(divergence.forward_stored, knob="kl", rows="stored"),)
-    return _dph("dph_forward", terms, eta, threshold, "monotone")
+    plan = ReferencePlan(attempts, threshold, share)
+    return _dph("dph_forward", terms, eta, "monotone", plan, dual)
 
 
-def dph_js(eta: float = 0.2, threshold: int = 6, definition: bool = False) -> Recipe:
+def dph_js(
+    eta: float = 0.2,
+    threshold: int = 6,
+    definition: bool = False,
+    attempts: int = 8,
+    share: float = 0.125,
+    dual: float | None = None,
+) -> Recipe:
     """DPH-JS: the generator form (twice the JSD), or with ``definition`` its two halves.
 
-    By definition, KL(π‖M) is asked of the explored samples too, on a tenth of the micro-batches in
-    the paper's code: here always, at a tenth of the strength; that needs the reference online.
+    By definition, ½·KL(π‖M) is asked of the explored samples too: here always, at a tenth of the
+    strength, and unbiased; in the released code on a tenth of the micro-batches, with a gradient
+    that misses the change of the samples. That needs the reference online. The halves carry the
+    definition's ½, which the released code leaves out: at equal η they pull half as much as it,
+    and half as much as the generator form. The other options: :func:`dph_forward`.
     """
     terms: tuple[Term, ...] = (Term(divergence.js_stored, knob="kl", rows="stored"),)
     if definition:
@@ -138,28 +168,40 @@ def dph_js(eta: float = 0.2, threshold: int = 6, definition: bool = False) -> Re
             Term(divergence.js_reference_half, knob="kl", rows="stored"),
             Term(divergence.js_policy_half, knob="kl", scale=0.1),
         )
-    return _dph("dph_js", terms, eta, threshold, "folded")
+    return _dph("dph_js", terms, eta, "folded", ReferencePlan(attempts, threshold, share), dual)
 
 
-def dph_alpha(eta: float = 0.02, alpha: float = 0.2, threshold: int = 6) -> Recipe:
-    """DPH with the α-divergence: 1 is the forward KL, 0 the reverse one."""
+def dph_alpha(
+    eta: float = 0.02,
+    alpha: float = 0.2,
+    threshold: int = 6,
+    attempts: int = 8,
+    share: float = 0.125,
+    dual: float | None = None,
+) -> Recipe:
+    """DPH with the α-divergence: 1 is the forward KL, 0 the reverse one; :func:`dph_forward`."""
     loss = partial(divergence.alpha_stored, alpha=alpha)
     # as an action is lost it is pulled back like u^−α; the group's std pushes it like u^−½
     plant: Plant = "monotone" if alpha > 0.5 else "folded"
-    return _dph("dph_alpha", (Term(loss, knob="kl", rows="stored"),), eta, threshold, plant)
+    terms = (Term(loss, knob="kl", rows="stored"),)
+    return _dph("dph_alpha", terms, eta, plant, ReferencePlan(attempts, threshold, share), dual)
 
 
-def reverse_kl(beta: float = 0.02) -> Recipe:
-    """The baseline of DPH-RL: GRPO with a true reverse-KL gradient (k2) in the loss."""
+def reverse_kl(beta: float = 0.02, k3: bool = False, dual: float | None = None) -> Recipe:
+    """The baseline of DPH-RL: GRPO with a true reverse-KL gradient (k2) in the loss.
+
+    ``k3`` is the row that its authors ran: ``low_var_kl`` in the loss, whose gradient on the
+    policy's samples is that of the *forward* KL, whatever its name.
+    """
     return Recipe(
         name="reverse_kl",
         paper="the RKL baseline of arXiv 2509.07430",
         shape=(shaping.scaled,),
         advantage=advantage.group_standardised,
-        policy=CLIP_HIGHER,
-        terms=(Term(divergence.reverse, knob="kl"),),
+        policy=clip(0.2, 0.28, dual),
+        terms=(Term(divergence.forward if k3 else divergence.reverse, knob="kl"),),
         reduce=weighting.token_mean,
         knobs=Knobs(kl=beta),
         live=frozenset({"kl"}),
-        plant="folded",
+        plant="monotone" if k3 else "folded",
     )

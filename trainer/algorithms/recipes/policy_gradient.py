@@ -6,11 +6,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
+from torch import Tensor
+
+from qdlaws.errors import BadData
 from trainer.algorithms import advantage, divergence, shaping, surrogate, weighting
 from trainer.algorithms.objective import Recipe, Term
 from trainer.types import BucketKind, FilterPlan, Knobs, PenaltyCurve, ReplayPlan
 
 __all__ = [
+    "clip",
     "dapo",
     "dr_grpo",
     "entropy_bonus",
@@ -22,7 +26,14 @@ __all__ = [
 ]
 
 CLIPPED = partial(surrogate.clipped, low=0.2, high=0.2)
-CLIP_HIGHER = partial(surrogate.clipped, low=0.2, high=0.28)
+
+
+def clip(low: float, high: float, dual: float | None = None) -> partial[Tensor]:
+    """The clipped surrogate at these bounds, with dual clipping where it is asked for."""
+    if dual is not None and not dual > 1:
+        raise BadData(f"dual={dual:g}: a bound of the ratio above 1 was needed")
+    plain = partial(surrogate.clipped, low=low, high=high)
+    return plain if dual is None else partial(plain, dual=dual)
 
 
 def reinforce() -> Recipe:
@@ -138,14 +149,14 @@ def rloo(beta: float = 0.05) -> Recipe:
     )
 
 
-def grpo(beta: float = 0.04) -> Recipe:
+def grpo(beta: float = 0.04, dual: float | None = None) -> Recipe:
     """GRPO: group-standardised advantages, PPO clip, k3 (the forward-KL gradient) in the loss."""
     return Recipe(
         name="grpo",
         paper="Shao et al. 2024, arXiv 2402.03300",
         shape=(shaping.scaled,),
         advantage=advantage.group_standardised,
-        policy=CLIPPED,
+        policy=clip(0.2, 0.2, dual),
         terms=(Term(divergence.forward, knob="kl"),),
         reduce=weighting.sequence_mean,
         knobs=Knobs(kl=beta),
@@ -166,14 +177,14 @@ def dr_grpo() -> Recipe:
     )
 
 
-def dapo(cache: float = 0.2) -> Recipe:
+def dapo(cache: float = 0.2, dual: float | None = None) -> Recipe:
     """DAPO: clip-higher, dynamic sampling, token mean, overlong shaping; no KL."""
     return Recipe(
         name="dapo",
         paper="Yu et al. 2025, arXiv 2503.14476",
         shape=(shaping.scaled, partial(shaping.overlong, cache=cache)),
         advantage=advantage.group_standardised,
-        policy=CLIP_HIGHER,
+        policy=clip(0.2, 0.28, dual),
         reduce=weighting.token_mean,
         keep=(weighting.mixed_groups,),
         live=frozenset({"reward_scale"}),

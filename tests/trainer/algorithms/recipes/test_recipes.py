@@ -14,9 +14,11 @@ from trainer.algorithms.recipes import (
     darling,
     dph_alpha,
     dph_js,
+    grpo,
     mara,
     mara_forward,
     reinvent_mara,
+    reverse_kl,
 )
 from trainer.analysis.exact_bandit import (
     mara_forward_optimum,
@@ -25,6 +27,7 @@ from trainer.analysis.exact_bandit import (
     total_variation,
 )
 from trainer.analysis.plant import (
+    exact_gradient,
     live_knobs,
     read_plant,
     settle,
@@ -112,6 +115,16 @@ def test_the_alpha_divergence_folds_below_one_half(alpha):
 def test_js_by_definition_folds_too():
     recipe = dph_js(definition=True)
     assert read_plant(sweep(recipe, values=(100.0, 30.0, 10.0, 3.0))) == recipe.plant == "folded"
+
+
+def test_the_baseline_that_the_authors_of_dph_ran_has_the_forward_gradient():
+    assert read_plant(sweep(reverse_kl(k3=True))) == reverse_kl(k3=True).plant == "monotone"
+    bandit = random_bandit(prompts=2, actions=6)
+    knobs, z = Knobs(kl=0.3), bandit.ref_logits + torch.arange(6.0)
+    forward, reverse = (exact_gradient(reverse_kl(k3=k3), bandit, z, knobs) for k3 in (True, False))
+    same = replace(grpo(), policy=reverse_kl().policy, reduce=reverse_kl().reduce)
+    torch.testing.assert_close(forward, exact_gradient(same, bandit, z, knobs))
+    assert (forward - reverse).abs().max() > 0.01
 
 
 # ── MARA's optimum (systems.md §4.5) ──────────────────────────────────────────────────────────
