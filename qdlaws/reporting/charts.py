@@ -19,12 +19,15 @@ from numpy.typing import ArrayLike
 
 from qdlaws.core.types import Array, Rows
 
-__all__ = ["COLOURS", "MARKERS", "Axis", "Curve", "Layer", "chart", "evenly", "ticks"]
+__all__ = ["COLOURS", "MARKERS", "REACH", "Axis", "Curve", "Layer", "chart", "evenly", "ticks"]
 
 WIDTH, HEIGHT = 440, 300
 LEFT, RIGHT, TOP, BOTTOM = 56, WIDTH - 12, 10, HEIGHT - 42
 COLOURS = 8
 MOST_POINTS = 400
+
+REACH = 0.5
+"""Share of the range of the points by which bands may widen the upright axis on either side."""
 
 MARKERS = ("h0", "m-2.6-2.6h5.2v5.2h-5.2z", "m0-4l3.6 6.4h-7.2z", "m0-4.2l4.2 4.2-4.2 4.2-4.2-4.2z")
 """How a point goes on after ``M x y``: disc (by the line cap), square, triangle, diamond."""
@@ -48,6 +51,8 @@ class Layer:
     run: int | None = None
     curve: Curve | None = None
     supported: bool = True
+    beyond: tuple[Curve, ...] = ()
+    """The curve on both sides of its range, as far as there are points."""
 
     @property
     def colour(self) -> str:
@@ -65,15 +70,30 @@ class Axis:
     end: float
 
     @classmethod
-    def over(cls, values: Iterable[Array], start: float, end: float) -> Axis:
-        """The axis that holds all the values with a margin of 4 % on either side."""
-        every = np.concatenate([np.zeros(0), *values])
-        finite = every[np.isfinite(every)]
+    def over(
+        cls, values: Iterable[Array], start: float, end: float, beside: Iterable[Array] = ()
+    ) -> Axis:
+        """The axis that holds all the values with a margin of 4 % on either side.
+
+        What is drawn ``beside`` them widens it by no more than :data:`REACH` of their range, if
+        they have one.
+        """
+        finite, rest = _finite(values), _finite(beside)
+        if not len(finite):
+            finite, rest = rest, rest[:0]
         if not len(finite):
             return cls(0.0, 1.0, start, end)
         low, high = float(finite.min()), float(finite.max())
+        if len(rest):
+            reach = REACH * (high - low) or np.inf
+            low = max(min(low, float(rest.min())), low - reach)
+            high = min(max(high, float(rest.max())), high + reach)
         margin = 0.04 * (high - low) or 0.5 * abs(low) or 1.0
         return cls(low - margin, high + margin, start, end)
+
+    def inside(self, values: Array) -> Array:
+        """The values, those off the axis at its ends."""
+        return np.asarray(np.clip(values, self.low, self.high))
 
     def __call__(self, values: ArrayLike) -> Array:
         share = (np.asarray(values, float) - self.low) / (self.high - self.low)
@@ -83,6 +103,11 @@ class Axis:
         """Pixel and label of every tick."""
         values = ticks(self.low, self.high)
         return [(f"{p:.1f}", f"{v:.6g}") for p, v in zip(self(values), values, strict=True)]
+
+
+def _finite(arrays: Iterable[Array]) -> Array:
+    every = np.concatenate([np.zeros(0), *arrays])
+    return np.asarray(every[np.isfinite(every)])
 
 
 def ticks(low: float, high: float, about: int = 5) -> Array:
@@ -104,11 +129,15 @@ def evenly(n: int, most: int) -> Rows:
 
 
 def chart(layers: Sequence[Layer], x_name: str, y_name: str, label: str) -> str:
-    """One picture as an SVG element; ``label`` says in words what it shows."""
+    """One picture as an SVG element; ``label`` says in words what it shows.
+
+    The upright axis follows the points: bands may widen it by :data:`REACH` of their range on
+    either side, and are cut there.
+    """
     curves = [layer.curve for layer in layers if layer.curve is not None]
     x = Axis.over([*(p.x for p in layers), *(c.x for c in curves)], LEFT, RIGHT)
     heights = [edge for curve in curves for edge in (curve.low, curve.high)]
-    y = Axis.over([*(p.y for p in layers), *heights], BOTTOM, TOP)
+    y = Axis.over([p.y for p in layers], BOTTOM, TOP, [*heights, *(c.mid for c in curves)])
     body = "".join(_layer(layer, x, y) for layer in layers)
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
@@ -142,11 +171,20 @@ def _layer(layer: Layer, x: Axis, y: Axis) -> str:
     if layer.curve is None:
         return _points(layer, x, y)
     across = x(layer.curve.x)
-    low, mid, high = y(layer.curve.low), y(layer.curve.mid), y(layer.curve.high)
+    low, high = y(y.inside(layer.curve.low)), y(y.inside(layer.curve.high))
     look = f"{layer.colour}{'' if layer.supported else ' loose'}"
     edge = _path(np.append(across, across[::-1]), np.append(low, high[::-1]))
     band = f'<path class="band {look}" d="{edge}Z"/>'
-    return f'{band}{_points(layer, x, y)}<path class="law {look}" d="{_path(across, mid)}"/>'
+    lines = "".join(_line(c, f"{look} beyond", x, y) for c in layer.beyond)
+    return f"{band}{_points(layer, x, y)}{_line(layer.curve, look, x, y)}{lines}"
+
+
+def _line(curve: Curve, look: str, x: Axis, y: Axis) -> str:
+    """The line of a curve as far as the axis goes."""
+    drawn = (curve.mid >= y.low) & (curve.mid <= y.high)
+    if not drawn.any():
+        return ""
+    return f'<path class="law {look}" d="{_path(x(curve.x[drawn]), y(curve.mid[drawn]))}"/>'
 
 
 def _path(x: Array, y: Array) -> str:

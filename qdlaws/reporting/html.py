@@ -15,6 +15,7 @@ __all__ = [
     "bullets",
     "facts",
     "fold",
+    "folded",
     "note",
     "number",
     "of_run",
@@ -40,6 +41,16 @@ def section(title: str, body: str, name: str) -> str:
     if not body:
         return ""
     return f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2>{body}</section>'
+
+
+def folded(title: str, body: str, name: str) -> str:
+    """A part of the page behind its title; open on paper."""
+    if not body:
+        return ""
+    return (
+        f'<details class="printed part" id="{name}"><summary>{escape(title)}</summary>'
+        f"{body}</details>"
+    )
 
 
 def of_run(run: int, body: str) -> str:

@@ -2,7 +2,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const SVG = "http://www.w3.org/2000/svg";
-  const { markers: MARKERS, colours: COLOURS } = data;
+  const { markers: MARKERS, colours: COLOURS, reach: REACH } = data;
   const single = data.runs.length === 1;
   const shown = new Set(data.runs.keys());
   const charts = [];
@@ -41,6 +41,18 @@
     return [low - pad, high + pad];
   }
 
+  /** The range of the points; bands beside them widen it by half of it on either side at most. */
+  function following(points, beside) {
+    const low = (values) => values.reduce((a, v) => (finite(v) && v < a ? v : a), Infinity);
+    const high = (values) => values.reduce((a, v) => (finite(v) && v > a ? v : a), -Infinity);
+    const [first, last] = [low(points), high(points)];
+    if (first > last) return range(beside);
+    const reach = REACH * (last - first) || Infinity;
+    return range([
+      Math.max(Math.min(first, low(beside)), first - reach),
+      Math.min(Math.max(last, high(beside)), last + reach)]);
+  }
+
   // ---------------------------------------------------------------- one chart
 
   /** What a run has to draw for y against x: points, and a curve with its band. */
@@ -72,11 +84,12 @@
     const layers = [...shown].sort((a, b) => a - b).map((run) => layer(run, x, y));
     const xs = range(layers.flatMap((l) => [
       ...l.points.map((i) => l.table[x][i]), ...l.curves.flatMap((c) => c.x)]));
-    const ys = range(layers.flatMap((l) => [
-      ...l.points.map((i) => l.table[y][i]),
-      ...l.curves.flatMap((c) => [...c.low, ...c.high])]));
+    const ys = following(
+      layers.flatMap((l) => l.points.map((i) => l.table[y][i])),
+      layers.flatMap((l) => l.curves.flatMap((c) => [...c.low, ...c.mid, ...c.high])));
     const px = (v) => box.left + ((v - xs[0]) / (xs[1] - xs[0])) * (box.right - box.left);
     const py = (v) => box.bottom - ((v - ys[0]) / (ys[1] - ys[0])) * (box.bottom - box.top);
+    py.inside = (v) => Math.min(Math.max(v, ys[0]), ys[1]);
     const words = describe(layers, x, y);
     const svg = make("svg", {
       class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0",
@@ -104,7 +117,7 @@
   function describe(layers, x, y) {
     const names = layers.map((l) => data.runs[l.run].name);
     const who = names.length > 3 ? `${names.length} runs` : names.join(", ") || "no run";
-    const laws = layers.flatMap((l) => l.curves.map((c) => c.verdict).filter(Boolean));
+    const laws = layers.flatMap((l) => l.curves.map((c) => c.words).filter(Boolean));
     return `${y} against ${x} of ${who}${laws.length ? `; law: ${laws.join(", ")}` : ""}.`;
   }
 
@@ -137,20 +150,29 @@
 
   const path = (x, y, px, py) =>
     x.map((v, i) => `${i ? "L" : "M"}${px(v).toFixed(1)} ${py(y[i]).toFixed(1)}`).join("");
+  /** The part of a line that is on the axis. */
+  const within = ({ x, mid }, py) => {
+    const rows = x.map((_, i) => i).filter((i) => py.inside(mid[i]) === mid[i]);
+    return [rows.map((i) => x[i]), rows.map((i) => mid[i])];
+  };
   const look = (c) => (c.supported ? "" : " loose") + (c.ahead ? " ahead" : "");
 
   function bands(svg, l, px, py) {
     for (const c of l.curves) {
       const x = [...c.x, ...[...c.x].reverse()];
-      const y = [...c.low, ...[...c.high].reverse()];
+      const y = [...c.low, ...[...c.high].reverse()].map(py.inside);
       make("path", { class: `band ${colour(l.run)}${look(c)}`, d: `${path(x, y, px, py)}Z` }, svg);
     }
   }
 
   function lines(svg, l, px, py) {
     for (const c of l.curves) {
-      const d = path(c.x, c.mid, px, py);
+      const d = path(...within(c, py), px, py);
       make("path", { class: `law ${colour(l.run)}${look(c)}`, d }, svg);
+      for (const side of c.beyond || []) {
+        const far = path(...within(side, py), px, py);
+        make("path", { class: `law ${colour(l.run)} beyond`, d: far }, svg);
+      }
     }
   }
 
@@ -206,7 +228,8 @@
     chart.halo.setAttribute("cx", spot ? spot.cx : -20);
     chart.halo.setAttribute("cy", spot ? spot.cy : -20);
     if (!spot) {
-      box.textContent = "Point at or tap a checkpoint to read it.";
+      const hint = "Point at or tap a checkpoint to read it, here and above.";
+      box.textContent = chart.figure.dataset.free === undefined ? "" : hint;
       return;
     }
     const run = data.runs[spot.run], value = (name) => run.data[name]?.[spot.row];
@@ -226,8 +249,16 @@
 
   const parts = [...document.querySelectorAll("[data-of]")];
 
+  /** A table that runs out of its place says so. */
+  function hints() {
+    for (const place of document.querySelectorAll(".scroll")) {
+      place.classList.toggle("more", place.scrollWidth > place.clientWidth + 1);
+    }
+  }
+
   function redraw() {
     for (const part of parts) part.hidden = !shown.has(Number(part.dataset.of));
+    hints();
     for (const chart of charts) draw(chart);
   }
 
@@ -308,6 +339,7 @@
       redraw();
     });
     addEventListener("afterprint", () => { widest = Infinity; redraw(); });
+    for (const part of document.querySelectorAll("details")) part.addEventListener("toggle", hints);
     document.documentElement.dataset.ready = "yes";
   }
 

@@ -18,7 +18,7 @@ from qdlaws.laws.result import LawFit
 from qdlaws.laws.user_model import UserFit
 from qdlaws.laws.verdict import NO_LAW
 from qdlaws.readers.run_folder import run_files
-from qdlaws.reporting.html import Raw, badge, bullets, facts, fold, note, section, table
+from qdlaws.reporting.html import Raw, badge, bullets, facts, fold, folded, note, section, table
 from qdlaws.reporting.run_data import RunView, page_data
 from qdlaws.reporting.sections.advice import (
     advice_section,
@@ -47,6 +47,15 @@ def page(
     files = [run_files(view.log.source) for view in shown]
     comparison = compared(views) if len(views) > 1 else None
     title = views[0].name if len(views) == 1 else f"{len(views)} runs"
+    steering = steering_section(shown, files)
+    steered = steering.startswith("<section")
+    details = [
+        "" if comparison is None else comparison_section(comparison),
+        forecast_section(shown),
+        "" if steered else steering,
+        checks_section(shown),
+        _sources(views),
+    ]
     parts = [
         _left_out(left_out, len(views), most),
         _answer(views, comparison, goal),
@@ -54,14 +63,11 @@ def page(
         controls(shown),
         laws_section(shown),
         explorer(shown),
-        forecast_section(shown),
-        advice_section(shown, goal),
-        steering_section(shown, files),
-        frontier_section(shown, files),
         samples_section(shown, files),
-        checks_section(shown),
-        "" if comparison is None else comparison_section(comparison),
-        _sources(views),
+        advice_section(shown, goal),
+        steering if steered else "",
+        frontier_section(shown, files),
+        section("Details", "".join(details), "details"),
     ]
     script = _resource("page.js")
     return (
@@ -177,9 +183,8 @@ def _verdict(view: RunView) -> str:
     if law.kind == "hd" or not isinstance(law, LawFit):
         return f"{law.y_name} on {law.x_name}: {law.headline}".capitalize()
     words = VERDICTS[law.verdict].format(x=law.x_name, y=law.y_name, best=show(law.best))
-    if law.strength:
-        words = f"{law.strength} (P = {law.probability:.3f}): {words}"
-    return words[0].upper() + words[1:]
+    sure = f" ({law.strength})" if law.strength else ""
+    return words[0].upper() + words[1:] + sure
 
 
 def _quality(view: RunView) -> list[LawFit | UserFit]:
@@ -213,8 +218,8 @@ def _sources(views: Sequence[RunView]) -> str:
         body = facts(labelled) + bullets(views[0].log.notes)
     else:
         rows = [(view.name, *row) for view, row in zip(views, cells, strict=True)]
-        body = fold("Files, tools and columns of the runs", table(("run", *head), rows))
-    return section("Sources", body, "sources")
+        body = table(("run", *head), rows)
+    return folded("Sources", body, "sources")
 
 
 def _column(view: RunView, column: str) -> str:

@@ -18,9 +18,9 @@ from qdlaws.laws.fitted import LAWS
 from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.laws.user_model import UserFit
 from qdlaws.laws.verdict import NO_LAW
-from qdlaws.reporting.charts import COLOURS, MARKERS, Curve, evenly
+from qdlaws.reporting.charts import COLOURS, MARKERS, REACH, Curve, evenly
 
-__all__ = ["MOST_POINTS", "RunView", "curve_of", "page_data", "readings_of"]
+__all__ = ["MOST_POINTS", "RunView", "beyond_of", "curve_of", "page_data", "readings_of"]
 
 MOST_POINTS = 2000
 """Longer runs are drawn thinned; the fits use every checkpoint."""
@@ -80,12 +80,24 @@ def _or_nan(log: RunLog, column: str) -> Array:
 
 def curve_of(law: LawFit | UserFit, points: int = 60) -> Curve | None:
     """The law and its band over the x of the run; None where nothing could be fitted."""
-    x = law.x
     if isinstance(law, LawFit):
         if law.posterior is None:
             return None
-        x = law.path.mean
-    band = law.predict(np.linspace(float(np.min(x)), float(np.max(x)), points))
+        return _curve(law, *law.range, points)
+    return _curve(law, float(np.min(law.x)), float(np.max(law.x)), points)
+
+
+def beyond_of(law: LawFit | UserFit) -> tuple[Curve, ...]:
+    """The law on both sides of its range, as far as noisy readings of x go."""
+    if not isinstance(law, LawFit) or law.posterior is None or law.verdict in NO_LAW:
+        return ()
+    low, high = law.range
+    sides = ((float(np.min(law.x)), low), (high, float(np.max(law.x))))
+    return tuple(_curve(law, a, b, 20) for a, b in sides if b - a > 0.01 * (high - low))
+
+
+def _curve(law: LawFit | UserFit, low: float, high: float, points: int) -> Curve:
+    band = law.predict(np.linspace(low, high, points))
     return Curve(*(band[name].to_numpy(float) for name in Curve._fields))
 
 
@@ -97,6 +109,7 @@ def page_data(views: Sequence[RunView]) -> str:
         "pairs": LAWS,
         "markers": MARKERS,
         "colours": COLOURS,
+        "reach": REACH,
         "runs": [_run(view, most) for view in views],
     }
     text = json.dumps(_short(plain(whole)), allow_nan=False, separators=(",", ":"))
@@ -113,7 +126,10 @@ def _run(view: RunView, most: int) -> dict[str, Any]:
         curve = None if law is None else curve_of(law)
         if law is not None and curve is not None:
             supported = law.verdict not in NO_LAW
-            laws[kind] = {"verdict": law.verdict, "supported": supported, **curve._asdict()}
+            words = law.verdict_words if isinstance(law, LawFit) else law.verdict
+            beyond = [{"x": side.x, "mid": side.mid} for side in beyond_of(law)]
+            laws[kind] = {"verdict": law.verdict, "words": words, "supported": supported}
+            laws[kind] |= {**curve._asdict(), "beyond": beyond}
     return {
         "name": view.name,
         "marks": [float(log.step[0]) for log in view.logs[1:]],

@@ -13,7 +13,7 @@ from qdlaws.core.interval import Interval, show
 from qdlaws.core.serialize import chance
 from qdlaws.core.summary import Summary
 from qdlaws.forecasting.forecast import Forecast
-from qdlaws.reporting.html import Raw, badge, bullets, facts, fold, of_run, section, table
+from qdlaws.reporting.html import Raw, badge, bullets, facts, fold, folded, of_run, section, table
 from qdlaws.reporting.run_data import RunView
 
 __all__ = ["advice_section", "alarm_lines", "call", "forecast_section", "reasons"]
@@ -88,11 +88,11 @@ def _numbers(advice: Advice, goal: Goal | None) -> str:
 
 
 def forecast_section(views: Sequence[RunView]) -> str:
-    """Where every column is heading."""
+    """Where every column is heading, folded: the figure of the steps shows it."""
     if len(views) == 1:
-        return section("Forecast", _forecast(views[0]), "forecast")
+        return folded("The forecast in numbers", _forecast(views[0]), "forecast")
     body = "".join(of_run(i, fold(v.name, _forecast(v))) for i, v in enumerate(views))
-    return section("Forecasts", body, "forecast")
+    return folded("The forecasts in numbers", body, "forecast")
 
 
 def _forecast(view: RunView) -> str:
@@ -100,13 +100,12 @@ def _forecast(view: RunView) -> str:
     if forecast is None:
         return bullets([view.problems.get("forecast", "no forecast")])
     caption = f"expected value with its {forecast.level:.0%} interval"
-    why = fold("What the forecast rests on", bullets(forecast.reasons))
-    return table(*_three_steps(forecast), caption, numbers=1) + why
+    return table(*_now_and_then(forecast), caption, numbers=1) + bullets(forecast.reasons)
 
 
-def _three_steps(forecast: Forecast) -> tuple[list[str], list[list[str]]]:
-    """The columns now, halfway and at the horizon."""
-    steps = np.unique(np.round(forecast.step + forecast.horizon * np.linspace(0, 1, 3)))
+def _now_and_then(forecast: Forecast) -> tuple[list[str], list[list[str]]]:
+    """The columns now and at the horizon."""
+    steps = np.array([forecast.step, forecast.step + forecast.horizon])
     head = ["", *(f"step {step:.6g}" for step in steps)]
     rows = []
     for name, part in forecast.at(steps).groupby("column", sort=False):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qdlaws.comparison.coefficients import COEFFICIENTS, coefficient_words
 from qdlaws.comparison.compare import Comparison, compare
 from qdlaws.errors import QdlawsError
-from qdlaws.reporting.html import bullets, note, number, p_value, section, table
+from qdlaws.reporting.html import bullets, folded, note, number, p_value, table
 from qdlaws.reporting.run_data import RunView
 
 __all__ = ["compared", "comparison_section"]
@@ -24,7 +24,7 @@ def compared(views: Sequence[RunView]) -> Comparison | str:
 def comparison_section(comparison: Comparison | str) -> str:
     """Coefficients beside each other, and whether they differ."""
     body = bullets([comparison]) if isinstance(comparison, str) else _coefficients(comparison)
-    return section("Comparison of runs", body, "comparison")
+    return folded("The laws of the runs beside each other", body, "comparison")
 
 
 def _coefficients(comparison: Comparison) -> str:

@@ -17,6 +17,7 @@ from qdlaws.reporting.html import (
     badge,
     bullets,
     fold,
+    folded,
     number,
     of_run,
     picture,
@@ -47,7 +48,9 @@ def steering_section(views: Sequence[RunView], files: Sequence[RunFiles]) -> str
         for i, (view, run) in enumerate(zip(views, files, strict=True))
         if run.decisions
     )
-    return section("How it was steered", body, "steering")
+    turned = any(_turned(row) for run in files for row in run.decisions)
+    show = section if turned else folded
+    return show("How it was steered", body, "steering")
 
 
 def _steering(view: RunView, files: RunFiles, single: bool) -> str:

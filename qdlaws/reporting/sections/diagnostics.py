@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qdlaws.core.interval import show
 from qdlaws.laws.fitted import LAWS
 from qdlaws.laws.result import LawFit
-from qdlaws.reporting.html import fold, note, number, p_value, section, table
+from qdlaws.reporting.html import fold, folded, note, number, p_value, table
 from qdlaws.reporting.run_data import RunView
 
 __all__ = ["checks_section"]
@@ -16,7 +16,7 @@ __all__ = ["checks_section"]
 def checks_section(views: Sequence[RunView]) -> str:
     """Certificates, tests of the residuals and the composition check, each folded."""
     body = _certificates(views) + _residuals(views) + _compositions(views)
-    return section("How far to trust the fits", body, "checks")
+    return folded("How far to trust the fits", body, "checks")
 
 
 def _certificates(views: Sequence[RunView]) -> str:

@@ -8,6 +8,8 @@ from html import escape
 
 from qdlaws.core.runlog import COLUMNS
 from qdlaws.laws.fitted import EQUATIONS, LAWS
+from qdlaws.laws.result import LawFit
+from qdlaws.laws.user_model import UserFit
 from qdlaws.laws.verdict import NO_LAW
 from qdlaws.reporting.charts import COLOURS, MARKERS, Layer, chart
 from qdlaws.reporting.html import (
@@ -22,11 +24,12 @@ from qdlaws.reporting.html import (
     section,
     table,
 )
-from qdlaws.reporting.run_data import RunView, curve_of, readings_of
+from qdlaws.reporting.run_data import RunView, beyond_of, curve_of, readings_of
 
 __all__ = ["controls", "explorer", "laws_section"]
 
-HINT = '<p class="reading" aria-live="polite"></p>'
+READING = '<p class="reading" aria-live="polite"></p>'
+"""Where the script writes the values of a point."""
 
 
 # ---------------------------------------------------------------------- the laws
@@ -51,15 +54,31 @@ def _mixed_kinds(views: Sequence[RunView], column: str) -> str:
 
 
 def _legend(views: Sequence[RunView]) -> str:
-    """How to read the figures."""
-    ramp = ', <span class="ramp" role="img" aria-label="pale to strong"></span> from early to late'
-    return note(
-        Raw(
-            f"A point is a checkpoint{ramp if len(views) == 1 else ''}. The line is the fitted law "
-            f"in its {views[0].law_level:.0%} band, dotted where the data do not support it. In "
-            "the formulas R is quality, D diversity and H entropy. A law says how the quantities "
-            "went together in this run, not what causes what."
-        )
+    """The marks of all figures, once, and how far a law may be read."""
+    laws = [law for view in views for kind in LAWS if (law := view.law(kind)) is not None]
+    marks = []
+    if len(views) == 1:
+        ramp = '<span class="ramp" role="img" aria-label="pale to strong"></span>'
+        marks.append((ramp, "checkpoints, from early to late"))
+    if any(law.verdict not in NO_LAW for law in laws):
+        band = f"the law in its {views[0].law_level:.0%} band"
+        marks.append((_sample("band", "M0 1H26V13H0Z") + _sample("law", "M0 7H26"), band))
+    if any(beyond_of(law) for law in laws):
+        marks.append((_sample("law beyond", "M0 7H26"), "the law beyond its range"))
+    if any(law.verdict in NO_LAW and curve_of(law) is not None for law in laws):
+        marks.append((_sample("law loose", "M0 7H26"), "a curve that is no law"))
+    items = "".join(f"<li>{mark} {words}</li>" for mark, words in marks)
+    return f'<ul class="marks">{items}</ul>' + note(
+        "A law says how quality (R), diversity (D) and entropy (H) went together in this run, not "
+        "what causes what."
+    )
+
+
+def _sample(kind: str, path: str) -> str:
+    """A mark of the legend."""
+    return (
+        '<svg class="mark-of" viewBox="0 0 26 14" aria-hidden="true">'
+        f'<path class="{kind} alone" d="{path}"/></svg>'
     )
 
 
@@ -72,24 +91,31 @@ def _figure(kind: str, views: Sequence[RunView]) -> str:
     for i, view in enumerate(views):
         if (law := view.law(kind)) is not None:
             run, supported = None if single else i, law.verdict not in NO_LAW
-            layers.append(Layer(law.x, law.y, run, curve_of(law), supported))
-            verdicts.append(f"{view.name}: {law.headline}")
+            layers.append(Layer(law.x, law.y, run, curve_of(law), supported, beyond_of(law)))
+            verdicts.append(f"{view.name}: {_words(law)}")
     label = f"{title}, points and fitted law. {'; '.join(verdicts[:6])}."
     return (
         f'<figure class="card" data-x="{escape(x)}" data-y="{escape(y)}"><h3>{escape(title)}</h3>'
-        f"{note(EQUATIONS[kind])}"
-        f'<div class="holder">{chart(layers, x, y, label)}</div>{HINT}'
+        f"{_badge_of(kind, views[0]) if single else ''}"
+        f'<div class="holder">{chart(layers, x, y, label)}</div>{READING}'
         f"{''.join(_law(kind, i, view, single) for i, view in enumerate(views))}</figure>"
     )
 
 
+def _badge_of(kind: str, view: RunView) -> str:
+    """The verdict on a law of a run."""
+    law = view.law(kind)
+    return "" if law is None else f"<p>{badge(_words(law), law.verdict)}</p>"
+
+
 def _law(kind: str, run: int, view: RunView, single: bool) -> str:
-    """The verdict on a law of one run and why; its numbers and the curve as a table folded."""
+    """Why a law of one run has its verdict, its numbers, and the curve as a table; folded."""
     law = view.law(kind)
     if law is None:
         return ""
     summary = law.summary()
-    why, numbers = bullets(summary.remarks), facts(summary)
+    why = note(EQUATIONS[kind]) + bullets(summary.remarks)
+    numbers = facts(summary)
     if (curve := curve_of(law, points=9)) is not None:
         rows = [[f"{value:.4g}" for value in row] for row in zip(*curve, strict=True)]
         head = (law.x_name, "low", "mid", "high")
@@ -97,9 +123,14 @@ def _law(kind: str, run: int, view: RunView, single: bool) -> str:
         curve_table = table(head, rows, caption, numbers=0)
         numbers += fold("The curve as a table", curve_table, printed=False)
     if single:
-        return f"<p>{badge(law.headline, law.verdict)}</p>{why}{fold('The numbers', numbers)}"
-    title = Raw(f"{escape(view.name)} {badge(law.headline, law.verdict)}")
+        return fold("Why, and the numbers", why + numbers)
+    title = Raw(f"{escape(view.name)} {badge(_words(law), law.verdict)}")
     return of_run(run, fold(title, why + numbers))
+
+
+def _words(law: LawFit | UserFit) -> str:
+    """The verdict in words."""
+    return law.verdict_words if isinstance(law, LawFit) else law.headline
 
 
 # ---------------------------------------------------------------------- the runs step by step
@@ -125,12 +156,18 @@ def explorer(views: Sequence[RunView]) -> str:
     return section(
         "Step by step",
         f'<figure class="card" data-x="step" data-y="{escape(first)}" data-free>{choices}'
-        f'<div class="holder">{svg}</div>{HINT}'
-        "<figcaption>Points are the readings of the log, the dashed line in its band is the "
-        "forecast. A dashed upright, if any, is the start of a new stage of the run.</figcaption>"
+        f'<div class="holder">{svg}</div>{READING}'
+        "<figcaption>The dashed line in its band is the forecast."
+        f"{_stages(views)}</figcaption>"
         f"{tables}</figure>",
         "steps",
     )
+
+
+def _stages(views: Sequence[RunView]) -> str:
+    """The uprights in words, where there are any."""
+    marked = any(len(view.logs) > 1 for view in views)
+    return " A dashed upright is the start of a new stage of the run." * marked
 
 
 def _choices(names: Sequence[str]) -> str:

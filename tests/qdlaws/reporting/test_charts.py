@@ -76,6 +76,17 @@ def test_the_band_lies_below_the_points_and_the_law_above():
     assert ends  # the labels of the upright axis
 
 
+def test_a_wide_band_does_not_squeeze_the_points():
+    x = np.linspace(0, 1, 30)
+    band = Curve(x, x - 100, x, x + 100)
+    heights = [y for _, y in points_of(chart([Layer(x, x, curve=band)], "x", "y", "a wide band"))]
+    assert max(heights) - min(heights) > 0.4 * (BOTTOM - TOP)
+    svg = chart([Layer(x, x, curve=band)], "x", "y", "a wide band")
+    edge = re.search(r'class="band[^"]*" d="([^"]*)"', svg).group(1)
+    ends = [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", edge)]
+    assert TOP <= min(ends) <= max(ends) <= BOTTOM
+
+
 def test_unknown_points_are_left_out_and_many_are_thinned():
     y = np.array([1.0, np.nan, 3.0])
     assert len(points_of(chart([Layer(np.arange(3.0), y)], "x", "y", "a gap"))) == 2

@@ -53,11 +53,18 @@ def test_nothing_is_loaded_and_only_the_script_of_the_page_may_run(single):
 
 
 def test_verdict_and_advice_come_first_then_the_evidence(single):
-    order = ['id="answer"', 'id="laws"', 'id="steps"', 'id="forecast"', 'id="checks"']
+    order = [
+        'id="answer"',
+        'id="laws"',
+        'id="steps"',
+        'id="details"',
+        'id="forecast"',
+        'id="checks"',
+    ]
     places = [single.index(part) for part in [*order, 'id="sources"']]
     assert places == sorted(places)
     words = Page(single).words()
-    assert "quality is gained by giving up diversity" in words
+    assert "Quality is gained by giving up diversity" in words
     assert "Stop" in words
     assert "diversity ≥ 0.5" in words
     assert "Ljung–Box p" in words

@@ -115,8 +115,8 @@ def test_axes_can_be_chosen(screen, page):
     assert screen.script(f"document.querySelectorAll('{FREE} .law.ahead').length") == 2
     screen.keys("#axis-x", "diversity")
     assert screen.script(label).startswith("quality against diversity of")
-    assert "law: concave" in screen.script(label)
-    assert screen.script(f"document.querySelectorAll('{FREE} .law').length") == 2
+    assert "trade-off, concave" in screen.script(label)
+    assert screen.script(f"document.querySelectorAll('{FREE} .law:not(.beyond)').length") == 2
     screen.keys("#axis-y", "entropy")  # which only one of the runs has
     assert screen.script(dots(FREE)) == 101
     assert screen.complaints() == []
@@ -148,6 +148,7 @@ def test_a_table_wider_than_a_phone_scrolls_in_its_place(screen, page):
     screen.open(page)
     table = "document.querySelector('[aria-labelledby=all-runs] .scroll')"
     assert screen.script(f"{table}.scrollWidth > {table}.clientWidth")
+    assert "more columns" in screen.script(f"getComputedStyle({table}, '::before').content")
     shadow = f"getComputedStyle({table}).backgroundAttachment"
     assert "scroll" in screen.script(shadow)  # the shadow at the edge stays where it is
     screen.size(1200)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qdlaws import fit, forecast, read
-from qdlaws.reporting.run_data import RunView, curve_of, page_data, readings_of
+from qdlaws.reporting.run_data import RunView, beyond_of, curve_of, page_data, readings_of
 from tests.helpers.report_page import short_run
 
 EXAMPLE = Path(__file__).parents[3] / "data" / "runs" / "additive"
@@ -45,6 +45,18 @@ def test_a_curve_spans_the_run_and_carries_its_band(example):
     assert len(curve.x) == 9
     assert np.all(curve.low <= curve.mid)
     assert np.all(curve.mid <= curve.high)
+
+
+def test_a_law_goes_on_to_the_outermost_readings(example):
+    rng = np.random.default_rng(3)
+    log = short_run(60)
+    fits = fit(replace(log, diversity=log.diversity + 0.05 * rng.standard_normal(60)))
+    law, (left, right) = fits.rd, beyond_of(fits.rd)
+    assert left.x[0] == law.x.min()
+    assert left.x[-1] == law.range[0]
+    assert right.x[-1] == law.x.max()
+    sides = json.loads(page_data([RunView("noisy", fits)]))["runs"][0]["laws"]["rd"]["beyond"]
+    np.testing.assert_allclose(sides[0]["mid"], left.mid, rtol=1e-5)
 
 
 def test_a_law_that_could_not_be_fitted_has_no_curve():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html import escape
 
+import numpy as np
 import pytest
 
 from qdlaws import fit
@@ -28,7 +30,27 @@ def test_every_law_has_a_figure_with_verdict_numbers_and_curve(views):
 
 
 def test_the_letters_of_the_formulas_are_explained(views):
-    assert "R is quality, D diversity and H entropy" in Page(laws_section(views)).words()
+    assert "quality (R), diversity (D) and entropy (H)" in Page(laws_section(views)).words()
+
+
+def test_one_legend_holds_the_marks_that_are_drawn(views):
+    text = laws_section(views[:1])
+    assert text.count('<ul class="marks">') == 1
+    assert "the law in its 95% band" in text
+    assert "no law" not in text  # every curve here is one
+    flat = replace(short_run(), quality=np.sin(7.0 * np.arange(40)))
+    assert "a curve that is no law" in laws_section([RunView("flat", fit(flat))])
+
+
+def test_a_card_shows_its_verdict_in_words_and_folds_the_rest(views):
+    text = laws_section(views[:1])
+    badge, figure, folded = (
+        text.index(part) for part in ("clear trade-off", '<svg class="chart', "<details")
+    )
+    assert badge < figure < folded
+    assert (
+        folded < text.index("R = b − a·exp(c·D)") < text.index(escape(views[0].fits.rd.reasons[0]))
+    )
 
 
 def test_one_name_for_different_measures_is_pointed_out(views):
