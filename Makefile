@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types fast slow benchmarks docs clean
+.PHONY: demo test lint types fast slow benchmarks docs gpu gpu-wheels clean
 
 RUN := out/demo
 
@@ -46,6 +46,21 @@ benchmarks: $(STAMP)
 	@for file in benchmarks/*.py benchmarks/systems/*.py; do \
 		grep -q -- --quick $$file || continue; \
 		echo "-- $$file"; $(BIN)/python $$file --quick || exit 1; done
+
+# On a machine with a GPU: no network and no .venv; WHEELS=folder holds what its Python lacks.
+gpu:
+	@test -z "$(WHEELS)" || $(PYTHON) -m pip install -q --no-index --no-deps --no-compile --upgrade \
+		--target out/gpu-site $(WHEELS)/*.whl
+	@PYTHONPATH=$(CURDIR):$(CURDIR)/out/gpu-site $(PYTHON) benchmarks/gpu.py \
+		--minutes $(or $(MINUTES),8) $(if $(ONLY),--only $(ONLY))
+
+# What a PyTorch image with Python 3.12 lacks, about 40 MB, into out/gpu-wheels.
+gpu-wheels:
+	@$(PYTHON) -m pip download -q --no-deps --only-binary=:all: -c constraints.txt -d out/gpu-wheels \
+		--python-version 3.12 --implementation cp \
+		$(addprefix --platform ,manylinux_2_28_x86_64 manylinux_2_27_x86_64 manylinux_2_17_x86_64 manylinux2014_x86_64) \
+		rdkit trl datasets multiprocess dill xxhash lmfit asteval uncertainties msgspec tomli-w
+	@du -sh out/gpu-wheels
 
 docs: $(STAMP)
 	@echo "== the pages that are written from the code"

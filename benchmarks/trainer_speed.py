@@ -61,7 +61,7 @@ class WordsTask:
         self.traits = Traits(self.name, True, False, 0.0, 1.0, True)
 
     def prompts(self, split: str = "train") -> Sequence[Any]:
-        """As many as a step asks."""
+        """As many as a step may ask."""
         from trainer import Prompt
 
         return [Prompt(i, "") for i in range(PROMPTS)]
@@ -93,7 +93,7 @@ class WordsTask:
 class Ours:
     """Steps of the trainer's own loop, without its files."""
 
-    def __init__(self, folder: Path, beta: float) -> None:
+    def __init__(self, folder: Path, beta: float, *changes: str) -> None:
         from trainer.config import Config, with_settings
         from trainer.distributed.world import World
         from trainer.training.setup import make_context, start
@@ -109,6 +109,7 @@ class Ours:
             f"train.samples={SAMPLES}",
             f"train.limit={LIMIT}",
             f"train.lr={RATE}",
+            *changes,
         ]
         self.context = make_context(with_settings(Config(), settings), World())
         self.optimizer = make_optimizer(self.context)
@@ -135,7 +136,15 @@ class Ours:
 class Theirs:
     """Steps of TRL's GRPOTrainer, timed from the beginning of a step to its end."""
 
-    def __init__(self, folder: Path, beta: float, steps: int, scratch: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        beta: float,
+        steps: int,
+        scratch: Path,
+        dtype: torch.dtype = torch.float32,
+        **changes: Any,
+    ) -> None:
         from datasets import Dataset
         from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
         from transformers.trainer_callback import PrinterCallback
@@ -155,14 +164,17 @@ class Theirs:
             self.length.append(sum(map(len, completion_ids)) / len(completions))
             return [reward(text) for text in completions]
 
+        options: dict[str, Any] = {
+            "use_cpu": True,
+            "bf16": False,
+            "gradient_checkpointing": False,
+            "per_device_train_batch_size": BATCH,
+            "num_generations": SAMPLES,
+            "max_completion_length": LIMIT,
+            **changes,
+        }
         config = GRPOConfig(
             output_dir=str(scratch),
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            per_device_train_batch_size=BATCH,
-            num_generations=SAMPLES,
-            max_completion_length=LIMIT,
             max_steps=steps,
             beta=beta,
             loss_type="grpo",
@@ -175,12 +187,14 @@ class Theirs:
             save_strategy="no",
             report_to=[],
             disable_tqdm=True,
+            **options,
         )
+        batch = options["per_device_train_batch_size"]
         self.trainer = GRPOTrainer(
-            model=AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
+            model=AutoModelForCausalLM.from_pretrained(folder, dtype=dtype),
             reward_funcs=rewards,
             args=config,
-            train_dataset=Dataset.from_list([{"prompt": "<bos>"}] * BATCH),
+            train_dataset=Dataset.from_list([{"prompt": "<bos>"}] * batch),
             processing_class=AutoTokenizer.from_pretrained(folder, padding_side="left"),
             callbacks=[Clock()],
         )
@@ -194,13 +208,16 @@ class Theirs:
 
 
 def now() -> Timing:
-    """Wall clock and CPU time."""
+    """Wall clock and CPU time, after what a GPU was given is done."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
     return time.perf_counter(), time.process_time()
 
 
 def since(began: Timing) -> Timing:
     """What has passed of both."""
-    return time.perf_counter() - began[0], time.process_time() - began[1]
+    ended = now()
+    return ended[0] - began[0], ended[1] - began[1]
 
 
 def main() -> None:
