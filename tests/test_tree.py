@@ -19,6 +19,7 @@ TOPICS = {
     "qdlaws/laws/test_equivariance.py": "units, origin, time direction and row order do not matter",
     "qdlaws/advice/test_consistency.py": "no two lines of an advice contradict each other",
     "qdlaws/laws/test_nist.py": "NIST's certified values and R's SSasymp",
+    "qdlaws/readers/test_dialects.py": "the logs of the tools, as their loggers write them",
     "qdlaws/readers/test_fuzz.py": "damaged and made-up logs give right numbers or one error",
     "qdlaws/readers/test_hostile.py": "harmful and broken files are refused without damage",
     "qdlaws/readers/test_real_runs.py": "ten logs of other people's trainers",

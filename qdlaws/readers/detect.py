@@ -25,6 +25,7 @@ from qdlaws.readers.formats.molecule_tables import (
 )
 from qdlaws.readers.formats.tensorboard import is_tensorboard, read_tensorboard
 from qdlaws.readers.formats.trainer_console import is_trainer_console, read_trainer_console
+from qdlaws.readers.phases import with_phases_apart
 from qdlaws.readers.several_runs import one_of_several_runs
 from qdlaws.readers.table import Table
 
@@ -58,6 +59,7 @@ FORMATS: dict[str, tuple[str, Reader]] = {
     "json": ("JSON: trainer_state.json of TRL and transformers, tables", lambda s, _: read_json(s)),
     "verl": ("verl console log", lambda s, _: console.read_verl(s)),
     "openrlhf": ("OpenRLHF log", lambda s, _: console.read_openrlhf(s)),
+    "roll": ("ROLL console log", lambda s, _: console.read_roll(s)),
     "reinvent4-log": ("REINVENT4 text log", lambda s, _: console.read_reinvent_log(s)),
     "trainer-console": (
         "console log of TRL, Unsloth and other transformers trainers",
@@ -72,7 +74,12 @@ FORMATS: dict[str, tuple[str, Reader]] = {
 }
 """The formats of single files: name → (description, reader)."""
 
-CONSOLE = {"verl": console.VERL, "openrlhf": console.OPENRLHF, "reinvent4-log": console.REINVENT}
+CONSOLE = {
+    "verl": console.VERL,
+    "openrlhf": console.OPENRLHF,
+    "roll": console.ROLL,
+    "reinvent4-log": console.REINVENT,
+}
 REFUSED = {
     b"PK\x03\x04": "a zip archive (or NumPy .npz, or a torch checkpoint): unpack it first",
     b"\xfd7zXZ": "an xz file: unpack it first (gzip is read as it is)",
@@ -93,7 +100,7 @@ def read_file(source: Source, options: Options) -> Table:
 
     def by_format(sources: Sequence[Source]) -> Table:
         kind = detect(sources[0])
-        table = FORMATS[kind][1](sources[0], options)
+        table = with_phases_apart(FORMATS[kind][1](sources[0], options))
         if options.pooled:
             return table
         return one_of_several_runs(sources[0], kind, table, options.run)

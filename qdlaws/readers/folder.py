@@ -32,7 +32,7 @@ NOT_A_LOG = {  # JSON beside a log that holds settings
     "advice.jsonl", "added_tokens.json", "training_args.json", "requirements.txt",
 }  # fmt: skip
 PREFERRED = (
-    "reinvent4", "saturn", "jsonl", "wandb", "verl", "openrlhf", "reinvent4-log",
+    "reinvent4", "saturn", "jsonl", "wandb", "verl", "openrlhf", "roll", "reinvent4-log",
     "tensorboard", "sqlite", "trainer-console", "csv", "parquet", "json",
 )  # fmt: skip
 """The order in which one of several formats in a folder is taken: the most informative first."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from qdlaws.errors import BadLog
-from qdlaws.readers.columns.column_choice import with_step_column
+from qdlaws.readers.columns.clock import with_step_column
 from qdlaws.readers.table import CLOCKS, MAX_CELLS, Table
 
 __all__ = ["is_one_run", "join_tables", "read_parts"]

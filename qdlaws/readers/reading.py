@@ -20,13 +20,10 @@ from qdlaws.core.run_rows import (
 from qdlaws.core.runlog import NUMBERED, RunLog
 from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Source
-from qdlaws.readers.columns.column_choice import (
-    ColumnChoice,
-    Series,
-    choose_columns,
-    is_step_name,
-    with_step_column,
-)
+from qdlaws.readers.columns.clock import with_step_column
+from qdlaws.readers.columns.column_choice import ColumnChoice, Series, choose_columns
+from qdlaws.readers.columns.generic_names import is_step_name
+from qdlaws.readers.columns.likelihoods import with_likelihoods
 from qdlaws.readers.columns.tool_names import NO_ENTROPY, OURS, dialect_of
 from qdlaws.readers.detect import FORMATS, Options, read_file
 from qdlaws.readers.folder import read_folder
@@ -73,8 +70,8 @@ def read(
     quality, diversity, entropy, step : str, optional
         Names of columns, where the automatic choice is not the one you want.
     series : {"auto", "train", "eval"}
-        The training rows or the evaluations; "auto" takes the evaluations where at least 8 of
-        them have every quantity.
+        The training rows or the evaluations; "auto" takes the evaluations where 20 of them,
+        or 8 and one for every four training rows, have every quantity and their quality moves.
     run : str, optional
         The run to read, where a tracker's store or a file holds several; the error lists them.
     batch_size : int, optional
@@ -119,10 +116,13 @@ def read(
     _refuse_words(table, options.keep)
     if step is None and not any(map(is_step_name, table.frame.columns)):
         _refuse_words(table, filter(is_step_name, table.texts))
+    columns = [str(name) for name in table.frame.columns]
     frame, step_note = with_step_column(table.frame, step, named.values())
     notes = (step_note, *table.notes) if step_note == NUMBERED else (*table.notes, step_note)
     table = one_row_a_step(replace(table, frame=frame, notes=()).with_notes(*notes))
-    dialect = dialect_of(table.tool, table.frame.columns)
+    frame, signs = with_likelihoods(table.frame)
+    table = replace(table, frame=frame).with_notes(signs)
+    dialect = dialect_of(table.tool, columns)
     if dialect is OURS:
         if "eval/quality" in table.frame and series != "train" and not named:
             return _evaluations(table, source, kinds or {})

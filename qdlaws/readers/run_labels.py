@@ -1,7 +1,8 @@
-"""The names of runs in a column of a table, carried as numbers.
+"""The names of runs and of phases in a column of a table, carried as numbers.
 
 Tables hold numbers only. A column ``model`` of words gets a companion that numbers the words, so
-that :mod:`qdlaws.readers.several_runs` can tell the runs of a file apart.
+that :mod:`qdlaws.readers.several_runs` can tell the runs of a file apart, and
+:mod:`qdlaws.readers.phases` the evaluations.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from qdlaws.core.number_text import is_unknown
 from qdlaws.core.types import Array
-from qdlaws.readers.columns.tool_names import RUN_CODE, is_run_name
+from qdlaws.readers.columns.generic_names import RUN_CODE, is_phase_name, is_run_name
 
 __all__ = ["RunLabels"]
 
@@ -21,7 +22,7 @@ MOST_LABELS = 10_000
 
 
 class RunLabels:
-    """The names of runs in the columns ``run``, ``model``, ``seed`` …, as numbers for a table."""
+    """The words in the columns ``run``, ``seed``, ``phase`` …, as numbers for a table."""
 
     def __init__(self) -> None:
         self._codes: dict[str, dict[str, int]] = {}
@@ -33,7 +34,7 @@ class RunLabels:
 
     def of_row(self, row: Mapping[str, Any]) -> dict[str, float]:
         """The labels of a row as columns of numbers."""
-        named = [n for n in row if isinstance(n, str) and is_run_name(n)]
+        named = [n for n in row if is_run_name(n) or (is_phase_name(n) and isinstance(row[n], str))]
         return {RUN_CODE + n: float(self.codes(n, [row[n]])[0]) for n in named}
 
     def labels(self) -> dict[str, tuple[str, ...]]:

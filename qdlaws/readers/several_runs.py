@@ -10,8 +10,8 @@ import pandas as pd
 
 from qdlaws.core.runlog import NUMBERED
 from qdlaws.readers.byte_source import Source
-from qdlaws.readers.columns.column_choice import with_step_column
-from qdlaws.readers.columns.tool_names import RUN_CODE
+from qdlaws.readers.columns.clock import with_step_column
+from qdlaws.readers.columns.generic_names import RUN_CODE, is_run_name
 from qdlaws.readers.formats.trackers_sqlite import only_run
 from qdlaws.readers.table import Table
 
@@ -21,13 +21,14 @@ FEWEST_ROWS = 3
 """Rows, in the middle, of what counts as a run: a seed that changes every row names none."""
 RESTARTS = 2
 """Times that a log may not begin anew at its first step; once is a run that was started again."""
-IN_ORDER = {"jsonl", "csv", "verl", "openrlhf", "trainer-console"}
+IN_ORDER = {"jsonl", "csv", "verl", "openrlhf", "roll", "trainer-console"}
 """Formats whose rows stand in the order in which they were written."""
 
 
 def one_of_several_runs(source: Source, kind: str, table: Table, wanted: str | None) -> Table:
     """The table of one run; BadLog with the list of runs where none of several is chosen."""
     coded = [c for c in table.frame.columns if c.startswith(RUN_CODE)]
+    coded = [c for c in coded if is_run_name(c.removeprefix(RUN_CODE))]
     frame = table.frame.drop(columns=coded)
     groups = _named(table, coded)
     if groups is not None and wanted is None and not _overlap(frame, groups):

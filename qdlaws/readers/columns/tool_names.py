@@ -2,96 +2,35 @@
 
 The same key means different things in different tools, so a name is only read within the dialect
 of its tool. A name is a regular expression over the whole key; trackers add ``train/`` in front.
+``docs/reading.md`` says for each tool which release or commit its names were read from.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from qdlaws.core.kinds import EntropyKind as E
 from qdlaws.core.run_rows import KL_KIND, TOOL
 from qdlaws.readers.columns import generic_names as guesses
-
-__all__ = [
-    "AUXILIARY",
-    "CLOCK",
-    "DIALECTS",
-    "NO_ENTROPY",
-    "PREFIXED",
-    "RUN_CODE",
-    "Dialect",
-    "Names",
-    "dialect_of",
-    "is_measured",
-    "is_run_name",
-    "is_wanted",
-    "to_reference",
-]
-
-Names = tuple[tuple[str, str], ...]
-"""(pattern of a key, kind), the preferred first; ``{}`` in a kind stands for the group."""
-
-PREFIXED = (
-    r"(?!.*(?:tim(?:e|ing)|per_|max|total|last|best|every|warmup|_in_)).+[/_](?:global_)?step"
+from qdlaws.readers.columns.dialect import (
+    AUXILIARY,
+    BEHAVIOUR,
+    OLD,
+    PRIOR,
+    ROLES,
+    Dialect,
 )
-"""A step with a word before it, ``system/step`` or ``env_step``; nothing that lasts or limits."""
-CLOCK = (
-    "step",
-    r"train/global_step|eval/global_step|global_step|trainer/global_step",
-    r"steps?|n_?steps?|num_steps?|Step",
-    "iterations?|iter|updates?|num_updates",
-    "training/global_step",
-    PREFIXED,
-    "_step",
-    "oracle_calls|n_oracle_calls",
-    "episodes?|global_steps",
-    "(?:train/)?epochs?",
-)
-"""Names of the step, the preferred first: ``rollout/step`` before W&B's count of log calls."""
+from qdlaws.readers.columns.dialect import kl_kind as _kl
+from qdlaws.readers.columns.generic_names import CLOCK, RUN_CODE
+from qdlaws.readers.columns.likelihoods import AGENT_NLL, PRIOR_MINUS_AGENT
 
-ROLES = ("quality", "diversity", "entropy", "kl")
-RUN_CODE = "\0"
-"""How the name of a column begins that numbers the runs of a table."""
-REFERENCE, PRIOR = "the reference", "the prior"
-BEHAVIOUR, OLD = "the sampling policy", "the policy before the update"
-AUXILIARY = "auxiliary"
-"""How the kind of an evaluation begins that is only taken where it is asked for."""
-
-
-def _kl(estimator: str, unit: str, reference: str = REFERENCE) -> str:
-    """The kind of a KL column: its estimator, its unit, and the policy on the other side."""
-    return f"{estimator}, {unit}, against {reference}"
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """The names of one tool; a log with a key that matches ``marks`` is that tool's."""
-
-    tool: str
-    marks: str
-    quality: Names = ()
-    diversity: Names = ()
-    entropy: Names = ()
-    kl: Names = ()
-    eval_quality: Names = ()
-    eval_diversity: Names = ()
-    eval_entropy: Names = ()
-    eval_kl: Names = ()
-    evaluates: bool = False
-    """It evaluates on fresh samples: a few evaluations are still better than rollouts."""
-
-    def names(self, role: str, evaluation: bool) -> Names:
-        """The names for quality, diversity, entropy or kl, of one series."""
-        names: Names = getattr(self, f"eval_{role}" if evaluation else role)
-        return names
-
+__all__ = ["DIALECTS", "NO_ENTROPY", "OURS", "PLAIN", "dialect_of", "is_measured", "is_wanted"]
 
 OURS = Dialect(  # as trackers name it; an evaluation's column is plain in the log
     TOOL,
-    marks="eval/n_samples",
+    marks=("eval/n_samples", "eval/(?:quality|reward|diversity|entropy)"),
     quality=(("train/quality", "train_quality"), ("train/reward", "train_reward")),
     diversity=(("train/diversity", "diversity"),),
     entropy=(("train/entropy", E.UNKNOWN),),
@@ -103,9 +42,38 @@ OURS = Dialect(  # as trackers name it; an evaluation's column is plain in the l
     evaluates=True,
 )
 
+ROLL = Dialect(  # writes verl's names too, so it is looked for first
+    "roll",
+    marks=(
+        r"system/(?:global_)?step",
+        "system/batch_size|system/samples",
+        "(?:.+/)?critic/entropy/mean",
+        "(?:.+/)?critic/correct/mean",
+        "(?:.+/)?critic/token_level_rewards_mean/mean",
+        "(?:.+/)?critic/score_distribution/.+",
+        "val_correct/.+",
+    ),
+    quality=(("critic/score/mean", "train_reward"), ("rollout/score/mean", "train_reward")),
+    entropy=(("critic/entropy/mean", E.TOKEN),),
+    kl=(
+        ("actor/kl_loss", _kl("k3 unless configured otherwise", "per token")),
+        ("critic/kl", _kl("k1", "mean over sequences of the token mean")),
+        ("actor/approxkl", _kl("k1", "per token", OLD)),
+    ),
+    eval_quality=(
+        ("val_correct/all/mean", "validation_correct"),
+        ("val/score/mean", "validation_score"),
+    ),
+)
+
 VERL = Dialect(
     "verl",
-    marks=r"actor/pg_loss|critic/score/mean|critic/rewards/mean|actor/ppo_kl|val-core/.+",
+    marks=(
+        "actor/pg_loss", "critic/score/mean", "critic/rewards/mean", "actor/ppo_kl",
+        "actor/entropy", "actor/entropy_loss", "actor/kl_loss", "actor/reward_kl_penalty",
+        "actor/pg_clipfrac", "val-(?:core|aux)/.+", "val/test_score/.+", "training/global_step",
+        "response_length/clip_ratio",
+    ),
     quality=(
         ("critic/score/mean", "train_reward"),
         ("critic/rewards/mean", "train_reward_after_kl"),
@@ -127,11 +95,11 @@ VERL = Dialect(
         (r"val/test_score/.+", "validation_score"),
         (r"val-aux/.+/(\w+)/mean@\d+", f"{AUXILIARY} validation_{{}}"),
     ),
-)
+)  # fmt: skip
 
 ASYNC_GRPO = Dialect(
     "trl-async-grpo",
-    marks=r"(?:train/)?perf/weight_sync_s",
+    marks=(r"(?:train/)?perf/weight_sync_s", "(?:train/)?reward_std", "(?:train/)?ratio/?.*"),
     quality=((r"(?:train/)?reward", "train_reward"),),
     entropy=((r"(?:train/)?entropy", E.TOKEN),),
     kl=((r"(?:train/)?kl", _kl("k3", "per token", BEHAVIOUR)),),
@@ -141,7 +109,10 @@ ASYNC_GRPO = Dialect(
 
 TRL_OLD = Dialect(
     "trl-ppo",
-    marks="(?:train/)?objective/(?:kl|scores|rlhf_reward)",
+    marks=(
+        "(?:train/)?objective/kl", "(?:train/)?objective/scores", "(?:train/)?objective/entropy",
+        "(?:train/)?objective/rlhf_reward", "(?:train/)?policy/entropy_avg",
+    ),
     quality=(
         (r"(?:train/)?objective/scores", "train_reward"),
         (r"(?:train/)?objective/rlhf_reward", "train_reward_after_kl"),
@@ -152,13 +123,19 @@ TRL_OLD = Dialect(
     ),
     kl=((r"(?:train/)?objective/kl", _kl("k1", "per sequence (sum)")),),
     eval_quality=((r"eval[_/](?:objective/)?(?:scores|reward)", "eval_reward"),),
-)
+)  # fmt: skip
 
 REWARD_FUNCTION = r"rewards/([^/]+?)(?:/mean)?"
 TRL = Dialect(
     "trl",
-    marks=r"(?:train/)?(?:reward_std|frac_reward_zero_std|completions?/mean_length|"
-    r"completion_length|rewards/[^/]+/mean)|eval[_/]reward_std",
+    marks=(
+        "(?:train/|eval[_/])?reward_std",
+        "(?:train/|eval[_/])?frac_reward_zero_std",
+        "(?:train/|eval[_/])?completions?(?:/.+|_length)",
+        "(?:train/|eval[_/])?rewards/[^/]+(?:/(?:mean|std))?",
+        "(?:train/|eval[_/])?clip_ratio(?:/.+)?",
+        "(?:train/)?(?:grad_norm|learning_rate|num_tokens)",
+    ),
     quality=(
         ("(?:train/)?reward", "train_reward"),
         (rf"(?:train/)?{REWARD_FUNCTION}", "train_reward_{}"),
@@ -175,7 +152,11 @@ TRL = Dialect(
 
 OPENRLHF = Dialect(
     "openrlhf",
-    marks=r"(?:train/)?(?:logprobs_diff|rollout/reward_mean|group_reward_std|vllm_kl|actor_lr)",
+    marks=(
+        "(?:train/)?logprobs_diff", "(?:train/)?rollout/reward_mean", "(?:train/)?vllm_kl",
+        "(?:train/)?rollout/truncated_rate", "(?:train/)?group_reward_std", "(?:train/)?actor_lr",
+        "(?:train/)?actor_grad_norm", "(?:train/)?return", "(?:train/)?policy_loss",
+    ),
     quality=(
         ("(?:train/)?rollout/reward_mean", "train_reward"),
         ("(?:train/)?reward", "train_reward"),
@@ -187,15 +168,20 @@ OPENRLHF = Dialect(
         (r"(?:eval/)?eval_.+_pass1", "eval_pass1"),
         (r"(?:eval/)?eval_.+_pass\d+", "eval_pass_k"),
     ),
-)
+)  # fmt: skip
 
 PRIME_RL = Dialect(
     "prime-rl",
-    marks=r"mismatch_kl/all/mean|entropy/all/mean|train/agg/.+|reward/all/mean",
+    marks=(
+        "mismatch_kl/all/mean", "entropy/all/mean", "kl_ent_ratio/mean", "reward/all/mean",
+        r"train/(?:agg/)?(?:all|effective)/.+/mean", r"train/.+/(?:all|effective)/.+/reward/mean",
+        "optim/(?:lr|grad_norm)",
+    ),
     quality=(
         (r"train/agg/all/(?:.+/)?reward/mean", "train_reward"),
         (r"train/agg/effective/(?:.+/)?reward/mean", "train_reward_of_effective_rollouts"),
         ("reward/all/mean|reward/mean", "train_reward"),
+        (r"train/.+/all/(?:.+/)?reward/mean", "train_reward"),
         (r"train/.+/reward/mean|reward/.+/mean", "train_reward"),
     ),
     entropy=(("entropy/all/mean|entropy/mean", E.TOKEN),),
@@ -205,22 +191,105 @@ PRIME_RL = Dialect(
         (r"eval/.+/(?:avg|mean)@\d+", "eval_score"),
         (r"eval/.+/reward/mean", "eval_reward"),
     ),
-)
+)  # fmt: skip
 
-PRIOR_KL = _kl("k1 (prior NLL − agent NLL)", "per sequence", PRIOR)
-REINVENT_TB = Dialect(
-    "reinvent4-tensorboard",
-    marks=r"(?:.*/)?Average total score|NLL/agent",
-    quality=((r"(?:.*/)?Average total score", "mean_score"),),
-    diversity=(("1 − iSIM", "1 − iSIM"),),
-    entropy=((r"(?:.*/)?NLL/agent|(?:.*/)?Loss.*likelihood.*/agent NLL", E.SEQUENCE_NLL),),
-    kl=(("prior − agent NLL", PRIOR_KL),),
-)
+NEMO_RL = Dialect(
+    "nemo-rl",
+    marks=(
+        "train/approx_entropy", "train/gen_kl_error", "train/token_mult_prob_error",
+        "train/probs_ratio", "train/sampling_importance_ratio", "train/global_valid_toks",
+    ),
+    quality=(("train/reward", "train_reward"), ("train/mean_total_reward", "train_reward")),
+    entropy=(("train/approx_entropy", E.TOKEN_NLL),),
+    kl=(
+        ("train/kl_penalty", _kl("k3 unless configured otherwise", "per token")),
+        ("train/gen_kl_error", _kl("k3", "per token", BEHAVIOUR)),
+    ),
+    eval_quality=(("validation/accuracy", "validation_reward"),),
+)  # fmt: skip
+
+SKYRL = Dialect(
+    "skyrl",
+    marks=(
+        "policy/policy_entropy", "reward/avg_raw_reward", "loss/avg_final_rewards",
+        r"reward/avg_pass_at_\d+", "policy/policy_loss", "eval/all/avg_score",
+        "generate/avg_num_tokens",
+    ),
+    quality=(
+        ("reward/avg_raw_reward", "train_reward"),
+        ("loss/avg_final_rewards", "train_reward_after_kl"),
+    ),
+    entropy=(("policy/policy_entropy", E.TOKEN),),
+    kl=(
+        ("policy/policy_kl", _kl("k3 unless configured otherwise", "per token")),
+        ("loss/avg_kl", _kl("kind not stated", "per token")),
+    ),
+    eval_quality=(("eval/all/avg_score", "eval_reward"), ("eval/.+/avg_score", "eval_reward")),
+)  # fmt: skip
+
+SLIME = Dialect(
+    "slime",
+    marks=(
+        "rollout/raw_reward", "train/pg_clipfrac", "train/ppo_kl", "train/entropy_loss",
+        "rollout/response_lengths", "rollout/(?:ref_)?log_probs", "train/pg_loss",
+    ),
+    quality=(("rollout/raw_reward", "train_reward"),),
+    entropy=(
+        ("rollout/entropy", E.TOKEN),
+        ("train/entropy_loss", E.TOKEN),  # named a loss, it is an entropy
+    ),
+    kl=(
+        ("train/kl_loss", _kl("k1 unless kl_loss_type says otherwise", "per token")),
+        ("train/ppo_kl", _kl("k1", "per token", OLD)),
+    ),
+    eval_quality=((r"eval/(?!step$)[^/]+(?<!_ratio)(?<!-pass@\d)", "eval_reward"),),
+)  # fmt: skip
+
+AREAL_ACTOR = r"(?:ppo|grpo)_actor"
+AREAL = Dialect(
+    "areal",
+    marks=(
+        rf"{AREAL_ACTOR}/task_reward/avg", rf"{AREAL_ACTOR}/update/entropy/avg",
+        rf"{AREAL_ACTOR}/update/actor_loss/avg", rf"{AREAL_ACTOR}/no_eos_ratios/avg",
+        rf"{AREAL_ACTOR}/kl_rewards/avg", "eval-rollout/reward", "timeperf/.+",
+    ),
+    quality=(
+        (rf"{AREAL_ACTOR}/task_reward/avg", "train_reward"),
+        ("rollout/reward", "train_reward"),
+    ),
+    entropy=((rf"{AREAL_ACTOR}/update/entropy/avg", E.TOKEN),),
+    kl=(
+        (rf"{AREAL_ACTOR}/update/approx_kl/avg", _kl("k1", "per token", OLD)),
+        (rf"{AREAL_ACTOR}/update/behave_approx_kl/avg", _kl("k1", "per token", BEHAVIOUR)),
+    ),
+    eval_quality=(("eval-rollout/reward", "eval_reward"),),
+)  # fmt: skip
+
+XTUNER = Dialect(
+    "xtuner",
+    marks=(
+        "entropy/rollout", "entropy/train", "response/rewards/mean", "response/advantages/mean",
+        r"train_metrics/worker_\d+/.+",
+    ),
+    quality=(
+        ("response/raw_rewards/mean", "train_reward"),
+        ("response/rewards/mean", "train_reward"),
+    ),
+    entropy=(("entropy/train", E.TOKEN_NLL), ("entropy/rollout", E.TOKEN_NLL)),
+    eval_quality=(("eval/accuracy", "eval_accuracy"), (r"eval/.+/accuracy", "eval_accuracy")),
+)  # fmt: skip
 
 TINKER = Dialect(
     "tinker",
-    marks=r"optim/entropy|optim/kl_sample_train_v\d",
-    quality=(("env/all/reward/total", "train_reward"), (r"env/.+/reward/total", "train_reward")),
+    marks=(
+        "optim/entropy", r"optim/kl_sample_train_v\d", "env/all/reward/total", "progress/batch",
+        "progress/done_frac", "optim/lr",
+    ),
+    quality=(
+        ("env/all/reward/total", "train_reward"),
+        (r"env/.+/reward/total", "train_reward"),
+        ("reward/total", "train_reward"),
+    ),
     entropy=(("optim/entropy", E.TOKEN_NLL),),
     kl=(
         ("kl_policy_base", _kl("k1", "per token")),
@@ -230,11 +299,41 @@ TINKER = Dialect(
         (r"test/env/all/reward/total", "eval_reward"),
         (r"test/.+/(?:correct|reward/total|accuracy)", "eval_score"),
     ),
+)  # fmt: skip
+
+PRIOR_KL = _kl("k1 (prior NLL − agent NLL)", "per sequence", PRIOR)
+REINVENT_TB = Dialect(
+    "reinvent4-tensorboard",
+    marks=(
+        r"(?:.*/)?Average total score",
+        r"(?:.*/)?NLL/agent|(?:.*/)?Loss.*likelihood.*/agent NLL",
+        "(?:.*/)?Fraction of valid SMILES",
+        "iSIM: Average similarity",
+    ),
+    quality=((r"(?:.*/)?Average total score", "mean_score"),),
+    diversity=(("1 − iSIM", "1 − iSIM"),),
+    entropy=((r"(?:.*/)?NLL/agent|(?:.*/)?Loss.*likelihood.*/agent NLL", E.SEQUENCE_NLL),),
+    kl=((PRIOR_MINUS_AGENT, PRIOR_KL),),
+)
+
+REINVENT_3 = Dialect(
+    "reinvent3-tensorboard",
+    marks=("Average score", "nll/avg/(?:agent|prior)", "Valid SMILES", "Number of SMILES found"),
+    quality=(("Average score", "mean_score"),),
+    entropy=((AGENT_NLL, E.SEQUENCE_NLL),),
+    kl=((PRIOR_MINUS_AGENT, PRIOR_KL),),
+)
+
+REINVENT_TABLE = Dialect(
+    "reinvent-likelihoods",
+    marks=("(?i)agent_likelihoods?", "(?i)prior_likelihoods?"),
+    entropy=((AGENT_NLL, E.SEQUENCE_NLL),),
+    kl=((PRIOR_MINUS_AGENT, PRIOR_KL),),
 )
 
 NANO_AHA = Dialect(
     "nano-aha-moment",
-    marks=r"train/reward_metrics/.+",
+    marks=(r"train/reward_metrics/.+", "train/rewards", "train/kl_penalty"),
     quality=(("train/rewards", "train_reward"),),
     entropy=(("train/entropy", E.TOKEN_NLL_TWICE_AVERAGED),),
     kl=(("train/kl_penalty", _kl("k3", "per token")),),
@@ -243,7 +342,7 @@ NANO_AHA = Dialect(
 
 MOLECULES = Dialect(  # tables of molecules, summed up by our own reader
     "molecules",
-    marks="valid_fraction",
+    marks=("valid_fraction", "unique_fraction"),
     quality=(("quality", "mean_score"),),
     diversity=(("diversity", "internal_diversity"),),
     entropy=(("entropy", E.SEQUENCE_NLL),),
@@ -252,7 +351,7 @@ MOLECULES = Dialect(  # tables of molecules, summed up by our own reader
 
 PLAIN = Dialect(
     "plain",
-    marks=".*",
+    marks=(),
     quality=guesses.QUALITY,
     diversity=guesses.DIVERSITY,
     entropy=guesses.ENTROPY,
@@ -264,9 +363,10 @@ PLAIN = Dialect(
 )
 
 DIALECTS = (
-    OURS, VERL, ASYNC_GRPO, TRL_OLD, PRIME_RL, OPENRLHF, REINVENT_TB, TINKER, NANO_AHA,
-    MOLECULES, TRL, PLAIN,
+    OURS, ROLL, VERL, ASYNC_GRPO, TRL_OLD, PRIME_RL, NEMO_RL, SKYRL, AREAL, XTUNER, SLIME,
+    OPENRLHF, REINVENT_TB, REINVENT_3, REINVENT_TABLE, TINKER, NANO_AHA, MOLECULES, TRL, PLAIN,
 )  # fmt: skip
+"""In the order in which they are looked for: a tool that writes another's names comes first."""
 
 
 NO_ENTROPY = {
@@ -278,26 +378,20 @@ NO_ENTROPY = {
 
 
 def dialect_of(tool: str, columns: Iterable[str]) -> Dialect:
-    """The dialect of a tool, or of the tool whose marks these columns bear, or the plain one."""
+    """The dialect of a tool, or of the tool two of whose marks these columns bear, or the plain.
+
+    In a file of the transformers trainer one mark will do: the file is the other.
+    """
     dialects = {d.tool: d for d in DIALECTS}
     dialects |= {"ms-swift": TRL, "reinvent4": MOLECULES, "reinvent4-log": MOLECULES}
     dialects |= {"saturn": MOLECULES}
     if tool in dialects:
         return dialects[tool]
     names = list(columns)
-    return next(d for d in DIALECTS if any(re.fullmatch(d.marks, name) for name in names))
-
-
-def to_reference(kind: str) -> bool:
-    """Whether a KL in these words is one to the reference (or prior), not to a recent policy."""
-    return kind.endswith((REFERENCE, PRIOR, guesses.UNSTATED))
-
-
-@lru_cache(maxsize=1 << 16)
-def is_run_name(name: str) -> bool:
-    """Whether a column of this name tells the runs of one table apart."""
-    words = r"(?i)(?:run|experiment|exp|trial|model)(?:[_ ]?(?:id|name))?|(?:random_)?seed"
-    return re.fullmatch(words, name) is not None
+    if (dialect := next((d for d in DIALECTS if d.is_written_in(names)), None)) is not None:
+        return dialect
+    family = (TRL_OLD, TRL) if tool == "trainer" else ()
+    return next((d for d in family if d.is_written_in(names, 1)), PLAIN)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -318,6 +412,7 @@ def _wanted_patterns() -> tuple[str, ...]:
         f"{RUN_CODE}.*",
         *CLOCK,
         *_role_patterns(ROLES),
+        *(mark for d in DIALECTS for mark in d.marks),
         r".*(?:_se|/se|_std|/std|n_samples|batch_size)",
     )
 

@@ -1,18 +1,21 @@
-"""Logs meant for eyes: verl's console lines, OpenRLHF's log line, REINVENT4's text log."""
+"""Logs meant for eyes: the console lines of verl, OpenRLHF and ROLL, REINVENT4's text log."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from qdlaws.core.json_lines import MAX_NAME
+from qdlaws.core.json_lines import MAX_NAME, flat, parse
 from qdlaws.core.kinds import EntropyKind
 from qdlaws.core.number_text import number
 from qdlaws.readers.byte_source import Line, Source, listed
 from qdlaws.readers.columns.tool_names import is_wanted
 from qdlaws.readers.table import Columns, Table
 
-__all__ = ["OPENRLHF", "REINVENT", "VERL", "read_openrlhf", "read_reinvent_log", "read_verl"]
+__all__ = [
+    "OPENRLHF", "REINVENT", "ROLL", "VERL", "read_openrlhf", "read_reinvent_log", "read_roll",
+    "read_verl",
+]  # fmt: skip
 
 NUMBER = r"[-+]?(?:\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf)"
 WRAPPED = rf"(?:np\.\w+\(|array\(|tensor\()?({NUMBER})\)?"
@@ -21,6 +24,7 @@ VERL = re.compile(r"(?:^|[\s)\]])step:(\d+) - (?=\S+:)")
 VALUE = re.compile(WRAPPED)
 OPENRLHF = re.compile(r"Global step (\d+)(?: \[\w+\])?: (\{.*)")
 OPENRLHF_PAIR = re.compile(rf"['\"]([^'\"]{{1,300}})['\"]: {WRAPPED}(?=[,}}])")
+ROLL = re.compile(r"metrics_tag: (\{\"step\": \d+, \"metrics\": \{.*)")
 REINVENT = re.compile(
     rf"Score: *({NUMBER}) +Agent NLL: *({NUMBER}) +Valid: *({NUMBER})% +Step: *(\d+)"
 )
@@ -39,6 +43,11 @@ def read_verl(source: Source) -> Table:
 def read_openrlhf(source: Source) -> Table:
     """OpenRLHF's log line ``✨ Global step N: {…}``."""
     return _gather(source, "openrlhf", _openrlhf_row)
+
+
+def read_roll(source: Source) -> Table:
+    """The lines of ROLL's tracker "stdout": ``metrics_tag: {"step": N, "metrics": {…}}``."""
+    return _gather(source, "roll", _roll_row)
 
 
 def _verl_row(text: str, whole: bool) -> dict[str, float] | None:
@@ -61,6 +70,16 @@ def _openrlhf_row(text: str, whole: bool) -> dict[str, float] | None:
     return {"step": number(start[1])} | {
         name: number(value) for name, value in OPENRLHF_PAIR.findall(start[2])
     }
+
+
+def _roll_row(text: str, whole: bool) -> dict[str, float] | None:
+    if (start := ROLL.search(text)) is None:
+        return None
+    try:
+        row = parse(start[1].rstrip())
+        return {**flat(row["metrics"]), **flat({"step": row["step"]})}
+    except (ValueError, TypeError, KeyError):  # cut by the logger
+        return None
 
 
 Parser = Callable[[str, bool], Mapping[str, float] | None]

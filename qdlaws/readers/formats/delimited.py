@@ -27,7 +27,8 @@ from qdlaws.core.number_text import (
 from qdlaws.core.types import Array
 from qdlaws.errors import BadLog
 from qdlaws.readers.byte_source import Line, Source, listed
-from qdlaws.readers.columns.tool_names import RUN_CODE, is_run_name, is_wanted
+from qdlaws.readers.columns.generic_names import RUN_CODE, is_phase_name, is_run_name
+from qdlaws.readers.columns.tool_names import is_wanted
 from qdlaws.readers.run_labels import RunLabels
 from qdlaws.readers.table import MAX_COLUMNS, Columns, Table
 
@@ -135,7 +136,7 @@ def read_delimited(source: Source, keep: Collection[str] = ()) -> Table:
         read: dict[str, Array] = {}
         for name, column in zip(rows.header, cells, strict=True):
             read[name] = numbers(column, mark)
-            if is_run_name(name):
+            if is_run_name(name) or is_phase_name(name):
                 read[RUN_CODE + name] = runs.codes(name, column)
             if name not in texts and (bad := _first_word(column, read[name])) is not None:
                 texts[name] = _problem(source, name, column[bad], block[bad][0])

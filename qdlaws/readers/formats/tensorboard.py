@@ -295,12 +295,7 @@ def _named(prefix: str, tag: str) -> str:
 
 
 def _derived(frame: pd.DataFrame) -> pd.DataFrame:
-    """With what REINVENT4's scalars give by arithmetic: diversity from iSIM, KL from the NLLs."""
+    """With the diversity that REINVENT4's similarity gives."""
     columns = {name.rpartition("/")[2]: name for name in frame.columns}
     similarity = columns.get("iSIM: Average similarity")
-    if similarity:
-        frame["1 − iSIM"] = 1.0 - frame[similarity]
-    for prior, agent in (("prior", "agent"), ("prior NLL", "agent NLL")):
-        if prior in columns and agent in columns and "NLL" in columns[prior]:
-            frame["prior − agent NLL"] = frame[columns[prior]] - frame[columns[agent]]
-    return frame
+    return frame.assign(**{"1 − iSIM": 1.0 - frame[similarity]}) if similarity else frame

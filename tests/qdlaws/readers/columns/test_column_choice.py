@@ -38,63 +38,49 @@ def test_a_name_that_is_missing_suggests_similar_ones():
         read(FIXTURES / "verl/console.log", quality="critic/score")
 
 
-def test_a_table_without_a_step_is_numbered(write):
-    log = read(write("reward,entropy\n.1,2\n.2,1\n.3,.5\n"))
-    np.testing.assert_array_equal(log.step, [0, 1, 2])
-    assert "numbered" in log.notes[0]
-    assert log.is_numbered
-    assert "row numbers 0…2" in repr(log)
-
-
-@pytest.mark.parametrize("clock", ["_step", "env_step", "rollout/step", "system/step"])
-def test_the_clock_is_the_column_that_covers_the_measured_rows(write, clock):
-    rows = "".join(f"{'' if i % 8 else i},{10 * i},{i / 9},{9 - i},{i}.5\n" for i in range(24))
-    log = read(write(f"step,{clock},reward,entropy,timing_s/step\n" + rows))
-    np.testing.assert_array_equal(log.step, 10.0 * np.arange(24))
-    assert any(f"column '{clock}'" in note and "12%" in note for note in log.notes)
-
-
-def test_rows_without_a_measurement_do_not_choose_the_clock(write):
-    """A tracker's count of log calls is in every row, the step where something was measured."""
-    rows = "".join(f"{i // 4 if i % 4 == 0 else ''},{i},{i / 9 if i % 4 == 0 else ''}\n"
-                   for i in range(40))  # fmt: skip
-    log = read(write("step,_step,reward\n" + rows))
-    np.testing.assert_array_equal(log.step, np.arange(10))
-
-
-def test_a_duration_is_no_clock(write):
-    rows = "".join(f"{30 - i % 3},{i / 9}\n" for i in range(20))
-    assert read(write("timing/step,reward\n" + rows)).is_numbered
-    assert read(write("gen/step,reward\n" + rows)).is_numbered  # falls as often as it rises
-
-
-def test_counters_of_two_loops_are_one_clock_only_where_they_count_alike(write):
-    def text(factor: int) -> str:
-        each = (f"{i},,{i / 9},\n,{factor * i},,{9 - i}\n" for i in range(1, 21))
-        return "rollout/step,train/step,rollout/reward,train/entropy\n" + "".join(each)
-
-    log = read(write(text(1)))
-    np.testing.assert_array_equal(log.step, np.arange(1, 21))
-    assert np.isfinite(log.quality).all()
-    assert np.isfinite(log.entropy).all()
-    assert len(read(write(text(4)))) == 20  # the rows of one loop, never two units in one column
-
-
 def test_evaluation_columns_of_a_plain_table_are_a_series(write):
-    rows = "".join(
-        f"{s},{s / 50},{s / 100 if s % 5 == 0 else ''},{1 - s / 100}\n" for s in range(50)
-    )
-    path = write("step,reward,eval/accuracy,entropy\n" + rows)
+    path = write(with_evaluations(50, every=3))
     log = read(path)
     assert log.names["quality"] == "eval/accuracy"
-    np.testing.assert_array_equal(log.step, np.arange(0, 50, 5))
-    np.testing.assert_allclose(log.entropy, 1 - np.arange(0, 50, 5) / 100)
+    np.testing.assert_array_equal(log.step, np.arange(0, 50, 3))
+    np.testing.assert_allclose(log.entropy, 1 - np.arange(0, 50, 3) / 100)
+    assert any("(reward, 50 points) is read with series='train'" in note for note in log.notes)
     assert read(path, series="train").names["quality"] == "reward"
     assert read(path, quality="reward").names["quality"] == "reward"
     with pytest.raises(MissingColumn, match="no evaluation"):
         read(write("step,reward\n1,.1\n2,.2\n", "other"), series="eval")
     with pytest.raises(BadLog, match="series"):
         read(path, series="test")  # type: ignore[arg-type]
+
+
+def with_evaluations(rows: int, every: int, evaluated: str = "{}") -> str:
+    """A table of training rows, every so many of them with an accuracy on held-out questions."""
+    lines = (
+        f"{s},{s / 50},{evaluated.format(s / 100) if s % every == 0 else ''},{1 - s / 100}\n"
+        for s in range(rows)
+    )
+    return "step,reward,eval/accuracy,entropy\n" + "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("rows", "every", "series"),
+    [(400, 22, "train"), (400, 20, "eval"), (40, 4, "eval"), (40, 5, "train"), (60, 6, "train")],
+)
+def test_evaluation_needs_twenty_points_or_eight_and_a_quarter_of_the_rows(
+    write, rows, every, series
+):
+    log = read(write(with_evaluations(rows, every)))
+    assert log.names["quality"] == ("reward" if series == "train" else "eval/accuracy")
+    points = len(range(0, rows, every))
+    other = f"eval/accuracy, {points} points" if series == "train" else f"reward, {rows} points"
+    assert any(other in note for note in log.notes)
+
+
+def test_an_evaluation_that_never_moves_is_not_preferred(write):
+    log = read(write(with_evaluations(60, 2, evaluated="0.5")))
+    assert log.names["quality"] == "reward"
+    assert any("every evaluation is 0.5" in note for note in log.notes)
+    assert read(write(with_evaluations(60, 2, evaluated="0.5")), series="eval").quality[0] == 0.5
 
 
 def test_auxiliary_validation_needs_series_eval():
@@ -122,7 +108,7 @@ def test_evaluations_borrow_training_values_of_the_nearest_step_only():
     frame["entropy"] = np.where(frame["step"] % 2 == 1, frame["step"], np.nan)
     frame.loc[frame["step"] > 80, "entropy"] = np.nan
     frame["eval/reward"] = np.where(frame["step"] % 10 == 0, frame["step"], np.nan)
-    choice = choose_columns(frame, dialect_of("csv", frame.columns))
+    choice = choose_columns(frame, dialect_of("csv", frame.columns), "eval")
     entropy = choice.frame.set_index("step")["entropy"]
     assert list(entropy.index) == list(range(0, 100, 10))
     assert np.all(np.abs(entropy.loc[:80] - entropy.loc[:80].index) <= 1)

@@ -24,15 +24,17 @@ def chosen(columns: dict[str, float], tool: str = "jsonl", **options):
 @pytest.mark.parametrize(
     ("columns", "tool", "quality", "entropy", "kind"),
     [
-        ({"reward": 0, "reward_std": 1, "entropy": 2}, "trl", "reward", "entropy", "token_entropy"),
-        ({"train/reward": 0, "train/frac_reward_zero_std": 1, "train/entropy": 2}, "trl",
+        ({"reward": 0, "reward_std": 1, "entropy": 2, "completions/mean_length": 3}, "trl",
+         "reward", "entropy", "token_entropy"),
+        ({"train/reward": 0, "train/frac_reward_zero_std": 1, "train/entropy": 2,
+          "train/num_tokens": 9}, "trl",
          "train/reward", "train/entropy", "token_entropy"),
         ({"rewards/acc": 0, "completion_length": 1, "kl": 2}, "trl", "rewards/acc", None, None),
         ({"objective/scores": 0, "objective/entropy": 1, "objective/kl": 2}, "trl-ppo",
          "objective/scores", "objective/entropy", "sequence_nll"),
         ({"objective/scores": 0, "objective/entropy": 1, "policy/entropy_avg": 2}, "trl-ppo",
          "objective/scores", "policy/entropy_avg", "token_entropy"),
-        ({"train/rollout/reward_mean": 0, "train/entropy_loss": 1, "train/kl": 1}, "openrlhf",
+        ({"train/rollout/reward_mean": 0, "train/entropy_loss": 1, "train/vllm_kl": 1}, "openrlhf",
          "train/rollout/reward_mean", "train/entropy_loss", "token_entropy"),
         ({"train/agg/all/agent/reward/mean": 0, "entropy/all/mean": 1}, "prime-rl",
          "train/agg/all/agent/reward/mean", "entropy/all/mean", "token_entropy"),
@@ -71,7 +73,7 @@ def test_guesses_for_tables_of_unknown_origin(column, role):
 
 
 def test_a_kl_to_a_recent_policy_is_never_called_kl():
-    trl = {"reward": 0.0, "reward_std": 1.0, "kl": 2.0}
+    trl = {"reward": 0.0, "reward_std": 1.0, "kl": 2.0, "num_tokens": 9.0}
     _, choice = chosen(trl)
     assert choice.columns["kl"] == "kl"
     _, choice = chosen({**trl, "perf/weight_sync_s": 3.0})  # AsyncGRPO: against the sampler
@@ -105,5 +107,5 @@ def test_every_entropy_kind_in_the_tables_exists():
 
 def test_a_log_without_entropy_says_how_to_get_one(tmp_path):
     path = tmp_path / "log.csv"
-    path.write_text("step,reward,reward_std\n1,.1,.2\n2,.2,.2\n3,.3,.1\n")
+    path.write_text("step,reward,reward_std,num_tokens\n1,.1,.2,9\n2,.2,.2,18\n3,.3,.1,27\n")
     assert any("TRL logs it from" in note for note in read(path).notes)
