@@ -229,7 +229,7 @@ class RivalForms:
         if not peaked.any():
             return Peak(0.0, unknown())
         breaks = self.ends[0] + (self.ends[1] - self.ends[0]) * self.breaks
-        place = interval(breaks[pick % len(places)][peaked])
+        place = interval(breaks[pick % len(breaks)][peaked])
         return Peak(float(peaked.mean()), place)
 
     def p_falls_beside(self, form: str) -> float:

@@ -46,6 +46,8 @@ def test_a_hump_has_a_peak_at_its_top() -> None:
     peak = forms(lambda u: 1 - (2 * u - 1) ** 2).peak
     assert peak.probability > 0.95
     assert peak.place.low < 0.5 < peak.place.high
+    late = forms(lambda u: 1 - 3 * np.abs(u - 0.8)).peak
+    assert late.place.mid == pytest.approx(0.8, abs=0.08)
 
 
 @pytest.mark.parametrize("kappa", [-3.0, 0.0, 3.0, 8.0])
