@@ -10,7 +10,8 @@ intervals are 1.5 times as wide, since it learns the error model from the run, i
 at six standard errors are reported beside.
 
 Runs that break an assumption of a fit (``MISFITS``) have errors as in real logs, walks, drifts,
-jumps, hinges, humps, quantised quality or steps that grow by a factor. A law whose bend is not
+jumps, hinges, humps, quantised quality, steps that grow by a factor, or are over before they end,
+on a plateau or in a collapse. A law whose bend is not
 known is right for a straight one. Every trade-off counts, a likely one as well as a clear one.
 """
 

@@ -150,6 +150,8 @@ def _law_column(log: RunLog, fits: LawFits | None) -> Array | None:
     for law in (fits.rd, fits.rh) if fits is not None else ():
         if not isinstance(law, LawFit) or not law.supported or law.x_name not in log.columns:
             continue
+        if law.left_out is not None:  # it says nothing of checkpoints after a collapse
+            continue
         inside = np.isfinite(law.path.mean)
         x = np.interp(log.step, law.step[inside], law.path.mean[inside])
         return mean_curve(law.draws, x)

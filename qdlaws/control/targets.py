@@ -218,7 +218,7 @@ def _price_answer(log: RunLog, laws: LawFits | None, goal: Goal) -> tuple[PriceA
         need = f"a price needs a law of quality on {column}"
         return None, f"{need}, and none could be fitted yet"
     draws = law.draws
-    now, doubt = float(law.path.mean[-1]), float(np.sqrt((law.path.cov_factor[-1] ** 2).sum()))
+    now, doubt = law.present_x, float(np.sqrt((law.path.cov_factor[-1] ** 2).sum()))
     count = len(draws.kappa)
     present = now + doubt * np.random.default_rng(0).standard_normal(count)
     # a law has no slope to be relied on outside of the range that it was fitted in

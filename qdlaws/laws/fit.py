@@ -14,8 +14,9 @@ from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.inference.error_model import cut_memory, regimes_of, spike_weights
 from qdlaws.inference.latent_path import LatentPath, exact_path, latent_path
 from qdlaws.inference.law_posterior import LawPosterior, law_posterior
-from qdlaws.laws.fitted import LAWS, Kind
+from qdlaws.laws.fitted import LAWS, Kind, LeftOut
 from qdlaws.laws.result import LawFit, LawFits
+from qdlaws.laws.standstill import moving_rows
 from qdlaws.laws.verdict import evidence, line_verdict, verdict
 from qdlaws.readers.reading import Where, as_log
 
@@ -203,28 +204,53 @@ def _fit_law(
     options: FitOptions,
     cut: tuple[float, ...],
 ) -> LawFit | None:
+    """The law of the stretch in which the run moves; None where a column is missing."""
     x_name, y_name = LAWS[kind]
     if x_name not in log.columns or y_name not in log.columns:
         return None
     x, y = log.column(x_name), log.column(y_name)
     rows = np.isfinite(x) & np.isfinite(y)
-    path = paths[x_name].take(rows)
+    path, dropped = paths[x_name].take(rows), int((~rows).sum())
     obstacle = _obstacle(kind, x[rows], y[rows], path)
     if obstacle:
         return _without_law(kind, log, options.level, obstacle)
-    step, span = cut_memory(log.step[rows], cut)
+    log, left_out = log.take(rows), None
+    if not cut:
+        moving = moving_rows(log.step, path.mean, y[rows], (x_name, y_name))
+        if moving.why:
+            rest = log.take(~moving.rows)
+            log = log.take(moving.rows)
+            path = _path(log, x_name, options, cut)
+            left_out = LeftOut(rest.step, rest.column(x_name), rest.column(y_name), moving.why)
+    law = _fit_rows(kind, log, path, options, cut)
+    reasons = law.reasons if left_out is None else (*law.reasons, left_out.why)
+    return replace(law, reasons=reasons, dropped=dropped, left_out=left_out)
+
+
+def _fit_rows(
+    kind: Kind, log: RunLog, path: LatentPath, options: FitOptions, cut: tuple[float, ...]
+) -> LawFit:
+    """The law of rows that have both columns; ``path`` is that of x."""
+    x_name, y_name = LAWS[kind]
+    y, x = log.column(y_name), log.column(x_name)
+    obstacle = _obstacle(kind, x, y, path)
+    if obstacle:
+        law = _without_law(kind, log, options.level, obstacle)
+        assert law is not None
+        return law
+    step, span = cut_memory(log.step, cut)
     se = _standard_errors(log, y_name)
-    weight = None if se is None else _relative_variance(se[rows])
+    weight = None if se is None else _relative_variance(se)
     curves: list[dict[str, Any]] = [{"straight": kind == "hd"}]
     if kind == "hd":  # whether the relation is a line needs the posterior of a curve beside it
         curves.append({"straight": False, "effort": 0.6})
 
     def posteriors_with(weight: Array | None) -> list[LawPosterior]:
-        data = step, path.mean, y[rows], weight, path.cov_factor
+        data = step, path.mean, y, weight, path.cov_factor
         return [law_posterior(*data, span=span, **curve) for curve in curves]
 
     posteriors = posteriors_with(weight)
-    residual = y[rows] - posteriors[0].curve
+    residual = y - posteriors[0].curve
     size = 1.0 if weight is None else np.sqrt((1 + weight) / 2)
     factor, spikes = spike_weights(residual / size, options.tails)
     if spikes or options.tails == "heavy":
@@ -232,8 +258,7 @@ def _fit_law(
         # the error models speak of the sampling noise of rows that are no spikes
         weight = weight / weight[factor <= median(factor)].mean()
         posteriors = posteriors_with(weight)
-    readings = (log.step[rows], y[rows])
-    about = evidence(posteriors[0], (x_name, y_name), readings, path, span, weight)
+    about = evidence(posteriors[0], (x_name, y_name), (log.step, y), path, span, weight)
     if kind == "hd":
         curve = posteriors[1]
         outcome = line_verdict(about, curve.law, curve.p_straight, curve.p_curved)
@@ -246,9 +271,9 @@ def _fit_law(
         kind=kind,
         x_name=x_name,
         y_name=y_name,
-        step=log.step[rows],
-        x=x[rows],
-        y=y[rows],
+        step=log.step,
+        x=x,
+        y=y,
         path=path,
         weight=weight,
         posterior=posteriors[0],
@@ -256,9 +281,8 @@ def _fit_law(
         reasons=reasons,
         probability=outcome.probability,
         best=outcome.best,
-        direction=_direction(x_name, y_name, path.mean, y[rows]),
+        direction=_direction(x_name, y_name, path.mean, y),
         level=options.level,
-        dropped=int((~rows).sum()),
         cut=cut,
     )
 

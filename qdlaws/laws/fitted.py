@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from qdlaws.inference.latent_path import LatentPath
 from qdlaws.inference.law_posterior import LawPosterior
 from qdlaws.laws.verdict import SUPPORTED, Strength, Word, strength
 
-__all__ = ["EQUATIONS", "LAWS", "FittedLaw", "Kind", "mean_curve"]
+__all__ = ["EQUATIONS", "LAWS", "FittedLaw", "Kind", "LeftOut", "mean_curve"]
 
 Kind = Literal["rd", "rh", "hd"]
 
@@ -65,6 +65,15 @@ MOST_RATIO = 1e3
 PREDICTED = pd.Index(["x", "low", "mid", "high"])
 
 
+class LeftOut(NamedTuple):
+    """Readings that a law was not fitted to, since x and quality stand still or have collapsed."""
+
+    step: Array
+    x: Array
+    y: Array
+    why: str
+
+
 @dataclass(frozen=True, eq=False)
 class FittedLaw:
     """One law: quality on diversity (rd), quality on entropy (rh), or entropy on diversity (hd).
@@ -72,7 +81,8 @@ class FittedLaw:
     A law is an association over this run. ``verdict`` says whether there is one: "concave",
     "convex", "linear" or "falling" when quality falls as x rises; "peaked" when quality has a
     ``best`` inside the range; else "unsupported". ``probability`` is that of the trade-off (of the
-    peak, for hd of a rising line), and ``reasons`` says why.
+    peak, for hd of a rising line), and ``reasons`` says why. ``left_out`` holds the readings of a
+    flat, finished or collapsed stretch, which the law is not fitted to.
     """
 
     kind: Kind
@@ -92,6 +102,7 @@ class FittedLaw:
     level: float = 0.95
     dropped: int = 0
     cut: tuple[float, ...] = ()
+    left_out: LeftOut | None = None
 
     # ------------------------------------------------------------------ the fit
 
@@ -150,6 +161,14 @@ class FittedLaw:
         if self.posterior is None:
             return (np.nan, np.nan)
         return (self.posterior.law.x_lo, self.posterior.law.x_hi)
+
+    @property
+    def present_x(self) -> float:
+        """The x of the run at its end: of its path, or where that was left out, of its readings."""
+        out = self.left_out
+        if out is None or out.step[-1] < self.step[-1]:
+            return float(self.path.mean[-1])
+        return median(out.x[-max(len(out.x) // 10, 1) :])
 
     @cached_property
     def params(self) -> Params:
@@ -328,6 +347,7 @@ class FittedLaw:
             "change": self.change,
             "direction": self.direction,
             "dropped": self.dropped,
+            "left_out": self._left_out(),
         }
         if self.kind == "hd":
             values |= {"slope": self.params.slope, "intercept": self.params.intercept}
@@ -342,6 +362,13 @@ class FittedLaw:
             }
         result: dict[str, Any] = plain(values)
         return result
+
+    def _left_out(self) -> dict[str, Any] | None:
+        """The first and last step without the law, their number, and why."""
+        if self.left_out is None:
+            return None
+        step, why = self.left_out.step, self.left_out.why
+        return {"from": float(step[0]), "to": float(step[-1]), "n": len(step), "why": why}
 
     @property
     def required_posterior(self) -> LawPosterior:

@@ -57,6 +57,9 @@ class LawFit(Result, FittedLaw):
     r2, sigma, rho : float
         Share of variance explained; standard deviation of the errors and their correlation between
         neighbouring checkpoints.
+    left_out : LeftOut, optional
+        Readings of a stretch that stands still or has collapsed (step, x, y, why): the law is
+        fitted to the others.
     rivals : Rivals
         Other forms fitted to the same data, best first.
 

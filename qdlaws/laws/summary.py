@@ -31,7 +31,7 @@ def law_summary(law: FittedLaw, classical: bool = False) -> Summary:
         return Summary(heading, law.headline, (("checkpoints", str(law.n)),), law.reasons)
     low, high = law.range
     rows = [
-        ("checkpoints", f"{law.n}" + (f" ({law.dropped} dropped)" if law.dropped else "")),
+        ("checkpoints", _checkpoints(law)),
         (f"{law.x_name} range", f"{low:.4g} to {high:.4g}; {law.direction}"),
         (f"{law.level:.0%} intervals", "mid [low, high]"),
     ]
@@ -54,6 +54,14 @@ def law_summary(law: FittedLaw, classical: bool = False) -> Summary:
     if classical:
         rows += _classical(law)
     return Summary(heading, law.headline, tuple(rows), tuple(remarks))
+
+
+def _checkpoints(law: FittedLaw) -> str:
+    """The number of checkpoints of the fit, and of those that are not in it."""
+    left_out = 0 if law.left_out is None else len(law.left_out.step)
+    without = {"dropped": law.dropped, "left out": left_out}
+    counts = ", ".join(f"{count} {word}" for word, count in without.items() if count)
+    return f"{law.n}" + f" ({counts})" * bool(counts)
 
 
 def _ceiling(law: FittedLaw) -> str:
@@ -184,7 +192,8 @@ def _cautions(law: FittedLaw | UserFit) -> list[str]:
     if isinstance(law, UserFit) or not law.reasons:
         return []
     doubts = [why for why in law.reasons if "P(" not in why]
-    reasons = doubts if law.supported else law.reasons[:1]
+    left_out = () if law.left_out is None else (law.left_out.why,)
+    reasons = doubts if law.supported else [*law.reasons[:1], *left_out]
     return [f"{law.y_name} on {law.x_name}: {why}" for why in reasons]
 
 

@@ -3,7 +3,7 @@
 ``SCENARIOS`` keep to the assumptions of a fit: where there is a law, its errors are sized so that
 its effect (the curvature of a curved law, the change of a straight one) is four or six Cramér–Rao
 standard errors. ``MISFITS`` do not: errors as in real logs, walks, drifts, jumps, hinges, humps,
-quantised quality, and evaluations at powers of a number.
+quantised quality, evaluations at powers of a number, and runs that are over before they end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from qdlaws.simulation.error_models import (
     draw_errors,
     real_log_errors,
 )
-from qdlaws.simulation.runs import SimulatedRun, falling_path, true_law, with_noise_in_x
+from qdlaws.simulation.runs import X_LOW, SimulatedRun, falling_path, true_law, with_noise_in_x
 
 Array = npt.NDArray[np.float64]
 Series = Callable[[np.random.Generator, int, ErrorModel, float], tuple[Array, Array]]
@@ -212,6 +212,32 @@ def _log_steps(change: float) -> Series:
     return series
 
 
+MOVING, QUIET = 0.4, 0.1
+"""The share of a run that moves before it stands still, and the errors in the rest over its own."""
+
+
+def _standing_still(change: float, collapsed: bool = False) -> Series:
+    """A law that is over after two fifths of the run; the rest is quiet, or x and quality are lost.
+
+    The law is straight, flat where ``change`` is 0.
+    """
+
+    def series(
+        rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
+    ) -> tuple[Array, Array]:
+        moves = np.arange(n) < int(MOVING * n)
+        path = np.full(n, X_LOW)
+        path[moves] = falling_path(int(moves.sum()))
+        quality = true_law(0.0, change).value(path)
+        if collapsed:
+            path[~moves], quality[~moves] = 0.1 * X_LOW, -0.5
+        path += 0.005 * rng.standard_normal(n)
+        size = SMALL_ERROR * np.where(moves, 1.0, QUIET)
+        return path, quality + size * draw_errors(rng, n, errors)
+
+    return series
+
+
 def log_steps(n: int) -> Array:
     """n steps from 1 to 1,000 that grow by a constant factor."""
     return np.geomspace(1.0, 1000.0, n)
@@ -233,5 +259,9 @@ MISFITS = {
     "line, quantised": Scenario(_quantised(-1.0), "linear"),
     "flat, log steps": Scenario(_log_steps(0.0), "unsupported", log_steps),
     "line, log steps": Scenario(_log_steps(-1.0), "linear", log_steps),
+    "flat, quiet plateau": Scenario(_standing_still(0.0), "unsupported"),
+    "line, quiet plateau": Scenario(_standing_still(-1.0), "linear"),
+    "flat, collapse": Scenario(_standing_still(0.0, collapsed=True), "unsupported"),
+    "line, collapse": Scenario(_standing_still(-1.0, collapsed=True), "linear"),
 }
 """Runs that break an assumption of a fit, by name."""

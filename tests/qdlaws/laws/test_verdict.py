@@ -233,7 +233,7 @@ def made(y: np.ndarray, change: float = -1.0, kappa: float = 0.0, **other: Any) 
     [
         ({"p_concave": 0.94}, "concave"),
         ({"p_concave": 0.06}, "convex"),
-        ({"p_concave": 0.93}, "falling"),
+        ({"p_concave": 0.92}, "falling"),
         ({"p_concave": 0.99, "p_straight": 0.6}, "falling"),
         ({"p_concave": 0.99, "p_straight": 0.95}, "linear"),
         ({"p_straight": 0.95}, "linear"),
