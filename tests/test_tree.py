@@ -49,6 +49,7 @@ TESTS_ALSO = {
         "qdlaws/integrations/trl/batch qdlaws/integrations/trl/run_folder "
         "qdlaws/integrations/trl/trainer_access"
     ),
+    "qdlaws/integrations/test_watch.py": "qdlaws/integrations/trainer_process",
     "qdlaws/measure/test_entropy.py": "qdlaws/core/kinds",
     "qdlaws/measure/text/test_diversity.py": "qdlaws/measure/text/tokens",
     "qdlaws/readers/formats/test_delimited.py": ("qdlaws/readers/columns/generic_names"),

@@ -18,8 +18,8 @@ import qdlaws as qd
 from qdlaws.cli.checked_fits import checked
 from qdlaws.cli.options import Reader, reader, with_options
 from qdlaws.cli.output import answers, json_line, print_answers, print_error, print_text, save_plots
+from qdlaws.cli.watching import watch_command, with_default_port
 from qdlaws.errors import QdlawsError
-from qdlaws.integrations.watch import watch
 from qdlaws.reporting.build import RunLeftOut
 
 __all__ = ["app", "main"]
@@ -30,7 +30,7 @@ app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 def main() -> None:
     """Runs the command of the command line; bad input ends in one line and exit status 2."""
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(with_default_port(sys.argv[1:]), standalone_mode=False))
     except QdlawsError as error:
         _refuse(str(error))
     except typer.TyperException as error:
@@ -62,6 +62,9 @@ def _qdlaws(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(2)
+
+
+app.command("watch")(watch_command)
 
 
 @app.command("fit")
@@ -198,45 +201,6 @@ def report_command(
     for notice in notices:
         print_error(str(notice.message))
     print_text(json_line({"report": str(written)}) if as_json else written)
-
-
-@app.command("watch")
-@with_options(read=reader, goal=qd.Goal)
-def watch_command(
-    log: Path,
-    *,
-    write: Path | None = None,
-    every: float = 10.0,
-    once: bool = False,
-    stop_file: Path | None = None,
-    signal: int | None = None,
-    signal_name: Literal["USR1", "TERM"] = "USR1",
-    as_json: bool = False,
-    read: Reader,
-    goal: qd.Goal,
-) -> None:
-    """Follow a growing log: a line of advice whenever it has grown.
-
-    Example: qdlaws watch runs/grpo-3 --write advice.json --min-diversity 0.7
-    """
-    updates = watch(
-        log,
-        goal,
-        every=every,
-        write=write,
-        stop_file=stop_file,
-        signal_pid=signal,
-        signal_name=signal_name,
-        max_updates=1 if once else None,
-        reader=read,
-    )
-    try:
-        for update in updates:
-            if once and update.step is None:  # it cannot be read; without --once it may come yet
-                raise QdlawsError(update.reason)
-            print_text(json_line(update.to_dict()) if as_json else update)
-    except KeyboardInterrupt:  # the way to end it
-        raise typer.Exit(0) from None
 
 
 if __name__ == "__main__":

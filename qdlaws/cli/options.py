@@ -27,7 +27,6 @@ Reader = Callable[[Path], RunLog]
 
 HELP = {
     "logs": "The runs: for each a file or folder of any supported tool.",
-    "log": "A log that may still grow.",
     "as_json": "Print JSON and nothing else.",
     "quality": "Column to take for quality.",
     "diversity": "Column to take for diversity.",
@@ -53,6 +52,9 @@ HELP = {
     "out": "The file to write.",
     "write": "Keep the newest advice in this file (JSON).",
     "every": "Seconds between looks.",
+    "serve": "Show a live page at this port; 8765 where none is given.",
+    "host": "Address to serve on; 0.0.0.0 lets other machines see the page.",
+    "report": "Keep the report of the runs in this file (HTML), made anew at every look.",
     "once": "Look once and end.",
     "stop_file": "Create this file when the advice is to stop.",
     "signal": "Process to send a signal when the advice is to stop.",
@@ -64,7 +66,7 @@ FLAGS = {
     "once": ["--once"],
     "out": ["--out", "-o"],
 }
-ARGUMENTS = {"logs": "LOG...", "log": "LOG"}
+ARGUMENTS = {"logs": "LOG..."}
 
 
 def reader(

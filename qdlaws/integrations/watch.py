@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.serialize import chance, plain, printable
-from qdlaws.errors import BadData, QdlawsError
+from qdlaws.errors import BadData, MissingColumn, NotEnoughData, QdlawsError
+from qdlaws.integrations.trainer_process import TrainerProcess
 from qdlaws.readers.run_folder import last_decision
 
 if TYPE_CHECKING:
     from qdlaws.advice.advise import Advice
     from qdlaws.core.goal import Goal
     from qdlaws.core.runlog import RunLog
+    from qdlaws.laws.result import LawFits
 
-__all__ = ["Update", "watch"]
+__all__ = ["Update", "watch", "watch_runs"]
 
 SHARE = 0.25
 """The most of one core that reading and fitting may take: long logs are looked at less often."""
@@ -51,6 +53,9 @@ class Update:
     """The signal that was sent at this look, and to which process; in the JSON as ``told``."""
     decision: Mapping[str, Any] | None = None
     """The last decision of the run's controller, the newest line of ``advice.jsonl``."""
+    log: RunLog | None = field(default=None, repr=False)
+    fits: LawFits | None = field(default=None, repr=False)
+    """The log and its laws, where it could be read and they could be fitted."""
 
     def to_dict(self) -> dict[str, Any]:
         """The advice as ``qdlaws advise --json`` gives it, with the log's name and last step."""
@@ -119,48 +124,92 @@ def watch(
     max_updates : end after so many updates
     reader : how to read the path; :func:`qdlaws.read` by default
     """
+    rounds = watch_runs(
+        [path],
+        goal,
+        every=every,
+        write=write,
+        stop_file=stop_file,
+        signal_pid=signal_pid,
+        signal_name=signal_name,
+        reader=reader,
+    )
+    return islice((update for updates in rounds for update in updates), max_updates)
+
+
+def watch_runs(
+    paths: Sequence[str | PathLike[str]],
+    goal: Goal | None = None,
+    *,
+    every: float = 10.0,
+    write: str | PathLike[str] | None = None,
+    stop_file: str | PathLike[str] | None = None,
+    signal_pid: int | None = None,
+    signal_name: str = "USR1",
+    reader: Callable[[Path], RunLog] | None = None,
+) -> Iterator[list[Update]]:
+    """The updates of all runs whose logs have changed, whenever any has; of all at first.
+
+    The parameters are those of :func:`watch`; a file and a signal are about one run.
+    """
+    if not paths:
+        raise BadData("no runs were given to watch")
     if not 0 < every <= LONGEST:
         raise BadData(
             f"every is {every!r}, a number of seconds above 0 and up to {LONGEST:g} was needed"
         )
-    path = Path(path)
-    if signal_name not in _SIGNALS:
-        raise BadData(f"signal_name is {signal_name!r}, one of {', '.join(_SIGNALS)} was needed")
-    process = None if signal_pid is None else _Process.find(signal_pid, signal_name)
-    return _updates(path, goal, every, write, stop_file, process, max_updates, reader)
+    single = {"write": write, "stop_file": stop_file, "signal": signal_pid}
+    given = [name for name, value in single.items() if value is not None]
+    if given and len(paths) > 1:
+        raise BadData(f"{given[0]} is about one run, but {len(paths)} are watched")
+    process = None if signal_pid is None else TrainerProcess.find(signal_pid, signal_name)
+    followers = [_Follower(Path(p), goal, reader, write, stop_file, process) for p in paths]
+    return _rounds(followers, every)
 
 
-def _updates(
-    path: Path,
-    goal: Goal | None,
-    every: float,
-    write: str | PathLike[str] | None,
-    stop_file: str | PathLike[str] | None,
-    process: _Process | None,
-    max_updates: int | None,
-    reader: Callable[[Path], RunLog] | None,
-) -> Iterator[Update]:
-    before: Any = None
-    stopped, count = False, 0
-    while max_updates is None or count < max_updates:
+def _rounds(followers: Sequence[_Follower], every: float) -> Iterator[list[Update]]:
+    """The updates of each round in which a log has changed."""
+    while True:
         began = time.monotonic()
-        now = _file_stats(path)
-        if now != before or not count:
-            before, count = now, count + 1
-            update = _update(path, goal, reader)
-            if write is not None and update.advice is not None:
-                write_atomically(write, json.dumps(update.to_dict(), ensure_ascii=False) + "\n")
-            if not stopped and update.advice is not None and update.advice.anytime:
-                stopped = True
-                if stop_file is not None:
-                    write_atomically(stop_file, f"{update}\n")
-                if process is not None:
-                    update = replace(update, signalled=process.signal())
-            yield update
-            if count == max_updates:
-                return
+        updates = [update for one in followers if (update := one.look()) is not None]
+        if updates:
+            yield updates
         spent = time.monotonic() - began
         time.sleep(max(every - spent, spent * (1 / SHARE - 1), 0.01))
+
+
+@dataclass
+class _Follower:
+    """One log, as it was at the last look, and what is done when its advice is to stop."""
+
+    path: Path
+    goal: Goal | None
+    reader: Callable[[Path], RunLog] | None = None
+    write: str | PathLike[str] | None = None
+    stop_file: str | PathLike[str] | None = None
+    process: TrainerProcess | None = None
+    _before: Any = None
+    _stopped: bool = False
+
+    def look(self) -> Update | None:
+        """An update where the log has changed since the last look."""
+        now = _file_stats(self.path)
+        if now == self._before:
+            return None
+        self._before = now
+        update = _update(self.path, self.goal, self.reader)
+        if update.advice is None:
+            return update
+        if self.write is not None:
+            text = json.dumps(update.to_dict(), ensure_ascii=False) + "\n"
+            write_atomically(self.write, text)
+        if not self._stopped and update.advice.anytime:
+            self._stopped = True
+            if self.stop_file is not None:
+                write_atomically(self.stop_file, f"{update}\n")
+            if self.process is not None:
+                update = replace(update, signalled=self.process.signal())
+        return update
 
 
 def _update(path: Path, goal: Goal | None, reader: Callable[[Path], RunLog] | None) -> Update:
@@ -168,14 +217,24 @@ def _update(path: Path, goal: Goal | None, reader: Callable[[Path], RunLog] | No
     from qdlaws.advice.advise import advise
     from qdlaws.readers import read
 
-    step, n, decision = None, 0, last_decision(path)
+    update = Update(str(path), None, 0, None, decision=last_decision(path))
     try:
         log = (reader or read)(path)
-        step, n = float(log.step[-1]), len(log)
-        return Update(str(path), step, n, advise(log, goal), decision=decision)
+        fits = _fits(log)
+        update = replace(update, step=float(log.step[-1]), n=len(log), log=log, fits=fits)
+        return replace(update, advice=advise(fits or log, goal))
     except QdlawsError as error:
-        reason = " ".join(str(error).split())
-        return Update(str(path), step, n, None, reason, decision=decision)
+        return replace(update, reason=" ".join(str(error).split()))
+
+
+def _fits(log: RunLog) -> LawFits | None:
+    """The laws of the log; None where it has too few points or columns for any."""
+    from qdlaws.laws.fit import fit
+
+    try:
+        return fit(log)
+    except (NotEnoughData, MissingColumn):
+        return None
 
 
 def _file_stats(path: Path) -> tuple[tuple[str, int, int], ...]:
@@ -193,59 +252,3 @@ def _file_stats(path: Path) -> tuple[tuple[str, int, int], ...]:
     except OSError:  # a file that goes away between listing and looking counts as a change
         stats.append(("", len(stats), 0))
     return tuple(sorted(stats))
-
-
-# ---------------------------------------------------------------------- signals
-
-_SIGNALS = ("USR1", "TERM")
-
-
-@dataclass(frozen=True)
-class _Process:
-    """A process of the user's; a later one with the same number has another start time."""
-
-    pid: int
-    started: str
-    name: str
-
-    @classmethod
-    def find(cls, pid: int, name: str) -> _Process:
-        """The running process; an error where there is none, or none that may be signalled."""
-        if pid <= 1 or pid == os.getpid():
-            raise BadData(f"process {pid} cannot be the trainer; its process number was needed")
-        try:
-            os.kill(pid, 0)
-        except (ProcessLookupError, OverflowError):
-            raise BadData(f"there is no process {pid}") from None
-        except PermissionError:
-            raise BadData(f"process {pid} is not yours to signal") from None
-        state, started = _state_and_start(pid)
-        if state in ENDED:
-            raise BadData(f"process {pid} has already ended")
-        return cls(pid, started, name)
-
-    def signal(self) -> str:
-        """Sends the signal, unless the process has ended or another one has got its number."""
-        gone = f"process {self.pid} has already ended, no signal was sent"
-        state, started = _state_and_start(self.pid)
-        if state in ENDED or started != self.started:
-            return gone
-        try:
-            os.kill(self.pid, getattr(signal, f"SIG{self.name}"))
-        except OSError:
-            return gone
-        return f"SIG{self.name} sent to process {self.pid}"
-
-
-ENDED = ("Z", "X")
-"""States of a process that has ended and only waits to be taken note of."""
-
-
-def _state_and_start(pid: int) -> tuple[str, str]:
-    """The state of a process and when it was started, where the system tells (Linux)."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "", ""
-    fields = text.rpartition(")")[2].split()
-    return fields[0], fields[19]

@@ -82,9 +82,9 @@
     const height = Math.round(Math.min(Math.max(width * 0.66, 240), 420));
     const box = { left: 56, right: width - 12, top: 10, bottom: height - 42 };
     const layers = [...shown].sort((a, b) => a - b).map((run) => layer(run, x, y));
-    const xs = range(layers.flatMap((l) => [
+    const xs = chart.zoom?.x ?? range(layers.flatMap((l) => [
       ...l.points.map((i) => l.table[x][i]), ...l.curves.flatMap((c) => c.x)]));
-    const ys = following(
+    const ys = chart.zoom?.y ?? following(
       layers.flatMap((l) => l.points.map((i) => l.table[y][i])),
       layers.flatMap((l) => l.curves.flatMap((c) => [...c.low, ...c.mid, ...c.high])));
     const px = (v) => box.left + ((v - xs[0]) / (xs[1] - xs[0])) * (box.right - box.left);
@@ -97,21 +97,34 @@
     });
     axes(svg, box, xs, ys, px, py, x, y);
     marks(svg, layers, box, x, px, xs);
-    const spots = [];
-    for (const l of layers) bands(svg, l, px, py);
-    for (const l of layers) dots(svg, l, x, y, px, py, spots);
-    for (const l of layers) lines(svg, l, px, py);
+    let spots = [], plot = svg;
+    if (chart.zoom) plot = clipped(svg, box, charts.indexOf(chart));
+    for (const l of layers) bands(plot, l, px, py);
+    for (const l of layers) dots(plot, l, x, y, px, py, spots);
+    for (const l of layers) lines(plot, l, px, py);
+    if (chart.zoom) {
+      spots = spots.filter(({ cx, cy }) =>
+        cx >= box.left && cx <= box.right && cy >= box.top && cy <= box.bottom);
+    }
     chart.halo = make("circle", { class: "halo", r: 7, cx: -20, cy: -20 }, svg);
     if (!spots.length) {
       text(svg, shown.size ? "no readings to draw" : "no run chosen",
         { x: width / 2, y: height / 2, "text-anchor": "middle", class: "name" });
     }
     spots.sort((a, b) => a.run - b.run || a.row - b.row);
-    Object.assign(chart, { svg, spots, width, row: -1 });
+    Object.assign(chart, { svg, spots, width, row: -1, frame: { xs, ys, box } });
     holder.querySelector("svg")?.remove();
     holder.prepend(svg);
     listen(chart);
     read(chart, -1);
+  }
+
+  /** A group that shows nothing outside of the axes, for a chart that is zoomed. */
+  function clipped(svg, box, number) {
+    const clip = make("clipPath", { id: `plot-${number}` }, svg);
+    make("rect", {
+      x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top }, clip);
+    return make("g", { "clip-path": `url(#plot-${number})` }, svg);
   }
 
   function describe(layers, x, y) {
@@ -340,6 +353,7 @@
     });
     addEventListener("afterprint", () => { widest = Infinity; redraw(); });
     for (const part of document.querySelectorAll("details")) part.addEventListener("toggle", hints);
+    globalThis.report = { data, charts, draw }; // for a script that adds to this page
     document.documentElement.dataset.ready = "yes";
   }
 

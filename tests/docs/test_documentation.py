@@ -22,6 +22,8 @@ import matplotlib
 import pytest
 from typer.main import get_command
 
+from qdlaws.cli.watching import with_default_port
+
 matplotlib.use("Agg")
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +167,7 @@ def check(line: str) -> None:
     if program == "torchrun":
         words = words[words.index("-m") :]
     parsers = {
-        "qdlaws": lambda: typer_parses("qdlaws.cli.app", words),
+        "qdlaws": lambda: typer_parses("qdlaws.cli.app", with_default_port(words)),
         "qdtrain": lambda: typer_parses("trainer.cli.app", words),
         "make": lambda: make_parses(words),
         "python": lambda: python_parses(words),

@@ -22,9 +22,9 @@ def command_line() -> typer.Typer:
 
     @line.command()
     @with_options(interval=interval)
-    def command(log: str, *, interval: str, horizon: int = 1) -> None:
+    def command(logs: str, *, interval: str, horizon: int = 1) -> None:
         """Prints what it gets."""
-        print(log, interval, horizon)
+        print(logs, interval, horizon)
 
     return line
 
