@@ -1,15 +1,17 @@
 """The numbers of REINVENT4's own diversity filters, penalties and inception, for the tests.
 
-    python benchmarks/record_reinvent4.py SRC [OUT]
+    python benchmarks/record_reinvent4.py SRC
 
 SRC is a checkout of github.com/MolecularAI/REINVENT4. Twenty-five batches of 64 molecules, drawn
 from the bundled prior at temperature 0.4 where repeats are many, go row by row through every filter
-of the package; OUT (tests/trainer/tasks/molecules/reinvent4.csv) holds, of each row, the molecule,
-its score (QED, four digits) and by what each filter multiplied it. The molecules that the inception
+of the package; reinvent4.csv beside the tests holds, of each row, the molecule, its score (QED,
+four digits) and by what each filter multiplied it. The molecules that the inception
 memory holds after the last batch have a number in the column ``inception``, from 1 for the best.
+reinvent4_scores.csv holds what the package's scorer gives the first of them under the configuration
+reinvent4.toml.
 
-Only the modules that filter are imported, and their packages are entered without running what is in
-``__init__.py``, so nothing of REINVENT4 has to be installed.
+Only the modules that filter and score are imported, and their packages are entered without running
+what is in ``__init__.py``, so nothing of REINVENT4 has to be installed.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import csv
 import importlib
 import sys
+import tomllib
 import types
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,8 @@ from unittest.mock import MagicMock
 import numpy as np
 
 BATCHES, SIZE, TEMPERATURE = 25, 64, 0.4
-FIXTURE = Path("tests/trainer/tasks/molecules/reinvent4.csv")
+FIXTURES = Path(__file__).parents[1] / "tests/trainer/tasks/molecules"
+SCORED = 120
 FILTERS = {
     "scaffold": "identical_murcko_scaffold.IdenticalMurckoScaffold",
     "topological": "identical_topological_scaffold.IdenticalTopologicalScaffold",
@@ -36,8 +40,13 @@ PENALTIES = ("Step", "Linear", "Sigmoid", "Erf", "Tanh")
 RL = "reinvent.runmodes.RL"
 PACKAGES = (
     *("reinvent", "reinvent.runmodes", RL, f"{RL}.intrinsic_penalty"),
-    *("reinvent.models", "reinvent.models.model_factory"),
+    *("reinvent.models", "reinvent.models.model_factory", "reinvent.utils"),
 )
+UNUSED = (
+    *("molvs", "requests", "apted", "reinvent.models.model_factory.sample_batch"),
+    *("pumas", "pumas.desirability", "pumas.desirability.catalogue", "pumas.aggregation"),
+)
+"""Imported by those modules and not called on the way."""
 
 
 def enter(source: Path) -> None:
@@ -46,8 +55,10 @@ def enter(source: Path) -> None:
         package = types.ModuleType(name)
         package.__path__ = [str(source.joinpath(*name.split(".")))]
         sys.modules[name] = package
-    for name in ("molvs", "reinvent.models.model_factory.sample_batch"):
+    for name in UNUSED:
         sys.modules[name] = MagicMock()
+    sys.modules["reinvent.utils"].config_parse = MagicMock()  # type: ignore[attr-defined]
+    sys.path.insert(0, str(source))
 
 
 def stream() -> tuple[list[str | None], list[float]]:
@@ -118,21 +129,41 @@ def inception(smiles: list[str | None], scores: np.ndarray) -> dict[str, int]:
     return {smiles: place for place, (smiles, _, _) in enumerate(memory.storage, 1)}
 
 
-def main(source: str, out: str = str(FIXTURE)) -> None:
-    """Records all columns."""
+def total_scores(scoring: dict[str, Any], smiles: list[str]) -> list[float]:
+    """What the package's scorer gives each molecule."""
+    scorer = importlib.import_module("reinvent.scoring.scorer").Scorer(scoring)
+    valid = np.ones(len(smiles), bool)
+    result: list[float] = scorer(smiles, valid, valid).total_scores.tolist()
+    return result
+
+
+def write(name: str, header: list[str], rows: list[list[Any]]) -> None:
+    """A table beside the tests."""
+    with (FIXTURES / name).open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def main(source: str) -> None:
+    """Records all columns of both tables."""
     smiles, scores = stream()
     enter(Path(source))
     columns = {kind: factors(by_filter(kind), smiles, scores) for kind in FILTERS}
     columns |= {c.lower(): factors(by_penalty(c), smiles, scores) for c in PENALTIES}
     places = inception(smiles, np.array(scores) * np.array(columns["scaffold"]))
     last = {one: i for i, one in enumerate(smiles) if one in places}
-    with Path(out).open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["smiles", "score", *columns, "inception"])
-        for i, (one, score) in enumerate(zip(smiles, scores, strict=True)):
-            place = places[one] if one is not None and last.get(one) == i else ""
-            row = [f"{column[i]:.10g}" for column in columns.values()]
-            writer.writerow([one or "", f"{score:g}", *row, place])
+    rows = []
+    for i, (one, score) in enumerate(zip(smiles, scores, strict=True)):
+        place = places[one] if one is not None and last.get(one) == i else ""
+        row = [f"{column[i]:.10g}" for column in columns.values()]
+        rows.append([one or "", f"{score:g}", *row, place])
+    write("reinvent4.csv", ["smiles", "score", *columns, "inception"], rows)
+    different = list(dict.fromkeys(one for one in smiles if one is not None))[:SCORED]
+    stages = tomllib.loads((FIXTURES / "reinvent4.toml").read_text())["stage"]
+    totals = total_scores(stages[0]["scoring"], different)
+    table = [[one, f"{total:.8g}"] for one, total in zip(different, totals, strict=True)]
+    write("reinvent4_scores.csv", ["smiles", "score"], table)
     worse = {kind: sum(x < 1 for x in column) for kind, column in columns.items()}
     print(f"{len(smiles)} rows, {len(set(smiles))} different; made worth less: {worse}")
 

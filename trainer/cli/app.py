@@ -15,6 +15,7 @@ from qdlaws.errors import BadData
 from trainer.cli.answers import error_line, nothing_on_stdout
 from trainer.cli.partition import partition
 from trainer.cli.pretrain import pretrain
+from trainer.cli.reinvent_import import import_reinvent
 
 if TYPE_CHECKING:
     from trainer.config import Config
@@ -252,6 +253,7 @@ def configs() -> None:
 
 app.command()(pretrain)
 app.command()(partition)
+app.command("import")(import_reinvent)
 
 
 def main() -> None:

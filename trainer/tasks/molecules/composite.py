@@ -28,7 +28,7 @@ from trainer.tasks.task import nearest
 __all__ = ["MEANS", "Component", "Composite", "objective_names", "read_objective"]
 
 MEANS = ("geometric", "arithmetic", "product", "sum")
-COMPONENT_KEYS = ("objective", "name", "weight", "transform", "components")
+COMPONENT_KEYS = ("objective", "name", "weight", "transform", "factor", "components")
 """Keys of a component that are not options of its objective."""
 
 
@@ -43,35 +43,65 @@ class Component:
     weight: float
     range: Range
     """Of the value after the transform."""
+    factor: bool = False
+    """Whether the mean of the others is multiplied by it, as by a filter or a penalty."""
 
 
 @dataclass(frozen=True)
 class Composite:
     """A mean of components: geometric Π cᵢ^(wᵢ/W), arithmetic Σ wᵢcᵢ/W, product Π cᵢ^wᵢ, or sum
-    Σ wᵢcᵢ, with W = Σ wᵢ."""
+    Σ wᵢcᵢ, with W = Σ wᵢ; then times every component that is a factor."""
 
     name: str
     mean: str
     components: tuple[Component, ...]
+    floor: float = 0.0
+    """Least value of a component in a geometric mean or a product; REINVENT4 has 1e-8."""
+
+    def value(self, values: Sequence[float]) -> float:
+        """The score from the values of the components; NaN if any is."""
+        parts = list(zip(self.components, values, strict=True))
+        weighed = [v for c, v in parts if not c.factor]
+        weights = [c.weight for c, _ in parts if not c.factor]
+        mean = mean_of(self.mean, weighed, weights, self.floor) if weighed else 1.0
+        return math.prod([mean, *(v for c, v in parts if c.factor)])
 
     @property
     def range(self) -> Range:
-        """The range of the mean, from the ranges of the components."""
-        ranges = [c.range for c in self.components]
-        weights = [c.weight for c in self.components]
-        ends = []
-        for side in ("low", "high"):
-            bounds = [getattr(r, side) for r in ranges]
-            ends.append(None if None in bounds else mean_of(self.mean, bounds, weights))
-        only_products = self.mean in ("geometric", "product") or len(ranges) == 1
-        binary = only_products and all(r.binary for r in ranges) and ends == [0.0, 1.0]
-        return Range(ends[0], ends[1], binary)
+        """The range of the score, from the ranges of the components."""
+        weighed = [c for c in self.components if not c.factor]
+        low, high = self._mean_of_ends(weighed, "low"), self._mean_of_ends(weighed, "high")
+        for factor in (c.range for c in self.components if c.factor):
+            low = _times(low, factor.low, factor.high)
+            high = _times(high, factor.high, factor.low)
+        only_products = self.mean in ("geometric", "product") or len(weighed) <= 1
+        binary = only_products and all(c.range.binary for c in self.components)
+        return Range(low, high, binary and (low, high) == (0.0, 1.0))
+
+    def _mean_of_ends(self, weighed: Sequence[Component], side: str) -> float | None:
+        ends = [getattr(c.range, side) for c in weighed]
+        if None in ends:
+            return None
+        return mean_of(self.mean, ends, [c.weight for c in weighed]) if ends else 1.0
 
 
-def mean_of(mean: str, values: Sequence[float], weights: Sequence[float]) -> float:
-    """The weighted mean (or product, or sum) of the values; NaN if any is."""
+def _times(end: float | None, same: float | None, opposite: float | None) -> float | None:
+    """An end of a range times a factor ≥ 0: its same end, or the opposite below 0."""
+    by = same if end is None or end >= 0 else opposite
+    return None if end is None or by is None else end * by
+
+
+def mean_of(
+    mean: str, values: Sequence[float], weights: Sequence[float], floor: float = 0.0
+) -> float:
+    """The weighted mean (or product, or sum) of the values; NaN if any is.
+
+    In a geometric mean or a product no value counts as less than ``floor``.
+    """
     if any(math.isnan(v) for v in values):
         return math.nan
+    if mean in ("geometric", "product") and floor > 0:
+        values = [max(v, floor) for v in values]
     if len(values) == 1 and (mean in ("geometric", "arithmetic") or weights[0] == 1):
         return values[0]
     total = math.fsum(weights)
@@ -117,19 +147,22 @@ def read_objective(given: Any, mean: str = "geometric") -> Composite:
 
 
 def _composite(given: Mapping[str, Any]) -> Composite:
-    allowed = ("name", "mean", "components")
+    allowed = ("name", "mean", "floor", "components")
     for key in given:
-        if key not in (*allowed, "weight", "transform"):
+        if key not in (*allowed, "weight", "transform", "factor"):
             hint = f"{nearest(key, allowed)}; has {', '.join(allowed)}"
             raise BadData(f"an objective made of components has no {key!r}{hint}")
     mean = str(given.get("mean", "geometric"))
     if mean not in MEANS:
         raise BadData(f"found mean {mean!r}{nearest(mean, MEANS)}; have {', '.join(MEANS)}")
+    floor = given.get("floor", 0.0)
+    if isinstance(floor, bool) or not isinstance(floor, int | float) or not 0 <= floor < 1:
+        raise BadData(f"found floor {floor!r}, a number from 0 to 1 was needed")
     parts = given["components"]
     if not isinstance(parts, Sequence) or isinstance(parts, str) or not parts:
         raise BadData("components: a list of at least one table was needed")
     components = _named([_component(part) for part in parts])
-    return _checked(Composite(str(given.get("name", "mean")), mean, components))
+    return _checked(Composite(str(given.get("name", "mean")), mean, components, float(floor)))
 
 
 def _component(given: Any) -> Component:
@@ -155,7 +188,12 @@ def _component(given: Any) -> Component:
         if not isinstance(chosen, Mapping):
             raise BadData(f"{name}: found transform {chosen!r}, a table with type = … was needed")
         bounds = _range_after(chosen, bounds, name)
-    return Component(name, objective, options, chosen, float(weight), bounds)
+    factor = given.get("factor", False)
+    if not isinstance(factor, bool):
+        raise BadData(f"{name}: found factor {factor!r}, true or false was needed")
+    if factor and "weight" in given:
+        raise BadData(f"{name}: a factor multiplies the mean and has no weight")
+    return Component(name, objective, options, chosen, float(weight), bounds, factor)
 
 
 def _by_name(
@@ -215,13 +253,15 @@ def _named(components: list[Component]) -> tuple[Component, ...]:
 
 
 def _checked(composite: Composite) -> Composite:
-    """Refuses a geometric mean over something that is known to go below 0."""
-    if composite.mean in ("geometric", "product") and len(composite.components) > 1:
-        for part in composite.components:
+    """Refuses a geometric mean over something, or a factor, that is known to go below 0."""
+    products = composite.mean in ("geometric", "product")
+    for part in composite.components if len(composite.components) > 1 else ():
+        if products or part.factor:
             outside = isinstance(part.objective, str) and is_outside(part.objective)
+            kind = "a factor" if part.factor else f"a {composite.mean} mean"
             if (part.range.low is None and not outside) or (part.range.low or 0) < 0:
                 raise BadData(
-                    f"{part.name} can be negative and a {composite.mean} mean cannot: give it a "
+                    f"{part.name} can be negative and {kind} cannot: give it a "
                     'transform, such as {type = "sigmoid", low = …, high = …}'
                 )
     return composite

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from qdlaws.errors import BadData, QdlawsError
+from trainer.tasks.molecules.descriptors import (
+    Score,
+    any_descriptor,
+    graph_length,
+    hybridised,
+    largest_ring,
+    of_rdkit,
+    tpsa,
+)
 from trainer.tasks.task import nearest
 
 __all__ = ["FINGERPRINTS", "OBJECTIVES", "Objective", "Range", "parse_formula"]
-
-Score = Callable[[Any], float]
 
 
 @dataclass(frozen=True)
@@ -38,24 +45,20 @@ class Objective:
     range: Range = field(default_factory=Range)
     transform: Mapping[str, Any] | None = None
     """Used where the configuration names none; ``transform = {type = "linear"}`` takes the raw."""
+    meaning: str = ""
+    """What it measures, where ``make`` has no docstring that says so."""
+
+    @property
+    def summary(self) -> str:
+        """What it measures, in a line."""
+        first = (self.make.__doc__ or "").strip().partition("\n\n")[0]
+        return self.meaning or " ".join(first.split()).rstrip(".")
 
 
 UNIT = Range(0.0, 1.0)
 COUNT = Range(0.0, None)
 
-# ---------------------------------------------------------------------- scores without options
-
-
-def _of_rdkit(module: str, name: str) -> Callable[[], Score]:
-    """A function of rdkit, imported on first use."""
-
-    def make() -> Score:
-        from importlib import import_module
-
-        function: Score = getattr(import_module(f"rdkit.Chem.{module}"), name)
-        return function
-
-    return make
+# ---------------------------------------------------------------------- scores
 
 
 def _sa() -> Score:
@@ -87,8 +90,6 @@ def _sascorer() -> Any:
     return module
 
 
-# ---------------------------------------------------------------------- scores with options
-
 ZINC = (
     (2.4570953396190123, 1.434324401111988),
     (-3.0525811293166134, 0.8335207024513095),
@@ -104,7 +105,7 @@ def _plogp(normalised: bool = False) -> Score:
     al. 2017; the form whose values JT-VAE and GCPN report). Rings are those of rdkit's smallest
     set; code that takes them from networkx differs in about .3 % of molecules.
     """
-    logp, sa = _of_rdkit("Crippen", "MolLogP")(), _sa()
+    logp, sa = of_rdkit("Crippen", "MolLogP")(), _sa()
 
     def score(mol: Any) -> float:
         ring = -max(max(map(len, mol.GetRingInfo().AtomRings()), default=0) - 6, 0)
@@ -116,25 +117,29 @@ def _plogp(normalised: bool = False) -> Score:
     return score
 
 
-FINGERPRINTS = ("ecfp4", "ecfp6", "fcfp4", "fcfp6", "ap", "path", "phco")
+MORGAN = tuple(f"{kind}cfp{d}" for kind in "ef" for d in (2, 4, 6, 8))
+FINGERPRINTS = (*MORGAN, "ap", "path", "phco")
 
 
-def _similarity(query: str, fingerprint: str = "ecfp4", bits: int | None = None) -> Score:
+def _similarity(
+    query: str, fingerprint: str = "ecfp4", bits: int | None = None, counts: bool = True
+) -> Score:
     """Tanimoto similarity to ``query``, a SMILES.
 
-    Fingerprints are counts without folding, as in GuacaMol; ``bits = 2048`` folds them to so many
-    bits, as most similarity searches do. ecfp/fcfp: Morgan (by element / by feature), the number
+    Fingerprints are counts without folding, as in GuacaMol; ``counts = false`` tells only whether a
+    feature is there; ``bits = 2048`` folds it to so many bits, as most similarity searches do.
+    ecfp/fcfp: Morgan (by element / by feature), the number
     is the diameter; ap: atom pairs up to 10 bonds; path: rdkit's own; phco: Gobbi pharmacophores,
     which take minutes over a chain of some hundred atoms: give a timeout.
     """
     from rdkit.DataStructs import TanimotoSimilarity
 
-    of = _fingerprint(fingerprint, bits)
+    of = _fingerprint(fingerprint, bits, counts)
     print_of_query = of(_molecule(query, "query"))
     return lambda mol: float(TanimotoSimilarity(of(mol), print_of_query))
 
 
-def _fingerprint(name: str, bits: int | None) -> Callable[[Any], Any]:
+def _fingerprint(name: str, bits: int | None, counts: bool = True) -> Callable[[Any], Any]:
     from rdkit.Chem import rdFingerprintGenerator
 
     name = name.lower()
@@ -159,7 +164,7 @@ def _fingerprint(name: str, bits: int | None) -> Callable[[Any], Any]:
             size["atomInvariantsGenerator"] = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
         made = rdFingerprintGenerator.GetMorganGenerator(radius=int(name[-1]) // 2, **size)
     chosen: Callable[[Any], Any] = made.GetFingerprint if bits else made.GetSparseCountFingerprint
-    return chosen
+    return chosen if bits or counts else made.GetSparseFingerprint
 
 
 def _isomers(formula: str, mean: str = "geometric") -> Score:
@@ -211,15 +216,49 @@ def _atoms(element: str) -> Score:
     return lambda mol: float(_elements(mol).get(element, 0))
 
 
-def _smarts(pattern: str, inverse: bool = False) -> Score:
-    """1 where the molecule has the substructure, else 0; turned around by ``inverse``."""
+def _smarts(pattern: str | Sequence[str], inverse: bool = False, chirality: bool = False) -> Score:
+    """1 where the molecule has the substructure, or any of several, else 0.
+
+    ``inverse`` turns it around; ``chirality``: stereo centres must match too.
+    """
+    given = [pattern] if isinstance(pattern, str) else list(pattern)
+    wanted = [_pattern(one) for one in given]
+    return lambda mol: float(
+        any(mol.HasSubstructMatch(one, useChirality=chirality) for one in wanted) != inverse
+    )
+
+
+ALERTS = (
+    *("[*;r{8-17}]", "[#8][#8]", "[#6;+]", "[#16][#16]", "[#7;!n][S;!$(S(=O)=O)]"),
+    *("[#7;!n][#7;!n]", "C#C", "C(=[O,S])[O,S]", "[#7;!n][C;!$(C(=[O,N])[N,O])][#16;!s]"),
+    "[#7;!n][C;!$(C(=[O,N])[N,O])][#7;!n]",
+    "[#7;!n][C;!$(C(=[O,N])[N,O])][#8;!o]",
+    "[#8;!o][C;!$(C(=[O,N])[N,O])][#16;!s]",
+    "[#8;!o][C;!$(C(=[O,N])[N,O])][#8;!o]",
+    "[#16;!s][C;!$(C(=[O,N])[N,O])][#16;!s]",
+)
+"""The unwanted groups of REINVENT4's example: large rings, peroxides, hydrazines, acetals, …"""
+
+
+def _alerts(patterns: Sequence[str] = ALERTS) -> Score:
+    """0 where the molecule has any unwanted group, else 1; by default the list of REINVENT4."""
+    return _smarts([patterns] if isinstance(patterns, str) else patterns, inverse=True)
+
+
+def _smarts_count(pattern: str) -> Score:
+    """How often the molecule has the substructure."""
+    wanted = _pattern(pattern)
+    return lambda mol: float(len(mol.GetSubstructMatches(wanted)))
+
+
+def _pattern(smarts: str) -> Any:
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():
-        wanted = Chem.MolFromSmarts(pattern)
+        wanted = Chem.MolFromSmarts(smarts) if isinstance(smarts, str) else None
     if wanted is None:
-        raise BadData(f"smarts: {pattern!r} is no SMARTS pattern")
-    return lambda mol: float(mol.HasSubstructMatch(wanted) != inverse)
+        raise BadData(f"smarts: {smarts!r} is no SMARTS pattern")
+    return wanted
 
 
 def _molecule(smiles: str, what: str) -> Any:
@@ -232,22 +271,52 @@ def _molecule(smiles: str, what: str) -> Any:
     return mol
 
 
+def _counts(
+    make: Callable[..., Score], meaning: str = "", transform: Mapping[str, Any] | None = None
+) -> Objective:
+    return Objective(make, COUNT, transform, meaning)
+
+
 OBJECTIVES: dict[str, Objective] = {
-    "qed": Objective(_of_rdkit("QED", "qed"), UNIT),
-    "logp": Objective(_of_rdkit("Crippen", "MolLogP")),
+    "qed": Objective(of_rdkit("QED", "qed"), UNIT, meaning="Drug-likeness (Bickerton et al. 2012)"),
+    "logp": Objective(of_rdkit("Crippen", "MolLogP"), meaning="Crippen's log P (octanol/water)"),
     "plogp": Objective(_plogp, Range(), {"type": "sigmoid", "low": -5, "high": 5, "k": 0.25}),
     "sa": Objective(_sa, Range(1.0, 10.0), {"type": "clipped", "lower": 10, "upper": 1}),
     "similarity": Objective(_similarity, UNIT),
     "isomers": Objective(_isomers, UNIT),
     "smarts": Objective(_smarts, Range(0.0, 1.0, binary=True)),
-    "atoms": Objective(_atoms, COUNT),
-    "mw": Objective(_of_rdkit("Descriptors", "MolWt"), COUNT),
-    "tpsa": Objective(_of_rdkit("rdMolDescriptors", "CalcTPSA"), COUNT),
-    "hbd": Objective(_of_rdkit("Lipinski", "NumHDonors"), COUNT),
-    "hba": Objective(_of_rdkit("Lipinski", "NumHAcceptors"), COUNT),
-    "rotatable_bonds": Objective(_of_rdkit("Lipinski", "NumRotatableBonds"), COUNT),
-    "rings": Objective(_of_rdkit("rdMolDescriptors", "CalcNumRings"), COUNT),
-    "aromatic_rings": Objective(_of_rdkit("rdMolDescriptors", "CalcNumAromaticRings"), COUNT),
-    "heavy_atoms": Objective(_of_rdkit("Lipinski", "HeavyAtomCount"), COUNT),
-    "bertz": Objective(_of_rdkit("GraphDescriptors", "BertzCT"), COUNT),
+    "alerts": Objective(_alerts, Range(0.0, 1.0, binary=True)),
+    "smarts_count": _counts(_smarts_count),
+    "atoms": _counts(_atoms),
+    "mw": _counts(of_rdkit("Descriptors", "MolWt"), "Molecular weight (g/mol)"),
+    "tpsa": _counts(tpsa),
+    "hbd": _counts(of_rdkit("Lipinski", "NumHDonors"), "Donors of hydrogen bonds"),
+    "hba": _counts(of_rdkit("Lipinski", "NumHAcceptors"), "Acceptors of hydrogen bonds"),
+    "rotatable_bonds": _counts(of_rdkit("Lipinski", "NumRotatableBonds"), "Rotatable bonds"),
+    "rings": _counts(of_rdkit("rdMolDescriptors", "CalcNumRings"), "Rings"),
+    "aromatic_rings": _counts(
+        of_rdkit("rdMolDescriptors", "CalcNumAromaticRings"), "Aromatic rings"
+    ),
+    "aliphatic_rings": _counts(
+        of_rdkit("rdMolDescriptors", "CalcNumAliphaticRings"), "Aliphatic rings"
+    ),
+    "largest_ring": _counts(largest_ring),
+    "heavy_atoms": _counts(of_rdkit("Lipinski", "HeavyAtomCount"), "Atoms other than hydrogen"),
+    "hetero_atoms": _counts(
+        of_rdkit("Lipinski", "NumHeteroatoms"), "Atoms other than carbon and hydrogen"
+    ),
+    "sp_atoms": _counts(hybridised("SP"), "Atoms with sp hybridisation"),
+    "sp2_atoms": _counts(hybridised("SP2"), "Atoms with sp² hybridisation"),
+    "sp3_atoms": _counts(hybridised("SP3"), "Atoms with sp³ hybridisation"),
+    "fraction_csp3": Objective(
+        of_rdkit("Lipinski", "FractionCSP3"), UNIT, meaning="Share of the carbons that are sp³"
+    ),
+    "stereo_centers": _counts(
+        of_rdkit("rdMolDescriptors", "CalcNumAtomStereoCenters"), "Stereo centres"
+    ),
+    "graph_length": _counts(graph_length),
+    "bertz": _counts(
+        of_rdkit("GraphDescriptors", "BertzCT"), "Bertz's index of the graph's complexity"
+    ),
+    "descriptor": Objective(any_descriptor),
 }

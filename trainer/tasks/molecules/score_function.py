@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from trainer.tasks.molecules.composite import Component, Composite, mean_of
+from trainer.tasks.molecules.composite import Component, Composite
 from trainer.tasks.molecules.external_scores import is_outside, outside_score
 from trainer.tasks.molecules.objectives import OBJECTIVES
 from trainer.tasks.molecules.transforms import transform
@@ -36,12 +36,11 @@ def _rows(composite: Composite, prepared: list[Any], smiles: Sequence[str]) -> l
         mols = [Chem.MolFromSmiles(one) for one in smiles]
         raw = [score(smiles, mols) for score, _ in prepared]
     fitted = [[shape(v) for v in values] for (_, shape), values in zip(prepared, raw, strict=True)]
-    weights = [c.weight for c in composite.components]
     rows = []
     for i in range(len(smiles)):
         values = [column[i] for column in fitted]
         pairs = zip(values, (column[i] for column in raw), strict=True)
-        row = (mean_of(composite.mean, values, weights), *(v for p in pairs for v in p))
+        row = (composite.value(values), *(v for p in pairs for v in p))
         rows.append(tuple(map(float, row)))
     return rows
 

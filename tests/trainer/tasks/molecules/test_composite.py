@@ -76,6 +76,25 @@ def test_a_weight_scales_a_sum_of_one():
     assert row["score"] == pytest.approx(4 * row["qed"], rel=1e-15)
 
 
+def test_factors_multiply_the_mean_and_a_floor_keeps_a_zero_from_being_all():
+    part = {"objective": "logp", "transform": {"type": "right_step", "high": 99}}
+    alert = {"objective": "smarts", "pattern": "Cl", "inverse": True, "factor": True}
+    half = {
+        "objective": "smarts", "pattern": "O", "factor": True,
+        "transform": {"type": "linear", "slope": 0.5, "offset": 0.5},
+    }  # fmt: skip
+    parts = [{"objective": "qed", "weight": 3}, part, alert, half]
+    none, chloride, carbon = rows({"components": parts}, "CCO", "OCCCl", "CC")
+    assert none["score"] == chloride["score"] == carbon["score"] == 0
+    none, chloride, carbon = rows({"floor": 1e-8, "components": parts}, "CCO", "OCCCl", "CC")
+    assert none["score"] == pytest.approx(none["qed"] ** 0.75 * 1e-2, rel=1e-9)
+    assert chloride["score"] == 0
+    assert carbon["score"] == pytest.approx(carbon["qed"] ** 0.75 * 1e-2 / 2, rel=1e-9)
+    assert list(none)[1::2] == ["qed", "logp", "smarts", "smarts 2"]
+    (only,) = rows([half], "CC")
+    assert only["score"] == 0.5
+
+
 UNIT, BINARY = Range(0.0, 1.0), Range(0.0, 1.0, binary=True)
 
 
@@ -92,6 +111,18 @@ UNIT, BINARY = Range(0.0, 1.0), Range(0.0, 1.0, binary=True)
         ({"objective": "logp", "transform": {"type": "right_step", "high": 2}}, BINARY),
         ({"mean": "sum", "components": ["qed", {"objective": "sa", "weight": 2}]}, Range(0.0, 3.0)),
         ({"objective": "sa", "transform": {"type": "linear", "slope": -1}}, Range(-10.0, -1.0)),
+        ([{"objective": "smarts", "pattern": "C", "factor": True}, "alerts"], BINARY),
+        (
+            {
+                "mean": "arithmetic",
+                "components": [
+                    {"objective": "sa", "transform": {"type": "linear", "slope": -1}},
+                    {"objective": "alerts", "factor": True},
+                ],
+            },
+            Range(-10.0, 0.0),
+        ),
+        ([{"objective": "mw", "factor": True}, "qed"], Range(0.0, None)),
     ],
 )  # fmt: skip
 def test_the_range_of_a_composite(objective, expected):
@@ -118,6 +149,13 @@ def test_the_range_of_a_composite(objective, expected):
         ({"objective": "qed", "transform": "sigmoid"}, "a table with type"),
         (["qed", "logp"], "logp can be negative"),
         ({"objective": "jnk3", "query": "C"}, "has no options"),
+        (
+            {"mean": "arithmetic", "components": ["qed", {"objective": "logp", "factor": True}]},
+            "logp can be negative and a factor cannot",
+        ),
+        ({"components": ["qed"], "floor": -1}, "a number from 0 to 1"),
+        ([{"objective": "qed", "factor": "yes"}, "sa"], "true or false"),
+        ([{"objective": "qed", "factor": True, "weight": 2}, "sa"], "has no weight"),
         ({"objective": "a.b:c", "bacth": True}, "did you mean 'batch'"),
     ],
 )

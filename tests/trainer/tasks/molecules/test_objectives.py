@@ -11,7 +11,7 @@ import pytest
 from qdlaws.errors import BadData
 from trainer.tasks.molecules import guacamol
 from trainer.tasks.molecules.composite import read_objective
-from trainer.tasks.molecules.objectives import OBJECTIVES, parse_formula
+from trainer.tasks.molecules.objectives import FINGERPRINTS, OBJECTIVES, parse_formula
 from trainer.tasks.molecules.score_function import score_function
 
 pytest.importorskip("rdkit")
@@ -24,7 +24,8 @@ def score(objective, smiles):
 
 def raw(objective, smiles):
     """The score before its usual transform."""
-    return score({"objective": objective, "transform": {"type": "linear"}}, smiles)
+    given = {"objective": objective} if isinstance(objective, str) else objective
+    return score({**given, "transform": {"type": "linear"}}, smiles)
 
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
@@ -128,17 +129,51 @@ def test_descriptors_are_those_of_rdkit():
         "rotatable_bonds": Lipinski.NumRotatableBonds,
         "rings": rdMolDescriptors.CalcNumRings,
         "aromatic_rings": rdMolDescriptors.CalcNumAromaticRings,
+        "aliphatic_rings": Lipinski.NumAliphaticRings,
+        "hetero_atoms": Lipinski.NumHeteroatoms,
+        "fraction_csp3": Lipinski.FractionCSP3,
+        "stereo_centers": rdMolDescriptors.CalcNumAtomStereoCenters,
         "heavy_atoms": lambda m: m.GetNumHeavyAtoms(),
         "bertz": GraphDescriptors.BertzCT,
     }
     for name, function in theirs.items():
         assert raw(name, ASPIRIN) == function(mol), name
     assert raw("mw", ASPIRIN) == pytest.approx(180.16, abs=0.01)  # what a textbook says
-    plain = {"sa", "plogp", *theirs}
-    assert plain | {"similarity", "isomers", "smarts", "atoms"} == set(OBJECTIVES)
+    shape = {"graph_length", "largest_ring", "sp_atoms", "sp2_atoms", "sp3_atoms"}
+    patterns = {"similarity", "isomers", "smarts", "smarts_count", "alerts", "atoms"}
+    assert {"sa", "plogp", "descriptor", *theirs} | shape | patterns == set(OBJECTIVES)
 
 
-@pytest.mark.parametrize("fingerprint", ["ecfp4", "ecfp6", "fcfp4", "fcfp6", "ap", "path", "phco"])
+@pytest.mark.parametrize(
+    ("objective", "smiles", "expected"),
+    [
+        ({"objective": "smarts_count", "pattern": "[F,Cl]"}, "FC(Cl)CF", 3),
+        ({"objective": "smarts", "pattern": ["N", "Cl"]}, "CCl", 1),
+        ({"objective": "smarts", "pattern": ["N", "Cl"], "inverse": True}, "CCl", 0),
+        ("alerts", "CCO", 1),
+        ("alerts", "C#CC", 0),
+        ({"objective": "alerts", "patterns": ["[OH]"]}, "CCO", 0),
+    ],
+)
+def test_numbers_that_can_be_counted_by_hand(objective, smiles, expected):
+    assert raw(objective, smiles) == pytest.approx(expected, abs=0.01)
+
+
+def test_chirality_counts_where_it_is_wanted():
+    pattern = "C[C@H](N)O"
+    for smiles, there in (("C[C@H](N)O", 1), ("C[C@@H](N)O", 0)):
+        spec = {"objective": "smarts", "pattern": pattern, "chirality": True}
+        assert raw(spec, smiles) == there
+        assert raw({**spec, "chirality": False}, smiles) == 1
+
+
+def test_similarity_by_the_presence_of_features_alone():
+    spec = {"objective": "similarity", "query": "CCCCCCCC", "fingerprint": "ecfp2"}
+    assert raw(spec, "CCCCCCCCCC") < 1
+    assert raw({**spec, "counts": False}, "CCCCCCCCCC") == 1
+
+
+@pytest.mark.parametrize("fingerprint", FINGERPRINTS)
 def test_similarity_is_one_to_itself_and_symmetric(fingerprint):
     def like(query, smiles):
         spec = {"objective": "similarity", "query": query, "fingerprint": fingerprint}
