@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -56,13 +57,23 @@ def attacked(
 
 
 def table(tallies: Sequence[Tally]) -> str:
-    """The rows in Markdown, and the first faults of each below them."""
-    lines = ["| attack | tries | faults |", "|---|---|---|"]
+    """The day and the machine, the rows in Markdown, and the first faults of each below them."""
+    lines = [f"{time.strftime('%Y-%m-%d')}, {machine()}", ""]
+    lines += ["| attack | tries | faults |", "|---|---|---|"]
     lines += [f"| {t.name} | {t.note or f'{t.tries:,}'} | {len(t.faults)} |" for t in tallies]
     for tally in tallies:
         if tally.faults:
             lines += ["", f"{tally.name}:", *(f"- {fault}" for fault in tally.faults[:8])]
     return "\n".join(lines)
+
+
+def machine() -> str:
+    """The kind of machine, and how much of it others use."""
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    others = "idle otherwise" if load < 1.2 else f"shared: {load:.1f} programs for each core"
+    return (
+        f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {others}"
+    )
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import torch
 
 from qdlaws.core.atomic_write import write_atomically
+from qdlaws.core.regular_file import read_regular
 from qdlaws.errors import BadData, BadLog, QdlawsError
 from trainer.config import Config, at_step, load_config, to_toml
 from trainer.consent import Trust, check_run, record_consent
@@ -375,7 +376,7 @@ def _summary(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = json.loads(read_regular(path))
         if isinstance(summary, dict):
             return summary
     except (OSError, ValueError, RecursionError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -143,8 +144,115 @@ def failing_run(work: Path) -> Try:
     return attempt
 
 
+TASK = '''
+"""A task of an attack: one call of one member misbehaves."""
+import os, signal, subprocess, sys, time
+from pathlib import Path
+
+def do(how, note):
+    if how == "hang":
+        time.sleep(3600)
+    elif how == "die":
+        os._exit(0)
+    elif how == "leave":
+        sys.exit(0)
+    elif how == "raise":
+        raise ValueError("no \\ud800 \\x1b[2J answer")
+    elif how == "recurse":
+        do(how, note)
+    elif how == "odd":
+        return [object(), float("nan"), None]
+    elif how == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif how == "fork" and os.fork() == 0:
+        Path(note).write_text(str(os.getpid()))
+        time.sleep(60)
+        os._exit(0)
+    elif how == "spawn":
+        Path(note).write_text(str(subprocess.Popen(["sleep", "60"]).pid))
+    elif how == "print":
+        print("noise")
+        os.write(1, b"noise")
+
+def make(how="", member="", note=""):
+    from trainer.tasks import make_task
+    task = make_task("arithmetic")
+    usual = getattr(task, member, None) or (lambda *given: None)
+    def odd(*given):
+        answer = do(how, note)
+        return usual(*given) if answer is None else answer
+    setattr(task, member, odd)
+    return task
+'''
+MISDEEDS = ("hang", "die", "leave", "raise", "recurse", "odd", "stop", "fork", "spawn", "print")
+MEMBERS = ("prompts", "score", "keys", "measure", "state_dict", "write_samples", "close")
+
+
+def tasks_in_a_run(work: Path) -> Try:
+    """A run whose task misbehaves ends in one line or well, frees its folder, and leaves nobody."""
+    from attacks.tally import isolated
+
+    (work / "hostile_task.py").write_text(TASK)
+    sys.path.insert(0, str(work))
+    note = work / "pid"
+
+    def attempt(rng: np.random.Generator) -> str:
+        how = MISDEEDS[int(rng.integers(len(MISDEEDS)))]
+        member = MEMBERS[int(rng.integers(len(MEMBERS)))]
+        folder = work / f"run-{rng.integers(2**31)}"
+        note.unlink(missing_ok=True)
+
+        def begin() -> str:
+            from trainer import train
+            from trainer.config import load_config
+
+            settings = [
+                "task=hostile_task:make", f"task.how={how}", f"task.member={member}",
+                f"task.note={note}", "task.seconds=0.05", "steps=1", "eval.samples=16",
+                "train.samples=4", "train.prompts=1", "policy.device=cpu", "train.limit=4",
+                "train.threads=1",
+            ]  # fmt: skip
+            return train(load_config("arithmetic", settings), folder).ended
+
+        ended = isolated(begin, 120)
+        words = f"{how} in {member}: "
+        if ended.how not in ("ok", "line") or "\n" in str(ended.value):
+            return f"{words}{ended}"
+        if ended.how == "ok" and how in ("hang", "die", "stop") and member in ("score", "prompts"):
+            return f"{words}the run ended well"
+        if note.exists() and _is_there(int(note.read_text())):
+            return f"{words}a process of the task outlives its run"
+        if folder.exists() and (held := isolated(lambda: _held(folder), 30)).how != "ok":
+            return f"{words}the folder is held: {held}"
+        return ""
+
+    return attempt
+
+
+def _held(folder: Path) -> None:
+    from trainer.training.run_folder import lock
+
+    with lock(folder):
+        pass
+
+
+def _is_there(number: int) -> bool:
+    """Whether a process runs still, two seconds from now at the latest."""
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        if state in "ZX":
+            return False
+        time.sleep(0.05)
+    return True
+
+
 ATTACKS = [
     Attack("rewards that misbehave, in this process", rewards_here, 0.5, 10),
     Attack("rewards that misbehave, in two workers", rewards_in_workers, 1.5, 1),
     Attack("runs whose reward always fails", failing_run, 0.7, 1),
+    Attack("runs whose task misbehaves", tasks_in_a_run, 2.0, 1),
 ]

@@ -60,7 +60,7 @@ def _by_interval(folder: Path, last: float) -> set[int]:
         return set()
     try:
         every = json.loads(state.read_text(encoding="utf-8")).get("save_steps")
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return set()
     if not isinstance(every, int | float) or not every >= 1:
         return set()

@@ -68,6 +68,10 @@ def parse(text: str | bytes) -> Any:
         return _without_surrogates(value) if _SURROGATE_ESCAPE.search(text) else value
     except (RecursionError, MemoryError) as error:
         raise ValueError("JSON nested too deeply") from error
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # Python converts no integer of more than some thousand digits
+        raise ValueError("JSON with an integer of too many digits") from error
 
 
 def _without_surrogates(value: Any) -> Any:

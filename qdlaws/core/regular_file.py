@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from os import PathLike
-from typing import BinaryIO
 
 __all__ = ["open_regular", "read_regular"]
 
@@ -18,7 +18,7 @@ READ = (
 )
 
 
-def open_regular(path: str | PathLike[str]) -> BinaryIO:
+def open_regular(path: str | PathLike[str]) -> BufferedReader:
     """A regular file, opened to be read; OSError for a pipe, a device, a socket or a folder."""
     _refuse_others(os.stat(path))  # some devices act when they are merely opened
     number = os.open(path, READ)

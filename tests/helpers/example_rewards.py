@@ -10,7 +10,6 @@ import numpy as np
 from qdlaws.measure import mean_score
 from trainer.tasks import Prompt, Scores
 from trainer.tasks.scoring.answer_metrics import key_diversity, unique_keys
-from trainer.types import Traits
 
 
 def correct(text, answer):
@@ -115,6 +114,8 @@ class Vowels:
     name: str = "vowels"
 
     def __post_init__(self):
+        from trainer.types import Traits  # torch, which a reward does not need
+
         self.traits = Traits("vowels", False, False, 0.0, 1.0, True)
 
     def prompts(self, split="train"):

@@ -124,3 +124,34 @@ def miscounting(items):
 
 def make_miscounting():
     return miscounting
+
+
+def busy(items):
+    """Works for so many seconds of a processor's time, or hangs."""
+    for item in items:
+        if item == "hang":
+            time.sleep(120)
+        end = time.process_time() + float(item)
+        while time.process_time() < end:
+            pass
+    return [(1.0,)] * len(items)
+
+
+def make_busy():
+    return busy
+
+
+class UnreadableAnswer:
+    """It can be sent, and nobody can make it again."""
+
+    def __reduce__(self):
+        return int, ("nothing",)
+
+
+def odd_answers(items):
+    odd = {"function": lambda: 0, "unreadable": UnreadableAnswer()}
+    return [(odd.get(item, 1.0),) for item in items]
+
+
+def make_odd_answers():
+    return odd_answers

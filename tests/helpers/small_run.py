@@ -41,6 +41,7 @@ def config_of(model: Path, *settings: str) -> Config:
         f"policy.model={model}",
         "policy.device=cpu",
         "task=tests.helpers.letters:make",
+        "task.in_process=true",
         "recipe=rloo",
         "train.steps=6",
         "train.prompts=4",

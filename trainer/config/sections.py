@@ -164,6 +164,11 @@ class TaskOptions:
     """``molecules``, ``arithmetic``, ``sql``, ``stories``, ``dataset``, ``bandit``, or
     ``package.module:function``."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    in_process: bool = False
+    """Run a task of the user's in the trainer's own process, such as for a debugger: there it has
+    no time limit, and what it starts may outlive the run."""
+    seconds: Positive = 10.0
+    """Most seconds of a completion for a task of the user's; one that hangs ends the run."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 import tomli_w
 
+from qdlaws.core.regular_file import read_regular
 from qdlaws.errors import BadData
 from trainer.config.sections import Config
 
@@ -87,11 +88,11 @@ def load_config(source: str | Path, settings: Iterable[str] = ()) -> Config:
     """
     path = config_file(source)
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(read_regular(path).decode())
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise BadData(f"cannot read {path}: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # too many digits, too deep a list
         raise BadData(f"{path} is no TOML: {error}") from None
     return with_settings(read_config(tree), settings)
 
@@ -275,7 +276,7 @@ def _value(text: str) -> Any:
     """A TOML value; else a number such as .8, which TOML would have as 0.8; else the text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         pass
     try:
         return float(text)

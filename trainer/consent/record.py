@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from qdlaws.core.atomic_write import write_atomically
+from qdlaws.core.regular_file import read_regular
 from qdlaws.errors import QdlawsError
 from trainer.config import Config, config_file, load_config
 from trainer.consent.outside import REMOTE_CODE, Outside, named_outside
@@ -116,8 +117,10 @@ def _check(file: Path, items: Sequence[Outside], trust: Trust) -> None:
         _record(file, code)
         return
     place = _place(file)
-    with suppress(OSError, ValueError, TypeError, AttributeError):  # no record, or a damaged one
-        if place is not None and json.loads(place.read_bytes()).get("hash") == code:
+    with suppress(
+        OSError, ValueError, TypeError, AttributeError, RecursionError
+    ):  # no record, or a damaged one
+        if place is not None and json.loads(read_regular(place)).get("hash") == code:
             return
     problem = f"{file} has not the hash {trust}" if isinstance(trust, str) else str(file)
     raise NotTrusted(

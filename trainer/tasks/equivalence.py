@@ -63,8 +63,13 @@ class Relation:
         return full
 
 
-def task_with_relation(name: str, options: Mapping[str, Any]) -> tuple[Task, Relation | None]:
-    """The task of a configuration, and the relation that takes the place of its keys, if any."""
+def task_with_relation(
+    name: str, options: Mapping[str, Any], make: Callable[..., Task] = make_task
+) -> tuple[Task, Relation | None]:
+    """The task of a configuration, and the relation that takes the place of its keys, if any.
+
+    ``make`` takes the name of the task and its options.
+    """
     plain = {
         key: value
         for key, value in options.items()
@@ -78,30 +83,30 @@ def task_with_relation(name: str, options: Mapping[str, Any]) -> tuple[Task, Rel
     _check_numbers(text, threshold, words)
     if not isinstance(text, str) or text == "task":
         given = {} if text == "task" else {"equivalence": text}
-        return make_task(name, **plain, **given), None
+        return make(name, **plain, **given), None
     if text.startswith(SIMILARITY):
-        task = make_task(name, **plain)
+        task = make(name, **plain)
         return task, _short(_by_similarity(task, text), words)
     if text.startswith(LEARNED):
-        return make_task(name, **plain), _short(_learned(text, threshold), words)
+        return make(name, **plain), _short(_learned(text, threshold), words)
     has_keys = "equivalence" in task_options(name)
     if is_reference(text):
         function = find_object(text, "equivalence")
         second = _second_parameter(function)
         if second is not None:
-            task = make_task(name, **plain)
+            task = make(name, **plain)
             columns = {"prompt", *(task.prompts()[0].data if has_keys else ())}
             if second not in columns:
                 return task, _short(_by_function(text, function), words)
             capabilities.close(task)
     elif text in KEYS and not has_keys:
-        return make_task(name, **plain), _short(_by_key(text), words)
+        return make(name, **plain), _short(_by_key(text), words)
     if not has_keys:
         raise QdlawsError(
             f"task.equivalence = {text!r}{nearest(text, ['task', *KEYS])}: 'similarity:0.5', "
             f"'learned:FOLDER', 'package.module:function' of two texts, task, {', '.join(KEYS)}"
         )
-    return make_task(name, **plain, equivalence=text), None
+    return make(name, **plain, equivalence=text), None
 
 
 # ---------------------------------------------------------------------- the relations

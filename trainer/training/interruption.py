@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -9,7 +10,11 @@ __all__ = ["Interruption"]
 
 
 class Interruption:
-    """SIGTERM and Ctrl-C as a flag, for as long as the context lasts; the second ends at once."""
+    """SIGTERM and Ctrl-C as a flag, for as long as the context lasts; the second ends at once.
+
+    A second Ctrl-C is Python's KeyboardInterrupt; a second SIGTERM ends the process as if nobody
+    had caught it, which costs no more than any kill: the last checkpoint stands.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -24,8 +29,11 @@ class Interruption:
         return self
 
     def _note(self, number: int, frame: Any) -> None:
-        if self.requested:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if self.requested:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
         self.requested = True
 
     def __exit__(self, *error: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from qdlaws.core.regular_file import open_regular, read_regular
 from qdlaws.errors import BadLog
 from trainer.training.progress import Progress
 
@@ -43,7 +44,7 @@ def checked_state(folder: Path) -> dict[str, Any]:
     if not isinstance(files, dict):
         raise BadLog(f"{NAME} is damaged")
     for name, figures in files.items():
-        if Path(name).name != name or not (folder / name).is_file():
+        if Path(name).name != name or "\0" in name or not (folder / name).is_file():
             raise BadLog(f"{name} is missing")
         if _figures(folder / name) != figures:
             raise BadLog(f"{name} is not as it was saved")
@@ -75,7 +76,7 @@ def _check_tensors(folder: Path) -> None:
 
 
 def _figures(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"bytes": file.tell(), "sha256": digest}
 
@@ -83,7 +84,7 @@ def _figures(path: Path) -> dict[str, Any]:
 def _json(path: Path) -> dict[str, Any]:
     """The JSON object of a small file."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_regular(path))
     except (OSError, ValueError, RecursionError) as error:
         raise BadLog(f"{path.name} cannot be read: {error}") from None
     if not isinstance(value, dict):

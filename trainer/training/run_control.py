@@ -14,6 +14,7 @@ from pathlib import Path
 from qdlaws.advice.advise import advise_run
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
+from qdlaws.core.regular_file import read_regular
 from qdlaws.errors import BadData, BadLog
 from trainer.algorithms.objective import Recipe
 from trainer.config import Config
@@ -27,6 +28,15 @@ from trainer.training.plan import make_plan, write_plan
 __all__ = ["RunControl", "RunStart", "goal_of", "make_run_control", "plan_run"]
 
 PLAN_SAMPLES = 2000
+MALFORMED = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading a JSON text of another shape raises."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +116,10 @@ def plan_run(context: RunContext, folder: Path) -> RunStart:
 
 def _read_start(path: Path) -> RunStart:
     try:
-        written = json.loads(path.read_text(encoding="utf-8"))
+        written = json.loads(read_regular(path))
         knobs = Knobs(**{name: float(value) for name, value in written["knobs"].items()})
         return RunStart(knobs, None if written["gain"] is None else float(written["gain"]))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (*MALFORMED, OSError) as error:
         raise BadLog(
             f"{path} is damaged ({error!r}): remove it, and it is made anew with the same numbers"
         ) from None

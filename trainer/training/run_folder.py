@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -61,6 +61,7 @@ def one_line(action: str) -> Iterator[None]:
 @contextmanager
 def lock(run: Path) -> Iterator[None]:
     """Holds the run's folder; a second run that wants it gets one line. A kill frees it."""
+    made = [folder for folder in (run, *run.parents) if not folder.exists()]
     with one_line(f"use {run} as the folder of a run"):
         run.mkdir(parents=True, exist_ok=True)
         _check_kind(run / ".lock", stat.S_ISREG, "file")
@@ -72,7 +73,19 @@ def lock(run: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        if made:
+            _remove_if_empty(run, made)
         held.release()
+
+
+def _remove_if_empty(run: Path, made: Sequence[Path]) -> None:
+    """A run that was refused leaves none of the folders that were made for it."""
+    if [path.name for path in run.iterdir()] != [".lock"]:
+        return
+    with suppress(OSError):  # something has come into one of them; Windows removes no open file
+        (run / ".lock").unlink()
+        for folder in made:
+            folder.rmdir()
 
 
 def check_files(run: Path) -> None:

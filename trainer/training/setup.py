@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,9 +19,10 @@ from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
 from trainer.policy.bundled_priors import model_source
 from trainer.policy.model import has_adapters
 from trainer.sampling import Sampler, sample, sample_generate
-from trainer.tasks import capabilities
+from trainer.tasks import TASKS, capabilities, make_task
 from trainer.tasks.equivalence import task_with_relation
-from trainer.tasks.task import Prompt, nearest
+from trainer.tasks.task import Prompt, Task, nearest
+from trainer.tasks.task_process import TaskProcess
 from trainer.training.context import RunContext
 from trainer.training.progress import Progress
 from trainer.training.recipe_config import build
@@ -77,7 +78,7 @@ def make_context(config: Config, world: World) -> RunContext:
         torch.set_num_threads(config.train.threads)
     spread = config.policy.shard and world.size > 1
     policy, reference = _spread_models(config, world) if spread else load_models(config)
-    task, relation = task_with_relation(config.task.name, config.task.options)
+    task, relation = task_with_relation(config.task.name, config.task.options, _maker(config))
     context = RunContext(
         config,
         world,
@@ -99,7 +100,7 @@ def with_stage(context: RunContext, config: Config) -> RunContext:
     task, relation = context.task, context.relation
     if config.task != context.config.task:
         capabilities.close(task)
-        task, relation = task_with_relation(config.task.name, config.task.options)
+        task, relation = task_with_relation(config.task.name, config.task.options, _maker(config))
     changed = replace(
         context,
         config=config,
@@ -117,6 +118,14 @@ def start(context: RunContext) -> Progress:
     plan = context.recipe.replay
     memory = None if plan is None else seeded(context, Memory(plan))
     return Progress(knobs=context.recipe.knobs, memory=memory)
+
+
+def _maker(config: Config) -> Callable[..., Task]:
+    """What makes the task; one of the user's in a process of its own."""
+    given = config.task
+    if given.name in TASKS or given.in_process:
+        return make_task
+    return lambda name, **options: TaskProcess(name, options, given.seconds)
 
 
 def _recipe(config: Config) -> Any:

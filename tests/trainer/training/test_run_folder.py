@@ -1,6 +1,9 @@
 """A run writes into its own folder and through no link; what is not its own in there stays."""
 
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -99,6 +102,48 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path):
         pass
     with lock(folder):
         assert (folder / ".lock").exists()
+
+
+def test_a_run_that_is_refused_leaves_no_folder_that_was_made_for_it(tmp_path):
+    with pytest.raises(BadData), lock(tmp_path / "runs" / "a"):
+        raise BadData("this recipe does not fit the task")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(BadData), lock(tmp_path / "mine"):
+        raise BadData("this recipe does not fit the task")
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_whatever_a_run_has_written_stays(tmp_path):
+    with lock(tmp_path / "run"):
+        (tmp_path / "run" / "notes.txt").write_text("mine")
+    assert (tmp_path / "run" / "notes.txt").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_what_a_run_has_forked_does_not_hold_its_folder(tmp_path):
+    code = (
+        "import os, signal, sys, time\n"
+        "from pathlib import Path\n"
+        "from trainer.training.run_folder import lock\n"
+        "with lock(Path(sys.argv[1])):\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        time.sleep(60)\n"
+        "        os._exit(0)\n"
+        "    print(child, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE
+    ) as run:
+        child = int(run.stdout.readline())
+        try:
+            assert run.wait(60) == -signal.SIGKILL
+            with lock(tmp_path):
+                pass
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path):

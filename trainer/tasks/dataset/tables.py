@@ -7,12 +7,13 @@ in memory: at most a million, beyond that ``limit`` must say how many of the fir
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
+from qdlaws.core.json_lines import parse
 from qdlaws.errors import BadData, QdlawsError
 from trainer.tasks.task import Prompt
 
@@ -88,20 +89,24 @@ def _jsonl(file: Path) -> Iterator[Numbered]:
     with file.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
-                try:
-                    yield number, _row(json.loads(line), file, number)
-                except json.JSONDecodeError as error:
-                    raise BadData(f"{file}, line {number}: not JSON ({error.msg})") from None
+                yield number, _row(_json_value(line, f"{file}, line {number}"), file, number)
 
 
 def _json(file: Path) -> Iterator[Numbered]:
-    try:
-        rows = json.loads(file.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise BadData(f"{file}, line {error.lineno}: not JSON ({error.msg})") from None
+    rows = _json_value(file.read_text(encoding="utf-8-sig"), str(file))
     if not isinstance(rows, list):
         raise BadData(f"{file}: a list of objects was needed (or one object a line in .jsonl)")
     yield from ((i, _row(row, file, i, "row")) for i, row in enumerate(rows, 1))
+
+
+def _json_value(text: str, where: str) -> Any:
+    try:
+        return parse(text)
+    except JSONDecodeError as error:
+        line = f", line {error.lineno}" if "\n" in text.strip() else ""
+        raise BadData(f"{where}{line}: not JSON ({error.msg})") from None
+    except ValueError as error:
+        raise BadData(f"{where}: {error}") from None
 
 
 def _csv(file: Path) -> Iterator[Numbered]:

@@ -13,7 +13,6 @@ called: :mod:`trainer.tasks.scoring.user_rewards`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from random import Random
@@ -25,7 +24,6 @@ import numpy.typing as npt
 from qdlaws.errors import QdlawsError
 from trainer.tasks.capabilities import key_distances
 from trainer.tasks.dataset.tables import Numbered, hub_rows, read_prompts, read_rows
-from trainer.tasks.scoring.call_by_name import PerCompletion
 from trainer.tasks.scoring.text_diversity import (
     MEASURES,
     Embedding,
@@ -34,10 +32,10 @@ from trainer.tasks.scoring.text_diversity import (
     text_diversity,
 )
 from trainer.tasks.scoring.text_diversity import embedding as find_embedding
-from trainer.tasks.scoring.user_rewards import Rewards
+from trainer.tasks.scoring.user_keys import UserKeys
+from trainer.tasks.scoring.user_rewards import Rewards, Row
 from trainer.tasks.splits import check_share, hash_fraction
 from trainer.tasks.task import Prompt, Scores, nearest
-from trainer.user_code import find_object
 
 if TYPE_CHECKING:
     from qdlaws.measure import Estimate
@@ -92,8 +90,8 @@ def make(
     binary : whether rewards are 0 or 1, for recipes that need that; adds pass@k to the metrics
     lowest : the lowest possible reward, for recipes that need it
     highest : the highest possible reward
-    workers : processes in which the rewards run; 0 for this one
-        (:class:`trainer.tasks.scoring.user_rewards.Rewards`)
+    workers : processes in which the rewards run, and one for an equivalence of the user's; 0 for
+        this one (:class:`trainer.tasks.scoring.user_rewards.Rewards`)
     timeout : seconds for the reward of a completion
     """
     if (path is None) == (hub is None):
@@ -103,11 +101,11 @@ def make(
         rows,
         read_rows(eval_path, limit) if eval_path else None,
         Rewards(rewards, weights, workers, timeout),
+        _key_function(equivalence or "normalised", workers, timeout),
         source=str(path or hub),
         prompt=prompt,
         completion=completion,
-        equivalence=equivalence,
-        diversity=diversity,
+        diversity=_chosen_measure(diversity, equivalence, embedding),
         embedding=embedding,
         eval_share=eval_share,
         bounds=(binary, lowest, highest),
@@ -124,12 +122,12 @@ class Dataset:
         rows: Sequence[Numbered],
         eval_rows: Sequence[Numbered] | None,
         rewards: Rewards,
+        key: Callable[[str], Hashable] | UserKeys,
         *,
         source: str = "rows",
         prompt: str = "prompt",
         completion: str = "completion",
-        equivalence: str | Callable[..., Any] | None = None,
-        diversity: Measure | None = None,
+        diversity: Measure = "equivalence",
         embedding: str | Embedding | None = None,
         eval_share: float = 0.1,
         bounds: tuple[bool | None, float | None, float | None] = (None, None, None),
@@ -140,10 +138,11 @@ class Dataset:
         # in the order of their first row: keyword arguments that every row can be asked for
         self._columns = list(dict.fromkeys(c for p in self._prompts for c in _columns(p)))
         rewards.check(self._columns)
-        self._key = _key_function(equivalence or "normalised", self._columns)
+        self._key = key
+        if isinstance(key, UserKeys):
+            key.check(self._columns)
         self._embed = find_embedding(embedding)
-        self._diversity = _chosen_measure(diversity, equivalence, embedding)
-        self._key_failed = ""
+        self._diversity = diversity
         if eval_rows is None:
             self._train, self._eval = _split(self._prompts, check_share("eval_share", eval_share))
         else:
@@ -168,7 +167,7 @@ class Dataset:
 
     def score(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Scores:
         """Σ weight · reward of each row, and the rewards in ``parts``; any text is valid."""
-        contents = [prompt.data.get("messages", prompt.text) for prompt in prompts]
+        contents = [_content(prompt) for prompt in prompts]
         columns = {c: [prompt.data.get(c) for prompt in prompts] for c in self._columns}
         score, parts = self.rewards(contents, list(texts), columns)
         scores = Scores(score, np.ones(len(texts), bool), parts, failure=self.rewards.first_failure)
@@ -177,7 +176,13 @@ class Dataset:
 
     def keys(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Hashable | None]:
         """The key of each completion under the equivalence; None where the user's raises."""
-        return [self._one_key(p, text) for p, text in zip(prompts, texts, strict=True)]
+        if not isinstance(self._key, UserKeys):
+            return [self._key(text) for text in texts]
+        rows = [
+            Row(_content(prompt), text, {c: prompt.data.get(c) for c in self._columns})
+            for prompt, text in zip(prompts, texts, strict=True)
+        ]
+        return self._key(rows)
 
     def measure(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, Estimate]:
         """Diversity within a prompt, by every measure that can be taken; pass@k where binary."""
@@ -227,8 +232,10 @@ class Dataset:
         return Random(f"dataset corpus {seed}").choices(pairs, k=n)
 
     def close(self) -> None:
-        """Ends the processes of the rewards."""
+        """Ends the processes of the rewards and of the equivalence."""
         self.rewards.close()
+        if isinstance(self._key, UserKeys):
+            self._key.close()
 
     # ------------------------------------------------------------------ helpers
 
@@ -237,25 +244,6 @@ class Dataset:
         if self._last is not None and self._last[0] == _rows(prompts, texts):
             return self._last[1]
         return self.score(prompts, texts)
-
-    def _one_key(self, prompt: Prompt, text: str) -> Hashable | None:
-        if not isinstance(self._key, PerCompletion):
-            return self._key(text)
-        try:
-            content = prompt.data.get("messages", prompt.text)
-            columns = {c: prompt.data.get(c) for c in self._columns}
-            key: Hashable | None = self._key(content, text, columns)
-            hash(key)
-        except (Exception, SystemExit) as error:  # a user's function may raise anything
-            if not self._key_failed:
-                self._key_failed = f"{type(error).__name__}: {error}"
-                warnings.warn(
-                    f"equivalence {self._key.name} failed: {self._key_failed}; such a completion "
-                    "has no key and is counted as dropped",
-                    stacklevel=2,
-                )
-            return None
-        return key
 
 
 # ---------------------------------------------------------------------- helpers
@@ -281,6 +269,11 @@ def _rows(prompts: Sequence[Prompt], texts: Sequence[str]) -> list[tuple[int, st
     return [(prompt.number, text) for prompt, text in zip(prompts, texts, strict=True)]
 
 
+def _content(prompt: Prompt) -> Any:
+    """What a reward gets as the prompt: its messages, or its text."""
+    return prompt.data.get("messages", prompt.text)
+
+
 def _columns(prompt: Prompt) -> list[str]:
     return [name for name in prompt.data if name != "messages"]
 
@@ -301,8 +294,8 @@ def _split(prompts: list[Prompt], share: float) -> tuple[list[Prompt], list[Prom
 
 
 def _key_function(
-    equivalence: str | Callable[..., Any], columns: Sequence[str]
-) -> Callable[[str], Hashable] | PerCompletion:
+    equivalence: str | Callable[..., Any], workers: int | None, timeout: float | None
+) -> Callable[[str], Hashable] | UserKeys:
     if equivalence == "exact":
         return str.strip
     if equivalence == "normalised":
@@ -315,9 +308,4 @@ def _key_function(
         raise QdlawsError(
             f"equivalence={equivalence!r}: 'exact', 'normalised' or 'package.module:function'"
         )
-    function = (
-        find_object(equivalence, "equivalence") if isinstance(equivalence, str) else equivalence
-    )
-    key_of = PerCompletion(function, str(getattr(function, "__name__", "equivalence")))
-    key_of.check(columns)
-    return key_of
+    return UserKeys(equivalence, workers, timeout)

@@ -28,7 +28,7 @@ def main() -> None:
     def send(message: tuple[int, str, Any]) -> None:
         if os.getpid() != process:
             os._exit(0)
-        pickle.dump(message, answers)
+        answers.write(_pickled(message))
         answers.flush()
 
     sys.path[:] = received.get()
@@ -53,6 +53,14 @@ def answer(score: Any, items: list[Any]) -> tuple[str, Any]:
         raise
     except BaseException as error:  # a user's function may raise anything, and call sys.exit
         return "miscounted" if hasattr(error, "miscounted") else "failed", _words(error)
+
+
+def _pickled(message: tuple[int, str, Any]) -> bytes:
+    """The message; where the answer cannot be sent, the failure that says so."""
+    try:
+        return pickle.dumps(message)
+    except Exception as error:
+        return pickle.dumps((message[0], "failed", f"its answer cannot be sent: {_words(error)}"))
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:

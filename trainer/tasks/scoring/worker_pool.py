@@ -10,13 +10,9 @@ loky break the whole pool when one worker dies.
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import redirect_stdout, suppress
@@ -26,6 +22,7 @@ from typing import Any, Protocol
 
 from qdlaws.errors import BadData, QdlawsError
 from trainer.tasks.scoring import _worker
+from trainer.tasks.scoring.worker_process import ProcessEnded, WorkerProcess
 
 __all__ = [
     "Answer",
@@ -140,7 +137,7 @@ class Workers:
         self._number, self._timeout, self._together = number, timeout, together
         self._queue: SimpleQueue[_Piece | None] = SimpleQueue()
         self._closing = threading.Event()
-        self._children: dict[int, _Child] = {}
+        self._children: dict[int, WorkerProcess] = {}
         self._threads: list[threading.Thread] = []
         self._first: Future[None] = Future()  # the first process to be ready, or why none is
 
@@ -149,8 +146,8 @@ class Workers:
         self._start()
         self._first.result()
 
-    def submit(self, items: Sequence[Any]) -> list[Future[Answer]]:
-        """Futures of the answers, in the order of the items."""
+    def submit(self, items: Sequence[Any], timeout: float | None = None) -> list[Future[Answer]]:
+        """Futures of the answers, in the order of the items; ``timeout`` in place of the pool's."""
         if self._closing.is_set():
             raise QdlawsError(CLOSED)
         self._start()
@@ -160,7 +157,8 @@ class Workers:
         size = max(1, share if whole else share // PIECES)
         for start in range(0, len(items), size):
             part = slice(start, start + size)
-            self._queue.put(_Piece(list(items[part]), futures[part]))
+            limit = self._timeout if timeout is None else timeout
+            self._queue.put(_Piece(list(items[part]), futures[part], limit))
         return futures
 
     def close(self) -> None:
@@ -195,9 +193,7 @@ class Workers:
             self._child(number)
         while (piece := self._queue.get()) is not None:
             try:
-                for future, answer in zip(
-                    piece.futures, self._answers(number, piece.items), strict=True
-                ):
+                for future, answer in zip(piece.futures, self._answers(number, piece), strict=True):
                     future.set_result(answer)
             except Exception as error:
                 self._drop(number)  # it may still be answering
@@ -206,16 +202,16 @@ class Workers:
                         future.set_exception(error)
         self._drop(number)
 
-    def _answers(self, number: int, items: list[Any]) -> Iterator[Answer]:
+    def _answers(self, number: int, piece: _Piece) -> Iterator[Answer]:
         """Rows or failures of the items; goes on behind an item that ended its worker."""
-        rest, together = items, self._together
+        rest, together = piece.items, self._together
         while rest:
             try:
                 child = self._child(number)
                 parts = [rest] if together else [[item] for item in rest]
                 first = child.ask(rest, together, len(parts))
                 for i, part in enumerate(parts):
-                    limit = self._timeout and self._timeout * len(part)
+                    limit = piece.limit and piece.limit * len(part)
                     kind, content = child.receive(limit, first + i)
                     if kind == "rows":
                         answers = _checked(content, part)
@@ -225,7 +221,10 @@ class Workers:
                         answers = [Failure(content)] if len(part) == 1 else []
                     yield from answers
                     rest = rest[len(answers) :]
-            except _Ended as ended:
+                    if child.late:  # its answer came in the moment in which it was ended
+                        self._drop(number)
+                        break
+            except ProcessEnded as ended:
                 self._drop(number)
                 if self._closing.is_set():
                     raise QdlawsError(CLOSED) from None
@@ -234,17 +233,17 @@ class Workers:
                     rest = rest[1:]
             together = False
 
-    def _child(self, number: int) -> _Child:
+    def _child(self, number: int) -> WorkerProcess:
         """The running process of this number; a new one where there is none."""
         if self._first.done():
             self._first.result()  # raises what kept the first one from starting
         if number not in self._children:
-            child = self._children[number] = _Child(self._make)
+            child = self._children[number] = WorkerProcess(self._make)
             if self._closing.is_set():  # looked at after close() can see the child
                 child.kill()
             try:
                 kind, words = child.receive(None, 0)
-            except _Ended as ended:
+            except ProcessEnded as ended:
                 kind, words = "broken", f"a scoring process could not start: {ended}"
             with suppress(InvalidStateError):  # another was faster
                 if kind == "ready":
@@ -261,7 +260,7 @@ class Workers:
             self._children.pop(number).end()
 
 
-# ---------------------------------------------------------------------- one process
+# ---------------------------------------------------------------------- helpers
 
 
 @dataclass(frozen=True)
@@ -270,105 +269,8 @@ class _Piece:
 
     items: list[Any]
     futures: list[Future[Answer]]
-
-
-class _Ended(Exception):
-    """A worker died or was out of time."""
-
-
-class _Child:
-    """A scoring process and the pipes to it; pickles go both ways, each answer with its number."""
-
-    def __init__(self, make: bytes) -> None:
-        self._lock = threading.Lock()
-        self._deadline: float | None = None
-        self._late = False
-        self._next = 1  # number of the next answer; 0 is the word that it can score
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        path = [folder or os.getcwd() for folder in sys.path]
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", _worker.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **threads},
-            start_new_session=True,
-        )
-        with suppress(_Ended):  # receive() says how it ended
-            # not by PYTHONPATH: a sitecustomize.py of the working folder would run
-            self._send(path)
-            self._send(make)
-
-    def ask(self, items: list[Any], together: bool, answers: int) -> int:
-        """Sends items; gives the number of the first of so many answers."""
-        first = self._next
-        self._next += answers
-        self._send((first, items, together))
-        return first
-
-    def _send(self, message: Any) -> None:
-        assert self.process.stdin is not None
-        try:
-            pickle.dump(message, self.process.stdin)
-            self.process.stdin.flush()
-        except OSError:
-            raise _Ended(self._status()) from None
-
-    def receive(self, limit: float | None, number: int) -> tuple[str, Any]:
-        """The answer of this number; raises where it has not come after ``limit`` seconds."""
-        assert self.process.stdout is not None
-        message: tuple[int, str, Any] | None = None
-        with self._lock:
-            self._deadline = None if limit is None else time.monotonic() + limit
-        # A process that ends, perhaps in the middle of a message, leaves none.
-        with suppress(EOFError, OSError, pickle.UnpicklingError):
-            while (message := pickle.load(self.process.stdout))[0] != number:
-                message = None
-        with self._lock:
-            self._deadline = None
-        if self._late:
-            raise _Ended(f"took longer than {limit:g} s")
-        if message is None:
-            raise _Ended(self._status())
-        return message[1:]
-
-    def kill_if_over(self) -> None:
-        """Ends a process that is late; one that has ended may have left others on its pipe."""
-        with self._lock:
-            if self._deadline is not None and time.monotonic() > self._deadline:
-                self._late = True
-                self.kill()
-            elif self._has_ended():
-                self.kill()
-
-    def kill(self) -> None:
-        """Ends the process and those that it has started, where the system has groups."""
-        if not hasattr(os, "killpg"):
-            self.process.kill()
-        elif self.process.returncode is None:  # its number is not given to another yet
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-    def _has_ended(self) -> bool:
-        """Whether it has; it is left to be collected, so that its group keeps its number."""
-        if not hasattr(os, "waitid"):
-            return self.process.returncode is not None
-        try:
-            look = os.WEXITED | os.WNOHANG | os.WNOWAIT
-            return os.waitid(os.P_PID, self.process.pid, look) is not None
-        except ChildProcessError:
-            return True
-
-    def end(self) -> None:
-        self.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            with suppress(OSError):  # a message that could not be sent any more
-                pipe.close()
-
-    def _status(self) -> str:
-        self.kill()
-        return f"its scoring process ended with status {self.process.wait()}"
+    limit: float | None
+    """Seconds for each item."""
 
 
 def _futures(number: int) -> list[Future[Answer]]:

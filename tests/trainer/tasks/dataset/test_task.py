@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from qdlaws.errors import QdlawsError
+from qdlaws.errors import BadData, QdlawsError
 from tests.helpers import example_rewards as example
 from trainer.tasks import make_task
 from trainer.tasks.dataset import tables
@@ -323,6 +323,32 @@ def test_rewards_by_name_end_with_the_task_and_have_a_time_limit(tmp_path):
         make_task("dataset", path=path, rewards=[name], timeout=1.0, workers=0)
     with pytest.raises(QdlawsError, match="workers=-1"):
         make_task("dataset", path=path, rewards=[name], workers=-1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", '{"prompt": "a"}\n' + "[" * 100_000, "line 2: JSON nested too deeply"),
+        ("a.json", "[" * 100_000, "JSON nested too deeply"),
+        ("a.jsonl", '{"prompt": ' + "9" * 5000 + "}", "line 1: JSON with an integer of too many"),
+        ("a.json", '[{"prompt": ' + "9" * 5000 + "}]", "JSON with an integer of too many digits"),
+    ],
+)
+def test_json_beyond_reason_is_one_line(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(BadData, match=message):
+        dataset(tmp_path / name)
+
+
+def test_an_equivalence_by_name_has_a_time_limit_and_ends_with_the_task(tmp_path):
+    path = write(tmp_path / "a.jsonl")
+    name = "tests.helpers.example_rewards:stuck"
+    task = dataset(path, equivalence=name, timeout=1.0, workers=1)
+    with pytest.warns(UserWarning, match="stuck failed: took longer than 1 s"):
+        assert task.keys(task.prompts()[:2], ["hang", "fine"]) == [None, 1.0]
+    task.close()
+    with pytest.raises(QdlawsError, match="were closed"):
+        task.keys(task.prompts()[:1], ["fine"])
 
 
 def test_an_equivalence_that_calls_sys_exit_gives_no_key(tmp_path):
