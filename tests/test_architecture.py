@@ -38,13 +38,14 @@ QDLAWS = {
 }
 
 TRAINER = {
-    "config distributed errors knobs user_code": "",
+    "config distributed errors knobs": "",
+    "user_code": "errors",
     "types control": "knobs",
     "policy": "distributed",
     "sampling": "policy distributed",
     "algorithms": "types knobs",
     "analysis": "algorithms types knobs",
-    "tasks": "analysis types user_code",
+    "tasks": "analysis errors types user_code",
     "consent": "config policy tasks user_code",
     "pretrain": "algorithms policy sampling tasks types",
     "training": "algorithms analysis config control distributed errors knobs policy sampling"

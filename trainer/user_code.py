@@ -21,6 +21,7 @@ from traceback import extract_tb
 from typing import Any
 
 from qdlaws.errors import QdlawsError
+from trainer.errors import TaskFailed
 
 __all__ = [
     "error_in_words",
@@ -93,9 +94,14 @@ def error_in_words(error: BaseException) -> str:
 
 @contextmanager
 def exits_are_failures(kind: type[QdlawsError] = QdlawsError) -> Iterator[None]:
-    """``sys.exit`` in a user's task is an error: a command that it ended would report success."""
+    """``sys.exit`` in a user's task is an error: a command that it ended would report success.
+
+    So is the failure of a task in a process of its own.
+    """
     try:
         yield
+    except TaskFailed as error:
+        raise kind(str(error)) from error
     except SystemExit as error:
         raise kind(f"code of the task ended the program: {error_in_words(error)}") from error
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qdlaws.errors import QdlawsError
-from trainer.errors import RunFailed
+from trainer.errors import TaskFailed
 from trainer.tasks import capabilities, make_task
 from trainer.tasks.scoring.worker_pool import Failure, Workers
 from trainer.tasks.task import Prompt, Scores, Task
@@ -106,7 +106,7 @@ class TaskProcess:
         self._pool.close()
 
     def _ask(self, member: str, *given: Any) -> Any:
-        """What the task answers; RunFailed where it raises, is out of time or has died."""
+        """What the task answers; TaskFailed where it raises, is out of time or has died."""
         many = max((len(g) for g in given if isinstance(g, Sequence)), default=0)
         limit = self._seconds * max(many, FEWEST)
         (future,) = self._pool.submit([(member, given)], limit)
@@ -114,12 +114,12 @@ class TaskProcess:
         where = f"task {self._reference}: {member}"
         if isinstance(answer, Failure):
             hint = "" if answer.raised else f" (task.seconds = {self._seconds:g} each)"
-            raise RunFailed(f"{where}: {answer.reason}{hint}")
+            raise TaskFailed(f"{where}: {answer.reason}{hint}")
         kind, value = answer
         if kind == "refused":  # by the task itself, in its words
             raise QdlawsError(value)
         if kind == "raised":
-            raise RunFailed(f"{where}: {value}")
+            raise TaskFailed(f"{where}: {value}")
         return value
 
 

@@ -83,6 +83,8 @@ METRICS: dict[str, str] = {
     "oracle_cached": "scores that training took from memory",
     "oracle_capped": "scores that training did not get because the budget was spent",
     "oracle_failed": "molecules without a score: an error, a crash, the time limit",
+    "oracle_timed_out": "of these, molecules that ran out of time; seldom twice the same ones",
+    "timed_out": "completions so far whose rewards ran out of time; seldom twice the same ones",
     "yield@S": "unique molecules of training with a score of at least S",
     "obN@S": "training's oracle calls until N unique molecules score at least S; null: not yet",
     "topK_auc": "mean score of training's best K so far, over its oracle calls ÷ budget (PMO)",

@@ -28,14 +28,7 @@ from trainer.training.plan import make_plan, write_plan
 __all__ = ["RunControl", "RunStart", "goal_of", "make_run_control", "plan_run"]
 
 PLAN_SAMPLES = 2000
-MALFORMED = (
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-)
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What reading a JSON text of another shape raises."""
 
 

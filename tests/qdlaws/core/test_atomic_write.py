@@ -105,3 +105,19 @@ def test_the_first_error_is_named_where_the_rest_cannot_be_removed_either(tmp_pa
 def test_characters_that_utf8_lacks_are_written_as_escapes(tmp_path):
     write_atomically(tmp_path / "a", "name \udcff")
     assert (tmp_path / "a").read_bytes() == rb"name \udcff"
+
+
+def test_what_killed_writers_of_the_same_file_have_left_is_removed(tmp_path):
+    names = {
+        "left": ".advice.json.0123456789abcdef.tmp",
+        "young": ".advice.json.fedcba9876543210.tmp",
+        "of another file": ".b.json.0123456789abcdef.tmp",
+        "of the user": ".advice.json.mine.tmp",
+    }
+    for name in names.values():
+        (tmp_path / name).write_text("half")
+        if name != names["young"]:
+            os.utime(tmp_path / name, (0, 0))
+    write_atomically(tmp_path / "advice.json", "{}")
+    del names["left"]
+    assert set(os.listdir(tmp_path)) == {"advice.json", *names.values()}

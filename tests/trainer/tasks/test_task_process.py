@@ -11,7 +11,7 @@ import pytest
 
 from qdlaws.errors import QdlawsError
 from tests.helpers.small_run import config_of, rows, save_model
-from trainer.errors import RunFailed
+from trainer.errors import TaskFailed
 from trainer.loop import train
 from trainer.tasks import capabilities, make_task
 from trainer.tasks.task_process import TaskProcess
@@ -87,7 +87,7 @@ def test_members_that_the_task_lacks_have_their_defaults(task_of, tmp_path):
 )
 def test_a_call_that_goes_wrong_is_one_line_that_names_it(task_of, how, words):
     task = task_of(HOSTILE, 0.02, how=how)
-    with pytest.raises(RunFailed, match=f"task {HOSTILE}: {words}") as caught:
+    with pytest.raises(TaskFailed, match=f"task {HOSTILE}: {words}") as caught:
         task.score(task.prompts()[:1], ["a"])
     assert "\n" not in str(caught.value)
 

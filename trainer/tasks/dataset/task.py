@@ -231,6 +231,18 @@ class Dataset:
             )
         return Random(f"dataset corpus {seed}").choices(pairs, k=n)
 
+    def report(self) -> dict[str, float | None]:
+        """How many completions were not scored so far because their rewards were out of time."""
+        return {"timed_out": self.rewards.timed_out}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The same number, for a resumed run."""
+        return {"timed_out": self.rewards.timed_out}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restores it."""
+        self.rewards.timed_out = int(state["timed_out"])
+
     def close(self) -> None:
         """Ends the processes of the rewards and of the equivalence."""
         self.rewards.close()

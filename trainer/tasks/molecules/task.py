@@ -73,9 +73,11 @@ def make(
         hint = nearest(invalid, INVALID)
         raise BadData(f"found invalid={invalid!r}{hint}: 'zero' or 'nan' was needed")
     composite = read_objective(objective, mean)
+    is_users = _any_function(composite)
     if workers is None:
-        workers = int(_any_function(composite))
-        timeout = SECONDS if workers and timeout is None else timeout
+        workers = int(is_users)
+    if is_users and workers and timeout is None:
+        timeout = SECONDS
     oracle = Oracle(
         partial(score_function, composite),
         columns=columns(composite),

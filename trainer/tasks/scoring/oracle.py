@@ -106,7 +106,7 @@ class Oracle:
         _check_budget(budget)
         self.columns = tuple(columns)
         self.budget, self.workers, self.timeout = budget, workers, timeout
-        self.capped = self.requests = 0
+        self.capped = self.requests = self.timed_out = 0
         self.failures: dict[str, int] = {}
         self._memory: dict[Hashable, Row | _Call] = {}  # whatever they were for
         self._calls: dict[Purpose, dict[Hashable, None]] = {}  # unique, in their order
@@ -189,6 +189,7 @@ class Oracle:
         if isinstance(answer, Failure):
             self._memory[call.key] = (math.nan,) * len(self.columns)
             self.failures[answer.reason] = self.failures.get(answer.reason, 0) + 1
+            self.timed_out += answer.late
             return answer
         if len(answer) != len(self.columns):
             raise BadData(f"found {len(answer)} numbers in a row, needed {len(self.columns)}")
@@ -229,6 +230,7 @@ class Oracle:
             "oracle_cached": self.requests - self.calls - self.capped,
             "oracle_capped": self.capped,
             "oracle_failed": sum(self.failures.values()),
+            "oracle_timed_out": self.timed_out,
             f"yield@{threshold:g}": yield_count(scores, threshold),
             f"ob{n}@{threshold:g}": calls_until(scores, threshold, n),
             f"top{k}_auc": _finite(top_auc(scores, over, k)),
@@ -248,6 +250,7 @@ class Oracle:
             "capped": self.capped,
             "asked": self.requests,
             "failures": dict(self.failures),
+            "timed_out": self.timed_out,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -269,6 +272,7 @@ class Oracle:
         self._proven = any(not math.isnan(row[0]) for row in state["rows"])
         self.capped, self.requests = int(state["capped"]), int(state["asked"])
         self.failures = dict(state["failures"])
+        self.timed_out = int(state.get("timed_out", 0))
 
     def close(self) -> None:
         """Ends the worker processes."""

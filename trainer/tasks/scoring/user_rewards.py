@@ -199,6 +199,8 @@ class Rewards:
             reward.name = name
         self.weights = dict(zip(names, given, strict=True))
         self.failures = dict.fromkeys(names, 0)
+        self.timed_out = 0
+        """Rows whose rewards were out of time."""
         self.messages: dict[str, str] = {}
         self._has_worked = False
         named = all(isinstance(function, str) for function in functions)
@@ -225,6 +227,7 @@ class Rewards:
             for i in range(n)
         ]
         answers = [future.result() for future in self._pool.submit(rows)]
+        self.timed_out += sum(isinstance(answer, Failure) and answer.late for answer in answers)
         parts, used = {}, {}
         any_applies = np.zeros(n, bool)
         for i, name in enumerate(self.weights):

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -52,6 +52,8 @@ class Failure:
     reason: str
     raised: bool = True
     """The score function itself raised; False: its process died or was out of time."""
+    late: bool = field(default=False, compare=False)
+    """It was out of time."""
 
 
 Answer = Row | Failure
@@ -229,7 +231,7 @@ class Workers:
                 if self._closing.is_set():
                     raise QdlawsError(CLOSED) from None
                 if not together or len(rest) == 1:
-                    yield Failure(str(ended), raised=False)
+                    yield Failure(str(ended), raised=False, late=ended.late)
                     rest = rest[1:]
             together = False
 

@@ -25,6 +25,10 @@ BUSIEST = 10.0
 class ProcessEnded(Exception):
     """A worker died or was out of time."""
 
+    def __init__(self, reason: str, late: bool = False) -> None:
+        super().__init__(reason)
+        self.late = late
+
 
 class WorkerProcess:
     """A scoring process and the pipes to it; pickles go both ways, each answer with its number."""
@@ -88,7 +92,7 @@ class WorkerProcess:
             return message[1:]
         if self.late:
             problem = f"took longer than {limit:g} s"
-        raise ProcessEnded(problem or self._status())
+        raise ProcessEnded(problem or self._status(), self.late)
 
     def kill_if_over(self) -> None:
         """Ends a process that is late; one that has ended may have left others on its pipe."""

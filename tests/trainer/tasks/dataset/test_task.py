@@ -316,6 +316,10 @@ def test_rewards_by_name_end_with_the_task_and_have_a_time_limit(tmp_path):
     with pytest.warns(UserWarning, match="stuck failed: took longer than 1 s"):
         result = task.score(prompts, ["hang", "fine"])
     assert np.isnan(result.score).tolist() == [True, False]
+    assert task.report() == {"timed_out": 1}
+    resumed = dataset(path)
+    resumed.load_state(json.loads(json.dumps(task.state_dict())))
+    assert resumed.report() == {"timed_out": 1}
     task.close()
     with pytest.raises(QdlawsError, match="were closed"):
         task.score(prompts, ["hang", "fine"])

@@ -186,6 +186,9 @@ def test_a_function_of_the_user_runs_in_a_process_with_a_time_limit(user_module)
     assert score != same.score(same.prompts(), ["C"]).score[0] == os.getpid()
     assert make_task("molecules").oracle.workers == 0
     assert (task.oracle.workers, task.oracle.timeout) == (1, 10.0)
+    two = make_task("molecules", objective=f"{user_module}:process", workers=2)
+    two.close()
+    assert (two.oracle.workers, two.oracle.timeout) == (2, 10.0)
 
 
 def test_tdc_without_its_package_is_refused_in_one_line(monkeypatch):

@@ -201,6 +201,9 @@ def test_a_worker_that_hangs_is_replaced(closing, together):
     assert time.monotonic() - start < 30
     np.testing.assert_array_equal(answers.rows[:, 0], [1, np.nan, 3])
     assert one.failures == {"took longer than 1.5 s": 1}
+    other = closing(oracle(workers=1, timeout=1.5))
+    other.load_state(json.loads(json.dumps(one.state_dict())))
+    assert other.report()["oracle_timed_out"] == one.report()["oracle_timed_out"] == 1
 
 
 @pytest.mark.parametrize("make", [score_makers.make_nothing, score_makers.make_death])
