@@ -203,7 +203,7 @@ def _run_to_the_end(run: Run, resumed: bool) -> Outcome:
         run.writer.finish(run.progress, ended, run.config)
     finally:
         run.writer.close()
-        capabilities.close(run.context.task)
+        run.context.close()
     return Outcome(run.folder, run.progress.step, ended, run.progress.kept)
 
 

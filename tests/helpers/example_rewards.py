@@ -154,3 +154,10 @@ def as_long(first, second):
 
 def undecided(first, second):
     return 1 / 0
+
+
+def embed(texts):
+    """An embedding: a tensor with a row of two numbers for each text."""
+    import torch
+
+    return torch.tensor([[float(len(text)), 1.0] for text in texts], requires_grad=True)

@@ -185,7 +185,6 @@ def plan(
     """Before the first step: what to expect at which KL strength, from the prior's samples."""
     from trainer.cli.display import print_plan
     from trainer.distributed.world import World
-    from trainer.tasks import capabilities
     from trainer.training.plan import make_plan, write_plan
     from trainer.training.setup import make_context
     from trainer.user_code import exits_are_failures
@@ -196,7 +195,7 @@ def plan(
         try:
             made = make_plan(context, samples, chosen.control.min_diversity)
         finally:
-            capabilities.close(context.task)
+            context.close()
     if out is not None:
         write_plan(out, made)
     if as_json:

@@ -26,8 +26,9 @@ import numpy.typing as npt
 
 from qdlaws.errors import QdlawsError
 from trainer.tasks import capabilities, make_task, task_options
+from trainer.tasks.scoring.user_function import UserFunction
 from trainer.tasks.task import Prompt, Task, nearest
-from trainer.user_code import error_in_words, find_object, is_reference
+from trainer.user_code import find_object, is_reference
 
 if TYPE_CHECKING:
     from qdlaws.measure import Equivalence
@@ -50,6 +51,8 @@ class Relation:
 
     name: str
     compare: Callable[[Sequence[Prompt], list[str]], npt.NDArray[np.bool_]]
+    close: Callable[[], None] = lambda: None
+    """Ends the process in which it is worked out, where there is one."""
 
     def matrix(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         """(n, n) for the answers to one prompt: symmetric; equal texts mean the same."""
@@ -97,7 +100,7 @@ def task_with_relation(
             task = make(name, **plain)
             columns = {"prompt", *(task.prompts()[0].data if has_keys else ())}
             if second not in columns:
-                return task, _short(_by_function(text, function), words)
+                return task, _short(_by_function(text), words)
             capabilities.close(task)
     elif text in KEYS and not has_keys:
         return make(name, **plain), _short(_by_key(text), words)
@@ -149,20 +152,19 @@ def _by_texts(text: str, same: Equivalence) -> Relation:
     return Relation(text, lambda prompts, texts: np.asarray(same.matrix(texts)))
 
 
-def _by_function(text: str, function: Callable[[str, str], Any]) -> Relation:
-    """The user's function sees each pair of different texts once."""
+def _by_function(text: str) -> Relation:
+    """The user's function, in a process of its own, sees each pair of different texts once."""
+    function = UserFunction(text, "equivalence")
 
     def compare(prompts: Sequence[Prompt], texts: list[str]) -> npt.NDArray[np.bool_]:
         table = np.zeros((len(texts), len(texts)), bool)
-        for i, a in enumerate(texts):
-            for j in range(i):
-                try:
-                    table[i, j] = bool(function(a, texts[j]))
-                except (Exception, SystemExit) as error:  # a user's function may raise anything
-                    raise QdlawsError(f"equivalence {text}: {error_in_words(error)}") from error
+        pairs = [(i, j) for i in range(len(texts)) for j in range(i)]
+        answers = function.each([(texts[i], texts[j]) for i, j in pairs])
+        for (i, j), answer in zip(pairs, answers, strict=True):
+            table[i, j] = bool(answer)
         return table
 
-    return Relation(text, compare)
+    return Relation(text, compare, function.close)
 
 
 def _short(relation: Relation, words: int) -> Relation:
@@ -175,7 +177,7 @@ def _short(relation: Relation, words: int) -> Relation:
         same = Equivalence(relation.name, lambda few: relation.compare(prompts, list(few)))
         return np.asarray(short_texts(same, words).matrix(texts))
 
-    return Relation(relation.name, compare)
+    return Relation(relation.name, compare, relation.close)
 
 
 # ---------------------------------------------------------------------- helpers

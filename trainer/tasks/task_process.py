@@ -32,7 +32,16 @@ SECONDS = 10.0
 """The time limit for each completion where the user names none."""
 FEWEST = 60
 """A call about fewer completions has the time of so many."""
-OPTIONAL = ("buckets", "distances", "report", "state_dict", "load_state", "corpus")
+OPTIONAL = (
+    "score_for",
+    "buckets",
+    "filter_buckets",
+    "distances",
+    "report",
+    "state_dict",
+    "load_state",
+    "corpus",
+)
 """Members that a task may have and that are asked for as they are."""
 FIGURES = ("name", "traits", "central", "sample_files")
 """Members that are values, sent once."""

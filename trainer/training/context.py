@@ -21,6 +21,7 @@ from trainer.distributed.sharding import whole
 from trainer.distributed.world import World
 from trainer.policy import Policy, encode_messages, encode_prompts, token_log_probs
 from trainer.sampling import Completions, Sampler
+from trainer.tasks import capabilities
 from trainer.tasks.equivalence import Relation
 from trainer.tasks.task import Prompt, Task
 
@@ -58,6 +59,12 @@ class RunContext:
     """Stored samples of a step, where an earlier version of this program began the run."""
     relation: Relation | None = None
     """Which answers mean the same, where the task's keys do not say it."""
+
+    def close(self) -> None:
+        """Ends the processes that the task and its equivalence hold."""
+        capabilities.close(self.task)
+        if self.relation is not None:
+            self.relation.close()
 
     @property
     def foreign(self) -> bool:

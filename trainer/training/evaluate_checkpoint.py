@@ -11,7 +11,6 @@ from qdlaws.errors import BadData
 from trainer.config import load_config, with_settings
 from trainer.consent import Trust, check_file, check_run
 from trainer.distributed.world import World
-from trainer.tasks import capabilities
 from trainer.training import checkpoint
 from trainer.training.context import Phase
 from trainer.training.evaluation import evaluate, write_table
@@ -50,7 +49,7 @@ def evaluate_checkpoint(
         with exits_are_failures():
             evaluation = evaluate(replace(context, policy=policy), step, samples, phase=Phase.FINAL)
     finally:
-        capabilities.close(context.task)
+        context.close()
     if out is not None:
         write_table(out, evaluation.table)
     return {"source": source, **evaluation.row}

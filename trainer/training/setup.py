@@ -99,7 +99,7 @@ def with_stage(context: RunContext, config: Config) -> RunContext:
         return context
     task, relation = context.task, context.relation
     if config.task != context.config.task:
-        capabilities.close(task)
+        context.close()
         task, relation = task_with_relation(config.task.name, config.task.options, _maker(config))
     changed = replace(
         context,

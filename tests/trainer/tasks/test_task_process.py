@@ -14,7 +14,7 @@ from tests.helpers.small_run import config_of, rows, save_model
 from trainer.errors import TaskFailed
 from trainer.loop import train
 from trainer.tasks import capabilities, make_task
-from trainer.tasks.task_process import TaskProcess
+from trainer.tasks.task_process import FIGURES, OPTIONAL, TaskProcess
 
 LETTERS = "tests.helpers.letters:make"
 HOSTILE = "tests.helpers.hostile_task:make"
@@ -55,6 +55,14 @@ def test_it_answers_as_the_task_in_this_process(task_of, tmp_path):
     capabilities.write_samples(there, tmp_path, 3, samples)
     assert (tmp_path / "all.csv").read_text().startswith("3,aab\n3,b\n")
     assert there.corpus(3, 0) == here.corpus(3, 0)
+
+
+def test_every_optional_member_of_a_task_is_passed_on():
+    """Those that its protocols name, so that a new one is not forgotten."""
+    protocols = [getattr(capabilities, name) for name in capabilities.__all__ if name[:3] == "Has"]
+    members = {m for one in protocols for m in vars(one) if not m.startswith("_")}
+    passed = {*OPTIONAL, *FIGURES, "write_samples", "close"}
+    assert members - passed == set()
 
 
 def test_members_that_the_task_lacks_have_their_defaults(task_of, tmp_path):

@@ -32,6 +32,7 @@ from trainer.tasks.scoring.text_diversity import (
     text_diversity,
 )
 from trainer.tasks.scoring.text_diversity import embedding as find_embedding
+from trainer.tasks.scoring.user_function import UserFunction
 from trainer.tasks.scoring.user_keys import UserKeys
 from trainer.tasks.scoring.user_rewards import Rewards, Row
 from trainer.tasks.splits import check_share, hash_fraction
@@ -244,10 +245,11 @@ class Dataset:
         self.rewards.timed_out = int(state["timed_out"])
 
     def close(self) -> None:
-        """Ends the processes of the rewards and of the equivalence."""
+        """Ends the processes of the rewards, the equivalence and the embedding."""
         self.rewards.close()
-        if isinstance(self._key, UserKeys):
-            self._key.close()
+        for function in (self._key, self._embed):
+            if isinstance(function, UserKeys | UserFunction):
+                function.close()
 
     # ------------------------------------------------------------------ helpers
 

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from qdlaws.errors import QdlawsError
 from qdlaws.measure import Estimate, embedding_diversity, ngram_distances, ngram_diversity
 from qdlaws.measure.standard_errors import clustered_mean
-from trainer.user_code import error_in_words, find_object, is_reference
+from trainer.tasks.scoring.user_function import UserFunction
+from trainer.user_code import error_in_words, is_reference
 
 __all__ = ["MEASURES", "Embedding", "embedding", "text_distances", "text_diversity"]
 
@@ -74,8 +75,7 @@ def embedding(named: str | Embedding | None) -> Embedding | None:
     if named is None or callable(named):
         return named
     if is_reference(named):
-        function: Embedding = find_object(named, "embedding")
-        return function
+        return UserFunction(named, "embedding", of_list=True)
     return _encoder(named)
 
 
