@@ -160,12 +160,11 @@ def integrate_nuisance(
     crossed: Array,
     squares: Array,
     nuisances: int,
-    precision: Array,
     dof: float,
     every: int,
     tolerance: float,
 ) -> None:
-    """Integrates the first ``nuisances`` base columns N out, in place: Σ + N·diag(σ²/precision)·Nᵀ.
+    """Integrates the first ``nuisances`` base columns N out, in place: Σ + N·Nᵀ/σ².
 
     The scale σ² is that of the best of every ``every``-th shape under each error model, from a
     short iteration. Next among the base columns are a constant and the readings.
@@ -194,13 +193,11 @@ def integrate_nuisance(
                         value -= root[i, k] * root[j, k]
                     root[i, j] = value / root[j, j]
                 least = 1e-12 * products[m, i, i] + 1e-300
-                pivot = products[m, i, i] + sigma2 * precision[i]
+                pivot = products[m, i, i] + sigma2
                 for k in range(i):
                     pivot -= root[i, k] * root[i, k]
                 root[i, i] = np.sqrt(max(pivot, least))
-                added += 2.0 * np.log(root[i, i])
-                if precision[i] > 0:
-                    added -= np.log(sigma2 * precision[i])
+                added += 2.0 * np.log(root[i, i]) - np.log(sigma2)
                 for c in range(j0, b):
                     value = products[m, i, c]
                     for k in range(i):

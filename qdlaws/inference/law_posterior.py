@@ -12,6 +12,10 @@ degrees of freedom. No starting values, no chains; deterministic.
 π(κ) is a t with 3 degrees of freedom and scale 3, proper, for sizes and hypotheses alike. That of
 ℓ and ν is in :mod:`qdlaws.inference.error_prior`.
 
+Where standard errors tell the sampling variance s̄², the nugget ν·σ² has an inverse-gamma prior
+about it, d degrees of freedom strong: S becomes S + d·s̄²/ν, n − 2 becomes n − 2 + d, and w gains
+the factor (s̄²/ν)^(d/2).
+
 The slow error of a run has a mean over the run. Another run has another one: the *law* of any run
 leaves it out, and is as uncertain as that mean is large. *This run's law* is the law plus that
 mean, which the readings determine well: ``shift`` holds its draws.
@@ -28,7 +32,7 @@ import numpy as np
 from qdlaws.core.law import Law, shape
 from qdlaws.core.types import Array
 from qdlaws.inference.error_prior import Box, ErrorModels, error_models, full_range
-from qdlaws.inference.law_problem import LawProblem, nuisance_columns
+from qdlaws.inference.law_problem import LawProblem, path_effects
 
 __all__ = ["LawPosterior", "law_posterior"]
 
@@ -49,6 +53,9 @@ KAPPA_REACH = 48.0
 
 CURVATURE_NODES = 41
 """Nodes of κ in a fine grid."""
+
+NUGGET_DOF = 10
+"""Degrees of freedom of the prior of the nugget about known standard errors: ± 22 % of them."""
 
 SCALE_TOLERANCE = 0.002
 """Change of log σ² at which the iteration of the scale ends; the next would be a tenth of it."""
@@ -166,20 +173,19 @@ def law_posterior(step: Array, x: Array, y: Array, *rest: Any, **options: Any) -
 
     announce()
     problem = LawProblem(step, x, y, *rest, **options)
-    columns = nuisance_columns(problem)
-    return _posterior(problem, _refined_grid(problem, *columns), columns[1])
+    return _posterior(problem, _refined_grid(problem))
 
 
-def _refined_grid(problem: LawProblem, columns: Array, precision: Array) -> _Grid:
+def _refined_grid(problem: LawProblem) -> _Grid:
     """A grid that resolves the posterior: from the whole range into the box that holds it."""
     effort, straight, length = problem.effort, problem.straight, problem.length
-    base = np.ascontiguousarray(np.column_stack([columns, np.ones(problem.n), problem.z]))
+    base = np.column_stack([path_effects(problem), np.ones(problem.n), problem.z])
     reach = np.arcsinh(KAPPA_REACH)
     kappa = np.zeros(1) if straight else np.sinh(np.linspace(-reach, reach, 37))
     box, nodes = full_range(length), 1 if straight else max(int(CURVATURE_NODES * effort), 15)
     for look in range(6):
         errors = error_models(length, box, effort if look else 0.8 * effort)
-        grid = _grid(problem, base, precision, kappa, errors)
+        grid = _grid(problem, base, kappa, errors)
         # A curve that a coarse grid of κ misses looks like slow errors: no box from such a grid.
         curvature_resolved = straight or grid.count_curvatures(0.05) >= 3
         if look and curvature_resolved and grid.resolved():
@@ -189,23 +195,21 @@ def _refined_grid(problem: LawProblem, columns: Array, precision: Array) -> _Gri
     return grid
 
 
-def _grid(
-    problem: LawProblem, base: Array, precision: Array, kappa: Array, errors: ErrorModels
-) -> _Grid:
+def _grid(problem: LawProblem, base: Array, kappa: Array, errors: ErrorModels) -> _Grid:
     """The generalised least-squares fit and the posterior weight of every node."""
     from qdlaws.inference.kernel import integrate_nuisance, whiten
 
-    n, nuisances = problem.n, len(precision)
+    n, nuisances = problem.n, base.shape[1] - 2
     weight = np.ones(n) if problem.weight is None else np.ascontiguousarray(problem.weight)
     shapes = shape(kappa, problem.u[:, None])
     logdet, products, crossed, gg, prior_variance = whiten(
         problem.t, weight, base, shapes, problem.share, errors.memory, errors.white
     )
-    free = int((precision == 0).sum())
+    dof = max(n - 2, 1)
     if nuisances:
-        dof, every = float(max(n - 2 - free, 1)), max(1, len(kappa) // 12)
+        every = max(1, len(kappa) // 12)
         integrate_nuisance(
-            logdet, products, crossed, gg, nuisances, precision, dof, every, SCALE_TOLERANCE
+            logdet, products, crossed, gg, nuisances, float(dof), every, SCALE_TOLERANCE
         )
     left = products[:, nuisances:, nuisances:]
     one, y1, yy = left[:, :1, 0], left[:, :1, 1], left[:, 1:2, 1]
@@ -215,7 +219,12 @@ def _grid(
         q = (one * gy - g1 * y1) / det
         p = (y1 - q * g1) / one
         rss = np.maximum(yy - p * y1 - q * gy, 1e-14 * yy)
-        logw = -0.5 * np.log(det) - (n - 2 - free) / 2 * np.log(rss)
+        logw = np.zeros_like(rss)
+        if problem.known_nugget:  # errors that have none are ruled out
+            size = problem.known_nugget / errors.white[:, None]
+            rss, dof = np.where(size < np.inf, rss + NUGGET_DOF * size, rss), dof + NUGGET_DOF
+            logw += np.where(size < np.inf, NUGGET_DOF / 2 * np.log(size), -np.inf)
+        logw -= 0.5 * np.log(det) + dof / 2 * np.log(rss)
         fields = np.stack([rss, p, q, gg / det, -g1 / det, one / det, mean_shape])
     logw += (errors.logprior - 0.5 * logdet)[:, None]
     if len(kappa) > 1:
@@ -233,14 +242,14 @@ def _grid(
     )
 
 
-def _posterior(problem: LawProblem, grid: _Grid, precision: Array) -> LawPosterior:
+def _posterior(problem: LawProblem, grid: _Grid) -> LawPosterior:
     """The draws and probabilities from a grid that resolves the posterior."""
     from qdlaws.inference.kernel import draw_laws
 
     n, kappa, (centre, scale) = problem.n, grid.kappa, problem.unit
-    dof = n - 2 - int((precision == 0).sum())
+    dof = max(n - 2, 1) + (NUGGET_DOF if problem.known_nugget else 0)
     count = POSTERIOR_DRAWS if problem.effort >= 1 else POSTERIOR_DRAWS // 4
-    points = _quasi_random_points(max(dof, 1), count)
+    points = _quasi_random_points(dof, count)
     draws, model = draw_laws(
         grid.weight, kappa, grid.fields, grid.mean_one, grid.mean_y, grid.mean_variance, points
     )
@@ -262,7 +271,7 @@ def _posterior(problem: LawProblem, grid: _Grid, precision: Array) -> LawPosteri
         memory=problem.gap * grid.errors.memory[model],
         white=grid.errors.white[model],
         n=n,
-        p_falls=_p_falls(grid, mass, max(dof, 1)),
+        p_falls=_p_falls(grid, mass, dof),
         p_concave=p_concave,
         p_straight=p_straight,
         p_curved=p_curved,

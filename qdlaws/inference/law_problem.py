@@ -1,8 +1,8 @@
 """The input of a law posterior: one run's columns, and its nuisance regressors.
 
 An error of the path of x moves quality by the slope of the law there (errors in variables). The
-directions in which the path may be off, times that slope from a preliminary fit, are columns of
-prior precision 1; covariates are columns of precision 0. Both are integrated out
+directions in which the path may be off, times that slope from a preliminary fit, are columns with
+standard normal coefficients that are integrated out
 (:func:`qdlaws.inference.kernel.integrate_nuisance`).
 """
 
@@ -17,10 +17,7 @@ from qdlaws.core.interval import median
 from qdlaws.core.law import shape, shape_slope
 from qdlaws.core.types import Array
 
-__all__ = ["LawProblem", "Nuisance", "nuisance_columns", "path_effects", "time_shares"]
-
-Nuisance = tuple[Array, Array]
-"""Columns (n, k) and their prior precisions (k,)."""
+__all__ = ["LawProblem", "path_effects", "time_shares"]
 
 PRELIMINARY_KAPPA = np.linspace(-8.0, 8.0, 33)
 """The curvatures of the preliminary fit, under white errors, that the slope comes from."""
@@ -32,6 +29,10 @@ NEGLIGIBLE_EFFECT = 0.02
 """All directions are left out where their effect is this share of the errors of y."""
 
 
+LEAST_NUGGET = 4e-4
+"""The smallest sampling variance that is taken as known, in variances of the readings."""
+
+
 @dataclass(frozen=True, eq=False)
 class LawProblem:
     """The columns of one run whose law is to be inferred.
@@ -41,8 +42,8 @@ class LawProblem:
     step, x, y : arrays (n,)
         ``step`` increasing; a long gap cuts the memory of the errors. ``x`` is the mean path.
     weight : relative sampling variances of y, mean 1
+    nugget : the sampling variance of a row of weight 1, where standard errors tell it
     cov_factor : (n, J) columns whose sum of squares is the posterior variance of the path
-    covariates : (n, k) further columns that y depends on linearly
     span : length of the run in steps without its cuts
     straight : fit the line κ = 0
     effort : below 1 coarser grids and fewer draws, for refits of simulated runs
@@ -53,10 +54,10 @@ class LawProblem:
     y: Array
     weight: Array | None = None
     cov_factor: Array | None = None
-    covariates: Array | None = None
     span: float | None = None
     straight: bool = False
     effort: float = 1.0
+    nugget: float | None = None
 
     @property
     def n(self) -> int:
@@ -98,6 +99,13 @@ class LawProblem:
         """y with mean 0 and standard deviation 1."""
         return np.asarray((self.y - self.unit[0]) / self.unit[1])
 
+    @property
+    def known_nugget(self) -> float:
+        """The sampling variance in units of z, at least (2 %)² of its variance; 0: not known."""
+        if self.nugget is None:
+            return 0.0
+        return float(max(self.nugget / self.unit[1] ** 2, LEAST_NUGGET))
+
     @cached_property
     def share(self) -> Array:
         """The share of the run's time that each row stands for."""
@@ -111,17 +119,6 @@ def time_shares(t: Array, length: float) -> Array:
     share = (np.append(gaps, 0.0) + np.append(0.0, gaps)) / 2
     total = share.sum()
     return share / total if total > 0 else np.full(len(t), 1 / len(t))
-
-
-def nuisance_columns(problem: LawProblem) -> Nuisance:
-    """All the nuisance columns of a run and their prior precisions."""
-    effects = path_effects(problem)
-    columns, precisions = [effects], [np.ones(effects.shape[1])]
-    if problem.covariates is not None and problem.covariates.shape[1]:
-        centred = problem.covariates - problem.covariates.mean(0)
-        columns.append(centred / np.maximum(np.abs(centred).max(0), 1e-300))
-        precisions.append(np.zeros(centred.shape[1]))
-    return np.ascontiguousarray(np.hstack(columns)), np.concatenate(precisions)
 
 
 def path_effects(problem: LawProblem) -> Array:

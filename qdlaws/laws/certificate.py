@@ -206,8 +206,8 @@ def certify(fit: FittedLaw, runs: int = 0, seed: int = 0) -> Certificate:
 
     def refitted(i: int) -> LawPosterior:
         p, straight = path(i), fit.kind == "hd"
-        data = step, p.mean, y[i], weight, p.cov_factor, None, span
-        return law_posterior(*data, straight=straight, effort=0.7)
+        data = step, p.mean, y[i], weight, p.cov_factor, span
+        return law_posterior(*data, straight=straight, effort=0.7, nugget=fit.nugget)
 
     needed = np.empty(truth.shape)
     for i in range(count):

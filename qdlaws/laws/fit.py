@@ -241,23 +241,25 @@ def _fit_rows(
     step, span = cut_memory(log.step, cut)
     se = _standard_errors(log, y_name)
     weight = None if se is None else _relative_variance(se)
+    nugget = None if se is None else float(np.mean(se**2))
     curves: list[dict[str, Any]] = [{"straight": kind == "hd"}]
     if kind == "hd":  # whether the relation is a line needs the posterior of a curve beside it
         curves.append({"straight": False, "effort": 0.6})
 
-    def posteriors_with(weight: Array | None) -> list[LawPosterior]:
+    def posteriors_with(weight: Array | None, nugget: float | None) -> list[LawPosterior]:
         data = step, path.mean, y, weight, path.cov_factor
-        return [law_posterior(*data, span=span, **curve) for curve in curves]
+        return [law_posterior(*data, span=span, nugget=nugget, **curve) for curve in curves]
 
-    posteriors = posteriors_with(weight)
+    posteriors = posteriors_with(weight, nugget)
     residual = y - posteriors[0].curve
     size = 1.0 if weight is None else np.sqrt((1 + weight) / 2)
     factor, spikes = spike_weights(residual / size, options.tails)
     if spikes or options.tails == "heavy":
         weight = factor if weight is None else weight * factor
         # the error models speak of the sampling noise of rows that are no spikes
-        weight = weight / weight[factor <= median(factor)].mean()
-        posteriors = posteriors_with(weight)
+        usual = float(weight[factor <= median(factor)].mean())
+        weight, nugget = weight / usual, None if nugget is None else nugget * usual
+        posteriors = posteriors_with(weight, nugget)
     about = evidence(posteriors[0], (x_name, y_name), (log.step, y), path, span, weight)
     if kind == "hd":
         curve = posteriors[1]
@@ -276,6 +278,7 @@ def _fit_rows(
         y=y,
         path=path,
         weight=weight,
+        nugget=nugget,
         posterior=posteriors[0],
         verdict=outcome.word,
         reasons=reasons,

@@ -103,6 +103,7 @@ class FittedLaw:
     dropped: int = 0
     cut: tuple[float, ...] = ()
     left_out: LeftOut | None = None
+    nugget: float | None = None  # the sampling variance of a row of weight 1
 
     # ------------------------------------------------------------------ the fit
 

@@ -9,7 +9,7 @@ from scipy.stats import t as student
 
 from qdlaws.inference import law_posterior as module
 from qdlaws.inference.law_posterior import law_posterior
-from qdlaws.inference.law_problem import LawProblem, nuisance_columns
+from qdlaws.inference.law_problem import LawProblem
 from tests.helpers.dense import Model
 from tests.helpers.simulated import D_HIGH, D_LOW, ar1, collapse, law
 
@@ -155,7 +155,7 @@ def test_grid_follows_the_width_of_the_posterior(sigma):
     """The window of κ shrinks with the noise, and holds the truth."""
     step, x, y = data(60, 2.0, sigma, 0.4, 0)
     problem = LawProblem(step, x, y)
-    grid = module._refined_grid(problem, *nuisance_columns(problem))
+    grid = module._refined_grid(problem)
     assert grid.resolved()
     weight = grid.curvature_weight()
     mean = (weight @ grid.kappa) / weight.sum()
@@ -310,19 +310,44 @@ def test_known_sampling_variances_narrow_the_intervals():
     assert weighted == pytest.approx(quiet, rel=0.35)
 
 
-def test_a_covariate_explains_its_part():
-    """A knob that shifts quality in steps hides the law until it is given as a covariate."""
-    rng = np.random.default_rng(0)
-    x = collapse(100)
-    knob = np.repeat([0.0, 1.0, 0.0, 1.0], 25)
-    y = law(2.0).value(x) + 0.5 * knob + 0.03 * rng.standard_normal(100)
-    step = np.arange(100.0)
-    with_it = law_posterior(step, x, y, covariates=knob[:, None])
-    middle = (D_LOW + D_HIGH) / 2
-    slope = np.quantile(with_it.law.slope(middle), [0.025, 0.975])
-    assert slope[0] < float(law(2.0).slope(middle)) < slope[1]
-    assert np.median(with_it.sigma) < 0.05
-    assert np.median(law_posterior(step, x, y).sigma) > 0.1
+@pytest.mark.parametrize("errors", ["white", "both"])
+def test_a_known_nugget_is_a_prior_of_its_size(errors):
+    """The posterior against importance weights of that without it, by the density of ν·σ²."""
+    rng = np.random.default_rng(5)
+    step, x = np.arange(24.0), collapse(24)
+    slow = 0.1 * ar1(rng, 24, 0.9) if errors == "both" else 0.0
+    y = law(2.0).value(x) + slow + 0.05 * rng.standard_normal(24)
+    nugget, dof = 0.05**2, module.NUGGET_DOF
+    plain, informed = law_posterior(step, x, y), law_posterior(step, x, y, nugget=nugget)
+    size = plain.white * plain.sigma**2
+    size, some = np.maximum(size, 1e-12), size > 0  # errors without a nugget are ruled out
+    log_weight = -(dof / 2) * np.log(size) - dof * nugget / (2 * size)
+    weight = np.where(some, np.exp(log_weight - log_weight[some].max()), 0.0)
+    order = np.argsort(plain.law.q)
+    cumulative = np.cumsum(weight[order]) / weight.sum()
+    for level in (0.1, 0.5, 0.9):
+        quantile = np.quantile(informed.law.q, level)
+        assert np.interp(quantile, plain.law.q[order], cumulative) == pytest.approx(level, abs=0.05)
+    want = np.average(np.log(size), weights=weight)
+    got = np.mean(np.log(informed.white * informed.sigma**2))
+    assert got == pytest.approx(want, abs=0.06)
+
+
+def test_known_standard_errors_tell_wander_from_noise():
+    """Fifteen readings, white to the eye: with their standard errors the band of a law narrows."""
+    ratio, held = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x = collapse(15)
+        y = law(2.0).value(x) + 0.05 * rng.standard_normal(15)
+        place, bands = np.array([0.5]), []
+        for nugget in (None, 0.05**2):
+            values = law_posterior(np.arange(15.0), x, y, nugget=nugget).law.value(place)[:, 0]
+            bands.append(np.quantile(values, [0.025, 0.975]))
+        ratio.append(np.ptp(bands[1]) / np.ptp(bands[0]))
+        held.append(bands[1][0] < float(law(2.0).value(0.5)) < bands[1][1])
+    assert np.median(ratio) < 0.95
+    assert np.mean(held) >= 0.9
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.1])

@@ -7,7 +7,6 @@ import pytest
 
 from qdlaws.inference.law_problem import (
     LawProblem,
-    nuisance_columns,
     path_effects,
     time_shares,
 )
@@ -33,15 +32,6 @@ def test_effect_of_the_path_is_its_error_times_the_slope_of_the_law():
     problem = LawProblem(np.arange(200.0), x, y, cov_factor=error)
     want = 0.01 * law(2.0).slope(x) / problem.unit[1]
     np.testing.assert_allclose(path_effects(problem)[:, 0], want, rtol=0.05)
-
-
-def test_covariates_are_columns_of_precision_zero():
-    x = collapse(40)
-    knob = np.repeat([[0.0], [5.0]], 20, axis=0)
-    problem = LawProblem(np.arange(40.0), x, law(2.0).value(x), covariates=knob)
-    columns, precision = nuisance_columns(problem)
-    np.testing.assert_allclose(columns[:, 0], np.repeat([-1.0, 1.0], 20))
-    assert precision.tolist() == [0.0]
 
 
 def test_rows_share_the_time_of_the_run():
