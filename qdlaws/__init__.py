@@ -19,7 +19,7 @@ from qdlaws.kl_frontier.frontier import Frontier, frontier
 from qdlaws.laws.fit import fit
 from qdlaws.laws.fit_many import fit_many
 from qdlaws.laws.result import LawFit, LawFits
-from qdlaws.readers import example_log, read
+from qdlaws.readers import example_log, read, read_many
 from qdlaws.reporting import report
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "frontier",
     "learn_prior",
     "read",
+    "read_many",
     "report",
 ]
 

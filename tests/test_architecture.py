@@ -29,7 +29,7 @@ QDLAWS = {
     "laws": "readers inference core errors",
     "forecasting": "laws readers inference core errors",
     "control": "laws inference core errors",
-    "comparison": "laws core errors",
+    "comparison": "laws readers core errors",
     "advice": "control forecasting laws readers inference core errors",
     "reporting": "advice comparison control forecasting laws readers core errors",
     "integrations": "reporting advice comparison control forecasting laws readers measure core"

@@ -21,6 +21,7 @@ from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
 from qdlaws.laws.result import LawFits
+from qdlaws.readers.reading import Where, as_logs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +120,7 @@ def _p(value: float) -> str:
 
 
 def compare(
-    items: Sequence[RunLog | LawFits],
+    items: Sequence[RunLog | LawFits | Where] | Where,
     *,
     kind: Kind | None = None,
     names: Sequence[str] | None = None,
@@ -134,7 +135,8 @@ def compare(
 
     Parameters
     ----------
-    items : sequence of RunLog or LawFits
+    items : sequence of RunLog, LawFits or paths
+        A single path stands for all runs in it (:func:`qdlaws.read_many`).
     kind : {"rd", "rh"}, optional
         The law to compare; by default the one that more runs have.
     names : sequence of str, optional
@@ -163,7 +165,7 @@ def compare(
     """
     from statsmodels.stats.multitest import multipletests
 
-    comparable = comparable_runs(items, kind, names, n_jobs)
+    comparable = comparable_runs(as_logs(items), kind, names, n_jobs)
     runs = comparable.runs
     raw = [_homogeneity(runs, j) for j in range(len(COEFFICIENTS))]
     p = dict(zip(COEFFICIENTS, map(float, multipletests(raw, method="holm")[1]), strict=True))

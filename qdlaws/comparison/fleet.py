@@ -33,6 +33,7 @@ from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.laws.result import LawFits
+from qdlaws.readers.reading import Where, as_logs
 
 __all__ = ["Fleet", "fleet", "mixed_model"]
 
@@ -174,7 +175,7 @@ def _broken(value: Interval) -> str:
 
 
 def fleet(
-    items: Sequence[RunLog | LawFits],
+    items: Sequence[RunLog | LawFits | Where] | Where,
     *,
     size: npt.ArrayLike | None = None,
     kind: Kind | None = None,
@@ -188,7 +189,8 @@ def fleet(
 
     Parameters
     ----------
-    items : sequence of RunLog or LawFits
+    items : sequence of RunLog, LawFits or paths
+        A single path stands for all runs in it (:func:`qdlaws.read_many`).
     size : array-like, optional
         Each run's model size; the coefficients are then linear in its logarithm.
     kind : {"rd", "rh"}, optional
@@ -218,13 +220,14 @@ def fleet(
     >>> exchange.low < 1 < exchange.high
     True
     """
+    logs: Sequence[RunLog | LawFits] = as_logs(items)
     sizes = None
     if size is not None:
         sizes = np.ravel(np.asarray(size, float))
-        if len(sizes) != len(items) or not np.all(sizes > 0):
-            raise BadData(f"size needs a positive number for each of {len(items)} runs")
-    labels = run_labels(items, names)
-    comparable = comparable_runs(items, kind, labels, n_jobs, supported_only=True)
+        if len(sizes) != len(logs) or not np.all(sizes > 0):
+            raise BadData(f"size needs a positive number for each of {len(logs)} runs")
+    labels = run_labels(logs, names)
+    comparable = comparable_runs(logs, kind, labels, n_jobs, supported_only=True)
     runs = comparable.runs
     if sizes is not None:
         by_name = dict(zip(labels, sizes, strict=True))

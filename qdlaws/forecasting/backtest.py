@@ -27,6 +27,7 @@ from qdlaws.forecasting.forecast import Forecast, forecast
 from qdlaws.forecasting.prior import ForecastPrior
 from qdlaws.laws.fit import fit
 from qdlaws.laws.result import LawFits
+from qdlaws.readers.reading import Where, as_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -199,7 +200,7 @@ _FIXED = ("origin", "target", "observed", "low", "mid", "high")
 
 
 def backtest(
-    log: RunLog,
+    log: RunLog | Where,
     column: str = "quality",
     *,
     level: float = NOMINAL,
@@ -214,13 +215,14 @@ def backtest(
 
     Parameters
     ----------
-    log : RunLog
+    log : the run, or the path of its log
     column : the column to forecast
     level : level of the intervals
     prior : learnt from earlier runs by :func:`qdlaws.learn_prior`
     laws : fit the laws at every origin too, so that they can enter the pool
     origins : where the run is cut, as shares of its readings
     """
+    log = as_log(log)
     read = log.take(np.isfinite(log.column(column)))
     y = read.column(column)
     n = len(read)

@@ -130,8 +130,20 @@ def _check(log: RunLog, level: float) -> None:
     if len(log.columns) < 2:
         raise MissingColumn(
             "a law needs two of quality, diversity and entropy; this log has only "
-            f"{log.columns[0] if log.columns else 'steps'}"
+            f"{_only(log)}{_reading(log)}"
         )
+
+
+def _only(log: RunLog) -> str:
+    """The only column of a log, and what can be asked of it."""
+    if not log.columns:
+        return "steps"
+    return f"{log.columns[0]}, which forecast, advise and choose take as it is"
+
+
+def _reading(log: RunLog) -> str:
+    """The decisions made while the log was read, which may be why a law is missing."""
+    return f" (while reading: {'; '.join(log.notes[:4])})" if log.notes else ""
 
 
 def _fit_pieces(log: RunLog, options: FitOptions) -> LawFits:
@@ -154,7 +166,8 @@ def _fit_laws(log: RunLog, options: FitOptions, cut: tuple[float, ...]) -> LawFi
     fitted = [_fit_law(kind, rows, paths, options, cut) for kind in LAWS]
     laws = [law for law in fitted if law is not None]
     if not any(law.posterior is not None for law in laws):
-        raise NotEnoughData("no law can be fitted: " + "; ".join(law.reasons[0] for law in laws))
+        why = "; ".join(law.reasons[0] for law in laws)
+        raise NotEnoughData(f"no law can be fitted: {why}{_reading(log)}")
     rd, rh, hd = fitted
     return LawFits(log, rd, rh, hd)
 

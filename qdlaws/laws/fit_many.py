@@ -8,18 +8,21 @@ from qdlaws.core.runlog import RunLog
 from qdlaws.errors import QdlawsError
 from qdlaws.laws.fit import FitOptions, fit_with
 from qdlaws.laws.result import LawFits
+from qdlaws.readers.reading import Where, as_log
 
 __all__ = ["fit_many"]
 
+Item = RunLog | LawFits | Where
+
 
 def fit_many(
-    items: Sequence[RunLog | LawFits], *, n_jobs: int | None = None, level: float = 0.95
+    items: Sequence[Item], *, n_jobs: int | None = None, level: float = 0.95
 ) -> list[LawFits | QdlawsError]:
     """The laws of every run, in order; a run that cannot be fitted gives its error instead.
 
     Parameters
     ----------
-    items : sequence of RunLog or LawFits
+    items : sequence of RunLog, LawFits or paths
         The runs; one that is fitted already is passed through.
     n_jobs : int, optional
         Processes of joblib (−1: one for each core), or of any backend that joblib is set to::
@@ -57,14 +60,14 @@ def fit_many(
     return [fits for part in joblib.Parallel(n_jobs=n_jobs)(tasks) for fits in part]
 
 
-def _fit_serially(items: list[RunLog | LawFits], level: float) -> list[LawFits | QdlawsError]:
+def _fit_serially(items: list[Item], level: float) -> list[LawFits | QdlawsError]:
     return [_fit_or_error(item, level) for item in items]
 
 
-def _fit_or_error(item: RunLog | LawFits, level: float) -> LawFits | QdlawsError:
+def _fit_or_error(item: Item, level: float) -> LawFits | QdlawsError:
     if isinstance(item, LawFits):
         return item
     try:
-        return fit_with(item, FitOptions(level))
+        return fit_with(as_log(item), FitOptions(level))
     except QdlawsError as error:
         return error

@@ -11,7 +11,7 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +22,7 @@ from qdlaws.core.regular_file import open_regular
 from qdlaws.core.serialize import printable
 from qdlaws.errors import BadLog
 
-__all__ = ["ChangedFile", "Line", "Source", "listed"]
+__all__ = ["ChangedFile", "Line", "SeveralRuns", "Source", "listed"]
 
 CHUNK = 1 << 20
 HEAD = 1 << 22  # the bytes by which the format is recognised
@@ -52,6 +52,19 @@ class Line(NamedTuple):
 
 class ChangedFile(BadLog):
     """A log that was cut, replaced or written anew while it was read."""
+
+
+class SeveralRuns(BadLog):
+    """A file or folder that holds several runs, none of which was chosen."""
+
+    def __init__(
+        self, message: str, runs: Sequence[tuple[str, str]] = (), paths: Sequence[Path] = ()
+    ) -> None:
+        super().__init__(message)
+        self.runs = tuple(runs)
+        """(key that chooses it, name) of each run in the file."""
+        self.paths = tuple(paths)
+        """The file or folder of each run in the folder."""
 
 
 class Stamp(NamedTuple):
@@ -97,6 +110,10 @@ class Source:
     def name(self) -> str:
         """The name of the file in messages."""
         return self.path.name
+
+    def several(self, problem: str, runs: Sequence[tuple[str, str]]) -> SeveralRuns:
+        """The error that this file holds several runs, (key, name) each."""
+        return SeveralRuns(str(self.bad(problem)), runs)
 
     def bad(self, problem: str, line: int | None = None) -> BadLog:
         """The error that names this file, the line, and the problem."""

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from qdlaws.errors import BadLog, QdlawsError
-from qdlaws.readers.byte_source import Source
+from qdlaws.readers.byte_source import SeveralRuns, Source
 from qdlaws.readers.detect import Options, detect, read_file, read_unchanged
 from qdlaws.readers.formats.tensorboard import read_tensorboard
 from qdlaws.readers.formats.trackers_sqlite import only_run, read_mlflow_files
@@ -133,7 +133,8 @@ def _together(folder: Path, kind: str, sources: list[Source], options: Options) 
     tables = read_parts((read_file(s, options) for s in sources), str(folder))
     if not is_one_run(tables, paths):
         shown = ", ".join(str(p.relative_to(folder)) for p in paths[:8])
-        raise BadLog(f"{folder}: {len(sources)} runs: {shown}; name one (or several of one run)")
+        problem = f"{folder}: {len(sources)} runs: {shown}; name one (or several of one run)"
+        raise SeveralRuns(problem, paths=paths)
     return join_tables(tables, paths)
 
 
@@ -149,7 +150,8 @@ def _one_tree(folder: Path, sources: list[Source]) -> list[Source]:
     tops = [f for f in folders if not any(f != g and f.is_relative_to(g) for g in folders)]
     if len(tops) > 1:
         shown = ", ".join(str(t.relative_to(folder)) for t in tops[:8])
-        raise BadLog(f"{folder}: event files of {len(tops)} runs: {shown}; name one folder")
+        problem = f"{folder}: event files of {len(tops)} runs: {shown}; name one folder"
+        raise SeveralRuns(problem, paths=tops)
     return sources
 
 
@@ -168,6 +170,11 @@ def _trainer_states(folder: Path) -> list[Path]:
 
 def _longest(states: list[Path], options: Options) -> Table:
     """The trainer state that has come farthest: the others are its beginnings."""
+    outputs = sorted({_output_folder(path) for path in states})
+    if len(outputs) > 1:
+        shown = ", ".join(output.name for output in outputs[:8])
+        problem = f"{outputs[0].parent}: {len(outputs)} runs: {shown}; name one folder"
+        raise SeveralRuns(problem, paths=outputs)
     longest: tuple[tuple[float, int], Path, Table] | None = None
     problems = []
     for path in states:
@@ -186,6 +193,11 @@ def _longest(states: list[Path], options: Options) -> Table:
         f"{path.parent.name}/{path.name}, the longest of {len(states)}" if len(states) > 1 else ""
     )
     return table.with_notes(note, *(f"left out: {error}" for error in problems))
+
+
+def _output_folder(state: Path) -> Path:
+    """The folder of the run that a ``trainer_state.json`` belongs to."""
+    return state.parent.parent if state.parent.name.startswith("checkpoint-") else state.parent
 
 
 def _mlflow_runs(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -18,9 +19,9 @@ from qdlaws.core.run_rows import (
     with_plain_names,
 )
 from qdlaws.core.runlog import NUMBERED, RunLog
-from qdlaws.errors import BadLog
-from qdlaws.readers.byte_source import Source
-from qdlaws.readers.columns.clock import with_step_column
+from qdlaws.errors import BadLog, MissingColumn
+from qdlaws.readers.byte_source import SeveralRuns, Source
+from qdlaws.readers.columns.clock import listed_columns, with_step_column
 from qdlaws.readers.columns.column_choice import ColumnChoice, Series, choose_columns
 from qdlaws.readers.columns.generic_names import is_step_name
 from qdlaws.readers.columns.likelihoods import with_likelihoods
@@ -30,7 +31,7 @@ from qdlaws.readers.folder import read_folder
 from qdlaws.readers.merge_files import join_tables, read_parts
 from qdlaws.readers.table import Table, one_row_a_step
 
-__all__ = ["Where", "as_log", "example_log", "read", "tools"]
+__all__ = ["Where", "as_log", "as_logs", "example_log", "read", "read_many", "tools"]
 
 Where = str | PathLike[str]
 """The path of a file or folder."""
@@ -135,6 +136,48 @@ def read(
     return _log(replace(table, tool=tool), choice, source, kinds or {})
 
 
+def read_many(paths: Where | Iterable[Where], **options: Any) -> list[RunLog]:
+    """The logs of all runs in a file or folder, or in several of them.
+
+    Where :func:`read` refuses a file because it holds several runs, each of them is read by itself;
+    its ``source`` is the path with the name of the run behind it.
+
+    Parameters
+    ----------
+    paths : str, path or iterable of paths
+        Each with one run or several.
+    **options
+        As of :func:`read`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> rows = [f"{run},{i},{i / 9},{2 - i / 9}" for run in "ab" for i in range(5)]
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "sweep.csv"
+    ...     _ = path.write_text("\\n".join(["run,step,reward,entropy", *rows, ""]))
+    ...     logs = read_many(path)
+    >>> [len(log) for log in logs], logs[1].source.endswith("sweep.csv: b")
+    ([5, 5], True)
+    """
+    if isinstance(paths, (str, PathLike)):
+        return _every_run(paths, options)
+    return [log for path in paths for log in _every_run(path, options)]
+
+
+def _every_run(path: Where, options: Mapping[str, Any]) -> list[RunLog]:
+    try:
+        return [read(path, **options)]
+    except SeveralRuns as several:
+        if several.paths:
+            return [log for inner in several.paths for log in _every_run(inner, options)]
+        return [
+            replace(read(path, **{**options, "run": key}), source=f"{path}: {name}")
+            for key, name in several.runs
+        ]
+
+
 def example_log() -> RunLog:
     """The log of a small RL run that comes with the package: 101 evaluations over 500 steps.
 
@@ -160,6 +203,18 @@ def as_log(run: RunLog | Where) -> RunLog:
     True
     """
     return read(run) if isinstance(run, (str, PathLike)) else run
+
+
+Item = TypeVar("Item")
+
+
+def as_logs(runs: Where | Sequence[Item | Where]) -> Sequence[Item | RunLog]:
+    """The runs with those at paths read; a single path stands for all runs in it."""
+    if isinstance(runs, (str, PathLike)):
+        return read_many(runs)
+    if not isinstance(runs, Iterable):  # one run by itself: the caller refuses it
+        return runs
+    return [read(run) if isinstance(run, (str, PathLike)) else run for run in runs]
 
 
 def tools() -> dict[str, str]:
@@ -231,6 +286,11 @@ def _log(table: Table, choice: ColumnChoice, source: str, stated: Mapping[str, s
         columns = {role: plain_name(name) for role, name in columns.items()}
         marks = (*marks, *stages(frame))
     kl = columns.pop("kl", None)
+    notes = (*table.notes, *choice.notes)
+    if not {"quality", "diversity", "entropy"} & columns.keys():
+        found = f"no quality, diversity or entropy column; found {listed_columns(frame)}"
+        why = f" ({'; '.join(notes)})" if notes else ""
+        raise MissingColumn(f"{found}: name them, e.g. quality='reward'{why}")
     log = RunLog.from_frame(
         frame,
         quality=columns.get("quality"),
@@ -243,6 +303,6 @@ def _log(table: Table, choice: ColumnChoice, source: str, stated: Mapping[str, s
         kinds={k: str(v) for k, v in {**choice.kinds, **stated}.items()},
         source=source,
         tool=table.tool,
-        notes=(*table.notes, *choice.notes),
+        notes=notes,
     )
     return replace(log, names={**log.names, "kl": kl}) if kl else log

@@ -349,6 +349,15 @@ MOLECULES = Dialect(  # tables of molecules, summed up by our own reader
     kl=(("kl", PRIOR_KL),),
 )
 
+SYMBOLS = Dialect(  # tables in the symbols of the laws
+    "symbols",
+    marks=("R", "H", "D", "KL"),
+    quality=(("R", "unknown"),),
+    diversity=(("D", "unknown"),),
+    entropy=(("H", E.UNKNOWN),),
+    kl=(("KL", guesses.UNSTATED),),
+)
+
 PLAIN = Dialect(
     "plain",
     marks=(),
@@ -364,7 +373,8 @@ PLAIN = Dialect(
 
 DIALECTS = (
     OURS, ROLL, VERL, ASYNC_GRPO, TRL_OLD, PRIME_RL, NEMO_RL, SKYRL, AREAL, XTUNER, SLIME,
-    OPENRLHF, REINVENT_TB, REINVENT_3, REINVENT_TABLE, TINKER, NANO_AHA, MOLECULES, TRL, PLAIN,
+    OPENRLHF, REINVENT_TB, REINVENT_3, REINVENT_TABLE, TINKER, NANO_AHA, MOLECULES, TRL,
+    SYMBOLS, PLAIN,
 )  # fmt: skip
 """In the order in which they are looked for: a tool that writes another's names comes first."""
 

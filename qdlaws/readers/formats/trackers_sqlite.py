@@ -129,7 +129,8 @@ def only_run(source: Source, runs: list[tuple[str, str, int]], wanted: str | Non
             raise source.bad(f"{len(matches)} runs are called {wanted!r}; it holds {names}")
         return matches[0]
     if len(runs) > 1:
-        raise source.bad(f"holds {len(runs)} runs: {names}; name one, run={runs[0][1]!r}")
+        problem = f"holds {len(runs)} runs: {names}; name one, run={runs[0][1]!r}"
+        raise source.several(problem, [(key, name) for key, name, _ in runs])
     return runs[0][0]
 
 

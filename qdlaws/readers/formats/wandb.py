@@ -16,7 +16,7 @@ import pandas as pd
 
 from qdlaws.core.json_lines import flat, parse
 from qdlaws.errors import BadLog
-from qdlaws.readers.byte_source import Source
+from qdlaws.readers.byte_source import SeveralRuns, Source
 from qdlaws.readers.columns.tool_names import is_wanted
 from qdlaws.readers.formats.protobuf import as_double, fields, signed
 from qdlaws.readers.table import Columns, Table
@@ -147,8 +147,9 @@ def unwrap_export(table: Table, run: str | None) -> Table:
         return table
     runs = sorted({c.partition(" - ")[0] for c in named})
     if run is None and len(runs) > 1:
-        raise BadLog(
-            f"an export of {len(runs)} runs: {', '.join(runs[:8])}; name one, run={runs[0]!r}"
+        raise SeveralRuns(
+            f"an export of {len(runs)} runs: {', '.join(runs[:8])}; name one, run={runs[0]!r}",
+            [(name, name) for name in runs],
         )
     chosen = run or runs[0]
     kept = [c for c in named if c.startswith(f"{chosen} - ") and not c.endswith(("__MIN", "__MAX"))]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import qdlaws as qd
 from qdlaws import BadLog, MissingColumn
-from qdlaws.readers import read
+from qdlaws.readers import read, read_many
+from tests.helpers.make_fixtures import FIXTURES
 
 STEPS = np.arange(1, 13)
 MODELS = ("qwen", "llama", "gemma")
@@ -102,3 +105,78 @@ def test_a_folder_with_a_table_of_several_runs_gives_the_list(tmp_path):
     with pytest.raises(BadLog, match="holds 3 runs"):
         read(tmp_path)
     assert len(read(tmp_path, run="gemma")) == len(STEPS)
+
+
+def test_read_many_gives_every_run_of_a_file(write):
+    path = write(table(), "log.csv")
+    logs = read_many(path)
+    assert [log.source for log in logs] == [f"{path}: {name}" for name in MODELS]
+    for i, log in enumerate(logs):
+        np.testing.assert_allclose(log.quality, i + STEPS / 20)
+    (one,) = read_many([write(table(names=("qwen",)), "one.csv")])
+    assert len(one) == len(STEPS)
+    assert len(read_many([path, path])) == 6
+
+
+def test_read_many_gives_every_run_of_a_folder(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        rewards = [{"step": int(s), "reward": s / 20, "entropy": 2 - s / 20} for s in STEPS]
+        text = "".join(json.dumps(row) + "\n" for row in rewards)
+        (tmp_path / name / "metrics.jsonl").write_text(text)
+    with pytest.raises(BadLog, match="2 runs: a/metrics"):
+        read(tmp_path)
+    assert [Path(log.source).parent.name for log in read_many(tmp_path)] == ["a", "b"]
+
+
+def test_checkpoints_of_two_runs_are_two_runs(tmp_path):
+    """The one that came farther was read, and nothing said that there was another."""
+    for name in ("a", "b"):
+        folder = tmp_path / name / "checkpoint-10"
+        folder.mkdir(parents=True)
+        source = FIXTURES / "trl" / "checkpoint-10" / "trainer_state.json"
+        (folder / "trainer_state.json").write_text(source.read_text())
+    with pytest.raises(BadLog, match="2 runs: a, b; name one folder"):
+        read(tmp_path)
+    assert len(read_many(tmp_path)) == 2
+
+
+def test_runs_are_compared_and_fitted_by_their_paths(write):
+    steps = np.arange(40)
+    wave = 0.02 * np.sin(np.outer([7.0, 8.0, 9.0], steps))
+    lines = [
+        f"{name},{s},{1 - 0.9 + s / 60 + wave[i][s]},{0.9 - s / 60}"
+        for i, name in enumerate(MODELS)
+        for s in steps
+    ]
+    path = write("model,step,quality,diversity\n" + "\n".join(lines) + "\n", "sweep.csv")
+    logs = qd.read_many(path)
+    assert [run.name for run in qd.compare(path).runs] == [
+        run.name for run in qd.compare(logs).runs
+    ]
+    assert qd.fleet(path).coefficients() == qd.fleet(logs).coefficients()
+    one = write(
+        "step,quality,diversity\n" + "\n".join(x.partition(",")[2] for x in lines[:40]) + "\n"
+    )
+    fits, error = qd.fit_many([one, path])
+    assert fits.rd.n == 40
+    assert "holds 3 runs" in str(error)
+    assert qd.backtest(one).summary() is not None
+
+
+def test_a_log_with_one_column_says_what_it_still_gives(write):
+    rows = "".join(f"{i},{i / 99 + 0.01 * (-1) ** i},0.1,{i}\n" for i in range(60))
+    path = write("step,reward,reward_std,num_tokens\n" + rows)
+    with pytest.raises(MissingColumn, match="which forecast, advise and choose take") as caught:
+        qd.fit(path)
+    assert "TRL logs it from 0.22 on" in str(caught.value)
+    assert set(qd.forecast(path).final) == {"quality"}
+    assert qd.advise(path).action
+    assert qd.choose(qd.read(path)) is not None
+
+
+def test_notes_of_reading_stand_in_errors(write):
+    with pytest.raises(qd.NotEnoughData, match="while reading: no step column"):
+        qd.fit(write("reward,entropy\n" + "".join(f"{i},{i}\n" for i in range(3))))
+    with pytest.raises(MissingColumn, match="0 in every row"):
+        read(write("step,entropy,loss\n" + "".join(f"{i},0,{i}\n" for i in range(9))))
