@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qdlaws import BadData, fit, fit_many
+from qdlaws import BadLog, fit, fit_many
 from tests.helpers.simulated import log_at_reference as run
 
 
 def test_a_log_that_cannot_be_fitted_gives_its_error_and_the_others_their_laws():
     good, path = fit_many([run(seed=1, n=30), "runs/first"])
     assert good.rd.posterior is not None
-    assert isinstance(path, BadData)
-    assert "needs a RunLog" in str(path)
+    assert isinstance(path, BadLog)
+    assert "no such file or folder" in str(path)
     (level,) = fit_many([run(seed=1, n=30)], level=95)
     assert "between 0 and 1" in str(level)
 
