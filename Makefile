@@ -64,8 +64,11 @@ gpu-wheels:
 
 docs: $(STAMP)
 	@echo "== the pages that are written from the code"
-	@$(BIN)/python docs/architecture.py
-	@$(BIN)/python docs/reference.py
+	@for page in architecture reference configuration scoring; do \
+		test ! -f docs/$$page.py || $(BIN)/python docs/$$page.py || exit 1; done
+	@echo "== the site, warnings are errors: out/site/index.html"
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -b html docs out/site
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "== setting up $(VENV) (once; a few minutes)"
