@@ -129,7 +129,7 @@ def negative_entropy(step: Step) -> Tensor:
 
 
 def old_distance(step: Step) -> Tensor:
-    """The absolute value of log π − log π_old: the KL penalty that KL-Cov puts on its tokens (arXiv 2505.22617)."""
+    """The distance of log π from log π_old: the penalty of KL-Cov's tokens (arXiv 2505.22617)."""
     return (step.logp - step.old_logp).abs()
 
 
