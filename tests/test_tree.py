@@ -63,7 +63,8 @@ TESTS_ALSO = {
     "qdlaws/test_results.py": "qdlaws/forecasting/plots",
     "trainer/algorithms/recipes/test_recipes.py": (
         "trainer/algorithms/recipes/diversity trainer/algorithms/recipes/policy_gradient "
-        "trainer/algorithms/recipes/selective"
+        "trainer/algorithms/recipes/selective trainer/algorithms/recipes/off_policy "
+        "trainer/algorithms/recipes/spreading"
     ),
     "trainer/algorithms/test_objective.py": "trainer/types",
     "trainer/algorithms/test_suitability.py": "trainer/cli/recipe_table",

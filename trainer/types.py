@@ -181,6 +181,11 @@ class Rollouts:
         """Tokens of each sample, (B,)."""
         return self.mask.sum(1)
 
+    def mean_old_logp(self) -> Tensor:
+        """Mean over the tokens of each sample of the sampler's log π, (B,)."""
+        inside = torch.where(self.mask, self.old_logp, torch.zeros_like(self.old_logp))
+        return inside.sum(1) / self.length.clamp_min(1)
+
     def sequence_ref_logp(self) -> Tensor:
         """log π_ref(y) of the whole sample, (B,): a sum, never divided by the length."""
         if self.ref_logp is None:

@@ -14,6 +14,7 @@ from trainer import RECIPES, Knobs, Recipe
 from trainer.algorithms import advantage, divergence, shaping, surrogate
 from trainer.algorithms import weighting as weigh
 from trainer.algorithms.objective import Term
+from trainer.algorithms.recipes import illustrated
 from trainer.analysis.exact_bandit import forward_optimum, random_bandit, tilt, total_variation
 from trainer.analysis.plant import Sweep, live_knobs, read_plant, settle, sweep
 
@@ -49,8 +50,8 @@ def main() -> None:
         one_state_against_the_tilt()
         print("\n### Recipes\n")
         print("| recipe | live | plant, stated / found | H |\n|---|---|---|---|")
-        for name, make in RECIPES.items():
-            recipe = make()
+        for name in RECIPES:
+            recipe = illustrated(name)
             live = ", ".join(sorted(live_knobs(recipe))) or "–"
             if not recipe.live:
                 print(f"| {name} | {live} | {recipe.plant} / no live knob | |")

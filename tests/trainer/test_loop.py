@@ -15,7 +15,7 @@ import qdlaws as qd
 from qdlaws.errors import BadData, QdlawsError
 from tests.helpers.small_run import config_of, largest_gap, rows, save_model, weights
 from trainer.algorithms.objective import Recipe
-from trainer.algorithms.recipes import RECIPES
+from trainer.algorithms.recipes import ILLUSTRATIONS, RECIPES, illustrated
 from trainer.config import at_step, load_config
 from trainer.errors import RunFailed
 from trainer.loop import resume, train
@@ -268,7 +268,7 @@ def test_a_full_disk_is_one_line(model, whole, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_every_recipe_trains(recipe, model, tmp_path):
-    binary = "binary" in RECIPES[recipe]().needs or recipe in ("dapo", "clip_cov", "kl_cov")
+    binary = "binary" in illustrated(recipe).needs or recipe in ("dapo", "clip_cov", "kl_cov")
     settings = [f"recipe={recipe}", "steps=2", "eval.every=2"]
     if binary:
         settings += ["task.binary=true"]
@@ -276,6 +276,7 @@ def test_every_recipe_trains(recipe, model, tmp_path):
         settings += ["recipe.threshold=0", "train.prompts=2"]
     if recipe in ("mara", "mara_forward"):
         settings += ["recipe.threshold=0.3"]
+    settings += [f"recipe.{key}={value}" for key, value in ILLUSTRATIONS.get(recipe, {}).items()]
     if recipe.startswith("dph"):
         with pytest.raises((BadData, RunFailed)):
             train(config_of(model, *settings), tmp_path / recipe)

@@ -14,14 +14,23 @@ import torch
 from torch import Tensor
 
 from trainer.algorithms.declaration import declares
-from trainer.algorithms.grouping import divided, group_mean, group_size, group_std, group_sum
+from trainer.algorithms.grouping import (
+    divided,
+    group_max,
+    group_mean,
+    group_size,
+    group_std,
+    group_sum,
+)
 
 __all__ = [
     "centred",
     "group_standardised",
     "leave_one_out",
     "pass_at_k",
+    "quantile_baseline",
     "raw",
+    "risk_sensitive",
 ]
 
 
@@ -46,7 +55,10 @@ def leave_one_out(reward: Tensor, group: Tensor, count: Tensor) -> Tensor:
 
 @declares(divides_by="group")
 def group_standardised(reward: Tensor, group: Tensor, count: Tensor, eps: float = 1e-6) -> Tensor:
-    """A_i = (r_i − mean)/std within the group (GRPO, arXiv 2402.03300)."""
+    """A_i = (r_i − mean)/std within the group (GRPO, arXiv 2402.03300).
+
+    std with n − 1 and ε as in verl. A lone sample has A = 0; verl gives it A = r.
+    """
     return centred(reward, group, count) / (group_std(reward, group, count) + eps)
 
 
@@ -67,6 +79,34 @@ def pass_at_k(
     above = torch.where(right, fail, fail - _choose_ratio(wrong - 1, n - 1, k - 1))
     advantage = above / ((success * fail).clamp_min(0).sqrt() + eps)
     return torch.where(n >= k, advantage, torch.zeros_like(advantage))
+
+
+def risk_sensitive(reward: Tensor, group: Tensor, count: Tensor, risk: float = 2.0) -> Tensor:
+    """A_i = (exp(β·r_i)/mean of exp(β·r) − 1)/β, β = ``risk`` (RS-GRPO, arXiv 2509.24261).
+
+    The gradient of (1/β)·log E exp(β·r): the mean reward as β → 0, the best one as β → ∞.
+    A lone sample has A = 0.
+    """
+    top = group_max(torch.where(count > 0, reward, -torch.inf), group)
+    weight = torch.where(count > 0, torch.exp(risk * (reward - top)), 0.0)
+    return (divided(weight, group_mean(weight, group, count)) - 1) / risk
+
+
+@declares(divides_by="group")
+def quantile_baseline(
+    reward: Tensor, group: Tensor, count: Tensor, quantile: float = 0.4, eps: float = 1e-6
+) -> Tensor:
+    """A_i = (r_i − b)/√(p(1 − p)) for 0/1 rewards, b their ``quantile`` K (QAE, arXiv 2509.22611).
+
+    With p the share of right answers b is 0 where p ≤ 1 − K, so that hard prompts learn from their
+    few successes alone, and 1 elsewhere, so that easy ones learn from their few failures alone.
+    """
+    right = (reward > 0.5).to(reward)
+    p = group_mean(right, group, count)
+    baseline = (p > 1 - quantile).to(reward)
+    spread = (p * (1 - p)).clamp_min(0).sqrt()
+    # in a group of equal rewards r − b is 0 already
+    return (right - baseline) / (spread + eps)
 
 
 def _choose_ratio(few: Tensor, many: Tensor, k: int) -> Tensor:

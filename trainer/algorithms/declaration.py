@@ -22,13 +22,21 @@ from trainer.types import Rollouts, Step
 __all__ = ["Declaration", "Need", "declaration_of", "declares", "with_declared_inputs"]
 
 Need = Literal[
-    "reference", "reference_if_kl", "equivalence", "buckets", "filter", "entropy", "redraws"
+    "reference",
+    "reference_if_kl",
+    "equivalence",
+    "buckets",
+    "outcomes",
+    "filter",
+    "entropy",
+    "redraws",
 ]
 """What a piece may need of the trainer.
 
 ``reference``: ``ref_logp``, log π_ref of every token sampled. ``reference_if_kl``: the same, but it
 cancels where the KL strength is 0. ``equivalence``: ``equivalent``, which completions mean the
-same. ``buckets``: ``seen``, earlier samples in the same bucket. ``filter``: ``filter_factor``, by
+same. ``buckets``: ``seen``, earlier samples in the same bucket. ``outcomes``: ``seen``, earlier
+samples of the same prompt that mean the same. ``filter``: ``filter_factor``, by
 what the diversity filter multiplies the score, as the recipe's ``filter`` plans it. ``entropy``:
 the exact entropy of every token, with gradient. ``redraws``: prompts whose samples it drops are
 replaced by fresh ones.
@@ -37,7 +45,7 @@ replaced by fresh ones.
 INPUTS: dict[str, tuple[Need, ...]] = {
     "ref_logp": ("reference", "reference_if_kl"),
     "equivalent": ("equivalence",),
-    "seen": ("buckets",),
+    "seen": ("buckets", "outcomes"),
     "filter_factor": ("filter",),
     "entropy": ("entropy",),
 }

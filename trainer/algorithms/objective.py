@@ -20,6 +20,7 @@ __all__ = ["Credit", "Recipe", "Term", "credit", "objective"]
 
 Shape = Callable[[Rollouts, Knobs], Rollouts]
 Advantage = Callable[[Tensor, Tensor, Tensor], Tensor]  # reward, group, count -> (B,)
+Adjust = Callable[[Rollouts, Tensor, Knobs], Tensor]  # rollouts, advantage, knobs -> (B,)
 PerToken = Callable[[Step], Tensor]  # -> (B, T)
 Reduce = Callable[[Tensor, Tensor, int], Tensor]  # mask, count, limit -> (B, T)
 Keep = Callable[[Rollouts], Tensor]  # -> (B,) bool
@@ -70,6 +71,8 @@ class Recipe:
     advantage: Advantage
     reduce: Reduce
     shape: tuple[Shape, ...] = ()
+    adjust: tuple[Adjust, ...] = ()
+    """What is done to the advantages with the rollouts in sight, in this order."""
     terms: tuple[Term, ...] = ()
     keep: tuple[Keep, ...] = ()
     silence: Select | None = None
@@ -90,6 +93,8 @@ class Recipe:
     """What the task and the knobs must bring: many_prompts, binary, nonnegative, kl."""
     threshold: float | None = None
     """A score that must be within the task's range, as MARA's τ."""
+    provisional: bool = False
+    """It rests on an abstract or on another's code: neither paper nor released code was read."""
 
     def __post_init__(self) -> None:
         if self.presamples is None and any(term.rows == "stored" for term in self.terms):
@@ -104,7 +109,10 @@ class Recipe:
         See :data:`trainer.algorithms.declaration.Need`; ``replay`` and ``presamples`` stand for
         the two plans.
         """
-        pieces = (*self.shape, self.advantage, self.policy, self.reduce, *self.keep, self.silence)
+        pieces: tuple[object, ...] = (
+            *(*self.shape, self.advantage, *self.adjust, self.policy, self.reduce),
+            *(*self.keep, self.silence),
+        )
         needs = set(self.task_needs).union(*(declaration_of(piece).needs for piece in pieces))
         needs.update(*(term.needs for term in self.terms))
         needs |= {"replay"} if self.replay is not None else set()
@@ -171,6 +179,8 @@ def credit(
         shaped = _shaped(shape, shaped, knobs)
     _check_reward(recipe, shaped)
     per_sample = recipe.advantage(shaped.reward, shaped.group, shaped.count)
+    for adjust in recipe.adjust:
+        per_sample = adjust(with_declared_inputs(adjust, shaped), per_sample, knobs)
     per_sample = torch.where(fresh.count > 0, per_sample, zero)
     kept = fresh.count
     for keep in recipe.keep:

@@ -29,13 +29,17 @@ __all__ = [
     "darling",
     "distinctness",
     "diversity_filter",
+    "inverse_probability",
     "kl_in_reward",
     "mara",
     "mara_filtered",
     "mara_substituted",
     "overlong",
+    "rarely_seen_bonus",
+    "repeated_penalty",
     "scaled",
     "signed",
+    "unlikely",
 ]
 
 
@@ -91,7 +95,8 @@ def signed(
 def overlong(rollouts: Rollouts, knobs: Knobs, cache: float = 0.2) -> Rollouts:
     """r minus DAPO's length penalty (arXiv 2503.14476): 0 up to (1 − cache)·limit, then down to −1.
 
-    The published cache is 4,096 of 20,480 tokens. Not scaled: so reward_scale is live here.
+    The published cache is 4,096 of 20,480 tokens. Not scaled: so reward_scale is live here. The
+    released rewards are ±1; beside rewards of 0 and 1 the penalty weighs double.
     """
     slack = cache * rollouts.limit
     penalty = ((rollouts.limit - slack - rollouts.length) / slack).clamp(-1, 0)
@@ -193,6 +198,70 @@ def _quality(rollouts: Rollouts, how: str) -> Tensor:
 
 def _standardised(x: Tensor, group: Tensor, count: Tensor, eps: float = 1e-6) -> Tensor:
     return (x - group_mean(x, group, count)) / (group_std(x, group, count) + eps)
+
+
+# ── what is common is worth less ──────────────────────────────────────────────────────────────
+
+
+def unlikely(rollouts: Rollouts, knobs: Knobs, penalty: float = 0.25) -> Rollouts:
+    """r·(1 − penalty·rank/n): the likeliest of n samples loses most (GRPO-Unlikeliness).
+
+    The rank, 0 for the least likely, is by the mean log π_old of the tokens, within the prompt.
+    """
+    rank = _rank(rollouts.mean_old_logp(), rollouts.group, rollouts.count)
+    n = group_size(rollouts.group, rollouts.count)
+    return rollouts.rewarded(rollouts.reward * (1 - penalty * divided(rank, n)))
+
+
+@declares("equivalence")
+def inverse_probability(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
+    """r/p̂, p̂ the share of its prompt's samples that mean the same (IPS-GRPO, arXiv 2601.21669).
+
+    E_π(r/p)·∇log π pulls each outcome by its reward alone, however frequent it is: without other
+    forces the policy settles at π ∝ r.
+    """
+    share = _same_share(rollouts, itself=True)
+    return rollouts.rewarded(divided(rollouts.reward, share))
+
+
+@declares("outcomes")
+def rarely_seen_bonus(rollouts: Rollouts, knobs: Knobs, bonus: float) -> Rollouts:
+    """r + c/√N, N how often the prompt got this answer so far, now included (arXiv 2509.06941)."""
+    if rollouts.seen is None:
+        return rollouts
+    visits = (rollouts.seen + 1).to(rollouts.reward)
+    return rollouts.rewarded(rollouts.reward + bonus / visits.sqrt())
+
+
+@declares("equivalence")
+def repeated_penalty(rollouts: Rollouts, knobs: Knobs, penalty: float) -> Rollouts:
+    """r − c·(share of the prompt's other samples with the same answer) (arXiv 2509.06941)."""
+    share = _same_share(rollouts, itself=False)
+    return rollouts.rewarded(rollouts.reward - penalty * share)
+
+
+def _same_share(rollouts: Rollouts, itself: bool) -> Tensor:
+    """The share of the samples of its prompt that mean what each means, (B,)."""
+    if rollouts.equivalent is None:
+        raise ValueError("this piece needs rollouts.equivalent: who says the same thing")
+    group, count = rollouts.group, rollouts.count
+    same = (rollouts.equivalent & (group[:, None] == group[None, :])).to(count)
+    alike = same @ count
+    alike = alike if itself else (alike - 1).clamp_min(0)
+    return divided(alike, group_size(group, count))
+
+
+def _rank(x: Tensor, group: Tensor, count: Tensor) -> Tensor:
+    """How many samples of the group come before each row in the order of ``x``, (B,).
+
+    Equal values rank in the order of their rows. A row of several samples has their mean rank.
+    """
+    order = torch.argsort(x, stable=True)
+    order = order[torch.argsort(group[order], stable=True)]
+    before = count[order].cumsum(0) - count[order]
+    start = -group_max(-before, group[order])  # samples of earlier groups
+    rank = before - start + (count[order] - 1).clamp_min(0) / 2
+    return torch.empty_like(rank).scatter(0, order, rank)
 
 
 # ── MARA (arXiv 2510.20817) ───────────────────────────────────────────────────────────────────

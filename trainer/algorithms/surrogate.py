@@ -8,7 +8,16 @@ from torch import Tensor
 from trainer.algorithms.declaration import declares
 from trainer.types import Step
 
-__all__ = ["augmented_likelihood", "clipped", "importance", "score_function"]
+__all__ = [
+    "augmented_likelihood",
+    "clipped",
+    "flow_balance",
+    "gated",
+    "importance",
+    "score_function",
+    "sequence_clipped",
+    "weight_clipped",
+]
 
 
 def score_function(step: Step) -> Tensor:
@@ -34,6 +43,37 @@ def clipped(step: Step, low: float = 0.2, high: float = 0.2, dual: float | None 
     return torch.where(step.advantage < 0, torch.minimum(loss, -dual * step.advantage), loss)
 
 
+def sequence_clipped(step: Step, low: float = 3e-4, high: float = 4e-4) -> Tensor:
+    """The clipped surrogate with one ratio for a sequence, s = exp(mean log ρ) (GSPO).
+
+    arXiv 2507.18071. Every token carries s as its value and its own log π as its gradient, so that
+    ``sequence_mean`` gives the gradient of s·A.
+    """
+    log_rho = torch.where(step.mask, step.logp.detach() - step.old_logp, 0.0)
+    mean = log_rho.sum(1, keepdim=True) / step.mask.sum(1, keepdim=True).clamp_min(1)
+    ratio = torch.exp((step.logp - step.logp.detach() + mean).clamp_max(10.0))
+    held = ratio.clamp(1 - low, 1 + high)
+    return -torch.minimum(ratio * step.advantage, held * step.advantage)
+
+
+def weight_clipped(step: Step, low: float = 10.0, high: float = 0.2) -> Tensor:
+    """−sg(clip(ρ, 1 − low, 1 + high))·A·log π: no token is without gradient (CISPO).
+
+    arXiv 2506.13585; a ``low`` above 1 is no bound, as in verl's example.
+    """
+    weight = step.ratio.detach().clamp(1 - low, 1 + high)
+    return -weight * step.advantage * step.logp
+
+
+def gated(step: Step, positive: float = 1.0, negative: float = 1.05) -> Tensor:
+    """−A·σ(τ(ρ − 1))·4/τ: a gate that closes smoothly where PPO clips (SAPO, arXiv 2511.20347).
+
+    τ is ``positive`` where A > 0, else ``negative``. On policy its slope in ρ is 1.
+    """
+    tau = torch.where(step.advantage > 0, positive, negative).to(step.logp)
+    return -step.advantage * torch.sigmoid(tau * (step.ratio - 1)) * 4 / tau
+
+
 @declares("reference")
 def augmented_likelihood(step: Step) -> Tensor:
     """(log π_ref(y) + r − log π(y))², r = σ·score, in equal parts on the tokens of y (REINVENT).
@@ -46,3 +86,20 @@ def augmented_likelihood(step: Step) -> Tensor:
     gap = torch.where(step.mask, step.logp - step.ref_logp, torch.zeros_like(step.logp))
     miss = step.advantage - gap.sum(1, keepdim=True)
     return miss.square() / step.mask.sum(1, keepdim=True).clamp_min(1) * step.mask
+
+
+@declares("reference")
+def flow_balance(step: Step, clip: float | None = None) -> Tensor:
+    """w·(mean log(π/π_ref) − target)², w = sg(π(y)/π_old(y)), in equal parts on the tokens.
+
+    FlowRL, arXiv 2509.15207; the target: :func:`trainer.algorithms.adjustment.flow_target`. The
+    released code works out a weight clipped to 1 ± ``clip`` and then uses the unclipped one, as
+    here by default.
+    """
+    if step.ref_logp is None:
+        raise ValueError("flow_balance needs ref_logp")
+    length = step.mask.sum(1, keepdim=True).clamp_min(1)
+    gap = torch.where(step.mask, step.logp - step.ref_logp, 0.0).sum(1, keepdim=True) / length
+    moved = torch.where(step.mask, step.logp.detach() - step.old_logp, 0.0).sum(1, keepdim=True)
+    weight = moved.exp() if clip is None else moved.exp().clamp(1 - clip, 1 + clip)
+    return weight * (gap - step.advantage).square() / length * step.mask

@@ -205,16 +205,28 @@ def plan(
 
 
 @app.command()
-def recipes(as_json: Json = False) -> None:
-    """List the recipes: what each is made of, its live knobs, its plant, and the tasks it fits."""
-    from trainer.algorithms.recipes import RECIPES
-    from trainer.cli.recipe_table import as_dict, print_tables
+def recipes(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME…]", help="Recipes to show the pieces of.")
+    ] = None,
+    pieces: Annotated[bool, typer.Option("--pieces", help="Show what all are made of.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the recipes with the tasks that each fits; by name, what a recipe is made of."""
+    from trainer.algorithms.recipes import RECIPES, illustrated
+    from trainer.cli.recipe_table import as_dict, print_pieces, print_table
+    from trainer.tasks.task import nearest
 
-    made = [make() for make in RECIPES.values()]
+    for name in names or []:
+        if name not in RECIPES:
+            raise BadData(f"no recipe {name!r}{nearest(name, RECIPES)}")
+    made = [illustrated(name) for name in names or RECIPES]
     if as_json:
         typer.echo(json.dumps([as_dict(recipe) for recipe in made], indent=1, ensure_ascii=False))
+    elif names or pieces:
+        print_pieces(made)
     else:
-        print_tables(made)
+        print_table(made)
 
 
 @app.command()

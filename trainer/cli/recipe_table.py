@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trainer.algorithms.objective import Recipe, Term
 
-__all__ = ["as_dict", "piece_name", "print_tables"]
+__all__ = ["as_dict", "piece_name", "print_pieces", "print_table"]
 
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
         "paper": recipe.paper,
         "shape": [piece_name(piece) for piece in recipe.shape],
         "advantage": piece_name(recipe.advantage),
+        "adjust": [piece_name(piece) for piece in recipe.adjust],
         "policy": piece_name(recipe.policy),
         "terms": [_term_name(term) for term in recipe.terms],
         "reduce": piece_name(recipe.reduce),
@@ -29,6 +30,7 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
         "knobs": vars(recipe.knobs),
         "live": sorted(recipe.live),
         "plant": recipe.plant,
+        "provisional": recipe.provisional,
         "tasks": {name: _fit(recipe, name) for name in TASKS},
     }
 
@@ -60,40 +62,73 @@ def _fit(recipe: Recipe, task: str) -> dict[str, str | None]:
     return {"fits": "yes", "reason": None}
 
 
-def print_tables(made: list[Recipe]) -> None:
-    from rich import box
+def print_table(made: list[Recipe]) -> None:
+    """Recipe × task, with the plant; below it why a recipe does not fit. Fits 80 columns."""
     from rich.console import Console
     from rich.table import Table
 
     from trainer.algorithms.suitability import TASKS
 
     console = Console(highlight=False)
-    fits = Table(box=box.SIMPLE)
-    for column in ("recipe × task", *TASKS):
-        fits.add_column(column, justify="left" if column not in TASKS else "center")
+    fits = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in ("recipe", *TASKS, "plant"):
+        fits.add_column(column, justify="center" if column in TASKS else "left", no_wrap=True)
     reasons: list[str] = []
+    for recipe in made:
+        marks = []
+        for task in TASKS:
+            verdict = _fit(recipe, task)
+            reason = str(verdict["reason"]).removeprefix(f"{recipe.name} ")
+            if verdict["fits"] == "no" and reason not in reasons:
+                reasons.append(reason)
+            number = reasons.index(reason) + 1 if reason in reasons else 0
+            marks.append({"yes": "✓", "depends": "?", "no": f"✗{number}"}[str(verdict["fits"])])
+        plant = (recipe.plant or "–") + ("*" if recipe.provisional else "")
+        fits.add_row(recipe.name, *marks, plant)
+    console.print(fits)
+    lines = [
+        "",
+        *(f"✗{number}  {reason}" for number, reason in enumerate(reasons, 1)),
+        "?   is checked against your data when a run starts",
+        "plant: how the settled policy answers its knob, computed on the exact bandit; a tilt and "
+        "a monotone one can be steered",
+        "*   provisional: neither the paper's text nor code of its authors was read",
+        "What a recipe is made of, and its options: qdtrain recipes NAME",
+    ]
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def print_pieces(made: list[Recipe]) -> None:
+    """What each recipe is made of, its options with their defaults, its live knobs, its plant."""
+    from inspect import Parameter, signature
+
+    from rich.console import Console
+
+    from trainer.algorithms.recipes import RECIPES
+
+    console = Console(highlight=False)
     for recipe in made:
         row = as_dict(recipe)
         live, plant = ", ".join(row["live"]) or "none", row["plant"] or "none"
-        console.print(f"[bold]{recipe.name}[/bold]  live: {live}  plant: {plant}")
-        console.print(f"  [dim]{recipe.paper}[/dim]")
-        console.print(_made_of(row) + "\n", soft_wrap=True)
-        marks = []
-        for verdict in row["tasks"].values():
-            if verdict["fits"] == "no":
-                reasons.append(verdict["reason"])
-            marks.append({"yes": "✓", "depends": "?", "no": f"✗ {len(reasons)}"}[verdict["fits"]])
-        fits.add_row(recipe.name, *marks)
-    console.print(fits)
-    console.print("? is checked against your data when a run starts")
-    for number, reason in enumerate(reasons, 1):
-        console.print(f"✗ {number}  {reason}", soft_wrap=True)
+        mark = "  provisional" if recipe.provisional else ""
+        console.print(f"[bold]{recipe.name}[/bold]  live: {live}  plant: {plant}{mark}")
+        console.print(f"  [dim]{recipe.paper}[/dim]", soft_wrap=True)
+        console.print(_made_of(row), soft_wrap=True)
+        options = [
+            name if given.default is Parameter.empty else f"{name}={given.default!r}"
+            for name, given in signature(RECIPES[recipe.name]).parameters.items()
+        ]
+        console.print(
+            f"  [dim]{'options':<10}[/dim]{', '.join(options) or 'none'}\n", soft_wrap=True
+        )
 
 
 def _made_of(row: dict[str, Any]) -> str:
     lines = [
         ("shape", " → ".join(row["shape"])),
         ("advantage", row["advantage"]),
+        ("adjust", " → ".join(row["adjust"])),
         ("policy", row["policy"]),
         ("terms", "; ".join(row["terms"])),
         ("reduce", row["reduce"]),

@@ -58,6 +58,16 @@ def build(
             hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(keys)}"
             raise BadData(f"recipe {name} has no option {key!r}{hint}")
         _check_value(f"recipe.{key}", options[key], kinds[key])
+    needed = [
+        key
+        for key, parameter in inspect.signature(make).parameters.items()
+        if parameter.default is inspect.Parameter.empty and key not in options
+    ]
+    if needed:
+        raise BadData(
+            f"recipe {name} has no published value of {', '.join(needed)}, which must be given: "
+            f"--set recipe.{needed[0]}=…"
+        )
     try:
         recipe = normalised(make(**options), normalise)
     except TypeError as error:

@@ -247,11 +247,17 @@ def _batch(context: RunContext, progress: Progress, rounds: list[_Round]) -> tup
         raise RunFailed(f"step {progress.step + 1}: none of {n} completions has a score: {why}")
     wants_same = "equivalence" in context.recipe.needs
     wants_keys = (wants_same and context.relation is None) or progress.memory is not None
+    wants_keys = wants_keys or "outcomes" in context.recipe.needs
     keys = context.task.keys(prompts, texts) if wants_keys else None
     seen, buckets = None, progress.buckets
     if "buckets" in context.recipe.needs:
         names = capabilities.buckets(context.task, prompts, texts)
         seen, buckets = progress.buckets.seen(names), progress.buckets.add(names, scores.tolist())
+    if "outcomes" in context.recipe.needs:
+        assert keys is not None
+        outcomes = [f"{q.number}:{key}" for q, key in zip(prompts, keys, strict=True)]
+        seen = progress.buckets.seen(outcomes)
+        buckets = progress.buckets.add(outcomes, scores.tolist(), threshold=-np.inf)
     factor, filter_memory, worth = None, progress.filter, scores
     if (plan := context.recipe.filter) is not None:
         known = progress.filter.buckets

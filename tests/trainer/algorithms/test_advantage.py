@@ -124,3 +124,24 @@ def test_helpers():
     only = torch.zeros(8).double()
     only[4] = 3
     assert weighted_quantile(REWARD, 0.1, only).item() == pytest.approx(0.8)
+
+
+def test_risk_seeking_is_the_mean_at_one_end_and_the_best_at_the_other():
+    reward = torch.tensor([0.0, 0.2, 1.0, 0.5]).double()
+    group, count = torch.tensor([0, 0, 0, 1]), torch.ones(4).double()
+    mean = advantage.risk_sensitive(reward, group, count, risk=1e-6)
+    torch.testing.assert_close(mean, advantage.centred(reward, group, count), atol=1e-6, rtol=0)
+    best = advantage.risk_sensitive(reward, group, count, risk=2000.0) * 2000
+    assert best.tolist() == pytest.approx([-1, -1, 2, 0])
+
+
+def test_a_quantile_baseline_learns_from_the_rare_side_of_a_prompt():
+    """One right of five: b = 0, wrong ones get nothing; four of five: b = 1, right ones do not."""
+    group, count = torch.zeros(5, dtype=torch.long), torch.ones(5).double()
+    hard = torch.tensor([1.0, 0, 0, 0, 0]).double()
+    got = advantage.quantile_baseline(hard, group, count)
+    assert got.tolist() == pytest.approx([2.5, 0, 0, 0, 0], rel=1e-4)
+    easy = advantage.quantile_baseline(1 - hard, group, count)
+    assert easy.tolist() == pytest.approx([-2.5, 0, 0, 0, 0], rel=1e-4)
+    for equal in (hard * 0, hard * 0 + 1):
+        assert advantage.quantile_baseline(equal, group, count).abs().sum() == 0

@@ -10,10 +10,10 @@ from qdlaws.errors import BadData
 from trainer.algorithms import advantage, shaping, surrogate, weighting
 from trainer.algorithms.declaration import declaration_of, declares
 from trainer.algorithms.objective import Recipe, Term, credit, objective
-from trainer.algorithms.recipes import RECIPES, dph_js, grpo, kl_cov, rloo
+from trainer.algorithms.recipes import RECIPES, dph_js, grpo, illustrated, kl_cov, rloo
 from trainer.types import Knobs, ReferencePlan, Rollouts
 
-EVERY_RECIPE = {name: make() for name, make in RECIPES.items()}
+EVERY_RECIPE = {name: illustrated(name) for name in RECIPES}
 EVERY_RECIPE["dph_js by its definition"] = dph_js(definition=True)
 ROWS, TOKENS = 8, 2
 
@@ -129,7 +129,7 @@ def test_the_needs_that_are_no_data_of_a_batch_are_plans():
 def test_a_kl_of_zero_spares_the_reference_unless_it_is_always_read():
     always = {name for name, recipe in EVERY_RECIPE.items() if recipe.reads_reference(0.0)}
     ever = {name for name, recipe in EVERY_RECIPE.items() if recipe.reads_reference(0.1)}
-    assert always == {"reinvent", "reinvent_mara", "mara", "mara_forward"}
+    assert always == {"reinvent", "reinvent_mara", "mara", "mara_forward", "flowrl"}
     assert {"rloo", "grpo", "darling", "reverse_kl", "dph_js by its definition"} <= ever
     assert not ever & {"dr_grpo", "dapo", "nsr", "clip_cov", "dph_forward", "kl_cov"}
 

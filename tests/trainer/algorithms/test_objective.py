@@ -16,6 +16,7 @@ from trainer.algorithms.recipes import (
     RECIPES,
     dph_forward,
     grpo,
+    illustrated,
     kl_cov,
     mara,
     nsr,
@@ -164,7 +165,7 @@ def off_policy(batch, seed=9):
 
 # groups of four here: k = 2 leaves pass_at_k something to say
 ALL = [
-    pytest.param(make(k=2) if name == "pass_at_k" else make(), id=name)
+    pytest.param(make(k=2) if name == "pass_at_k" else illustrated(name), id=name)
     for name, make in RECIPES.items()
 ] + [
     pytest.param(RECIPES["clip_cov"](share=0.2, percentiles=True, low=20, high=90), id="clip_cov+"),

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -150,6 +151,45 @@ def test_darling_asks_who_is_the_same():
         shaping.darling(rollouts([1.0]), KNOBS)
 
 
+# ── what is common is worth less ──────────────────────────────────────────────────────────────
+
+
+def test_the_likeliest_of_a_prompt_loses_most():
+    """Ranks 0, 1, 2 by the mean over tokens: r·(1 − .25·rank/3); another prompt ranks by itself."""
+    logp = torch.tensor([[-1.0, -1.0], [-3.0, 0.0], [-0.5, -0.5], [-9.0, -9.0]]).double()
+    mask = torch.tensor([[1, 1], [1, 0], [1, 1], [1, 1]]).bool()
+    batch = rollouts([1.0, 1.0, 1.0, 1.0], [0, 0, 0, 1], mask=mask, old_logp=logp)
+    got = shaping.unlikely(batch, KNOBS).reward.tolist()
+    assert got == pytest.approx([1 - 0.25 / 3, 1.0, 1 - 0.5 / 3, 1.0])
+
+
+def test_a_row_that_stands_for_many_samples_has_their_mean_rank():
+    batch = rollouts([1.0, 1.0], old_logp=torch.tensor([[-2.0], [-1.0]]).double())
+    many = replace(batch, count=torch.tensor([4.0, 2.0]).double())
+    four = rollouts(
+        [1.0] * 6, old_logp=torch.tensor([-2.0, -2.0, -2.0, -2.0, -1.0, -1.0])[:, None].double()
+    )
+    one_by_one = shaping.unlikely(four, KNOBS).reward
+    assert shaping.unlikely(many, KNOBS).reward.tolist() == pytest.approx(
+        [one_by_one[:4].mean().item(), one_by_one[4:].mean().item()]
+    )
+
+
+def test_rewards_over_the_share_of_the_outcome_and_less_for_repetition():
+    same = relation((0, 1), (2, 3), size=4)
+    batch = rollouts([1.0, 0.5, 1.0, 1.0], [0, 0, 0, 1], equivalent=same)
+    over = shaping.inverse_probability(batch, KNOBS).reward
+    assert over.tolist() == pytest.approx([1.5, 0.75, 3.0, 1.0])
+    less = shaping.repeated_penalty(batch, KNOBS, penalty=0.6).reward
+    assert less.tolist() == pytest.approx([0.8, 0.3, 1.0, 1.0])
+
+
+def test_the_bonus_for_an_answer_falls_with_the_times_it_was_given():
+    batch = rollouts([1.0, 0.0], seen=torch.tensor([0, 3]))
+    got = shaping.rarely_seen_bonus(batch, KNOBS, bonus=0.4).reward
+    assert got.tolist() == pytest.approx([1.4, 0.2])
+
+
 # ── MARA ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -218,7 +258,8 @@ def test_failed_scores_never_reach_a_reward():
         seen=torch.zeros(12, dtype=torch.long),
     )
     assert holed.count[[0, 7]].tolist() == [0, 0]
+    strength = {"rarely_seen_bonus": {"bonus": 0.1}, "repeated_penalty": {"penalty": 0.1}}
     for name in shaping.__all__:
         if name != "distinctness":
-            shaped = getattr(shaping, name)(holed, KNOBS)
+            shaped = getattr(shaping, name)(holed, KNOBS, **strength.get(name, {}))
             assert torch.isfinite(shaped.reward[holed.count > 0]).all(), name

@@ -6,26 +6,29 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from trainer.algorithms.recipes import RECIPES, darling, grpo, mara, rloo
+from trainer.algorithms.recipes import RECIPES, darling, grpo, illustrated, mara, rloo
 from trainer.algorithms.suitability import TASKS, refusal, unsure
 from trainer.cli.app import app
 from trainer.cli.recipe_table import as_dict
 from trainer.control import refusal as steering_refusal
 from trainer.types import Knobs, Traits
 
-ONLY_BINARY = {"dph_forward", "dph_js", "dph_alpha", "psr", "nsr", "w_reinforce", "pass_at_k"}
+ONLY_BINARY = {
+    *("dph_forward", "dph_js", "dph_alpha", "psr", "nsr", "w_reinforce", "pass_at_k"),
+    *("qae", "ucpo", "differential_smoothing"),
+}
 
 
 def test_the_table():
     refused = {
         (recipe, task)
-        for recipe, make in RECIPES.items()
+        for recipe in RECIPES
         for task, traits in TASKS.items()
-        if refusal(make(), traits) is not None
+        if refusal(illustrated(recipe), traits) is not None
     }
     assert refused == {
         (recipe, task) for recipe in ONLY_BINARY for task in ("molecules", "stories")
-    }
+    } | {("grpo_unlikeliness", "molecules")}
 
 
 @pytest.mark.parametrize("name", ["pass_at_k", "dph_forward", "dph_js", "dph_alpha"])
@@ -55,7 +58,7 @@ def test_a_dataset_is_judged_when_its_data_are_known():
     assert unsure(mara(), TASKS["dataset"])
     assert unsure(darling(), TASKS["dataset"])
     assert not unsure(grpo(), TASKS["dataset"])
-    assert not any(unsure(make(), TASKS["arithmetic"]) for make in RECIPES.values())
+    assert not any(unsure(illustrated(name), TASKS["arithmetic"]) for name in RECIPES)
 
 
 def test_a_controller_is_refused_with_the_remedy():
@@ -85,11 +88,26 @@ def test_recipes_as_json():
     assert "graded" in by_name["psr"]["tasks"]["molecules"]["reason"]
 
 
-def test_recipes_as_tables():
+def test_the_recipes_open_with_the_table_of_tasks():
     done = CliRunner().invoke(app, ["recipes"])
     assert done.exit_code == 0
-    for word in (*RECIPES, *TASKS, "group_standardised", "arXiv 2402.03300", "plant: folded"):
+    lines = done.stdout.splitlines()
+    assert all(task in " ".join(lines[:4]) for task in TASKS)
+    for word in (*RECIPES, "folded", "provisional", "qdtrain recipes NAME"):
         assert word in done.stdout
+    assert "group_standardised" not in done.stdout  # what they are made of comes on request
+
+
+def test_what_a_recipe_is_made_of_comes_on_request():
+    done = CliRunner().invoke(app, ["recipes", "grpo", "ucpo"])
+    assert done.exit_code == 0
+    for word in ("group_standardised", "arXiv 2402.03300", "uniform_correct(tau=0.2)", "beta"):
+        assert word in done.stdout
+    assert "darling" not in done.stdout
+    every = CliRunner().invoke(app, ["recipes", "--pieces"])
+    assert all(name in every.stdout for name in RECIPES)
+    wrong = CliRunner().invoke(app, ["recipes", "grop"])
+    assert "did you mean 'grpo'" in str(wrong.exception)
 
 
 def test_python_m_trainer_and_light_imports():
@@ -108,7 +126,7 @@ def test_python_m_trainer_and_light_imports():
     """
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert shown.stderr == ""
-    assert len(json.loads(shown.stdout)) == 20
+    assert len(json.loads(shown.stdout)) == len(RECIPES) == 32
 
 
 def test_names_of_composed_pieces_are_readable():

@@ -50,3 +50,28 @@ def test_the_recipes_whose_released_code_clips_twice_take_the_option():
         assert "dual" not in make().policy.keywords
         with pytest.raises(BadData, match="above 1"):
             make(dual=0.5)
+
+
+def test_a_ratio_of_the_sequence_is_the_geometric_mean_of_its_tokens():
+    step = step_of([[0.0004, -0.0002], [0.003, 0.001]], [1.0, 1.0])
+    loss = surrogate.sequence_clipped(step)
+    means = [math.exp(0.0001), 1 + 4e-4]  # the second is clipped
+    assert loss[:, 0].tolist() == pytest.approx([-m for m in means])
+    gradient = slope(loss, step)
+    assert gradient[0].tolist() == pytest.approx([-means[0]] * 2)
+    assert gradient[1].tolist() == [0.0, 0.0]
+
+
+def test_a_clipped_weight_leaves_every_token_a_gradient():
+    step = step_of([math.log(3.0), math.log(0.1), 0.0], [1.0, -1.0, 2.0], old=-1.0)
+    gradient = slope(surrogate.weight_clipped(step), step).flatten()
+    assert gradient.tolist() == pytest.approx([-1.2, 0.1, -2.0])
+
+
+def test_the_gate_has_slope_one_on_policy_and_closes_sooner_on_negative_advantages():
+    step = step_of([0.0, 0.0, math.log(4.0), math.log(4.0)], [1.0, -1.0, 1.0, -1.0])
+    gradient = slope(surrogate.gated(step), step).flatten()
+    assert gradient[:2].tolist() == pytest.approx([-1.0, 1.0])
+    gate = 1 / (1 + math.exp(-3))
+    assert gradient[2].item() == pytest.approx(-4 * gate * (1 - gate) * 4)
+    assert gradient[3] < -gradient[2]

@@ -9,7 +9,7 @@ import pytest
 
 from qdlaws import BadData, Goal
 from tests.helpers.control_logs import FLOOR, START, guided, log_with
-from trainer.algorithms.recipes import RECIPES, grpo, rloo
+from trainer.algorithms.recipes import RECIPES, grpo, illustrated, rloo
 from trainer.control import make_controller
 from trainer.knobs import Knobs
 
@@ -21,9 +21,10 @@ def test_no_torch_is_loaded():
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_a_recipe_that_cannot_be_steered_is_refused_with_the_remedy(name):
-    recipe = RECIPES[name]()
+    recipe = illustrated(name)
     if recipe.plant in ("tilt", "monotone"):
-        make_controller("law_guided", recipe, recipe.knobs, FLOOR)
+        begun = recipe.knobs if recipe.knobs.kl or "kl" not in recipe.live else Knobs(kl=0.01)
+        make_controller("law_guided", recipe, begun, FLOOR)
         return
     with pytest.raises(BadData, match=r"add a KL|such as rloo|batch_normalised"):
         make_controller("law_guided", recipe, recipe.knobs, FLOOR)

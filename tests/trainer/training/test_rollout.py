@@ -1,5 +1,7 @@
 """One optimizer batch: which answers mean the same, by keys or by a learned partition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from tests.helpers.small_run import config_of, rows, save_model
 from trainer.algorithms.objective import credit
 from trainer.distributed.world import World
 from trainer.loop import train
+from trainer.training.progress import Progress
 from trainer.training.rollout import collect
 from trainer.training.setup import make_context, start
 
@@ -83,3 +86,20 @@ def test_a_task_without_keys_takes_darling_once_a_relation_is_named(model, monke
         batch_under(model)
     _, rollouts = batch_under(model, "task.equivalence=similarity:0.5")
     assert rollouts.equivalent is not None
+
+
+def test_answers_are_counted_for_each_prompt_over_the_run(model):
+    """Historical exploration: drawn once more, every row has come at least once before."""
+    settings = ("recipe=outcome_exploration", "recipe.weight=0.1", "recipe.how=historical")
+    context = make_context(config_of(model, *settings), World())
+    begun = start(context)
+    first, progress = collect(context, begun)
+    assert not first.rollouts.seen.any()
+    assert sum(progress.buckets.counts.values()) == len(first.ids)
+    again = replace(begun, buckets=Progress.from_state(progress.to_state()).buckets)
+    second, progress = collect(context, again)
+    assert second.rollouts.seen.min() >= 1
+    assert sum(progress.buckets.counts.values()) == 2 * len(first.ids)
+    reward = context.recipe.shape[1](second.rollouts, begun.knobs).reward
+    bonus = 0.1 / (second.rollouts.seen + 1).double().sqrt()
+    torch.testing.assert_close(reward - second.rollouts.reward, bonus)

@@ -19,6 +19,7 @@ from trainer.algorithms.recipes.diversity import (
     mara_forward,
     reverse_kl,
 )
+from trainer.algorithms.recipes.off_policy import cispo, gspo, sapo
 from trainer.algorithms.recipes.policy_gradient import (
     dapo,
     dr_grpo,
@@ -30,29 +31,52 @@ from trainer.algorithms.recipes.policy_gradient import (
     rloo,
 )
 from trainer.algorithms.recipes.selective import clip_cov, kl_cov, nsr, pass_at_k, psr, w_reinforce
+from trainer.algorithms.recipes.spreading import (
+    differential_smoothing,
+    flowrl,
+    grpo_unlikeliness,
+    ips_grpo,
+    outcome_exploration,
+    qae,
+    rs_grpo,
+    ucpo,
+)
 
 __all__ = [
+    "ILLUSTRATIONS",
     "RECIPES",
+    "cispo",
     "clip_cov",
     "dapo",
     "darling",
+    "differential_smoothing",
     "dph_alpha",
     "dph_forward",
     "dph_js",
     "dr_grpo",
     "entropy_bonus",
+    "flowrl",
     "grpo",
+    "grpo_unlikeliness",
+    "gspo",
+    "illustrated",
+    "ips_grpo",
     "kl_cov",
     "mara",
     "mara_forward",
     "nsr",
+    "outcome_exploration",
     "pass_at_k",
     "psr",
+    "qae",
     "reinforce",
     "reinvent",
     "reinvent_mara",
     "reverse_kl",
     "rloo",
+    "rs_grpo",
+    "sapo",
+    "ucpo",
     "w_reinforce",
 ]
 
@@ -80,6 +104,28 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
         nsr,
         w_reinforce,
         pass_at_k,
+        grpo_unlikeliness,
+        rs_grpo,
+        qae,
+        ucpo,
+        ips_grpo,
+        flowrl,
+        differential_smoothing,
+        outcome_exploration,
+        gspo,
+        cispo,
+        sapo,
     )
 }
 """The published algorithms by name; each function makes a recipe with the defaults of its paper."""
+
+ILLUSTRATIONS: dict[str, dict[str, float]] = {
+    "differential_smoothing": {"correct": 0.05, "wrong": 0.05},
+    "outcome_exploration": {"weight": 0.2},
+}
+"""Values of required options for tables and the exact bandit: no recommendation."""
+
+
+def illustrated(name: str) -> Recipe:
+    """The recipe of this name with its defaults, and illustrative values of what it requires."""
+    return RECIPES[name](**ILLUSTRATIONS.get(name, {}))

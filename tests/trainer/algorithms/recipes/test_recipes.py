@@ -6,19 +6,32 @@ from functools import partial
 import pytest
 import torch
 
-from tests.helpers.two_blocks import BLOCKS, GOOD, second_block
+from qdlaws.errors import BadData
+from tests.helpers.two_blocks import BLOCKS, GOOD, evenness, second_block
 from trainer.algorithms import shaping
 from trainer.algorithms.objective import credit, objective
 from trainer.algorithms.recipes import (
+    ILLUSTRATIONS,
     RECIPES,
+    cispo,
     darling,
+    differential_smoothing,
     dph_alpha,
     dph_js,
+    flowrl,
     grpo,
+    grpo_unlikeliness,
+    gspo,
+    illustrated,
+    ips_grpo,
     mara,
     mara_forward,
+    outcome_exploration,
     reinvent_mara,
     reverse_kl,
+    rs_grpo,
+    sapo,
+    ucpo,
 )
 from trainer.analysis.exact_bandit import (
     mara_forward_optimum,
@@ -34,39 +47,46 @@ from trainer.analysis.plant import (
     steering_knob,
     sweep,
 )
+from trainer.training.recipe_config import build
 from trainer.types import Knobs, Rollouts
 
 NAMES = [
     *("reinforce", "reinvent", "rloo", "grpo", "dr_grpo", "dapo", "entropy_bonus", "darling"),
     *("mara", "mara_forward", "reinvent_mara", "dph_forward", "dph_js", "dph_alpha", "reverse_kl"),
     *("clip_cov", "kl_cov", "psr", "nsr", "w_reinforce", "pass_at_k"),
+    *("grpo_unlikeliness", "rs_grpo", "qae", "ucpo", "ips_grpo", "flowrl"),
+    *("differential_smoothing", "outcome_exploration", "gspo", "cispo", "sapo"),
 ]
 
 
 def test_names():
     assert list(RECIPES) == NAMES
-    assert [make().name for make in RECIPES.values()] == NAMES
+    assert [illustrated(name).name for name in RECIPES] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_live_is_what_the_exact_bandit_says(name, seed):
-    recipe = RECIPES[name]()
+    recipe = illustrated(name)
     assert live_knobs(recipe, seed=seed) == recipe.live
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_plant_is_what_the_exact_bandit_says(name):
-    recipe = RECIPES[name]()
+    recipe = illustrated(name)
     if not recipe.live:
         assert recipe.plant is None
+        return
+    if recipe.plant == "unsettled":  # every state takes all its steps: one of a smaller world
+        few = random_bandit(actions=10)
+        assert read_plant(sweep(recipe, values=(0.3,), bandit=few), few) == recipe.plant
         return
     assert read_plant(sweep(recipe)) == recipe.plant
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if RECIPES[n]().plant in ("tilt", "monotone")])
+@pytest.mark.parametrize("name", [n for n in NAMES if illustrated(n).plant in ("tilt", "monotone")])
 def test_every_live_knob_moves_the_state_of_a_steerable_recipe(name):
-    recipe = RECIPES[name]()
+    recipe = illustrated(name)
     for knob in sorted(recipe.live - {steering_knob(recipe)}):
         swept = sweep(replace(recipe, knobs=replace(recipe.knobs, kl=0.3, entropy=0.3)), knob=knob)
         assert read_plant(swept) == recipe.plant
@@ -125,6 +145,119 @@ def test_the_baseline_that_the_authors_of_dph_ran_has_the_forward_gradient():
     same = replace(grpo(), policy=reverse_kl().policy, reduce=reverse_kl().reduce)
     torch.testing.assert_close(forward, exact_gradient(same, bandit, z, knobs))
     assert (forward - reverse).abs().max() > 0.01
+
+
+# ── recipes that keep right answers many ──────────────────────────────────────────────────────
+
+
+def test_ips_grpo_without_a_kl_rests_at_the_rewards_themselves():
+    bandit = random_bandit(actions=20, seed=2)
+    state = settle(ips_grpo(), bandit, Knobs(kl=0.0), bandit.ref_logits)
+    want = bandit.reward / bandit.reward.sum()
+    assert state.end == "settled"
+    assert total_variation(state.policy, want).item() < 1e-6
+
+
+def test_ips_grpo_of_outcomes_shares_the_reward_of_one_among_its_wordings():
+    """Two actions of one meaning and one of another, equal rewards: one half for each meaning."""
+    bandit = replace(
+        random_bandit(actions=3), reward=torch.ones(1, 3).double(), meaning=torch.tensor([0, 0, 1])
+    )
+    start = torch.tensor([[0.0, 1.0, 2.0]]).double()
+    moved = exact_gradient(ips_grpo(), bandit, start, Knobs())
+    assert moved[0, 2] > 0 > moved[0, 0]  # the commoner meaning is pushed down
+    state = settle(ips_grpo(), bandit, Knobs(), start)
+    assert state.policy[0, 2].item() == pytest.approx(0.5, abs=1e-6)
+
+
+def test_ucpo_evens_out_right_answers_that_grpo_leaves_uneven():
+    """Two blocks of right answers under a falling prior; where .03 of KL holds both recipes."""
+    even = {}
+    for make in (grpo, ucpo):
+        knobs = Knobs(kl=0.03)
+        even[make] = evenness(settle(make(), BLOCKS, knobs, BLOCKS.ref_logits).policy)
+    assert even[ucpo] > even[grpo] + 0.005
+
+
+def test_risk_seeking_goes_for_the_best_answer_where_the_mean_is_elsewhere():
+    """One answer of reward 1 at 2 %, others of .6 and 0: its part of all that moves grows."""
+    bandit = replace(
+        random_bandit(actions=3),
+        reward=torch.tensor([[1.0, 0.6, 0.0]]).double(),
+        ref_logits=torch.tensor([[0.02, 0.58, 0.4]]).double().log(),
+    )
+    share = []
+    for risk in (0.01, 2.0, 8.0):
+        g = -exact_gradient(rs_grpo(risk=risk), bandit, bandit.ref_logits, Knobs())[0]
+        share.append((g[0] / g.abs().sum()).item())
+    assert share[0] < share[1] < share[2]
+    assert share[2] == pytest.approx(0.5, abs=0.02)  # all that the others lose
+    assert g[1] < 0  # the mediocre answer, which the mean would reinforce
+
+
+def test_flowrl_at_its_target_has_no_gradient():
+    """The state π ∝ π_ref·exp(scale·Â) of one-token answers solves the balance at that Â."""
+    bandit, knobs = random_bandit(actions=12, seed=5), Knobs(reward_scale=0.4)
+    state = settle(flowrl(), bandit, knobs, bandit.ref_logits)
+    mean = (state.policy * bandit.reward).sum()
+    spread = (state.policy * (bandit.reward - mean).square()).sum().sqrt()
+    want = (bandit.ref_logits + 0.4 * (bandit.reward - mean) / spread).softmax(-1)
+    assert state.end == "settled"
+    assert total_variation(state.policy, want).item() < 1e-6
+
+
+def test_differential_smoothing_flattens_right_answers_and_not_wrong_ones():
+    flat = settle(
+        differential_smoothing(correct=0.3, wrong=0.0), BLOCKS, Knobs(kl=0.1), BLOCKS.ref_logits
+    )
+    plain = settle(grpo(), BLOCKS, Knobs(kl=0.1), BLOCKS.ref_logits)
+    assert evenness(flat.policy) > evenness(plain.policy) + 0.02
+
+
+@pytest.mark.parametrize(
+    "make", [partial(outcome_exploration, weight=0.5), grpo_unlikeliness], ids=["batch", "rank"]
+)
+def test_what_is_common_gains_less_than_what_is_rare(make):
+    """Of two right answers the prior's favourite gains less per sample than under plain GRPO."""
+    bandit = replace(
+        random_bandit(actions=3),
+        reward=torch.tensor([[1.0, 1.0, 0.0]]).double(),
+        ref_logits=torch.tensor([[0.6, 0.1, 0.3]]).double().log(),
+    )
+    share = {}
+    for name, recipe in (("plain", grpo()), ("spread", make())):
+        g = -exact_gradient(recipe, bandit, bandit.ref_logits, Knobs()) / bandit.reference
+        share[name] = (g[0, 0] - g[0, 1]).item()
+    assert share["plain"] == pytest.approx(0, abs=1e-6)
+    assert share["spread"] < -0.1
+
+
+def test_a_constant_that_nobody_published_must_be_chosen():
+    for name in ILLUSTRATIONS:
+        with pytest.raises(BadData, match=r"must be given: .*recipe"):
+            build(name)
+    assert [n for n in NAMES if illustrated(n).provisional] == [
+        *("qae", "ips_grpo", "differential_smoothing", "outcome_exploration"),
+    ]
+
+
+def test_historical_exploration_has_the_plant_of_grpo():
+    recipe = outcome_exploration(weight=0.2, how="historical")
+    assert live_knobs(recipe) == recipe.live
+    assert read_plant(sweep(recipe, values=(1.0, 0.3))) == recipe.plant
+
+
+@pytest.mark.parametrize("make", [gspo, cispo, sapo])
+def test_on_policy_the_surrogates_have_the_gradient_of_grpo(make):
+    bandit = random_bandit(prompts=2, actions=6, longest=3)
+    plain = replace(make(), policy=grpo().policy)
+    off = bandit.ref_logits + torch.randn(2, 6, dtype=torch.float64) * 0.5
+    same, other = (
+        [exact_gradient(r, bandit, bandit.ref_logits, Knobs(), start) for r in (make(), plain)]
+        for start in (None, off)
+    )
+    torch.testing.assert_close(*same)
+    assert not torch.allclose(*other)
 
 
 # ── MARA's optimum (systems.md §4.5) ──────────────────────────────────────────────────────────
