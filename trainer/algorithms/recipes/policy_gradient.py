@@ -11,7 +11,7 @@ from torch import Tensor
 from qdlaws.errors import BadData
 from trainer.algorithms import advantage, divergence, shaping, surrogate, weighting
 from trainer.algorithms.objective import Recipe, Term
-from trainer.types import BucketKind, FilterPlan, Knobs, PenaltyCurve, ReplayPlan
+from trainer.types import FilterPlan, Knobs, PenaltyCurve, ReplayPlan
 
 __all__ = [
     "clip",
@@ -25,6 +25,7 @@ __all__ = [
     "rloo",
 ]
 
+FilterName = Literal["usual", "scaffold", "topological", "similar", "same", "none"]
 CLIPPED = partial(surrogate.clipped, low=0.2, high=0.2)
 
 
@@ -53,7 +54,7 @@ def reinforce() -> Recipe:
 
 def reinvent(
     sigma: float = 128.0,
-    filter: BucketKind | Literal["none"] = "usual",
+    filter: FilterName = "usual",
     bucket: int = 25,
     minscore: float = 0.4,
     similarity: float = 0.4,
@@ -66,9 +67,24 @@ def reinvent(
 ) -> Recipe:
     """REINVENT: regression of log π to log π_ref + σ·score, replay, diversity filter; β = 1/σ.
 
-    Defaults are those of REINVENT4, where ``filter`` is called diversity filter and ``penalty``
-    intrinsic penalty, and ``replay`` inception: of the ``memory`` best answers by filtered score,
-    ``replayed`` drawn at random join each batch; ``seeds`` names a file of answers to begin with.
+    Defaults are those of REINVENT4.
+
+    Parameters
+    ----------
+    sigma : σ, the reward scale
+    filter : which answers share a bucket of the diversity filter. ``usual``: scaffolds of
+        molecules, answers of one meaning elsewhere; ``scaffold``: identical Murcko scaffolds;
+        ``topological``: the same with all atoms and bonds made alike; ``similar``: scaffolds alike
+        by Dice; ``same``: no buckets, every repeat is penalised; ``none``: no filter
+    bucket : answers that count in full in a bucket; the next are worth nothing
+    minscore : the score from which an answer counts in its bucket
+    similarity : least similarity of two scaffolds in a bucket, of ``similar``
+    penalty : how the worth of an answer falls as its bucket fills (REINVENT4's intrinsic penalty)
+    multiplier : on the score of a repeat, of ``same``
+    replay : whether the best answers so far join each batch (REINVENT4's inception)
+    memory : how many of the best are kept, by filtered score
+    replayed : how many of them, drawn at random, join each batch
+    seeds : a file of answers, one a line, that are in the memory from the start
     """
     plan = FilterPlan(filter, bucket, minscore, similarity, penalty, multiplier)  # type: ignore[arg-type]
     filters = () if filter == "none" else (shaping.diversity_filter,)
@@ -91,7 +107,7 @@ def reinvent_mara(
     sigma: float = 128.0,
     threshold: float | None = 0.8,
     percentile: float = 90.0,
-    filter: BucketKind | Literal["none"] = "usual",
+    filter: FilterName = "usual",
     bucket: int = 25,
     minscore: float = 0.4,
     similarity: float = 0.4,
@@ -108,6 +124,25 @@ def reinvent_mara(
     ``threshold`` is that of the anchor z, log π_ref(z) + σ·R(z). No code of the experiment was
     released; that a molecule which the diversity filter made worthless is not good, and that
     replayed molecules have an anchor of their own, is our reading.
+
+    Parameters
+    ----------
+    sigma : σ, the reward scale
+    threshold : the score from which a molecule is good; None: the batch's ``percentile``
+    percentile : of the scores of a batch, where there is no threshold
+    filter : which answers share a bucket of the diversity filter. ``usual``: scaffolds of
+        molecules, answers of one meaning elsewhere; ``scaffold``: identical Murcko scaffolds;
+        ``topological``: the same with all atoms and bonds made alike; ``similar``: scaffolds alike
+        by Dice; ``same``: no buckets, every repeat is penalised; ``none``: no filter
+    bucket : answers that count in full in a bucket; the next are worth nothing
+    minscore : the score from which an answer counts in its bucket
+    similarity : least similarity of two scaffolds in a bucket, of ``similar``
+    penalty : how the worth of an answer falls as its bucket fills (REINVENT4's intrinsic penalty)
+    multiplier : on the score of a repeat, of ``same``
+    replay : whether the best answers so far join each batch (REINVENT4's inception)
+    memory : how many of the best are kept, by filtered score
+    replayed : how many of them, drawn at random, join each batch
+    seeds : a file of answers, one a line, that are in the memory from the start
     """
     base = reinvent(
         sigma,
