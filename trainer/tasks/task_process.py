@@ -43,7 +43,7 @@ OPTIONAL = (
     "corpus",
 )
 """Members that a task may have and that are asked for as they are."""
-FIGURES = ("name", "traits", "central", "sample_files")
+FIGURES = ("name", "traits", "central", "filters", "sample_files")
 """Members that are values, sent once."""
 
 

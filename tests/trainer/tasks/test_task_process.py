@@ -59,8 +59,9 @@ def test_it_answers_as_the_task_in_this_process(task_of, tmp_path):
 
 def test_every_optional_member_of_a_task_is_passed_on():
     """Those that its protocols name, so that a new one is not forgotten."""
-    protocols = [getattr(capabilities, name) for name in capabilities.__all__ if name[:3] == "Has"]
-    members = {m for one in protocols for m in vars(one) if not m.startswith("_")}
+    named = [getattr(capabilities, name) for name in capabilities.__all__ if name != "Samples"]
+    protocols = [one for one in named if getattr(one, "_is_protocol", False)]
+    members = {m for one in protocols for m in (*vars(one), *one.__annotations__) if m[0] != "_"}
     passed = {*OPTIONAL, *FIGURES, "write_samples", "close"}
     assert members - passed == set()
 
