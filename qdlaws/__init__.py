@@ -2,6 +2,7 @@
 
 from qdlaws.advice.advise import Advice, advise
 from qdlaws.advice.checkpoints import choose
+from qdlaws.comparison.atlas import Atlas, atlas
 from qdlaws.comparison.compare import Comparison, compare
 from qdlaws.comparison.fleet import Fleet, fleet
 from qdlaws.core.goal import Goal
@@ -24,6 +25,7 @@ from qdlaws.reporting import report
 
 __all__ = [
     "Advice",
+    "Atlas",
     "Backtest",
     "BadData",
     "BadLog",
@@ -43,6 +45,7 @@ __all__ = [
     "QdlawsError",
     "RunLog",
     "advise",
+    "atlas",
     "backtest",
     "choose",
     "clock",

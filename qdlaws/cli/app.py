@@ -158,6 +158,25 @@ def compare_command(
     print_answers(logs[:1], [result], as_json)
 
 
+@app.command("atlas")
+@with_options(read=reader)
+def atlas_command(
+    logs: list[Path],
+    *,
+    plot: Path | None = None,
+    level: float = 0.95,
+    as_json: bool = False,
+    read: Reader,
+) -> None:
+    """Each run beside the laws of 71 public runs: steep or flat, common or rare.
+
+    Example: qdlaws atlas runs/grpo-3
+    """
+    results = answers(logs, lambda path: qd.atlas(qd.fit(read(path), level=level)))
+    save_plots(results, plot)
+    print_answers(logs, results, as_json)
+
+
 @app.command("backtest")
 @with_options(read=reader)
 def backtest_command(

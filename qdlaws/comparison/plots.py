@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from qdlaws.comparison.coefficients import COEFFICIENTS, Run, coefficient_words
 from qdlaws.core.interval import Interval
-from qdlaws.core.plot_style import GREY, LAW, MARK, follow, styled
+from qdlaws.core.plot_style import GREY, LAW, MARK, follow, shared_legend, styled
 from qdlaws.core.run_names import fitting_names
 from qdlaws.core.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["plot_forest", "plot_laws", "plot_sizes"]
+__all__ = ["Prices", "plot_forest", "plot_laws", "plot_prices", "plot_sizes"]
 
 FEW = 4
 """Up to so many runs their bands are drawn; more would lie on top of each other."""
@@ -101,3 +103,43 @@ def plot_sizes(
             ax.set_xscale("log")
             ax.set(xlabel="model size", title=words[k].capitalize())
     return axes
+
+
+class Prices(NamedTuple):
+    """The prices of public runs (columns source, price, price_low, price_high) and of this run."""
+
+    title: str
+    x_name: str
+    public: pd.DataFrame
+    here: Interval
+
+
+def plot_prices(panels: Sequence[Prices]) -> Figure:
+    """The prices of public runs source by source, and that of this run as a band behind them."""
+    with styled() as plt:
+        n = max(len(panels), 1)
+        size = (4.4 * n, 3.4)
+        figure, axes = plt.subplots(1, n, figsize=size, layout="constrained", squeeze=False)
+        for panel, ax in zip(panels, axes[0], strict=False):
+            names = sorted(set(panel.public["source"]))
+            mid, low, high = (
+                panel.public[c].to_numpy(float) for c in ("price", "price_low", "price_high")
+            )
+            if panel.here.known:
+                ax.axvspan(
+                    panel.here.low, panel.here.high, color=LAW, alpha=0.2, lw=0, label="this run"
+                )
+                ax.axvline(panel.here.mid, color=LAW, lw=1.4)
+            shift = 0.25 * np.sin(7.0 * np.arange(len(mid)))
+            places = shift + [names.index(name) for name in panel.public["source"]]
+            sides = [mid - np.maximum(low, mid / 100), high - mid]  # the axis is logarithmic
+            look: dict[str, Any] = {"fmt": "o", "ms": 3.5, "lw": 0.6, "color": MARK, "alpha": 0.75}
+            ax.errorbar(mid, places, xerr=sides, label="public run, 95% interval", **look)
+            ax.set_yticks(range(len(names)), names)
+            ax.set_ylim(-0.6, max(len(names), 1) - 0.4)
+            ax.set_xscale("log")
+            ax.set_xlabel(f"price of a unit of {panel.x_name}\n(share of the scale of quality)")
+            ax.set_title(panel.title)
+        shared_legend(figure, axes[0])
+    done: Figure = figure
+    return done

@@ -40,6 +40,7 @@ def results() -> dict[str, object]:
         "choice": qd.choose(fits.log),
         "comparison": qd.compare(sweep),
         "fleet": qd.fleet(sweep),
+        "atlas": qd.atlas(fits),
         "frontier": qd.frontier(rewards),
     }
 
@@ -47,7 +48,7 @@ def results() -> dict[str, object]:
 KINDS = [
     *("law", "laws", "certificate", "composition", "rivals", "parameters", "user model"),
     *("forecast", "clock", "backtest"),
-    *("advice", "choice", "comparison", "fleet", "frontier"),
+    *("advice", "choice", "comparison", "fleet", "frontier", "atlas"),
 ]
 
 

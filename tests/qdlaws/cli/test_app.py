@@ -17,7 +17,7 @@ from tests.helpers.simulated import log
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "data" / "runs" / "additive"
-COMMANDS = ("fit", "forecast", "advise", "compare", "backtest", "report", "watch")
+COMMANDS = ("fit", "forecast", "advise", "compare", "atlas", "backtest", "report", "watch")
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +151,13 @@ def test_compare_names_every_run(command):
     assert done.status == 0
     assert all(path.name in done.out for path in runs)
     assert len(json.loads(command("compare", *runs, "--json").out)["runs"]) == 2
+
+
+def test_atlas_prints_one_json_object_and_words_with_counts(command):
+    done = command("atlas", EXAMPLE, "--json")
+    assert (done.status, done.out.count("\n")) == (0, 1)
+    assert json.loads(done.out)["laws"]["rd"]["public_runs"] > 10
+    assert "public runs that have a trade-off" in " ".join(command("atlas", EXAMPLE).out.split())
 
 
 def test_backtest_takes_the_column_by_name(command):
