@@ -124,9 +124,10 @@ def run_labels(items: Sequence[RunLog | LawFits], names: Sequence[str] | None) -
     if names is not None:
         if len(names) != len(items):
             raise BadData(f"{len(items)} runs but {len(names)} names")
-        return [str(n) for n in names]
-    logs = [item.log if isinstance(item, LawFits) else item for item in items]
-    labels = [log.source or f"run {i + 1}" for i, log in enumerate(logs)]
+        labels = [str(name) for name in names]
+    else:
+        logs = [item.log if isinstance(item, LawFits) else item for item in items]
+        labels = [log.source or f"run {i + 1}" for i, log in enumerate(logs)]
     if len(set(labels)) == len(labels):
         return labels
     return [f"{label} ({i + 1})" for i, label in enumerate(labels)]

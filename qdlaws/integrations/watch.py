@@ -220,11 +220,30 @@ def _update(path: Path, goal: Goal | None, reader: Callable[[Path], RunLog] | No
     update = Update(str(path), None, 0, None, decision=last_decision(path))
     try:
         log = (reader or read)(path)
+        _refuse_impossible_goal(goal, log)
         fits = _fits(log)
         update = replace(update, step=float(log.step[-1]), n=len(log), log=log, fits=fits)
         return replace(update, advice=advise(fits or log, goal))
+    except ImpossibleGoal:
+        raise
     except QdlawsError as error:
         return replace(update, reason=" ".join(str(error).split()))
+
+
+class ImpossibleGoal(BadData):
+    """A goal that the column can never meet, whatever the run does: watching it is no use."""
+
+
+def _refuse_impossible_goal(goal: Goal | None, log: RunLog) -> None:
+    """ImpossibleGoal for a floor of 80 on a diversity of .80; a missing column may come yet."""
+    if goal is None:
+        return
+    try:
+        goal.check(log)
+    except BadData as error:
+        raise ImpossibleGoal(str(error)) from None
+    except QdlawsError:
+        return
 
 
 def _fits(log: RunLog) -> LawFits | None:

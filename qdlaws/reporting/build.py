@@ -63,14 +63,16 @@ def report(
         runs
     reader : how to read paths
     """
+    if horizon is not None and not horizon > 0:
+        raise BadData(f"the horizon is a positive number of steps, got {horizon!r}")
     several: Sequence[Source] = [runs] if isinstance(runs, Source) else runs
     if not several:
         raise BadData("a report needs at least one run")
     fits, left_out = _fit_all(several, level, reader)
     for source, reason in left_out:
         warnings.warn(RunLeftOut(f"{source} is left out: {reason}"), stacklevel=2)
-    if len(fits) == 1 and goal is not None:
-        goal.check(fits[0].log)
+    if goal is not None:
+        _check(goal, [f.log for f in fits])
     sources = [f.log.source for f in fits]
     names = [run_name(sources[0])] if len(fits) == 1 else short_names(sources)
     certify = len(fits) <= CERTIFIED if certificates is None else certificates
@@ -81,6 +83,18 @@ def report(
     target = Path(path)
     write_atomically(target, page(views, goal, left_out, MOST_RUNS))
     return target
+
+
+def _check(goal: Goal, logs: Sequence[RunLog]) -> None:
+    """Raises where no run can have the goal; where some can, the others say so on the page."""
+    errors = []
+    for log in logs:
+        try:
+            goal.check(log)
+        except QdlawsError as error:
+            errors.append(error)
+    if len(errors) == len(logs):
+        raise errors[0]
 
 
 def _fit_all(

@@ -47,6 +47,11 @@ def test_a_run_that_cannot_be_fitted_is_left_out_and_listed():
         compare([run(), bad])
 
 
+def test_runs_of_one_name_are_numbered():
+    comparison = compare([run(seed=1), run(seed=2)], names=["a", "a"])
+    assert list(comparison.table["run"]) == ["a (1)", "a (2)"]
+
+
 def test_one_run_or_a_wrong_number_of_names_is_refused():
     logs = [run(seed=i) for i in range(4)]
     with pytest.raises(BadData, match="in a list"):
