@@ -11,6 +11,7 @@ from qdlaws.readers import byte_source, folder, merge_files, table
 from qdlaws.readers.formats import (
     delimited,
     json_document,
+    molecule_diversity,
     molecule_tables,
     parquet,
     tensorboard,
@@ -30,7 +31,7 @@ LIMITS = [
     (json_document.MAX_VALUES, 2**23, "128 MiB, 2²³ values"),
     (delimited.BLOCK, 2**16, "2¹⁶ cells, or 128 rows, are held as text"),
     (molecule_tables.MOST_STEPS, 100_000, "100,000 steps"),
-    (molecule_tables.MOST_MOLECULES, 2_000, "2,000 molecules"),
+    (molecule_diversity.MOST_MOLECULES, 2_000, "2,000 molecules"),
     (parquet.MAX_VALUES, 2**26, "| parquet | 2²⁶ values"),
     (tensorboard.MAX_POINTS, 2**24, "2²⁴ points"),
     (tensorboard.MAX_RECORD, 256 * MIB, "256 MiB a record"),

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from itertools import groupby, islice
 
 import numpy as np
@@ -20,13 +18,16 @@ from qdlaws.core.number_text import DecimalMark, is_ambiguous, numbers
 from qdlaws.core.types import Array
 from qdlaws.readers.byte_source import Source
 from qdlaws.readers.formats.delimited import Row, Rows, table_mark, two_meanings
+from qdlaws.readers.formats.molecule_diversity import (
+    BatchDiversity,
+    batch_diversity,
+    has_rdkit,
+)
 from qdlaws.readers.formats.reinvent_score import ScoreRule, score_rule
 from qdlaws.readers.table import MAX_CELLS, Table
 
 __all__ = ["is_reinvent", "is_saturn", "read_reinvent", "read_saturn"]
 
-LONGEST_SMILES = 1_000  # beyond this it is no molecule that anybody samples
-MOST_MOLECULES = 2_000  # of one step, for the diversity: its cost grows with the square
 MOST_STEPS = 100_000
 WHOLE_BATCH = 0.5  # a last step with less than this share of a batch is still being written
 REINVENT = ("Agent", "Prior", "Target", "Score", "SMILES", "step")
@@ -64,7 +65,8 @@ def read_reinvent(source: Source) -> Table:
     rows = Rows(source)
     rule = score_rule(rows)
     sigmas: list[Array] = []
-    steps = [_reinvent_step(b, rule, sigmas) for b in _batches(rows, "step")]
+    with batch_diversity(source.name) as measure:
+        steps = [_reinvent_step(b, rule, sigmas, measure) for b in _batches(rows, "step")]
     frame, notes = _whole(source, steps)
     kinds = {"entropy": str(EntropyKind.SEQUENCE_NLL), "diversity": "internal_diversity"}
     kinds["quality"] = "mean_score"
@@ -83,15 +85,8 @@ def read_reinvent(source: Source) -> Table:
 def read_saturn(source: Source) -> Table:
     """The batches of a Saturn oracle history; the step is the number of oracle calls."""
     rows = Rows(source)
-    steps = []
-    for batch in _batches(rows, "oracle_calls"):
-        row = _mean_and_error("quality", batch.numbers("reward"))
-        row |= _diversity(batch.fields["smiles"])
-        if "penalized_reward" in rows.header:
-            row["penalized_reward"] = _mean(batch.numbers("penalized_reward"))
-        raw = (c for c in rows.header if c.endswith(("_reward", "_raw_values")))
-        row |= {c: _mean(batch.numbers(c)) for c in raw if c not in row}
-        steps.append({"step": batch.step, **row, "n_samples": float(len(batch))})
+    with batch_diversity(source.name) as measure:
+        steps = [_saturn_step(b, rows.header, measure) for b in _batches(rows, "oracle_calls")]
     frame, notes = _whole(source, steps)
     kinds = {"quality": "mean_reward", "diversity": "internal_diversity"}
     notes.append(
@@ -104,7 +99,9 @@ def read_saturn(source: Source) -> Table:
 # ---------------------------------------------------------------------- one step
 
 
-def _reinvent_step(batch: Batch, rule: ScoreRule | None, sigmas: list[Array]) -> dict[str, float]:
+def _reinvent_step(
+    batch: Batch, rule: ScoreRule | None, sigmas: list[Array], measure: BatchDiversity
+) -> dict[str, float]:
     agent, prior = batch.numbers("Agent"), batch.numbers("Prior")
     score, smiles = batch.numbers("Score"), batch.fields["SMILES"]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -114,7 +111,7 @@ def _reinvent_step(batch: Batch, rule: ScoreRule | None, sigmas: list[Array]) ->
         batch.numbers("SMILES_state") if "SMILES_state" in batch.fields else np.ones(len(score))
     )
     valid = [s for s, state in zip(smiles, states, strict=True) if state != 0]  # 0 means invalid
-    row = _mean_and_error("quality", before) | _diversity(valid)
+    row = _mean_and_error("quality", before) | measure(valid)
     row |= _mean_and_error("entropy", agent) | _mean_and_error("kl", prior - agent)
     row |= {"Score": _mean(score), "filtered": float(np.sum(before > score * 1.01 + 1e-6))}
     row |= {"n_failed": float(np.isnan(score).sum()), "n_samples": float(len(score))}
@@ -127,6 +124,15 @@ def _reinvent_step(batch: Batch, rule: ScoreRule | None, sigmas: list[Array]) ->
     return {"step": batch.step, **row}
 
 
+def _saturn_step(batch: Batch, header: list[str], measure: BatchDiversity) -> dict[str, float]:
+    row = _mean_and_error("quality", batch.numbers("reward")) | measure(batch.fields["smiles"])
+    if "penalized_reward" in header:
+        row["penalized_reward"] = _mean(batch.numbers("penalized_reward"))
+    raw = (c for c in header if c.endswith(("_reward", "_raw_values")))
+    row |= {c: _mean(batch.numbers(c)) for c in raw if c not in row}
+    return {"step": batch.step, **row, "n_samples": float(len(batch))}
+
+
 def _mean(values: Array) -> float:
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else np.nan
@@ -137,30 +143,6 @@ def _mean_and_error(name: str, values: Array) -> dict[str, float]:
     finite = values[np.isfinite(values)]
     error = float(finite.std(ddof=1) / np.sqrt(len(finite))) if len(finite) > 1 else np.nan
     return {name: _mean(values), f"{name}_se": error}
-
-
-def _diversity(smiles: list[str]) -> dict[str, float]:
-    """Internal diversity of the batch with its standard error; nothing where rdkit is missing."""
-    smiles = [s for s in smiles if 0 < len(s) <= LONGEST_SMILES]
-    if len(smiles) > MOST_MOLECULES:
-        smiles = smiles[:: -(-len(smiles) // MOST_MOLECULES)]
-    if not _has_rdkit():
-        return {}
-    value, error = _internal_diversity(smiles) if len(smiles) > 1 else (np.nan, np.nan)
-    return {"diversity": value, "diversity_se": error}
-
-
-def _internal_diversity(smiles: list[str]) -> tuple[float, float]:
-    """1 − mean Tanimoto similarity over all pairs, and its standard error."""
-    from qdlaws.measure import internal_diversity
-
-    estimate = internal_diversity(smiles, unique=False)
-    return float(estimate.value), float(estimate.se)
-
-
-@cache
-def _has_rdkit() -> bool:
-    return find_spec("rdkit") is not None
 
 
 # ---------------------------------------------------------------------- all steps
@@ -193,7 +175,7 @@ def _whole(source: Source, steps: list[dict[str, float]]) -> tuple[pd.DataFrame,
     if not steps:
         raise source.bad("no rows with a step")
     frame = pd.DataFrame(steps)
-    notes = [] if _has_rdkit() else ["diversity needs rdkit: pip install rdkit"]
+    notes = [] if has_rdkit() else ["diversity needs rdkit: pip install rdkit"]
     size = frame["n_samples"]
     if len(frame) > 3 and size.iloc[-1] < WHOLE_BATCH * size.iloc[-6:-1].min():
         last = f"{frame['step'].iloc[-1]:g}"
