@@ -30,6 +30,7 @@ from qdlaws.readers.detect import FORMATS, Options, read_file
 from qdlaws.readers.folder import read_folder
 from qdlaws.readers.merge_files import join_tables, read_parts
 from qdlaws.readers.table import Table, one_row_a_step
+from qdlaws.readers.tracker_runs import is_tracker_run, read_tracker_run
 
 __all__ = ["Where", "as_log", "as_logs", "example_log", "read", "read_many", "tools"]
 
@@ -67,7 +68,8 @@ def read(
     Parameters
     ----------
     path : str, path or sequence of paths
-        A file, a folder of a run, or several files of one run.
+        A file, a folder of a run, or several files of one run; or the address of a tracker's run,
+        ``wandb:entity/project/run``, ``trackio:project/run``, ``mlflow:experiment/run``.
     quality, diversity, entropy, step : str, optional
         Names of columns, where the automatic choice is not the one you want.
     series : {"auto", "train", "eval"}
@@ -221,7 +223,8 @@ def tools() -> dict[str, str]:
     """The formats that ``read`` supports: name → description."""
     folders = {
         "folder": "qdtrain run, checkpoints of TRL and transformers, W&B, TensorBoard, MLflow, "
-        "several files of one run"
+        "several files of one run",
+        "trackers": "wandb:ENTITY/PROJECT/RUN, trackio:PROJECT/RUN, mlflow:EXPERIMENT/RUN",
     }
     return {name: words for name, (words, _) in FORMATS.items()} | folders
 
@@ -240,6 +243,8 @@ def _table(path: Where | Sequence[Where], options: Options) -> tuple[str, Table]
 def _one(where: Where, options: Options) -> Table:
     if not str(where):
         raise BadLog("the path is empty: a file or folder was needed")
+    if is_tracker_run(str(where)):
+        return read_tracker_run(str(where), options.run)
     path = Path(where)
     try:
         if path.is_dir():

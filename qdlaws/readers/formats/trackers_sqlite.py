@@ -22,7 +22,7 @@ from qdlaws.readers.byte_source import Source, listed
 from qdlaws.readers.columns.tool_names import is_wanted
 from qdlaws.readers.table import MAX_CELLS, Columns, Table
 
-__all__ = ["MAGIC", "only_run", "read_mlflow_files", "read_sqlite"]
+__all__ = ["MAGIC", "only_run", "read_mlflow_files", "read_sqlite", "table_of_values"]
 
 MAGIC = b"SQLite format 3\0"
 MAX_TEXT = 1 << 24  # bytes of one value
@@ -73,7 +73,7 @@ def _mlflow(source: Source, base: sqlite3.Connection, run: str | None) -> Table:
         "SELECT step, key, value FROM metrics WHERE run_uuid = ? AND is_nan = 0 "
         "ORDER BY step, timestamp", (uuid,)
     )  # fmt: skip
-    return _long(source, "mlflow", rows)
+    return table_of_values(source, "mlflow", rows)
 
 
 def _trackio(source: Source, base: sqlite3.Connection, run: str | None, key: str) -> Table:
@@ -97,7 +97,7 @@ def _has(base: sqlite3.Connection, table: str) -> bool:
     return row is not None and not str(row[0]).lower().startswith("create virtual")
 
 
-def _long(source: Source, tool: str, rows: Iterable[tuple[Any, Any, Any]]) -> Table:
+def table_of_values(source: Source, tool: str, rows: Iterable[tuple[Any, Any, Any]]) -> Table:
     """A table from (step, key, value) rows that are ordered by step."""
     columns = Columns(is_wanted)
     row: dict[str, Any] = {}
@@ -164,7 +164,7 @@ def read_mlflow_files(folder: Path) -> Table:
     key, times, values, steps = (np.array(column) for column in columns.values())
     order = np.lexsort((times, steps))
     rows = ((steps[i].item(), keys[int(key[i])], values[i].item()) for i in order)
-    return _long(Source(folder), "mlflow", rows).with_notes(*notes)
+    return table_of_values(Source(folder), "mlflow", rows).with_notes(*notes)
 
 
 def _three_numbers(source: Source, parts: list[str], line: int) -> list[float]:
