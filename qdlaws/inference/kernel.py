@@ -1,4 +1,4 @@
-"""The compiled inner loops: whitening by a Kalman filter, smoothing by a banded factor, drawing.
+"""The compiled inner loops: whitening by a Kalman filter, the fits of a grid, drawing.
 
 Numba compiles them on their first call, within some ten seconds, and keeps the result on disk
 (beside this file, or in the user's cache folder where that is read-only). Every loop works at any
@@ -20,10 +20,10 @@ from qdlaws.core.types import Array, Rows
 
 __all__ = [
     "announce",
-    "average_path",
+    "compiled",
     "draw_laws",
+    "fit_grid",
     "integrate_nuisance",
-    "path_evidence",
     "smooth_slow_errors",
     "whiten",
 ]
@@ -31,7 +31,7 @@ __all__ = [
 logger = logging.getLogger("qdlaws")
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
+def compiled(function: Callable[..., Any]) -> Any:
     """The function, compiled on its first call; on disk where a folder for that can be written."""
     options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
     try:
@@ -48,7 +48,7 @@ def announce() -> None:
         logger.warning("qdlaws compiles its inner loops, once: about ten seconds")
 
 
-@_compiled
+@compiled
 def whiten(
     step: Array,
     weight: Array,
@@ -153,7 +153,7 @@ def whiten(
     return logdet, products, crossed, squares, mean_variance
 
 
-@_compiled
+@compiled
 def integrate_nuisance(
     logdet: Array,
     products: Array,
@@ -221,7 +221,7 @@ def integrate_nuisance(
                 squares[m, k] -= left_shapes[i, k] * left_shapes[i, k]
 
 
-@_compiled
+@compiled
 def _best_rss(
     m: int,
     j0: int,
@@ -253,7 +253,48 @@ def _best_rss(
     return best
 
 
-@_compiled
+@compiled
+def fit_grid(
+    logdet: Array,
+    products: Array,
+    crossed: Array,
+    squares: Array,
+    nuisances: int,
+    dof: float,
+    logprior: Array,
+    nugget: Array,
+    nugget_dof: float,
+) -> tuple[Array, Array]:
+    """The generalised least-squares fit of every error model and shape, and its log evidence.
+
+    ``logprior`` (M, K) is that of the nodes; ``nugget`` (M,) the known size of the nugget in units
+    of σ², 0 where none is known. The fields (7, M, K) are S, p, q, pp, pq, qq in units of σ², and
+    the product of each shape with the mean slow error.
+    """
+    models, count = squares.shape
+    fields, evidence = np.empty((7, models, count)), np.empty((models, count))
+    j = nuisances
+    for m in range(models):
+        one, y1, yy = products[m, j, j], products[m, j, j + 1], products[m, j + 1, j + 1]
+        known = nugget[m] > 0.0
+        added = nugget_dof * nugget[m] if known else 0.0
+        strength = dof + nugget_dof if known else dof
+        base = -0.5 * logdet[m] + (0.5 * nugget_dof * np.log(nugget[m]) if known else 0.0)
+        for k in range(count):
+            g1, gy = crossed[m, j, k], crossed[m, j + 1, k]
+            det = one * squares[m, k] - g1 * g1
+            q = (one * gy - g1 * y1) / det
+            p = (y1 - q * g1) / one
+            rss = max(yy - p * y1 - q * gy, 1e-14 * yy) + added
+            value = base + logprior[m, k] - 0.5 * (np.log(det) + strength * np.log(rss))
+            evidence[m, k] = value if np.isfinite(value) else -np.inf
+            fields[0, m, k], fields[1, m, k], fields[2, m, k] = rss, p, q
+            fields[3, m, k], fields[4, m, k] = squares[m, k] / det, -g1 / det
+            fields[5, m, k], fields[6, m, k] = one / det, crossed[m, j + 2, k]
+    return fields, evidence
+
+
+@compiled
 def smooth_slow_errors(
     step: Array, weight: Array, errors: Array, memory: Array, white: Array
 ) -> tuple[Array, Array]:
@@ -285,7 +326,7 @@ def smooth_slow_errors(
     return mean, variance
 
 
-@_compiled
+@compiled
 def draw_laws(
     weight: Array,
     kappa: Array,
@@ -304,10 +345,8 @@ def draw_laws(
     three normals.
     """
     models, nodes = weight.shape
-    count = points.shape[1]
+    count, straight, intervals = points.shape[1], nodes == 1, max(nodes - 1, 1)
     out, model = np.empty((5, count)), np.empty(count, np.intp)
-    intervals = max(nodes - 1, 1)
-    straight = nodes == 1
     cumulative = np.empty(models)
     values = np.empty(7)
     total = 0.0
@@ -358,79 +397,3 @@ def draw_laws(
             d += 1
         below += share
     return out, model
-
-
-@_compiled
-def path_evidence(bands: Array, d: Array, level: Array, trend: Array) -> tuple[Array, Array]:
-    """dᵀV⁻¹d and log|V| of V = θ₁·L + θ₂·R + N for every pair (θ₁, θ₂).
-
-    ``bands`` (3, 3, m) are L, R and N, each lower banded with two off-diagonals.
-    """
-    m = len(d)
-    square, logdet = np.empty(len(level)), np.empty(len(level))
-    for g in range(len(level)):
-        total, log_total = 0.0, 0.0
-        d1, d2, l1, z1, z2 = 1.0, 1.0, 0.0, 0.0, 0.0  # pivots, a factor and values of the last rows
-        for i in range(m):
-            second = bands[2, 2, i - 2] if i > 1 else 0.0
-            first = 0.0
-            if i > 0:
-                first = level[g] * bands[0, 1, i - 1] + trend[g] * bands[1, 1, i - 1]
-                first += bands[2, 1, i - 1]
-            pivot = level[g] * bands[0, 0, i] + trend[g] * bands[1, 0, i] + bands[2, 0, i]
-            f2 = second / d2 if i > 1 else 0.0
-            f1 = (first - f2 * d2 * l1) / d1 if i > 0 else 0.0
-            pivot -= f1 * f1 * d1 + f2 * f2 * d2
-            value = d[i] - f1 * z1 - f2 * z2
-            if not pivot > 0:
-                total, log_total = np.nan, np.nan
-                break
-            total += value * value / pivot
-            log_total += np.log(pivot)
-            d2, d1, l1, z2, z1 = d1, pivot, f1, z1, value
-        square[g], logdet[g] = total, log_total
-    return square, logdet
-
-
-@_compiled
-def average_path(bands: Array, d: Array, level: Array, trend: Array, weight: Array) -> Array:
-    """The average of V⁻¹d over the pairs (θ₁, θ₂); weights below a millionth are left out."""
-    m = len(d)
-    mean = np.zeros(m)
-    pivots, first_factor, second_factor, values = (
-        np.ones(m),
-        np.zeros(m),
-        np.zeros(m),
-        np.empty(m),
-    )
-    total = 0.0
-    for g in range(len(level)):
-        if not weight[g] > 1e-6:
-            continue
-        total += weight[g]
-        for i in range(m):
-            f1, f2 = 0.0, 0.0
-            pivot = level[g] * bands[0, 0, i] + trend[g] * bands[1, 0, i] + bands[2, 0, i]
-            value = d[i]
-            if i > 1:
-                f2 = bands[2, 2, i - 2] / pivots[i - 2]
-                pivot -= f2 * f2 * pivots[i - 2]
-                value -= f2 * values[i - 2]
-            if i > 0:
-                first = level[g] * bands[0, 1, i - 1] + trend[g] * bands[1, 1, i - 1]
-                first += bands[2, 1, i - 1]
-                if i > 1:
-                    first -= f2 * pivots[i - 2] * first_factor[i - 1]
-                f1 = first / pivots[i - 1]
-                pivot -= f1 * f1 * pivots[i - 1]
-                value -= f1 * values[i - 1]
-            pivots[i], first_factor[i], second_factor[i], values[i] = pivot, f1, f2, value
-        for i in range(m - 1, -1, -1):
-            value = values[i] / pivots[i]
-            if i + 1 < m:
-                value -= first_factor[i + 1] * values[i + 1]
-            if i + 2 < m:
-                value -= second_factor[i + 2] * values[i + 2]
-            values[i] = value
-            mean[i] += weight[g] * value
-    return mean / total

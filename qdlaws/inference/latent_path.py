@@ -96,7 +96,7 @@ def latent_path(
     d = differences.apply(x / scale)
     if not np.any(np.abs(d) > 1e-13):  # a straight line
         return exact_path(x)
-    from qdlaws.inference.kernel import average_path, path_evidence
+    from qdlaws.inference.path_kernel import average_path, path_evidence
 
     grid = variance_grid(n, d, w, noise_known=se is not None)
     bands = difference_bands(h, w)

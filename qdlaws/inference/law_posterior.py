@@ -54,7 +54,7 @@ KAPPA_REACH = 48.0
 CURVATURE_NODES = 41
 """Nodes of κ in a fine grid."""
 
-NUGGET_DOF = 10
+NUGGET_DOF = 10.0
 """Degrees of freedom of the prior of the nugget about known standard errors: ± 22 % of them."""
 
 SCALE_TOLERANCE = 0.002
@@ -197,7 +197,7 @@ def _refined_grid(problem: LawProblem) -> _Grid:
 
 def _grid(problem: LawProblem, base: Array, kappa: Array, errors: ErrorModels) -> _Grid:
     """The generalised least-squares fit and the posterior weight of every node."""
-    from qdlaws.inference.kernel import integrate_nuisance, whiten
+    from qdlaws.inference.kernel import fit_grid, integrate_nuisance, whiten
 
     n, nuisances = problem.n, base.shape[1] - 2
     weight = np.ones(n) if problem.weight is None else np.ascontiguousarray(problem.weight)
@@ -211,25 +211,18 @@ def _grid(problem: LawProblem, base: Array, kappa: Array, errors: ErrorModels) -
         integrate_nuisance(
             logdet, products, crossed, gg, nuisances, float(dof), every, SCALE_TOLERANCE
         )
-    left = products[:, nuisances:, nuisances:]
-    one, y1, yy = left[:, :1, 0], left[:, :1, 1], left[:, 1:2, 1]
-    g1, gy, mean_shape = crossed[:, nuisances], crossed[:, nuisances + 1], crossed[:, nuisances + 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        det = one * gg - g1**2
-        q = (one * gy - g1 * y1) / det
-        p = (y1 - q * g1) / one
-        rss = np.maximum(yy - p * y1 - q * gy, 1e-14 * yy)
-        logw = np.zeros_like(rss)
-        if problem.known_nugget:  # errors that have none are ruled out
-            size = problem.known_nugget / errors.white[:, None]
-            rss, dof = np.where(size < np.inf, rss + NUGGET_DOF * size, rss), dof + NUGGET_DOF
-            logw += np.where(size < np.inf, NUGGET_DOF / 2 * np.log(size), -np.inf)
-        logw -= 0.5 * np.log(det) + dof / 2 * np.log(rss)
-        fields = np.stack([rss, p, q, gg / det, -g1 / det, one / det, mean_shape])
-    logw += (errors.logprior - 0.5 * logdet)[:, None]
+    logprior = np.repeat(errors.logprior[:, None], len(kappa), axis=1)
     if len(kappa) > 1:
-        logw -= 2 * np.log1p((kappa / KAPPA_SCALE) ** 2 / 3)  # t₃
-    logw[~np.isfinite(logw)] = -np.inf
+        logprior -= 2 * np.log1p((kappa / KAPPA_SCALE) ** 2 / 3)  # t₃
+    nugget = np.zeros(len(errors.white))
+    if problem.known_nugget:  # errors that have none are ruled out
+        some = errors.white > 0
+        nugget[some] = problem.known_nugget / errors.white[some]
+        logprior[~some] = -np.inf
+    fields, logw = fit_grid(
+        *(logdet, products, crossed, gg, nuisances, float(dof), logprior, nugget, NUGGET_DOF)
+    )
+    left = products[:, nuisances:, nuisances:]
     return _Grid(
         kappa=kappa,
         shapes=shapes,
@@ -247,7 +240,7 @@ def _posterior(problem: LawProblem, grid: _Grid) -> LawPosterior:
     from qdlaws.inference.kernel import draw_laws
 
     n, kappa, (centre, scale) = problem.n, grid.kappa, problem.unit
-    dof = max(n - 2, 1) + (NUGGET_DOF if problem.known_nugget else 0)
+    dof = max(n - 2, 1) + (int(NUGGET_DOF) if problem.known_nugget else 0)
     count = POSTERIOR_DRAWS if problem.effort >= 1 else POSTERIOR_DRAWS // 4
     points = _quasi_random_points(dof, count)
     draws, model = draw_laws(

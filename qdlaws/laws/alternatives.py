@@ -44,6 +44,9 @@ DRAWS = 512
 FEWEST_FOR_A_PEAK = 8
 """Block means below which no peak is looked for."""
 
+LEAST_PEAKED = 0.25
+"""The share of estimates with a peak below which no draws are made: its probability is small."""
+
 RIDGE = 1e-9
 """Keeps equal columns from being singular."""
 
@@ -217,6 +220,9 @@ class RivalForms:
         places, products = self._others
         fits = _two_columns(products.of(places["two lines"]), self.n)
         weight = np.exp(fits.log_likelihood - fits.log_likelihood.max()).ravel()
+        estimated = (fits.first > 0) & (fits.first + fits.second < 0)
+        if weight[estimated.ravel()].sum() < LEAST_PEAKED * weight.sum():
+            return Peak(0.0, unknown())
         uniform, chi2, z1, z2 = _quasi_random_points(self.n - 3)
         pick = np.searchsorted(np.cumsum(weight) / weight.sum(), uniform)
         pick = np.minimum(pick, len(weight) - 1)

@@ -82,9 +82,11 @@ def _still_rows(x: Array, y: Array, wander: float) -> int:
         return 0
     highest, lowest = np.maximum.accumulate(x[::-1]), np.minimum.accumulate(x[::-1])
     start = n - int((highest - lowest <= wander * np.ptp(x)).sum())
-    scale = float(np.ptp(_running_medians(y)))
-    noise = _white_noise(y)
-    while n - start >= max(LEAST_SHARE * n, FEWEST):
+    least = max(LEAST_SHARE * n, FEWEST)
+    if n - start < least:
+        return 0
+    scale, noise = float(np.ptp(_running_medians(y))), _white_noise(y)
+    while n - start >= least:
         means = [part.mean() for part in np.array_split(y[start:], 4)]
         error = NOISE * noise * np.sqrt(8 / (n - start))
         if np.ptp(means) <= min(STILL_Y * scale, max(error, STILL_Y / 5 * scale)):

@@ -9,9 +9,7 @@ import pytest
 
 from qdlaws.inference import kernel
 from qdlaws.inference.kernel import (
-    average_path,
     integrate_nuisance,
-    path_evidence,
     smooth_slow_errors,
     whiten,
 )
@@ -73,28 +71,6 @@ def test_errors_of_the_path_add_their_covariance(regression):
         )
         np.testing.assert_allclose(crossed[m, 3:], columns.T @ inverse @ shapes, atol=1e-3)
         assert logdet[m] == pytest.approx(np.linalg.slogdet(total)[1], abs=1e-3)
-
-
-def test_path_evidence_and_average_are_those_of_dense_algebra():
-    rng = np.random.default_rng(0)
-    bands = np.zeros((3, 3, 12))
-    bands[0, 0], bands[0, 1, :-1] = 2.0, -1.0
-    bands[1, 0], bands[1, 1, :-1] = 2 / 3, 1 / 6
-    bands[2, 0], bands[2, 1, :-1], bands[2, 2, :-2] = 6.0, -4.0, 1.0
-    d, level, trend = rng.standard_normal(12), np.array([0.0, 0.4, 3.0]), np.array([0.1, 0.0, 2.0])
-
-    def dense(band):
-        lower = np.diag(band[0]) + np.diag(band[1, :-1], -1) + np.diag(band[2, :-2], -2)
-        return lower + np.tril(lower, -1).T
-
-    parts = [dense(band) for band in bands]
-    wholes = [a * parts[0] + b * parts[1] + parts[2] for a, b in zip(level, trend, strict=True)]
-    square, logdet = path_evidence(bands, d, level, trend)
-    np.testing.assert_allclose(square, [d @ np.linalg.solve(v, d) for v in wholes], rtol=1e-10)
-    np.testing.assert_allclose(logdet, [np.linalg.slogdet(v)[1] for v in wholes], rtol=1e-10)
-    weight = np.array([0.2, 0.5, 0.3])
-    want = sum(w * np.linalg.solve(v, d) for w, v in zip(weight, wholes, strict=True))
-    np.testing.assert_allclose(average_path(bands, d, level, trend, weight), want, rtol=1e-10)
 
 
 def test_first_compilation_is_announced_once(monkeypatch, tmp_path, caplog):
