@@ -70,7 +70,8 @@ def gated(step: Step, positive: float = 1.0, negative: float = 1.05) -> Tensor:
 
     τ is ``positive`` where A > 0, else ``negative``. On policy its slope in ρ is 1.
     """
-    tau = torch.where(step.advantage > 0, positive, negative).to(step.logp)
+    up = torch.full_like(step.advantage, positive)
+    tau = torch.where(step.advantage > 0, up, negative)
     return -step.advantage * torch.sigmoid(tau * (step.ratio - 1)) * 4 / tau
 
 
