@@ -31,6 +31,7 @@ from trainer.training.context import RunContext
 from trainer.training.evaluation import evaluate
 from trainer.training.interruption import Interruption
 from trainer.training.metrics import check_sinks
+from trainer.training.partition_head import load_head
 from trainer.training.presamples import presample
 from trainer.training.progress import Progress
 from trainer.training.rollout import collect
@@ -165,6 +166,8 @@ def resume(folder: Path, watcher: Watcher | None = None, trust: Trust = False) -
         progress = Progress.from_state(state)
         context = with_stage(context, at_step(config, progress.step))
         checkpoint.load_trained(context.policy, saved)
+        if context.head is not None:
+            load_head(context.head, saved)
         optimizer = make_optimizer(context)
         checkpoint.load_optimizer(optimizer, saved)
         _load_task(context, saved, state["task"])
@@ -289,7 +292,7 @@ def _save(run: Run, interrupted: bool = False) -> None:
     context, progress = run.context, run.progress
     if run.saved == progress.step:
         return
-    tensors = checkpoint.gathered(context.policy, run.optimizer)
+    tensors = checkpoint.gathered(context.policy, run.optimizer, context.head)
     if run.world.leads:
         with run_folder.one_line(f"save a checkpoint of {run.folder}"):
             state = {

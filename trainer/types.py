@@ -18,6 +18,7 @@ from trainer.knobs import Knobs, Plant
 __all__ = [
     "BucketKind",
     "FilterPlan",
+    "HeadPlan",
     "Knobs",
     "PenaltyCurve",
     "Plant",
@@ -60,6 +61,17 @@ class ReferencePlan:
     def rows(self, fresh: int) -> int:
         """Stored samples that join a batch of so many fresh ones: at least one."""
         return max(1, round(self.share * fresh))
+
+
+@dataclass(frozen=True)
+class HeadPlan:
+    """FlowRL: a small network that learns log Z of a prompt from the policy's hidden states."""
+
+    layers: int = 3
+
+    def __post_init__(self) -> None:
+        if self.layers < 1:
+            raise BadData(f"layers={self.layers}: a head of at least one layer was needed")
 
 
 @dataclass(frozen=True)
@@ -207,6 +219,7 @@ class Step:
     advantage: Tensor  # (B, T)
     mask: Tensor  # (B, T) bool
     entropy: Tensor | None = None  # (B, T) exact −Σ p log p at every token, with gradient
+    log_z: Tensor | None = None  # (B, 1) log Z of the prompt by the head, with gradient
 
     @property
     def ratio(self) -> Tensor:

@@ -13,7 +13,7 @@ from trainer.algorithms.declaration import declares
 from trainer.algorithms.grouping import divided, group_max, group_mean, group_sum
 from trainer.types import Knobs, Rollouts
 
-__all__ = ["differential_smoothing", "flow_target", "uniform_correct"]
+__all__ = ["differential_smoothing", "flow_target", "scaled_advantage", "uniform_correct"]
 
 
 def uniform_correct(
@@ -54,6 +54,11 @@ def differential_smoothing(
     logp = rollouts.mean_old_logp() * rollouts.length
     right = rollouts.score > threshold
     return advantage + torch.where(right, -correct * logp, wrong * logp).to(advantage)
+
+
+def scaled_advantage(rollouts: Rollouts, advantage: Tensor, knobs: Knobs) -> Tensor:
+    """scale·Â: FlowRL's log reward, where a head says log Z."""
+    return knobs.reward_scale * advantage
 
 
 @declares("reference")

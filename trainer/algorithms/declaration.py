@@ -29,6 +29,7 @@ Need = Literal[
     "outcomes",
     "filter",
     "entropy",
+    "log_partition",
     "redraws",
 ]
 """What a piece may need of the trainer.
@@ -38,7 +39,8 @@ cancels where the KL strength is 0. ``equivalence``: ``equivalent``, which compl
 same. ``buckets``: ``seen``, earlier samples in the same bucket. ``outcomes``: ``seen``, earlier
 samples of the same prompt that mean the same. ``filter``: ``filter_factor``, by
 what the diversity filter multiplies the score, as the recipe's ``filter`` plans it. ``entropy``:
-the exact entropy of every token, with gradient. ``redraws``: prompts whose samples it drops are
+the exact entropy of every token, with gradient. ``log_partition``: ``log_z``, log Z of each prompt
+by the head that the recipe declares, with gradient. ``redraws``: prompts whose samples it drops are
 replaced by fresh ones.
 """
 
@@ -48,6 +50,7 @@ INPUTS: dict[str, tuple[Need, ...]] = {
     "seen": ("buckets", "outcomes"),
     "filter_factor": ("filter",),
     "entropy": ("entropy",),
+    "log_z": ("log_partition",),
 }
 """Field of Rollouts or Step → the needs that provide it."""
 

@@ -14,7 +14,16 @@ from torch import Tensor
 
 from qdlaws.errors import BadData
 from trainer.algorithms.declaration import declaration_of, with_declared_inputs
-from trainer.types import FilterPlan, Knobs, Plant, ReferencePlan, ReplayPlan, Rollouts, Step
+from trainer.types import (
+    FilterPlan,
+    HeadPlan,
+    Knobs,
+    Plant,
+    ReferencePlan,
+    ReplayPlan,
+    Rollouts,
+    Step,
+)
 
 __all__ = ["Credit", "Recipe", "Term", "credit", "objective"]
 
@@ -81,6 +90,8 @@ class Recipe:
     """The best samples so far that join every batch."""
     filter: FilterPlan | None = None
     """The diversity filter whose factors the shaping reads."""
+    head: HeadPlan | None = None
+    """A network that learns log Z of a prompt, trained and saved with the policy."""
     presamples: ReferencePlan | None = None
     """Samples of the reference, stored before the first step, that join every batch."""
     knobs: Knobs = field(default_factory=Knobs)
@@ -99,6 +110,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.presamples is None and any(term.rows == "stored" for term in self.terms):
             raise BadData(f"{self.name} has a term on stored samples: it needs a presamples plan")
+        if ("log_partition" in declaration_of(self.policy).needs) != (self.head is not None):
+            raise BadData(f"{self.name}: a loss that reads log Z and a head belong together")
         if self.filter is None and "filter" in self.needs:
             raise BadData(f"{self.name} shapes by a diversity filter: it needs a filter plan")
 
@@ -210,11 +223,17 @@ def credit(
 
 
 def objective(
-    recipe: Recipe, credited: Credit, logp: Tensor, knobs: Knobs, entropy: Tensor | None = None
+    recipe: Recipe,
+    credited: Credit,
+    logp: Tensor,
+    knobs: Knobs,
+    entropy: Tensor | None = None,
+    log_z: Tensor | None = None,
 ) -> Tensor:
     """Loss of one micro-batch; over the micro-batches of a batch the losses add up.
 
-    ``logp`` (B, T) is the policy's, with gradient; so is ``entropy``, where a term asks for it.
+    ``logp`` (B, T) is the policy's, with gradient; so is ``entropy``, where a term asks for it, and
+    ``log_z`` (B, 1) of the head, where the recipe has one.
     """
     step = Step(
         logp=torch.where(credited.mask, logp, 0.0),
@@ -223,6 +242,7 @@ def objective(
         advantage=credited.advantage,
         mask=credited.mask,
         entropy=None if entropy is None else torch.where(credited.mask, entropy, 0.0),
+        log_z=log_z,
     )
     loss = (recipe.policy(with_declared_inputs(recipe.policy, step)) * credited.weight).sum()
     for term, weight in zip(recipe.terms, credited.term_weights, strict=True):

@@ -12,6 +12,7 @@ __all__ = [
     "augmented_likelihood",
     "clipped",
     "flow_balance",
+    "flow_balance_with_head",
     "gated",
     "importance",
     "score_function",
@@ -97,10 +98,26 @@ def flow_balance(step: Step, clip: float | None = None) -> Tensor:
     released code works out a weight clipped to 1 ± ``clip`` and then uses the unclipped one, as
     here by default.
     """
+    return _flow(step, step.advantage, clip)
+
+
+@declares("reference", "log_partition")
+def flow_balance_with_head(step: Step, clip: float | None = None) -> Tensor:
+    """w·(log Z + mean log(π/π_ref) − scale·Â)², log Z by the recipe's head (FlowRL as released).
+
+    On policy its gradient on the policy is that of :func:`flow_balance` once the head is at its
+    optimum, but for what flows back through the hidden states that the head reads.
+    """
+    if step.log_z is None:
+        raise ValueError("flow_balance_with_head needs log_z, what the head says of the prompt")
+    return _flow(step, step.advantage - step.log_z, clip)
+
+
+def _flow(step: Step, target: Tensor, clip: float | None) -> Tensor:
     if step.ref_logp is None:
-        raise ValueError("flow_balance needs ref_logp")
+        raise ValueError("FlowRL's loss needs ref_logp")
     length = step.mask.sum(1, keepdim=True).clamp_min(1)
     gap = torch.where(step.mask, step.logp - step.ref_logp, 0.0).sum(1, keepdim=True) / length
     moved = torch.where(step.mask, step.logp.detach() - step.old_logp, 0.0).sum(1, keepdim=True)
     weight = moved.exp() if clip is None else moved.exp().clamp(1 - clip, 1 + clip)
-    return weight * (gap - step.advantage).square() / length * step.mask
+    return weight * (gap - target).square() / length * step.mask

@@ -14,9 +14,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from trainer.algorithms.objective import Recipe, credit, objective
+from trainer.algorithms.grouping import group_mean
+from trainer.algorithms.objective import Credit, Recipe, credit, objective
 from trainer.analysis.exact_bandit import Bandit, entropy, random_bandit, tilt, total_variation
-from trainer.types import Knobs, Plant
+from trainer.types import Knobs, Plant, Rollouts
 
 __all__ = [
     "KNOBS",
@@ -74,9 +75,20 @@ def exact_gradient(
     h = torch.special.entr(logp.exp()).sum(-1, keepdim=True).expand_as(logp)
     rng = torch.Generator().manual_seed(0)  # a random choice of tokens is the same at any knob
     credited = credit(recipe, rollouts, knobs, logp=per_token, rng=rng)
-    loss = objective(recipe, credited, per_token, knobs, bandit.spread(h, rehearse))
+    log_z = None if recipe.head is None else _best_log_z(credited, per_token, rollouts)
+    loss = objective(recipe, credited, per_token, knobs, bandit.spread(h, rehearse), log_z)
     (gradient,) = torch.autograd.grad(loss, z)
     return gradient
+
+
+def _best_log_z(credited: Credit, logp: Tensor, rollouts: Rollouts) -> Tensor:
+    """log Z of each prompt, (B, 1), at which a head that could say anything would rest."""
+    mask, ref_logp = credited.mask, credited.ref_logp
+    assert ref_logp is not None
+    logp = torch.where(mask, logp.detach(), 0.0)
+    gap = torch.where(mask, logp - ref_logp, 0.0).sum(1) / mask.sum(1)
+    weight = torch.where(mask, logp - credited.old_logp, 0.0).sum(1).exp() * rollouts.count
+    return group_mean(credited.advantage[:, 0] - gap, rollouts.group, weight)[:, None]
 
 
 def live_knobs(recipe: Recipe, seed: int = 0, tolerance: float = 1e-9) -> frozenset[str]:

@@ -27,6 +27,7 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
         "keep": [piece_name(piece) for piece in recipe.keep],
         "silence": None if recipe.silence is None else piece_name(recipe.silence),
         "rehearse": str(plan) if (plan := recipe.presamples or recipe.replay) else None,
+        "head": None if recipe.head is None else str(recipe.head),
         "knobs": vars(recipe.knobs),
         "live": sorted(recipe.live),
         "plant": recipe.plant,

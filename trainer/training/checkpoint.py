@@ -26,6 +26,7 @@ from qdlaws.errors import BadData, BadLog, QdlawsError
 from trainer.distributed.sharding import placed, plain
 from trainer.policy import exported_weights, save_policy
 from trainer.training.manifest import FORMAT, checked_state, is_interrupted, write_manifest
+from trainer.training.partition_head import FILE as HEAD
 from trainer.training.run_folder import LOGS, flush, growing_files
 
 if TYPE_CHECKING:
@@ -86,13 +87,19 @@ class Saved:
     adapters: dict[str, torch.Tensor]
     """As trained; empty where there are none."""
     optimizer: dict[str, torch.Tensor]
+    head: dict[str, torch.Tensor]
+    """Of FlowRL; empty where the recipe has none."""
 
 
-def gathered(policy: Policy, optimizer: torch.optim.Optimizer) -> Saved:
+def gathered(
+    policy: Policy, optimizer: torch.optim.Optimizer, head: torch.nn.Module | None = None
+) -> Saved:
     """What a checkpoint holds; of a model that is spread over processes every one must ask."""
     adapters = {n: p for n, p in policy.model.named_parameters() if "lora_" in n}
     trained = {name: plain(p.detach()).contiguous().cpu() for name, p in adapters.items()}
-    return Saved(exported_weights(policy), trained, _flat(optimizer))
+    values = {} if head is None else head.state_dict()
+    own = {name: value.detach().contiguous().cpu() for name, value in values.items()}
+    return Saved(exported_weights(policy), trained, _flat(optimizer), own)
 
 
 def save_checkpoint(
@@ -111,6 +118,8 @@ def save_checkpoint(
         save_policy(policy, half, saved.weights)
         if saved.adapters:  # in training, unmerged: the exported model has them merged
             save_file(saved.adapters, half / "adapters.safetensors")
+        if saved.head:
+            save_file(saved.head, half / HEAD)
         save_file(saved.optimizer, half / "optimizer.safetensors")
         values = json.dumps({"format": FORMAT, **state})
         (half / "state.json").write_text(values, encoding="utf-8")

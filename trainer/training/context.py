@@ -57,6 +57,8 @@ class RunContext:
     stored: StoredSamples | None = None
     rehearsed_rows: int | None = None
     """Stored samples of a step, where an earlier version of this program began the run."""
+    head: torch.nn.Module | None = None
+    """The network that learns log Z, where the recipe has one."""
     relation: Relation | None = None
     """Which answers mean the same, where the task's keys do not say it."""
 
@@ -65,6 +67,12 @@ class RunContext:
         capabilities.close(self.task)
         if self.relation is not None:
             self.relation.close()
+
+    @property
+    def trained(self) -> list[torch.nn.Parameter]:
+        """The weights that an optimizer step changes: the policy's, then the head's."""
+        head = [] if self.head is None else list(self.head.parameters())
+        return [*(p for p in self.policy.model.parameters() if p.requires_grad), *head]
 
     @property
     def foreign(self) -> bool:

@@ -24,6 +24,7 @@ from trainer.tasks.equivalence import task_with_relation
 from trainer.tasks.task import Prompt, Task, nearest
 from trainer.tasks.task_process import TaskProcess
 from trainer.training.context import RunContext
+from trainer.training.partition_head import make_head
 from trainer.training.progress import Progress
 from trainer.training.recipe_config import build
 from trainer.training.replay_rows import seeded
@@ -90,7 +91,13 @@ def make_context(config: Config, world: World) -> RunContext:
         (),
         relation=relation,
     )
-    return _fitted(context)
+    fitted = _fitted(context)
+    plan = fitted.recipe.head
+    if plan is None:
+        return fitted
+    if spread:
+        raise BadData("a head cannot be spread over processes: recipe.head = false, or no shard")
+    return replace(fitted, head=make_head(policy, plan, config.train.seed))
 
 
 def with_stage(context: RunContext, config: Config) -> RunContext:

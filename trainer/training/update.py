@@ -15,6 +15,7 @@ from trainer.errors import RunFailed
 from trainer.policy import token_log_probs
 from trainer.sampling import mismatch
 from trainer.training.context import RunContext, log_probs, micro_batches, one_number
+from trainer.training.partition_head import log_partition
 from trainer.training.rollout import Batch
 from trainer.types import Knobs, Rollouts, Step
 
@@ -24,7 +25,7 @@ __all__ = ["learning_rate", "make_optimizer", "update"]
 def make_optimizer(context: RunContext) -> torch.optim.Optimizer:
     """The optimizer of the weights that are trained."""
     train = context.config.train
-    weights = [p for p in context.policy.model.parameters() if p.requires_grad]
+    weights = context.trained
     if train.optimizer == "sgd":
         return torch.optim.SGD(weights, lr=train.lr, weight_decay=train.weight_decay)
     return torch.optim.AdamW(
@@ -187,14 +188,18 @@ def _backward(
         )
         logp = scored.logp.to(few.old_logp.dtype)
         entropy = None if scored.entropy is None else scored.entropy.to(logp.dtype)
-        loss = objective(context.recipe, few, logp, knobs, entropy)
+        log_z = None
+        if context.head is not None:
+            log_z = log_partition(context.policy, context.head, [ids[i] for i in micro.tolist()])
+            log_z = log_z.to(logp.dtype)
+        loss = objective(context.recipe, few, logp, knobs, entropy, log_z)
         loss.backward()  # type: ignore[no-untyped-call]
         _add_up(totals, loss, few, logp)
     if is_sharded(context.policy.model):
         for _ in range(max(1, *context.world.gather([len(micros)])) - len(micros)):
             _add_zero_gradient(context)
     else:
-        context.world.add([p for p in context.policy.model.parameters() if p.requires_grad])
+        context.world.add(context.trained)
     return totals
 
 
@@ -235,7 +240,7 @@ def _apply(
     context: RunContext, optimizer: torch.optim.Optimizer, step: int, totals: _Totals
 ) -> dict[str, float]:
     """One optimizer step; a gradient that is not finite is never applied."""
-    weights = [p for p in context.policy.model.parameters() if p.requires_grad]
+    weights = context.trained
     total = sum(context.world.gather([totals.loss]))
     norm = float(plain(torch.nn.utils.clip_grad_norm_(weights, context.config.train.clip_norm)))
     if not (math.isfinite(total) and math.isfinite(norm)):

@@ -11,7 +11,7 @@ from typing import Literal
 
 from trainer.algorithms import adjustment, advantage, divergence, shaping, surrogate, weighting
 from trainer.algorithms.objective import Recipe, Term
-from trainer.types import Knobs
+from trainer.types import HeadPlan, Knobs
 
 __all__ = [
     "differential_smoothing",
@@ -132,21 +132,24 @@ def ips_grpo(beta: float = 0.0) -> Recipe:
     )
 
 
-def flowrl(scale: float = 15.0) -> Recipe:
+def flowrl(scale: float = 15.0, head: bool = False, layers: int = 3) -> Recipe:
     """FlowRL: the mean log ratio to the reference is matched to 15·Â − log Z of the prompt.
 
-    log Z is here what the prompt's samples say of it, the mean of their gaps (VarGrad), which on
-    policy gives the gradient of a head at its optimum. ``scale`` is the reward scale, a knob. As Â
-    is divided by the group's spread, which shrinks as the policy narrows, the state folds: on the
-    exact bandit it collapses from the reference at scales of 3 and more.
+    ``scale`` is the reward scale, a knob. log Z is what the prompt's samples say of it, the mean of
+    their gaps (VarGrad): on policy that is a head at its optimum. ``head`` learns it as published,
+    by a network of ``layers`` on the mean hidden state of the prompt; its weights are trained with
+    the policy's and checkpoints carry them. The released head drops .1 of its units; this one none,
+    so that a resumed run is the same. As Â is divided by the group's spread, which shrinks as the
+    policy narrows, the state folds: on the exact bandit it collapses at scales of 3 and more.
     """
     return Recipe(
         name="flowrl",
         paper="Zhu et al. 2025, arXiv 2509.15207; code of Xuekai-Zhu/FlowRL",
         advantage=advantage.group_standardised,
-        adjust=(adjustment.flow_target,),
-        policy=surrogate.flow_balance,
+        adjust=(adjustment.scaled_advantage if head else adjustment.flow_target,),
+        policy=surrogate.flow_balance_with_head if head else surrogate.flow_balance,
         reduce=weighting.sequence_sum,
+        head=HeadPlan(layers) if head else None,
         knobs=Knobs(reward_scale=scale),
         live=frozenset({"reward_scale"}),
         plant="folded",

@@ -206,6 +206,16 @@ def test_flowrl_at_its_target_has_no_gradient():
     assert total_variation(state.policy, want).item() < 1e-6
 
 
+def test_a_head_at_its_optimum_gives_the_policy_the_gradient_of_the_group_form():
+    bandit, knobs = random_bandit(prompts=2, actions=6, longest=3), Knobs(reward_scale=3.0)
+    z = bandit.ref_logits + torch.arange(6.0)
+    group, head = (exact_gradient(flowrl(head=h), bandit, z, knobs) for h in (False, True))
+    torch.testing.assert_close(group, head)
+    assert live_knobs(flowrl(head=True)) == flowrl(head=True).live
+    with pytest.raises(BadData, match="belong together"):
+        replace(flowrl(head=True), head=None)
+
+
 def test_differential_smoothing_flattens_right_answers_and_not_wrong_ones():
     flat = settle(
         differential_smoothing(correct=0.3, wrong=0.0), BLOCKS, Knobs(kl=0.1), BLOCKS.ref_logits
