@@ -8,7 +8,7 @@ that the task has started ends with its process. ``task.in_process = true`` does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -118,7 +118,7 @@ class TaskProcess:
         """What the task answers; TaskFailed where it raises, is out of time or has died."""
         many = max((len(g) for g in given if isinstance(g, Sequence)), default=0)
         limit = self._seconds * max(many, FEWEST)
-        (future,) = self._pool.submit([(member, given)], limit)
+        (future,) = self._pool.submit([(member, tuple(map(_sendable, given)))], limit)
         answer = future.result()
         where = f"task {self._reference}: {member}"
         if isinstance(answer, Failure):
@@ -130,6 +130,12 @@ class TaskProcess:
         if kind == "raised":
             raise TaskFailed(f"{where}: {value}")
         return value
+
+
+def _sendable(value: Any) -> Any:
+    """An argument for another process: what can be gone through once, or is a view, as a list."""
+    is_whole = isinstance(value, str | Sequence | Mapping) or not isinstance(value, Iterable)
+    return value if is_whole else list(value)
 
 
 # ---------------------------------------------------------------------- in the other process

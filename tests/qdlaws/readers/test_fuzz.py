@@ -5,11 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import resource
 import string
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +17,10 @@ from qdlaws import QdlawsError, RunLog
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.readers import read
 from qdlaws.readers.byte_source import Source
+from tests.helpers.bounded import bounded
 from tests.helpers.make_fixtures import FIXTURES
 from tests.helpers.tracker_files import event_file, scalar_event
 from tests.helpers.whole_logs import quality, whole_logs
-
-MOST_SECONDS = 10.0
-MOST_BYTES = 1 << 29
-"""Of one read, beyond what the process holds before."""
 
 QUIET = settings(
     deadline=None, max_examples=100, suppress_health_check=list(HealthCheck), derandomize=True
@@ -39,21 +32,6 @@ LOGS = whole_logs()
 TEXT_LOGS = sorted(set(LOGS) - {"tensorboard", "wandb", "trackio", "mlflow"})
 CHECKED_LOGS = ["tensorboard", "wandb", "csv, gzip", "jsonl, gzip"]
 """Formats with checksums: whatever happens to them, no wrong number comes out."""
-
-
-@contextmanager
-def bounded() -> Iterator[None]:
-    """A block that may take so many more bytes and seconds; beyond, it fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + MOST_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    began = time.process_time()
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    assert time.process_time() - began < MOST_SECONDS
 
 
 def survives(path: Path) -> RunLog | None:

@@ -57,6 +57,22 @@ def test_it_answers_as_the_task_in_this_process(task_of, tmp_path):
     assert there.corpus(3, 0) == here.corpus(3, 0)
 
 
+def test_an_argument_that_can_be_gone_through_once_arrives_as_a_list(task_of, tmp_path):
+    (tmp_path / "filtered_task.py").write_text(
+        "from tests.helpers.letters import Letters\n"
+        "class Filtered(Letters):\n"
+        "    filters = ('usual', 'odd')\n"
+        "    def filter_buckets(self, prompts, texts, by, known, similarity):\n"
+        "        return [*known, by]\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        task = task_of("filtered_task:Filtered")
+    assert task.filters == ("usual", "odd")
+    for known in ({"x": 1}.keys(), (name for name in ["x"])):
+        assert task.filter_buckets([], ["a", "b"], "odd", known, 0.4) == ["x", "odd"]
+
+
 def test_every_optional_member_of_a_task_is_passed_on():
     """Those that its protocols name, so that a new one is not forgotten."""
     named = [getattr(capabilities, name) for name in capabilities.__all__ if name != "Samples"]

@@ -64,7 +64,7 @@ class WorkerProcess:
     def _send(self, message: Any) -> None:
         assert self.process.stdin is not None
         try:
-            pickle.dump(message, self.process.stdin)
+            self.process.stdin.write(pickle.dumps(message))
             self.process.stdin.flush()
         except OSError:
             raise ProcessEnded(self._status()) from None
