@@ -20,6 +20,7 @@ from re import compile as pattern
 from traceback import extract_tb
 from typing import Any
 
+from qdlaws.core.serialize import printable
 from qdlaws.errors import QdlawsError
 from trainer.errors import TaskFailed
 
@@ -82,7 +83,7 @@ def find_object(reference: str, what: str = "function") -> Any:
 
 def error_in_words(error: BaseException) -> str:
     """The message of an error; of one that Python or the user raised also its kind and line."""
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     if isinstance(error, QdlawsError | ImportError) and text:
         return text
     frames = extract_tb(error.__traceback__)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 
+from qdlaws.core.serialize import printable
 from qdlaws.errors import QdlawsError
 from trainer.errors import RunFailed
 
@@ -29,7 +30,8 @@ EXTRA = (
 def error_line(error: Exception) -> tuple[str, int] | None:
     """The line about an error and the exit status; None for an error that is a fault of ours."""
     if isinstance(error, QdlawsError):
-        return " ".join(str(error).split()), 1 if isinstance(error, RunFailed) else 2
+        line = printable(" ".join(str(error).split()))
+        return line, 1 if isinstance(error, RunFailed) else 2
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and package in EXTRA:
         needs = f"the trainer needs the package {package}, which is not installed"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qdlaws.core.serialize import printable
 from qdlaws.errors import BadData
 from trainer.cli.answers import error_line, nothing_on_stdout
 from trainer.cli.partition import partition
@@ -131,7 +132,7 @@ def sweep(
 
     def print_end(one: Any) -> None:
         if not as_json:
-            typer.echo(f"{one.folder.name}: {one.error or 'done'}", err=True)
+            typer.echo(printable(f"{one.folder.name}: {one.error or 'done'}"), err=True)
 
     with nothing_on_stdout(as_json):
         runs = sweep_runs(chosen, axes, out, jobs, print_end, pack)
@@ -297,7 +298,7 @@ def _trust(source: Path, trust: bool, hash_: str | None) -> Trust:
 
     run = source.parent.parent if (source / "state.json").exists() else source
     for item in trusted_items(run):
-        typer.echo(f"trusted: {item}", err=True)
+        typer.echo(f"trusted: {printable(str(item))}", err=True)
     return True
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import tomli_w
 import typer
 
 from qdlaws.core.atomic_write import write_atomically
@@ -44,6 +43,8 @@ def import_reinvent(
     with nothing_on_stdout(True):
         tree, left_out = imported(file)
         read_config(tree)
+    import tomli_w
+
     text = f"# From {file.name}, a configuration of REINVENT4\n{tomli_w.dumps(tree)}"
     if out is None:
         typer.echo(text, nl=False)

@@ -26,6 +26,7 @@ __all__ = [
 
 Count = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
 
@@ -66,7 +67,7 @@ class TrainOptions:
     """Different prompts of a step."""
     samples: Count = 64
     """Completions of each prompt: the group."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of all that is drawn by chance."""
     limit: Count = 64
     """Longest completion, in tokens."""

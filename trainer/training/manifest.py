@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from qdlaws.core.regular_file import open_regular, read_regular
+from qdlaws.core.serialize import printable
 from qdlaws.errors import BadLog
 from trainer.training.progress import Progress
 
@@ -45,7 +46,7 @@ def checked_state(folder: Path) -> dict[str, Any]:
         raise BadLog(f"{NAME} is damaged")
     for name, figures in files.items():
         if Path(name).name != name or "\0" in name or not (folder / name).is_file():
-            raise BadLog(f"{name} is missing")
+            raise BadLog(f"{printable(name)} is missing")
         if _figures(folder / name) != figures:
             raise BadLog(f"{name} is not as it was saved")
     state = _json(folder / "state.json")

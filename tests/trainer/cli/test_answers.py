@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from qdlaws.errors import QdlawsError
+from qdlaws.errors import BadData, QdlawsError
 from tests.helpers.small_run import config_of, save_model
 from trainer.cli.answers import EXTRA, error_line, nothing_on_stdout
 from trainer.config import to_toml
@@ -83,6 +83,11 @@ def test_a_wheel_owns_two_packages():
     assert find == {"find": {"include": ["qdlaws*", "trainer*"]}}
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     assert "two top-level packages, `qdlaws` and `trainer`" in text
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal():
+    line, status = error_line(BadData("unknown section [\x1b]52;c;cm0=\x07]"))
+    assert (line, status) == (r"unknown section [\x1b]52;c;cm0=\x07]", 2)
 
 
 def test_a_fault_of_ours_keeps_its_traceback():

@@ -1,5 +1,6 @@
 """Configurations: TOML in and out, settings, near names, stages."""
 
+import os
 import tomllib
 
 import pytest
@@ -97,6 +98,8 @@ def test_another_task_or_recipe_drops_the_options_of_the_last():
         ("stages=[{train.lr=1}]", "at=STEP"),
         ("stages=[{at=1, lr=0}]", "train.lr = 0: a number above 0.0"),
         ("stages=[{at=1, train.lrr=1}]", "unknown key 'lrr'"),
+        ("seed=-1", "train.seed = -1: a whole number of at least 0"),
+        ("seed=9223372036854775808", "train.seed = 9223372036854775808: a whole number <="),
     ],
 )
 def test_bad_settings_say_what_is_right(setting, message):
@@ -112,6 +115,12 @@ def test_files_that_cannot_be_read_are_one_line(tmp_path):
         load_config(tmp_path / "bad.toml")
     with pytest.raises(BadData, match="No such file"):
         load_config(tmp_path / "none.toml")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 50_000)
+    with pytest.raises(BadData, match="no TOML"):
+        load_config(tmp_path / "deep.toml")
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(BadData, match="cannot read"):
+        load_config(tmp_path / "pipe.toml")
 
 
 def test_later_stages_win():

@@ -1,6 +1,7 @@
 """A checkpoint is compared with its manifest: a changed, cut or missing file is named."""
 
 import json
+import os
 
 import pytest
 
@@ -79,3 +80,13 @@ def test_a_checkpoint_of_an_interruption_is_marked(tmp_path):
     assert is_interrupted(make_checkpoint(tmp_path, 3, interrupted=True))
     assert not is_interrupted(make_checkpoint(tmp_path, 4))
     assert not is_interrupted(make_checkpoint(tmp_path, 5, manifest=False))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+@pytest.mark.parametrize("name", ["state.json", "manifest.json"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(name, tmp_path):
+    folder = make_checkpoint(tmp_path, 4)
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(BadLog):
+        checked_state(folder)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Protocol
 
+from qdlaws.core.serialize import printable
 from qdlaws.errors import BadData, QdlawsError
 from trainer.tasks.scoring import _worker
 from trainer.tasks.scoring.worker_process import ProcessEnded, WorkerProcess
@@ -112,7 +113,7 @@ class SameProcess:
         if kind == "rows":
             return _checked(content, items)
         if len(items) == 1 or kind == "miscounted":
-            return [Failure(content)] * len(items)
+            return [Failure(printable(content))] * len(items)
         return [self._answers([item])[0] for item in items]
 
     def close(self) -> None:
@@ -218,9 +219,9 @@ class Workers:
                     if kind == "rows":
                         answers = _checked(content, part)
                     elif kind == "miscounted":
-                        answers = [Failure(content)] * len(part)
+                        answers = [Failure(printable(content))] * len(part)
                     else:  # of a list that failed as a whole, find the item that did it
-                        answers = [Failure(content)] if len(part) == 1 else []
+                        answers = [Failure(printable(content))] if len(part) == 1 else []
                     yield from answers
                     rest = rest[len(answers) :]
                     if child.late:  # its answer came in the moment in which it was ended

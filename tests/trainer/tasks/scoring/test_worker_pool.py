@@ -115,6 +115,14 @@ def test_sys_exit_is_the_failure_of_one_item(pool, workers):
     assert answers(one, ["a", "exit", "b"]) == [(1.0,), Failure("SystemExit: 0"), (1.0,)]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_reason_of_a_failure_shows_no_control_characters(pool, workers):
+    make = score_makers.make_length
+    one = pool(make) if workers else SameProcess(make)
+    (answer,) = answers(one, ["raise \x1b[2J"])
+    assert answer.reason == r"ValueError: cannot read raise \x1b[2J"
+
+
 def test_a_score_that_cannot_be_made_because_of_sys_exit_is_refused(pool):
     with pytest.raises(QdlawsError, match="SystemExit: 0"):
         pool(score_makers.make_exit).ready()
