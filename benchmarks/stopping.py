@@ -34,7 +34,7 @@ import numpy.typing as npt
 
 from qdlaws import Goal, QdlawsError, RunLog, advise, choose, read
 from qdlaws.advice.gain_ahead import gain_ahead
-from qdlaws.advice.rules import EVEN_ODDS
+from qdlaws.advice.rules import ODDS_OF_A_LIKELY_STOP
 from qdlaws.inference.e_process import gain_below, level_below
 
 Array = npt.NDArray[np.float64]
@@ -146,13 +146,17 @@ def advised(log: RunLog, goal: Goal) -> End:
 
 def likely(log: RunLog, goal: Goal) -> End:
     """Where the forecast ends the run, asked after every third evaluation."""
+    cost = goal.min_gain_per_step
+    assert cost is not None
     for n in range(6, len(log) + 1, 3):
         so_far = log.take(np.arange(len(log)) < n)
+        # the quicker of the two conditions first
+        log_e = gain_below(so_far.step, so_far.column("quality"), cost).log_e
+        if log_e < np.log(ODDS_OF_A_LIKELY_STOP):
+            continue
         gain = gain_ahead(so_far, goal, kept := choose(so_far, goal))
         assert gain is not None
-        assert goal.min_gain_per_step is not None
-        odds = gain_below(so_far.step, so_far.column("quality"), goal.min_gain_per_step).log_e
-        if gain.worth_of_going_on(goal.min_gain_per_step)[0] <= 0 and odds >= EVEN_ODDS:
+        if gain.worth_of_going_on(cost)[0] <= 0:
             return End(n - 1, _row(log, kept.step))
     return End(None, _row(log, choose(log, goal).step))
 

@@ -43,10 +43,12 @@ P_SURE_GAIN = 0.75
 P_CLEAR_GAIN = 0.5
 """It goes on where quality gains a tenth of its range more with this probability."""
 
-EVEN_ODDS = 0.0
-"""The log e-value against "a step has brought the cost all along" that a likely stop needs: the
-readings so far are at least as probable without that gain. Without it most runs that gain
-just their cost were stopped in simulation; on real runs it costs nothing."""
+ODDS_OF_A_LIKELY_STOP = 5 / 3
+"""The e-value against "a step has brought the cost all along" that a likely stop needs beside the
+forecast. An e-value starts at 1, so even odds ask nothing of a young run: with them up to a third
+of simulated runs that gain just their cost were stopped, nearly all in the first third and the more
+the longer their errors last, since a slow error looks like a lost gain in the forecast. At 5 : 3 at
+most one in fifty was (benchmarks/stopping.py)."""
 
 MIN_READINGS = 5
 """Readings of quality below which its trend is not judged."""
@@ -154,7 +156,8 @@ def _gain_below_cost(run: RunLog, goal: Goal, gain: GainAhead | None) -> Advice 
     if cost is None or gain is None or gain.worth_of_going_on(cost)[0] > 0:
         return None
     # early in a run the forecast expects little of any slope; the readings must speak for it too
-    if gain_below(run.step, run.column("quality"), cost, run.quality_se).log_e < EVEN_ODDS:
+    test = gain_below(run.step, run.column("quality"), cost, run.quality_se)
+    if test.log_e < log(ODDS_OF_A_LIKELY_STOP):
         return None
     words = (
         f"further steps are not worth {cost:g} quality each: {_change_words(gain)}, and the chance "
@@ -240,8 +243,13 @@ def _by_quality(
     """Go back after a fall, stop where nothing is left to gain, go on at a clear gain, or wait."""
     step, change = float(run.step[-1]), _change_words(gain)
     if goal.min_gain_per_step is not None:
-        _, ahead, mean = gain.worth_of_going_on(goal.min_gain_per_step)
+        worth, ahead, mean = gain.worth_of_going_on(goal.min_gain_per_step)
         words = f"no reason to stop at this cost yet: {mean:+.2g} is expected in {ahead:.0f} steps"
+        if worth <= 0:
+            words = (
+                f"the forecast does not bring this cost ({mean:+.2g} in {ahead:.0f} steps), but the "
+                "readings so far do not yet show that a step brings less"
+            )
         return Advice(action="continue", step=step, reasons=(words, change, verdict))
     stop = _fallen(run, gain, alarms)
     if stop is not None:

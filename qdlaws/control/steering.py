@@ -28,6 +28,7 @@ from math import erf, sqrt
 import numpy as np
 
 from qdlaws.control.collapse_guard import (
+    collapse_share,
     ratio_ceiling,
     reversals,
     steep_drop_end,
@@ -181,9 +182,10 @@ def steer_by_plant(
     dropped = steep_drop_end(y, scatter, limits.guard)
     below = dropped < floor or y[measured][-1] < floor
     limits = limits.calmed(reversals(np.append(filled_forward(u), knobs.now)), bool(below))
-    lowest = np.nanmin([ahead + ahead_se, dropped])
-    if lowest < floor:
-        du = min(du, 0.4 * (float(lowest) - floor) / max(gain, plant.gain))
+    if ahead + ahead_se < floor:
+        du = min(du, 0.4 * (ahead + ahead_se - floor) / max(gain, plant.gain))
+    if dropped < floor:  # how much a turn brings is not known there, how much time is left is
+        du = min(du, -limits.down * collapse_share(float(y[-1]), dropped, floor))
     if steep_rise_end(y, scatter, limits.guard) > target:
         du = max(du, 0.0)  # what has been turned already brings it back
     ceiling = ratio_ceiling(y, filled_forward(u), floor)

@@ -1,5 +1,6 @@
 """Rules of an advice: the error rate of a stop is shared among the tests that a goal raises."""
 
+import numpy as np
 import pytest
 
 import qdlaws as qd
@@ -22,3 +23,18 @@ from qdlaws.advice.rules import error_rate_per_test
 )
 def test_all_tests_of_a_goal_together_err_in_alpha(goal, floors, falling, share):
     assert error_rate_per_test(goal, 0.05, floors, falling) == pytest.approx(0.05 * share)
+
+
+SLOW_ERRORS = (  # runs that gain .003 a reading, read with AR(1) errors of .01
+    "504 499 504 497 511 519 523 514 523 522 521 513",
+    "508 521 530 518 513 509 517 524 535 525 529 529 534 546 542 542 547 547 552 554 551 548 560 561",
+)
+
+
+@pytest.mark.parametrize("readings", SLOW_ERRORS)
+def test_a_slow_error_of_a_run_that_gains_its_cost_is_no_reason_to_stop(readings):
+    quality = np.array([int(r) for r in readings.split()]) / 1000
+    log = qd.RunLog.from_arrays(10.0 * np.arange(len(quality)), quality=quality)
+    advice = qd.advise(log, qd.Goal(min_gain_per_step=3e-4))
+    assert advice.action == "continue"
+    assert "do not yet show" in advice.reasons[0]  # the forecast alone would stop

@@ -5,6 +5,7 @@ import pytest
 
 from qdlaws import Goal, RunLog
 from qdlaws.control.collapse_guard import (
+    collapse_share,
     DISTANCE,
     EASE,
     clear_breach,
@@ -90,3 +91,9 @@ def test_without_stated_errors_a_breach_is_judged_by_the_scatter():
     assert clear_breach(log, Goal(min_diversity=FLOOR))
     loud = RunLog.from_arrays(range(12), diversity=level + 20 * wobble)
     assert not clear_breach(loud, Goal(min_diversity=FLOOR))
+
+
+def test_the_turn_against_a_collapse_grows_with_the_share_of_the_drop_below_the_floor():
+    assert collapse_share(0.7, 0.5, floor=0.6) == 1.0  # half of the way leads there
+    assert collapse_share(0.7, 0.55, floor=0.6) == pytest.approx(0.5)
+    assert collapse_share(0.59, 0.58, floor=0.6) == 1.0

@@ -170,3 +170,12 @@ def test_a_steep_rise_holds_the_next_turn_back():
     step, se = 10.0 * np.arange(7), np.full(7, 0.01)
     assert steer_by_plant(step[:6], y[:6], knobs(u[:6], 0.2), 0.6, GAIN, se[:6]).du < -0.3
     assert steer_by_plant(step, y, knobs(u), 0.6, GAIN, se).du == 0
+
+
+def test_a_collapse_is_answered_with_the_whole_turn_whatever_gain_is_believed():
+    u = np.arange(3.24, 6.6, 0.16)[:21]
+    y = np.full(21, 0.868) + 0.0015 * np.resize([1, -1], 21)
+    y[-9:] = [0.849, 0.844, 0.840, 0.831, 0.818, 0.796, 0.766, 0.707, 0.649]
+    step, se = 4.0 * np.arange(21), np.full(21, 0.002)
+    for gain in (GAIN, 5 * GAIN):  # a plan may expect much; the fall itself looks like a large gain
+        assert steer_by_plant(step, y, knobs(u), COLLAPSE_FLOOR, gain, se).du == -Limits().down
