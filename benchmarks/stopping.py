@@ -34,7 +34,7 @@ import numpy.typing as npt
 
 from qdlaws import Goal, QdlawsError, RunLog, advise, choose, read
 from qdlaws.advice.gain_ahead import gain_ahead
-from qdlaws.advice.rules import ODDS_OF_A_LIKELY_STOP
+from qdlaws.advice.rules import gain_has_shrunk
 from qdlaws.inference.e_process import gain_below, level_below
 
 Array = npt.NDArray[np.float64]
@@ -77,6 +77,12 @@ def at_the_least_gain(t: Array, rng: np.random.Generator) -> tuple[Array, Array]
     return 0.5 + GAIN * EVERY * t, _fallen(t, rng.uniform(10, 40))
 
 
+def slowing_to_the_least(t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Fast at first, then just the least for ever."""
+    rise = 0.25 * (1 - np.exp(-t / rng.uniform(4, 12)))
+    return 0.3 + rise + GAIN * EVERY * t, _fallen(t, rng.uniform(10, 40))
+
+
 def late(t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """Nothing for long, then all of it: no statement about the past can know."""
     start = rng.uniform(15, 35)
@@ -100,6 +106,7 @@ KINDS = (
     Kind("gains late", late),
     Kind("comes to rest on the floor", above_floor, FLOORED),
     Kind("falls through the floor", through_floor, FLOORED),
+    Kind("slows to just the least", slowing_to_the_least),
 )
 
 
@@ -150,9 +157,7 @@ def likely(log: RunLog, goal: Goal) -> End:
     assert cost is not None
     for n in range(6, len(log) + 1, 3):
         so_far = log.take(np.arange(len(log)) < n)
-        # the quicker of the two conditions first
-        log_e = gain_below(so_far.step, so_far.column("quality"), cost).log_e
-        if log_e < np.log(ODDS_OF_A_LIKELY_STOP):
+        if not gain_has_shrunk(so_far, cost):  # the quicker of the two conditions
             continue
         gain = gain_ahead(so_far, goal, kept := choose(so_far, goal))
         assert gain is not None

@@ -15,6 +15,7 @@ from math import exp, log
 import numpy as np
 
 from qdlaws.advice.gain_ahead import GainAhead, gain_ahead
+from qdlaws.advice.slowdown import probability_slowed
 from qdlaws.control.controller import steering_advice
 from qdlaws.control.knobs import InForce
 from qdlaws.control.targets import Targets, law_of
@@ -25,7 +26,7 @@ from qdlaws.core.serialize import chance
 from qdlaws.inference.e_process import Evidence, gain_below, level_above, level_below
 from qdlaws.laws.result import LawFits
 
-__all__ = ["decide", "stop_under_control"]
+__all__ = ["decide", "gain_has_shrunk", "stop_under_control"]
 
 P_PAST_OPTIMUM = 0.95
 """The probability of being past the optimum of the price that ends a run."""
@@ -43,12 +44,16 @@ P_SURE_GAIN = 0.75
 P_CLEAR_GAIN = 0.5
 """It goes on where quality gains a tenth of its range more with this probability."""
 
-ODDS_OF_A_LIKELY_STOP = 5 / 3
-"""The e-value against "a step has brought the cost all along" that a likely stop needs beside the
-forecast. An e-value starts at 1, so even odds ask nothing of a young run: with them up to a third
-of simulated runs that gain just their cost were stopped, nearly all in the first third and the more
-the longer their errors last, since a slow error looks like a lost gain in the forecast. At 5 : 3 at
-most one in fifty was (benchmarks/stopping.py)."""
+P_SLOWED = 0.998
+"""The probability that the run has slowed with which the forecast may end it at a cost …"""
+
+ODDS_OF_A_LIKELY_STOP = 2.0
+"""… or else the e-value against "a step has brought the cost all along".
+
+The forecast alone cannot: it expects trends to fade, and a slow error looks like a lost gain, so it
+stops up to all runs that gain their cost evenly. One of the two is asked for beside it. Looked at
+after every third reading, runs that gain just their cost are then stopped falsely in a few of a
+hundred where errors last longest (benchmarks/stopping.py)."""
 
 MIN_READINGS = 5
 """Readings of quality below which its trend is not judged."""
@@ -155,15 +160,21 @@ def _gain_below_cost(run: RunLog, goal: Goal, gain: GainAhead | None) -> Advice 
     cost = goal.min_gain_per_step
     if cost is None or gain is None or gain.worth_of_going_on(cost)[0] > 0:
         return None
-    # early in a run the forecast expects little of any slope; the readings must speak for it too
-    test = gain_below(run.step, run.column("quality"), cost, run.quality_se)
-    if test.log_e < log(ODDS_OF_A_LIKELY_STOP):
+    if not gain_has_shrunk(run, cost):
         return None
     words = (
         f"further steps are not worth {cost:g} quality each: {_change_words(gain)}, and the chance "
         "of more is too small"
     )
     return _stop(run, words, 1 - gain.probability(cost * gain.horizon), anytime=False)
+
+
+def gain_has_shrunk(run: RunLog, cost: float) -> bool:
+    """Whether the readings, not the forecast alone, show that a step brings less than this cost."""
+    quality, errors = run.column("quality"), run.quality_se
+    if probability_slowed(run.step, quality, errors) >= P_SLOWED:
+        return True
+    return gain_below(run.step, quality, cost, errors).at_level(1 / ODDS_OF_A_LIKELY_STOP)
 
 
 def _price_met(run: RunLog, laws: LawFits | None, goal: Goal, aims: Targets) -> Advice | None:
@@ -247,8 +258,8 @@ def _by_quality(
         words = f"no reason to stop at this cost yet: {mean:+.2g} is expected in {ahead:.0f} steps"
         if worth <= 0:
             words = (
-                f"the forecast does not bring this cost ({mean:+.2g} in {ahead:.0f} steps), but the "
-                "readings so far do not yet show that a step brings less"
+                f"the forecast does not bring this cost ({mean:+.2g} in {ahead:.0f} steps), but "
+                "the readings so far do not yet show that a step brings less"
             )
         return Advice(action="continue", step=step, reasons=(words, change, verdict))
     stop = _fallen(run, gain, alarms)
@@ -267,7 +278,10 @@ def _by_quality(
     if rising or clear >= P_CLEAR_GAIN:
         words = f"quality {'is still rising' if rising else 'probably gains more'}: {change}"
         if clear >= P_CLEAR_GAIN:
-            odds = f"a gain of {gain.tenth:.2g} has a probability of {chance(clear)}"
+            odds = (
+                f"at some time in them it exceeds the best so far by {gain.tenth:.2g} with "
+                f"probability {chance(clear)}"
+            )
         return Advice(
             action="continue",
             step=step,

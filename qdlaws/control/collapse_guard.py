@@ -15,7 +15,14 @@ from qdlaws.core.goal import Goal
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.types import Array
 
-__all__ = ["clear_breach", "collapse_share", "ratio_ceiling", "reversals", "steep_drop_end", "steep_rise_end"]
+__all__ = [
+    "clear_breach",
+    "collapse_share",
+    "ratio_ceiling",
+    "reversals",
+    "steep_drop_end",
+    "steep_rise_end",
+]
 
 DEPTH = 0.25
 """A fall through the floor is a collapse where it is deeper than this share of the way to it."""
@@ -67,9 +74,9 @@ def steep_drop_end(y: Array, scatter: float, ahead: float) -> float:
 
 
 def collapse_share(now: float, ahead: float, floor: float) -> float:
-    """The share of the largest turn down that a drop from ``now`` to ``ahead`` below the floor asks.
+    """The share of the largest turn down that a drop from ``now`` to ``ahead`` asks for.
 
-    All of it where half of the way there, or less, leads to the floor. It does not rest on a gain:
+    ``ahead`` is below the floor. All of it where half of the way there, or less, leads to the floor. It does not rest on a gain:
     in a collapse diversity falls by itself, which looks like a gain so large that a small turn
     would do.
     """

@@ -27,7 +27,8 @@ def test_all_tests_of_a_goal_together_err_in_alpha(goal, floors, falling, share)
 
 SLOW_ERRORS = (  # runs that gain .003 a reading, read with AR(1) errors of .01
     "504 499 504 497 511 519 523 514 523 522 521 513",
-    "508 521 530 518 513 509 517 524 535 525 529 529 534 546 542 542 547 547 552 554 551 548 560 561",
+    "508 521 530 518 513 509 517 524 535 525 529 529 "
+    "534 546 542 542 547 547 552 554 551 548 560 561",
 )
 
 

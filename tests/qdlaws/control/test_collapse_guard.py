@@ -5,10 +5,10 @@ import pytest
 
 from qdlaws import Goal, RunLog
 from qdlaws.control.collapse_guard import (
-    collapse_share,
     DISTANCE,
     EASE,
     clear_breach,
+    collapse_share,
     ratio_ceiling,
     reversals,
     steep_drop_end,
