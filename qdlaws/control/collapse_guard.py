@@ -76,9 +76,9 @@ def steep_drop_end(y: Array, scatter: float, ahead: float) -> float:
 def collapse_share(now: float, ahead: float, floor: float) -> float:
     """The share of the largest turn down that a drop from ``now`` to ``ahead`` asks for.
 
-    ``ahead`` is below the floor. All of it where half of the way there, or less, leads to the floor. It does not rest on a gain:
-    in a collapse diversity falls by itself, which looks like a gain so large that a small turn
-    would do.
+    ``ahead`` is below the floor. All of it where half of the way there, or less, leads to the
+    floor. It does not rest on a gain: in a collapse diversity falls by itself, which looks like a
+    gain so large that a small turn would do.
     """
     return 1.0 if now <= floor else min((floor - ahead) / (now - floor), 1.0)
 
