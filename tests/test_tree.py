@@ -52,6 +52,7 @@ TESTS_ALSO = {
     ),
     "qdlaws/integrations/test_watch.py": "qdlaws/integrations/trainer_process",
     "qdlaws/measure/test_entropy.py": "qdlaws/core/kinds",
+    "qdlaws/measure/molecule/test_tanimoto.py": "qdlaws/measure/molecule/pair_kernel",
     "qdlaws/measure/text/test_diversity.py": "qdlaws/measure/text/tokens",
     "qdlaws/readers/formats/test_delimited.py": ("qdlaws/readers/columns/generic_names"),
     "qdlaws/readers/formats/test_tensorboard.py": "qdlaws/readers/formats/protobuf",

@@ -31,6 +31,8 @@ CELLS = 1 << 21
 """Pairs that are worked on at once: 16 MiB of float64."""
 STRIP = 16
 """Rows that are divided and summed up together."""
+MANY = 3_000
+"""Different vectors from which the compiled loop is worth the seconds of its first compilation."""
 COMMON = 1 / 32
 """A bit on in a larger share of the molecules than this goes through the dense product."""
 
@@ -181,8 +183,14 @@ def _row_sums(prints: Fingerprints) -> tuple[Array, float]:
     _, first, inverse, counts = np.unique(
         keys, return_index=True, return_inverse=True, return_counts=True
     )
-    different = Fingerprints(prints.packed[first])
-    sums, squares = weighted_sums(similarity_blocks(different), counts.astype(float))
+    different, weights = Fingerprints(prints.packed[first]), counts.astype(float)
+    if len(different) >= MANY and different.packed.shape[1] % 8 == 0:
+        from qdlaws.measure.molecule.pair_kernel import similarity_sums
+
+        words = np.ascontiguousarray(different.packed).view(np.uint64)
+        sums, squares = similarity_sums(words, different.counts.astype(float), weights)
+    else:
+        sums, squares = weighted_sums(similarity_blocks(different), weights)
     return sums[inverse] - 1, squares - n  # without each one's similarity to itself
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from qdlaws.measure.molecule import tanimoto
 from qdlaws.measure.molecule.fingerprints import read_molecules
 from qdlaws.measure.molecule.tanimoto import isim, tanimoto_matrix, tanimoto_mean, tanimoto_sampled
 
@@ -25,6 +26,25 @@ def test_weights_of_duplicates_give_the_same_sums():
     matrix = tanimoto_matrix(many)
     ours = tanimoto_mean(many)
     assert ours.value == pytest.approx(matrix[np.triu_indices(200, 1)].mean(), abs=1e-13)
+
+
+@pytest.mark.parametrize("width", [64, 192])
+def test_the_compiled_loop_gives_the_sums_of_the_matrix(monkeypatch, width):
+    rng = np.random.default_rng(3)
+    bits = rng.random((75, width)) < np.linspace(0.02, 0.6, 75)[:, None]
+    bits[[3, 70]] = 0  # empty vectors
+    many = bits[rng.integers(0, 75, 300)]
+    by_matrices = tanimoto_mean(many)
+    monkeypatch.setattr(tanimoto, "MANY", 0)
+    compiled = tanimoto_mean(many)
+    matrix = tanimoto_matrix(many)
+    assert compiled.value == pytest.approx(matrix[np.triu_indices(300, 1)].mean(), abs=1e-13)
+    assert compiled.value == pytest.approx(by_matrices.value, abs=1e-13)
+    assert compiled.se == pytest.approx(by_matrices.se, rel=1e-10)
+    odd = bits[:, : width - 8]  # no whole number of words: by matrices
+    assert tanimoto_mean(odd).value == pytest.approx(
+        tanimoto_matrix(odd)[np.triu_indices(75, 1)].mean(), abs=1e-13
+    )
 
 
 def test_tanimoto_matrix_equals_its_definition():
