@@ -168,7 +168,7 @@ class TaskOptions:
     in_process: bool = False
     """Run a task of the user's in the trainer's own process, such as for a debugger: there it has
     no time limit, and what it starts may outlive the run."""
-    seconds: Positive = 10.0
+    answer_seconds: Positive = 10.0
     """Most seconds of a completion for a task of the user's; one that hangs ends the run."""
 
 

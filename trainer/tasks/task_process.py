@@ -122,7 +122,7 @@ class TaskProcess:
         answer = future.result()
         where = f"task {self._reference}: {member}"
         if isinstance(answer, Failure):
-            hint = "" if answer.raised else f" (task.seconds = {self._seconds:g} each)"
+            hint = "" if answer.raised else f" (task.answer_seconds = {self._seconds:g} each)"
             raise TaskFailed(f"{where}: {answer.reason}{hint}")
         kind, value = answer
         if kind == "refused":  # by the task itself, in its words

@@ -132,7 +132,7 @@ def _maker(config: Config) -> Callable[..., Task]:
     given = config.task
     if given.name in TASKS or given.in_process:
         return make_task
-    return lambda name, **options: TaskProcess(name, options, given.seconds)
+    return lambda name, **options: TaskProcess(name, options, given.answer_seconds)
 
 
 def _recipe(config: Config) -> Any:

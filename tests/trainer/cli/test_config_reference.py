@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from trainer.algorithms.recipes import RECIPES
 from trainer.cli.config_reference import annotated_toml, json_schema, markdown_page
-from trainer.config import Config, load_config, presets, read_config, with_settings
+from trainer.config import (
+    Config,
+    RecipeOptions,
+    TaskOptions,
+    load_config,
+    presets,
+    read_config,
+    with_settings,
+)
 from trainer.config.keys import option_keys, section_keys
 from trainer.control.controllers import CONTROLLERS
 from trainer.tasks import TASKS, task_maker
@@ -75,3 +84,14 @@ def test_the_schema_holds_every_key_with_limits_and_choices():
     }
     assert options["arithmetic"]["high"]["default"] == 40
     assert options["dataset"]["diversity"]["enum"] == ["ngrams", "equivalence", "embedding"]
+
+
+def test_no_option_of_a_task_or_recipe_has_the_name_of_a_key_of_its_section():
+    """The key would win, and the option could not be set."""
+    for section, makers in (
+        (TaskOptions, [task_maker(name) for name in TASKS]),
+        (RecipeOptions, list(RECIPES.values())),
+    ):
+        keys = {key.name for key in section_keys(section)}
+        for make in makers:
+            assert keys & {key.name for key in option_keys(make)} == set(), make

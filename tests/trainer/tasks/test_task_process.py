@@ -104,7 +104,7 @@ def test_members_that_the_task_lacks_have_their_defaults(task_of, tmp_path):
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("hang", r"score: took longer than 1.2 s \(task.seconds = 0.02 each\)"),
+        ("hang", r"score: took longer than 1.2 s \(task.answer_seconds = 0.02 each\)"),
         ("die", "score: its scoring process ended with status 3"),
         ("leave", "score: code of the task ended the program: SystemExit: 0"),
         ("raise", r"score: KeyError: 'no such.*letter' \(hostile_task.py, line \d+\)"),
