@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -52,15 +53,20 @@ def _law(
     kappa: float, change: float = -1.0, rising: bool = False, effect: float = EFFECT
 ) -> Series:
     """Runs along a law whose effect is so many standard errors."""
+    law = true_law(kappa, change)
+
+    def path(n: int) -> Array:
+        return falling_path(n)[::-1] if rising else falling_path(n)
+
+    @cache
+    def sigma(n: int, errors: ErrorModel, x_noise: float) -> float:
+        return error_size(law, path(n), errors, x_noise, effect)
 
     def series(
         rng: np.random.Generator, n: int, errors: ErrorModel, x_noise: float
     ) -> tuple[Array, Array]:
-        law, path = true_law(kappa, change), falling_path(n)
-        if rising:
-            path = path[::-1]
-        sigma = error_size(law, path, errors, x_noise, effect)
-        return path, law.value(path) + sigma * draw_errors(rng, n, errors)
+        x = path(n)
+        return x, law.value(x) + sigma(n, errors, x_noise) * draw_errors(rng, n, errors)
 
     return series
 
