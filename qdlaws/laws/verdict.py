@@ -1,12 +1,12 @@
 """The verdict on a law: what it is, how probable that is, and why, in plain words.
 
 A trade-off is *clear* where P(the law falls over the observed range of x) ≥ .975 and *likely* from
-.9, whichever way time runs. It is **concave** where P(κ > 0) ≥ .975, **convex** where that is
-≤ .025, **linear** where P(|κ| < 1) ≥ .9, and **falling** where the bend is not known. Quality that
-is best inside the range is **peaked**. Everything else is **unsupported**; so is a law that does
-not describe its run (:mod:`qdlaws.laws.adequacy`) or that a change in step explains as well
-(:mod:`qdlaws.laws.alternatives`). The thresholds were chosen on simulated runs
-(``benchmarks/verdicts.py``).
+.9, whichever way time runs. It is **concave** where P(κ > 0) ≥ .93, **convex** where that is ≤ .07,
+**linear** where P(|κ| < 1) ≥ .9, and **falling** where the bend is not known; one whose P(|κ| < 1)
+is above .5 has no bend to speak of. Quality that is best inside the range is **peaked**. Everything
+else is **unsupported**; so is a law that does not describe its run (:mod:`qdlaws.laws.adequacy`) or
+that a change in step explains as well (:mod:`qdlaws.laws.alternatives`). The thresholds were chosen
+on simulated runs (``benchmarks/verdicts.py``).
 """
 
 from __future__ import annotations
