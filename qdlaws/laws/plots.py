@@ -43,17 +43,20 @@ def plot_law(
     price: float | None = None,
     legend: bool = True,
     colorbar: bool = True,
+    span: tuple[float, float] | None = None,
 ) -> Axes:
     """One law: readings from early to late, the law with its bands, its ceiling and best point.
 
     The dark band holds this run's law, the light one its readings. Beyond the smoothed readings the
-    law is dashed; where the run has wandered off its law, its smoothed path is drawn too. Values
-    outside the picture are written below it.
+    law is dashed; where the run has wandered off its law, its smoothed path is drawn too. A stretch
+    that the law is not fitted to is grey. Values outside the picture are written below it. ``span``
+    holds the first and the last step of the scale of colours.
     """
     with styled() as plt:
         if ax is None:
             _, ax = plt.subplots(figsize=(5, 4), layout="constrained")
-        _readings(law, ax, colorbar)
+        _readings(law, ax, colorbar, span or steps_of([law]))
+        all_x, all_y = _left_out(law, ax)
         bands: list[Array] = []
         notes: list[str] = []
         if law.posterior is not None:
@@ -64,8 +67,7 @@ def plot_law(
                 notes += _ceiling(law, ax)
                 if price is not None:
                     notes += _best_point(law, ax, price)
-        x = _with_marks(law, ax)
-        follow(ax, x, law.y, bands)
+        follow(ax, np.append(all_x, _marked(ax)), all_y, bands)
         ax.set_xlabel("\n".join([law.x_name, *notes]))
         ax.set_ylabel(law.y_name)
         ax.set_title(f"{law.title}\n{law.verdict_words}")
@@ -83,14 +85,33 @@ def _legend_of(ax: Axes) -> None:
         ax.legend(loc="best")
 
 
-def _readings(law: FittedLaw, ax: Axes, colorbar: bool) -> None:
+def steps_of(laws: Sequence[object]) -> tuple[float, float]:
+    """The first and the last step of all readings of the laws, those left out included."""
+    fitted = [law for law in laws if isinstance(law, FittedLaw)]
+    out = [law.left_out.step for law in fitted if law.left_out is not None]
+    steps = np.concatenate([*(law.step for law in fitted), *out, np.zeros(0)])
+    return (float(steps.min()), float(steps.max())) if len(steps) else (0.0, 1.0)
+
+
+def _readings(law: FittedLaw, ax: Axes, colorbar: bool, span: tuple[float, float]) -> None:
     look: dict[str, Any] = {"s": 14, "cmap": time_colours(), "linewidths": 0, "alpha": 0.85}
+    look |= {"vmin": span[0], "vmax": span[1]}
     label = "reading, pale to dark with time"
     points = ax.scatter(law.x, law.y, c=law.step, rasterized=law.n > 5000, label=label, **look)
     if colorbar and ax.figure is not None:
         bar = ax.figure.colorbar(points, ax=ax, pad=0.02, aspect=30)
         bar.set_label("step")
         bar.outline.set_visible(False)
+
+
+def _left_out(law: FittedLaw, ax: Axes) -> tuple[Array, Array]:
+    """The readings of a stretch that the law is not fitted to, in grey; all readings."""
+    out = law.left_out
+    if out is None:
+        return law.x, law.y
+    label = "reading left out: the run stands still"
+    ax.scatter(out.x, out.y, s=9, color=GREY, alpha=0.45, linewidths=0, zorder=0.9, label=label)
+    return np.append(law.x, out.x), np.append(law.y, out.y)
 
 
 def _curve(law: FittedLaw, ax: Axes) -> list[Array]:
@@ -182,10 +203,10 @@ def _mark(
     ax.errorbar([place[0]], [place[1]], xerr=sides(x), yerr=sides(y), label=label, **look)
 
 
-def _with_marks(law: FittedLaw, ax: Axes) -> Array:
-    """The readings of x and the middles of the marked values, which the axis shall hold."""
+def _marked(ax: Axes) -> Array:
+    """The x of the marked values, which the axis shall hold."""
     middles = [bars[0].get_xdata()[0] for bars in ax.containers if bars[0] is not None]
-    return np.append(law.x, np.asarray(middles, float))
+    return np.asarray(middles, float)
 
 
 class Drawable(Protocol):
@@ -202,9 +223,11 @@ def plot_fits(
         figure: Figure
         size = (max(3.5 * len(laws) + 0.6, 5.0), 3.9)
         figure, axes = plt.subplots(1, len(laws), figsize=size, layout="constrained", squeeze=False)
+        span = steps_of(laws)
         for i, (law, ax) in enumerate(zip(laws, axes[0], strict=True)):
             if isinstance(law, FittedLaw):
-                plot_law(law, ax=ax, price=price, legend=False, colorbar=i == len(laws) - 1)
+                last = i == len(laws) - 1
+                plot_law(law, ax=ax, price=price, legend=False, colorbar=last, span=span)
             else:
                 law.plot(ax=ax)
         head(figure, name)

@@ -53,6 +53,8 @@ class Layer:
     supported: bool = True
     beyond: tuple[Curve, ...] = ()
     """The curve on both sides of its range, as far as there are points."""
+    left_out: tuple[Array, Array] | None = None
+    """Points that the curve does not speak of."""
 
     @property
     def colour(self) -> str:
@@ -135,10 +137,19 @@ def chart(layers: Sequence[Layer], x_name: str, y_name: str, label: str) -> str:
     either side, and are cut there.
     """
     curves = [layer.curve for layer in layers if layer.curve is not None]
-    x = Axis.over([*(p.x for p in layers), *(c.x for c in curves)], LEFT, RIGHT)
+    out = [layer.left_out for layer in layers if layer.left_out is not None]
+    x = Axis.over(
+        [*(p.x for p in layers), *(o[0] for o in out), *(c.x for c in curves)], LEFT, RIGHT
+    )
     heights = [edge for curve in curves for edge in (curve.low, curve.high)]
-    y = Axis.over([p.y for p in layers], BOTTOM, TOP, [*heights, *(c.mid for c in curves)])
-    body = "".join(_layer(layer, x, y) for layer in layers)
+    y = Axis.over(
+        [*(p.y for p in layers), *(o[1] for o in out)],
+        BOTTOM,
+        TOP,
+        [*heights, *(c.mid for c in curves)],
+    )
+    body = "".join(_points(Layer(*o), x, y, "out") for o in out)
+    body += "".join(_layer(layer, x, y) for layer in layers)
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(label)}">{_axes(x, y, x_name, y_name)}{body}</svg>'
@@ -191,8 +202,8 @@ def _path(x: Array, y: Array) -> str:
     return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True))
 
 
-def _points(layer: Layer, x: Axis, y: Axis) -> str:
-    """One path for a numbered run, else one for each shade from early to late."""
+def _points(layer: Layer, x: Axis, y: Axis, colour: str = "") -> str:
+    """One path for a numbered run or in one ``colour``, else one for each shade of time."""
     rows = np.flatnonzero(np.isfinite(layer.x) & np.isfinite(layer.y))
     rows = rows[evenly(len(rows), MOST_POINTS)]
     marker = 0 if layer.run is None else layer.run % len(MARKERS)
@@ -200,8 +211,8 @@ def _points(layer: Layer, x: Axis, y: Axis) -> str:
         f"M{a:.1f} {b:.1f}{MARKERS[marker]}"
         for a, b in zip(x(layer.x[rows]), y(layer.y[rows]), strict=True)
     ]
-    if layer.run is not None:
-        groups = {layer.colour: points}
+    if colour or layer.run is not None:
+        groups = {colour or layer.colour: points}
     else:
         ends = [-(-i * len(points) // COLOURS) for i in range(COLOURS + 1)]
         groups = {f"t{i}": points[a:b] for i, (a, b) in enumerate(pairwise(ends)) if b > a}

@@ -191,13 +191,17 @@
 
   function dots(svg, l, x, y, px, py, spots) {
     const marker = single ? 0 : l.run % MARKERS.length;
+    const out = l.curves.map((c) => c.left_out).find(Boolean);
     const parts = Array.from({ length: single ? COLOURS : 1 }, () => []);
+    const rest = [];
     l.points.forEach((row, k) => {
       const cx = px(l.table[x][row]), cy = py(l.table[y][row]);
       const part = single ? Math.floor((k * COLOURS) / l.points.length) : 0;
-      parts[part].push(`M${cx.toFixed(1)} ${cy.toFixed(1)}${MARKERS[marker]}`);
+      const step = l.table.step[row], left = out && step >= out[0] && step <= out[1];
+      (left ? rest : parts[part]).push(`M${cx.toFixed(1)} ${cy.toFixed(1)}${MARKERS[marker]}`);
       spots.push({ run: l.run, row, cx, cy });
     });
+    if (rest.length) make("path", { class: `dots m${marker} out`, d: rest.join("") }, svg);
     parts.forEach((d, i) => {
       const shade = single ? `t${i}` : `r${l.run % COLOURS}`;
       make("path", { class: `dots m${marker} ${shade}`, d: d.join("") }, svg);

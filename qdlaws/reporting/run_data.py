@@ -129,7 +129,7 @@ def _run(view: RunView, most: int) -> dict[str, Any]:
             words = law.verdict_words if isinstance(law, LawFit) else law.verdict
             beyond = [{"x": side.x, "mid": side.mid} for side in beyond_of(law)]
             laws[kind] = {"verdict": law.verdict, "words": words, "supported": supported}
-            laws[kind] |= {**curve._asdict(), "beyond": beyond}
+            laws[kind] |= {**curve._asdict(), "beyond": beyond, "left_out": _left_out(law)}
     return {
         "name": view.name,
         "marks": [float(log.step[0]) for log in view.logs[1:]],
@@ -137,6 +137,12 @@ def _run(view: RunView, most: int) -> dict[str, Any]:
         "laws": laws,
         "forecast": None if view.forecast is None else _curves(view.forecast),
     }
+
+
+def _left_out(law: LawFit | UserFit) -> list[float] | None:
+    """The first and the last step of the stretch that the law is not fitted to."""
+    out = law.left_out if isinstance(law, LawFit) else None
+    return None if out is None else [float(out.step[0]), float(out.step[-1])]
 
 
 def _curves(forecast: Forecast, points: int = 40) -> dict[str, dict[str, Array]]:

@@ -65,6 +65,8 @@ def _legend(views: Sequence[RunView]) -> str:
         marks.append((_sample("band", "M0 1H26V13H0Z") + _sample("law", "M0 7H26"), band))
     if any(beyond_of(law) for law in laws):
         marks.append((_sample("law beyond", "M0 7H26"), "the law beyond its range"))
+    if any(isinstance(law, LawFit) and law.left_out is not None for law in laws):
+        marks.append((_sample("dots m0 out", "M13 7h0"), "left out: the run stands still there"))
     if any(law.verdict in NO_LAW and curve_of(law) is not None for law in laws):
         marks.append((_sample("law loose", "M0 7H26"), "a curve that is no law"))
     items = "".join(f"<li>{mark} {words}</li>" for mark, words in marks)
@@ -78,7 +80,7 @@ def _sample(kind: str, path: str) -> str:
     """A mark of the legend."""
     return (
         '<svg class="mark-of" viewBox="0 0 26 14" aria-hidden="true">'
-        f'<path class="{kind} alone" d="{path}"/></svg>'
+        f'<path class="{kind}{"" if kind.startswith("dots") else " alone"}" d="{path}"/></svg>'
     )
 
 
@@ -91,7 +93,9 @@ def _figure(kind: str, views: Sequence[RunView]) -> str:
     for i, view in enumerate(views):
         if (law := view.law(kind)) is not None:
             run, supported = None if single else i, law.verdict not in NO_LAW
-            layers.append(Layer(law.x, law.y, run, curve_of(law), supported, beyond_of(law)))
+            out = law.left_out if isinstance(law, LawFit) else None
+            rest = None if out is None else (out.x, out.y)
+            layers.append(Layer(law.x, law.y, run, curve_of(law), supported, beyond_of(law), rest))
             verdicts.append(f"{view.name}: {_words(law)}")
     label = f"{title}, points and fitted law. {'; '.join(verdicts[:6])}."
     return (

@@ -95,3 +95,29 @@ def test_the_path_of_a_run_is_drawn_where_it_is_off_its_law() -> None:
     wandering = qd.fit(qd.example_log())
     assert path in marks(wandering.plot())  # its entropy is off the line on diversity
     assert path not in marks(qd.fit(log(n=80, seed=3, rho=0.0)).plot())
+
+
+def test_a_stretch_that_stands_still_is_grey_and_on_the_picture() -> None:
+    law = _with_standstill().rd
+    ax = plot_law(law)
+    labels = [c.get_label() for c in ax.collections]
+    grey = ax.collections[labels.index("reading left out: the run stands still")]
+    assert len(grey.get_offsets()) == len(law.left_out.step)
+    assert ax.get_xlim()[0] <= law.left_out.x.min()
+
+
+def test_all_panels_have_one_scale_of_steps() -> None:
+    """The law on diversity leaves the second half out, that on entropy has all of the run."""
+    fits = _with_standstill(entropy=np.linspace(2.0, 1.0, 120))
+    scales = {ax.collections[0].get_clim() for ax in fits.plot().axes[:3]}
+    assert scales == {(0.0, 119.0)}
+
+
+def _with_standstill(entropy: np.ndarray | None = None) -> qd.LawFits:
+    """A run that moves along its law for 60 checkpoints and then stands still for 60."""
+    g = np.random.default_rng(5)
+    x = np.append(np.linspace(0.9, 0.3, 60), np.full(60, 0.3)) + 0.002 * g.normal(size=120)
+    y = 1 - 0.1 * np.exp(2 * x) + 0.004 * g.normal(size=120)
+    fits = qd.fit(qd.RunLog.from_arrays(np.arange(120), quality=y, diversity=x, entropy=entropy))
+    assert fits.rd.left_out is not None
+    return fits

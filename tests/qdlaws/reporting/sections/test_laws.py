@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from html import escape
@@ -9,8 +10,8 @@ from html import escape
 import numpy as np
 import pytest
 
-from qdlaws import fit
-from qdlaws.reporting.run_data import RunView
+from qdlaws import RunLog, fit
+from qdlaws.reporting.run_data import RunView, page_data
 from qdlaws.reporting.sections.laws import controls, explorer, laws_section
 from tests.helpers.report_page import Page, short_run
 
@@ -79,3 +80,16 @@ def test_only_several_runs_can_be_chosen_among(views):
     assert controls(views[:1]) == ""
     parsed = Page(controls(views))
     assert [box["data-run"] for box in parsed.all("input")] == ["0", "1"]
+
+
+def test_a_stretch_that_the_law_leaves_out_is_grey_and_in_the_legend():
+    rng = np.random.default_rng(5)
+    x = np.append(np.linspace(0.9, 0.3, 60), np.full(60, 0.3)) + 0.002 * rng.normal(size=120)
+    y = 1 - 0.1 * np.exp(2 * x) + 0.004 * rng.normal(size=120)
+    fits = fit(RunLog.from_arrays(np.arange(120), quality=y, diversity=x))
+    text = laws_section([RunView("still", fits)])
+    assert "left out: the run stands still there" in text
+    grey = re.findall(r'class="dots m0 out" d="([^"]*)"', text)[-1]
+    assert grey.count("M") == len(fits.rd.left_out.step)
+    page = json.loads(page_data([RunView("still", fits)]))["runs"][0]
+    assert page["laws"]["rd"]["left_out"] == [fits.rd.left_out.step[0], 119]
