@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qdlaws import Goal, fit, report
+from qdlaws import Goal, fit, read, report
 from qdlaws.reporting.page import page
 from qdlaws.reporting.run_data import RunView
 from tests.helpers.report_page import Page, data_of, short_run
@@ -44,7 +44,7 @@ def test_nothing_is_loaded_and_only_the_script_of_the_page_may_run(single):
             assert value is None or value.startswith(("#", "data:")), (tag, value)
         assert not [name for name in attributes if name.startswith("on")]
     assert "@import" not in single
-    assert "url(" not in single
+    assert not re.search(r"url\((?!#)", single)  # only parts of the page itself
     policy = next(a["content"] for a in Page(single).all("meta") if "content" in a)
     code = re.search(r"<script>(.*?)</script>", single, re.S).group(1)
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
@@ -73,7 +73,9 @@ def test_verdict_and_advice_come_first_then_the_evidence(single):
 def test_no_sentence_stands_in_the_page_twice(single):
     lines = [text for tag, text in Page(single).texts if tag == "li"]
     assert len(lines) > 5
-    assert [line for line, n in Counter(lines).items() if n > 1] == []
+    laws = list(fit(read(EXAMPLE)).laws())
+    of_laws = Counter(reason for law in laws for reason in law.summary().remarks)
+    assert [line for line, n in Counter(lines).items() if n > max(of_laws[line], 1)] == []
 
 
 def test_figures_controls_and_parts_have_names_for_those_who_cannot_see(single, several):
