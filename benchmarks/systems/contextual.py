@@ -181,7 +181,7 @@ def print_table(
 ) -> None:
     """A markdown table: our figure, and after a stroke the one printed in the reference."""
     print(f"\n### {title}\n")
-    print("| ours / printed | " + " | ".join(columns) + " |")
+    print("| ours / reference miniature | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
     for name, row in ours.items():
         theirs = printed.get(name, [None] * len(columns))

@@ -159,7 +159,12 @@ class LogOptions:
 
 @dataclass(frozen=True)
 class TaskOptions:
-    """The task, by its name or as ``package.module:function``, and the options of that task."""
+    """The task, by its name or as ``package.module:function``, and the options of that task.
+
+    Every task takes ``equivalence``, which answers mean the same: a key, ``similarity:0.5``,
+    ``learned:FOLDER`` or ``package.module:function`` of two texts; also ``equivalence_threshold``
+    of a classifier and ``equivalence_short_words``, up to which words in common decide.
+    """
 
     name: str = "molecules"
     """``molecules``, ``arithmetic``, ``sql``, ``stories``, ``dataset``, ``bandit``, or

@@ -58,6 +58,7 @@ def test_every_key_says_what_it_means():
     ]
     for section, makers, others in (
         ("task", {name: task_maker(name) for name in TASKS}, ()),
+        ("recipe", RECIPES, ()),
         ("control", CONTROLLERS, ("dial", "goal")),
     ):
         silent += [

@@ -1,4 +1,4 @@
-"""The published algorithms, one short function each; a default *is* the paper's.
+"""The published algorithms, one short function each; a default is the paper's, or says whose.
 
 ``RECIPES`` maps each name to its function; ``RECIPES["grpo"]()`` is a :class:`Recipe`.
 ``live`` and ``plant`` are what the exact bandit of :mod:`trainer.analysis.plant` says of each;

@@ -28,6 +28,17 @@ def darling(
     scripts for open questions; those for mathematics have none (``recipe.kl = 0``). ``fusion``,
     ``quality``, ``closure``, ``threshold``: :func:`trainer.algorithms.shaping.darling`; ``dual``:
     :func:`trainer.algorithms.surrogate.clipped`.
+
+    Parameters
+    ----------
+    beta : strength of the KL to the reference, recipe.kl
+    floor : least diversity that an answer is given
+    fusion : how quality and diversity become one reward
+    quality : the quality as it is, less the least of its prompt, or squashed
+    closure : whether a chain of equivalent answers is one meaning
+    threshold : score above which an answer counts as right
+    dual : bound of the ratio where the advantage is negative (dual clipping, 3 in verl); None:
+        none
     """
     fused = partial(
         shaping.darling,
@@ -58,9 +69,16 @@ def darling(
 def mara(beta: float = 0.03, threshold: float | None = 0.8, percentile: float = 90.0) -> Recipe:
     """MARA, Algorithm 1, reverse KL: flat on the good set where the KL would follow π_ref.
 
-    ``threshold`` is τ, .80 as in the paper's molecules. Where the range of the reward is not known
+    The anchor is that of each prompt's group, where the paper's box has the batch's. ``threshold``
+    is τ, .80 as in the paper's molecules. Where the range of the reward is not known
     pass None: τ is then the batch's ``percentile``, which moves with the policy, and with it the
     state never quite rests (plant ``unsettled``).
+
+    Parameters
+    ----------
+    beta : strength of the KL to the reference, recipe.kl
+    threshold : score from which an answer is good; None: the percentile
+    percentile : of the batch's scores, where threshold is none
     """
     raised = partial(shaping.mara, threshold=threshold, percentile=percentile)
     return Recipe(
@@ -81,7 +99,14 @@ def mara(beta: float = 0.03, threshold: float | None = 0.8, percentile: float = 
 def mara_forward(
     beta: float = 0.03, threshold: float | None = 0.8, percentile: float = 90.0
 ) -> Recipe:
-    """MARA under the forward KL, which must be Algorithm 2: Algorithm 1 over-corrects there."""
+    """MARA under the forward KL, which must be Algorithm 2: Algorithm 1 over-corrects there.
+
+    Parameters
+    ----------
+    beta : strength of the KL to the reference, recipe.kl
+    threshold : score from which an answer is good; None: the percentile
+    percentile : of the batch's scores, where threshold is none
+    """
     moved = partial(shaping.mara_substituted, threshold=threshold, percentile=percentile)
     kl = Term(
         partial(divergence.forward, level="sequence"), knob="kl", reduce=weighting.sequence_sum
@@ -140,6 +165,15 @@ def dph_forward(
     mean over 2,048 fresh and 256 rehearsed rows, so its η weighs η/8 here. Its scripts rehearse
     prompts that are solved in 4 of 4 ``attempts``; the paper says 6 or 7 of 8. ``share`` is the
     rehearsed rows for each fresh one.
+
+    Parameters
+    ----------
+    eta : strength of the divergence on rehearsed samples, recipe.kl
+    threshold : right attempts from which a prompt is rehearsed
+    attempts : completions of each prompt before the first step
+    share : rehearsed rows of a step for each fresh one
+    dual : bound of the ratio where the advantage is negative (dual clipping, 3 in verl); None:
+        none
     """
     terms = (Term(divergence.forward_stored, knob="kl", rows="stored"),)
     plan = ReferencePlan(attempts, threshold, share)
@@ -161,6 +195,16 @@ def dph_js(
     that misses the change of the samples. That needs the reference online. The halves carry the
     definition's ½, which the released code leaves out: at equal η they pull half as much as it,
     and half as much as the generator form. The other options: :func:`dph_forward`.
+
+    Parameters
+    ----------
+    eta : strength of the divergence on rehearsed samples, recipe.kl
+    threshold : right attempts from which a prompt is rehearsed
+    definition : the two halves of the definition instead of the generator form
+    attempts : completions of each prompt before the first step
+    share : rehearsed rows of a step for each fresh one
+    dual : bound of the ratio where the advantage is negative (dual clipping, 3 in verl); None:
+        none
     """
     terms: tuple[Term, ...] = (Term(divergence.js_stored, knob="kl", rows="stored"),)
     if definition:
@@ -179,7 +223,18 @@ def dph_alpha(
     share: float = 0.125,
     dual: float | None = None,
 ) -> Recipe:
-    """DPH with the α-divergence: 1 is the forward KL, 0 the reverse one; :func:`dph_forward`."""
+    """DPH with the α-divergence: 1 is the forward KL, 0 the reverse one; :func:`dph_forward`.
+
+    Parameters
+    ----------
+    eta : strength of the divergence on rehearsed samples, recipe.kl
+    alpha : of the divergence: towards 1 the forward KL, towards 0 the reverse one
+    threshold : right attempts from which a prompt is rehearsed
+    attempts : completions of each prompt before the first step
+    share : rehearsed rows of a step for each fresh one
+    dual : bound of the ratio where the advantage is negative (dual clipping, 3 in verl); None:
+        none
+    """
     loss = partial(divergence.alpha_stored, alpha=alpha)
     # as an action is lost it is pulled back like u^−α; the group's std pushes it like u^−½
     plant: Plant = "monotone" if alpha > 0.5 else "folded"
@@ -192,6 +247,13 @@ def reverse_kl(beta: float = 0.02, k3: bool = False, dual: float | None = None) 
 
     ``k3`` is the row that its authors ran: ``low_var_kl`` in the loss, whose gradient on the
     policy's samples is that of the *forward* KL, whatever its name.
+
+    Parameters
+    ----------
+    beta : strength of the KL to the reference, recipe.kl
+    k3 : the gradient of the forward KL, which the authors of DPH ran as this baseline
+    dual : bound of the ratio where the advantage is negative (dual clipping, 3 in verl); None:
+        none
     """
     return Recipe(
         name="reverse_kl",

@@ -170,7 +170,14 @@ def reinvent_mara(
 
 
 def rloo(beta: float = 0.05) -> Recipe:
-    """RLOO: REINFORCE with the mean of the other samples as baseline."""
+    """RLOO: REINFORCE with the mean of the other samples as baseline.
+
+    The paper tries strengths of the KL around the default, which is that of TRL.
+
+    Parameters
+    ----------
+    beta : strength of the KL to the reference, recipe.kl
+    """
     return Recipe(
         name="rloo",
         paper="Ahmadian et al. 2024, arXiv 2402.14740",
@@ -185,7 +192,16 @@ def rloo(beta: float = 0.05) -> Recipe:
 
 
 def grpo(beta: float = 0.04, dual: float | None = None) -> Recipe:
-    """GRPO: group-standardised advantages, PPO clip, k3 (the forward-KL gradient) in the loss."""
+    """GRPO: group-standardised advantages, PPO clip, k3 (the forward-KL gradient) in the loss.
+
+    Each completion weighs the same, as published; verl's default weighs each token the same.
+
+    Parameters
+    ----------
+    beta : strength of the KL to the reference, recipe.kl
+    dual : bound of the ratio where the advantage is negative (dual clipping, 3 in verl); None:
+        none
+    """
     return Recipe(
         name="grpo",
         paper="Shao et al. 2024, arXiv 2402.03300",
@@ -213,7 +229,17 @@ def dr_grpo() -> Recipe:
 
 
 def dapo(cache: float = 0.2, dual: float | None = None) -> Recipe:
-    """DAPO: clip-higher, dynamic sampling, token mean, overlong shaping; no KL."""
+    """DAPO: clip-higher, dynamic sampling, token mean, overlong shaping; no KL.
+
+    The released code draws up to 10 rounds of prompts, here ``train.redraws`` (3), and rewards with
+    ±1. The "DAPO" of DPH-RL's tables has a KL in the loss and no dynamic sampling: another thing.
+
+    Parameters
+    ----------
+    cache : share of the limit within which the length is penalised
+    dual : bound of the ratio where the advantage is negative (dual clipping, 3 in verl); None:
+        none
+    """
     return Recipe(
         name="dapo",
         paper="Yu et al. 2025, arXiv 2503.14476",
@@ -227,7 +253,12 @@ def dapo(cache: float = 0.2, dual: float | None = None) -> Recipe:
 
 
 def entropy_bonus(weight: float = 0.01) -> Recipe:
-    """REINFORCE with a bonus for the policy's entropy at every token; no reference."""
+    """REINFORCE with a bonus for the policy's entropy at every token; no reference.
+
+    Parameters
+    ----------
+    weight : of the entropy, recipe.entropy
+    """
     return Recipe(
         name="entropy_bonus",
         paper="Williams and Peng 1991; weight of Mnih et al. 2016, arXiv 1602.01783",

@@ -20,7 +20,17 @@ def clip_cov(
     """Clip-Cov: GRPO that silences a few tokens of high covariance; no KL.
 
     The published fractions and bounds are for a million tokens a batch: in small settings take
-    ``share`` = .01 and ``percentiles=True``.
+    ``share`` = .01 to .1 and ``percentiles=True``. Even so it did not keep the entropy of the
+    bundled arithmetic prior as the paper shows for 7 and 32 billion weights
+    (``benchmarks/results/covariance.md``). Covariances are those of the optimizer's batch; the
+    released code takes them over a micro-batch.
+
+    Parameters
+    ----------
+    share : share of the tokens that are silenced
+    low : least covariance of a token that may be silenced
+    high : largest covariance of one
+    percentiles : read low and high as percentiles of the batch's covariances
     """
     pool = partial(
         weighting.covariance_band, share=share, low=low, high=high, percentiles=percentiles
@@ -40,7 +50,15 @@ def clip_cov(
 def kl_cov(share: float = 2e-3, beta: float = 1.0) -> Recipe:
     """KL-Cov: unclipped ratio, and a pull to π_old on the tokens of highest covariance.
 
-    The pull vanishes on policy: it acts from the second update on the same rollouts onwards.
+    The pull vanishes on policy: it acts from the second update on the same rollouts onwards. The
+    paper keeps ten times the entropy of GRPO with 7 billion weights and a ``share`` of 2e-3; on the
+    bundled arithmetic prior the published share does nothing, and .2 keeps some of it, no more
+    (``benchmarks/results/covariance.md``).
+
+    Parameters
+    ----------
+    share : share of the tokens that are held
+    beta : strength of the pull to the sampler's policy, recipe.kl
     """
     top = partial(weighting.covariance_top, share=share)
     return Recipe(
@@ -75,6 +93,10 @@ def psr(filtered: bool = False) -> Recipe:
 
     The mean is over all samples, as in the paper's objective; ``filtered`` takes it over the
     correct ones, as the released code does, and the step then grows as they become few.
+
+    Parameters
+    ----------
+    filtered : take the mean over the samples that are learnt from, as the released code does
     """
     recipe = _signed("psr", 1.0, 0.0)
     return replace(recipe, keep=(weighting.only_correct,)) if filtered else recipe
@@ -85,18 +107,34 @@ def nsr(filtered: bool = False) -> Recipe:
 
     Filtered, the step grows without bound as wrong samples become few: with a plain SGD that
     undoes what the method is for.
+
+    Parameters
+    ----------
+    filtered : take the mean over the samples that are learnt from, as the released code does
     """
     recipe = _signed("nsr", 0.0, 1.0)
     return replace(recipe, keep=(weighting.only_wrong,)) if filtered else recipe
 
 
 def w_reinforce(weight: float = 0.1) -> Recipe:
-    """W-REINFORCE: PSR at the weight λ, and NSR."""
+    """W-REINFORCE: PSR at the weight λ, and NSR.
+
+    The configuration that the authors released keeps an entropy bonus of .001; here there is none.
+
+    Parameters
+    ----------
+    weight : of right answers beside wrong ones
+    """
     return _signed("w_reinforce", weight, 1.0)
 
 
 def pass_at_k(k: int = 4) -> Recipe:
-    """Pass@k training with the analytic advantage."""
+    """Pass@k training with the analytic advantage.
+
+    Parameters
+    ----------
+    k : the number of answers of which the best counts
+    """
     return Recipe(
         name="pass_at_k",
         paper="Chen et al. 2025, arXiv 2508.10751",

@@ -34,6 +34,11 @@ def grpo_unlikeliness(penalty: float = 0.25, beta: float = 0.1) -> Recipe:
     The baseline of DARLING and MARA. As ranks jump when two samples change places, the state never
     quite rests (plant ``unsettled``). The released runs take two passes over the same rollouts
     (``train.epochs = 2``).
+
+    Parameters
+    ----------
+    penalty : what the likeliest answer of a prompt loses, as a share
+    beta : strength of the KL to the reference, recipe.kl
     """
     return Recipe(
         name="grpo_unlikeliness",
@@ -54,6 +59,11 @@ def rs_grpo(risk: float = 2.0, beta: float = 0.0) -> Recipe:
     """RS-GRPO: the gradient of (1/β)·log E exp(β·r) instead of the mean reward; β = ``risk``.
 
     The released code holds the advantage; the KL around it is not known: ``beta`` is its strength.
+
+    Parameters
+    ----------
+    risk : towards 0 the mean reward, large the best one
+    beta : strength of the KL to the reference, recipe.kl
     """
     return Recipe(
         name="rs_grpo",
@@ -74,6 +84,10 @@ def qae(quantile: float = 0.4) -> Recipe:
 
     About four fifths of the samples get no advantage. Read in the abstract and a third party's
     code.
+
+    Parameters
+    ----------
+    quantile : prompts with a larger share of right answers than 1 - quantile learn from failures
     """
     return Recipe(
         name="qae",
@@ -92,6 +106,11 @@ def ucpo(tau: float = 0.2, beta: float = 0.0) -> Recipe:
     """UCPO: what the right answers of a prompt win together goes in part to the unlikely ones.
 
     MARA's aim without a KL; the released scripts have the KL in the loss, at strength 0.
+
+    Parameters
+    ----------
+    tau : the part of their advantage that right answers share by 1/probability
+    beta : strength of the KL to the reference, recipe.kl
     """
     return Recipe(
         name="ucpo",
@@ -115,6 +134,10 @@ def ips_grpo(beta: float = 0.0) -> Recipe:
     Read in the abstract: clips and baseline are GRPO's. Which outcomes are one is
     ``task.equivalence``; p̂ is as good as the group is large. Without a KL the policy rests at the
     rewards themselves, spread wider than most priors: here a weaker KL makes answers more diverse.
+
+    Parameters
+    ----------
+    beta : strength of the KL to the reference, recipe.kl
     """
     return Recipe(
         name="ips_grpo",
@@ -141,6 +164,12 @@ def flowrl(scale: float = 15.0, head: bool = False, layers: int = 3) -> Recipe:
     the policy's and checkpoints carry them. The released head drops .1 of its units; this one none,
     so that a resumed run is the same. As Â is divided by the group's spread, which shrinks as the
     policy narrows, the state folds: on the exact bandit it collapses at scales of 3 and more.
+
+    Parameters
+    ----------
+    scale : weight of the advantage beside the reference, recipe.reward_scale
+    head : learn log Z by a network instead of taking it from the prompt's samples
+    layers : of that network
     """
     return Recipe(
         name="flowrl",
@@ -161,6 +190,12 @@ def differential_smoothing(correct: float, wrong: float, beta: float = 0.0) -> R
 
     γ⁺ = ``correct`` and γ⁻ = ``wrong`` must be chosen: the formula is known at second hand only,
     and no value of theirs. log π of a whole completion grows with its length, so they are small.
+
+    Parameters
+    ----------
+    correct : what right answers are paid for each nat of unlikeliness
+    wrong : what wrong answers are charged for each nat of it
+    beta : strength of the KL to the reference, recipe.kl
     """
     return Recipe(
         name="differential_smoothing",
@@ -187,6 +222,12 @@ def outcome_exploration(
     ``historical`` adds c/√N, N how often the prompt got this answer in the whole run; ``batch``
     subtracts c·(share of the prompt's other samples with the same answer). c = ``weight`` must be
     chosen: the abstract gives none.
+
+    Parameters
+    ----------
+    weight : of the bonus; none is published
+    how : rare in the whole run, or among the prompt's other samples
+    beta : strength of the KL to the reference, recipe.kl
     """
     bonus = partial(shaping.rarely_seen_bonus, bonus=weight)
     penalty = partial(shaping.repeated_penalty, penalty=weight)
