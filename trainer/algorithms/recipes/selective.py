@@ -51,9 +51,9 @@ def kl_cov(share: float = 2e-3, beta: float = 1.0) -> Recipe:
     """KL-Cov: unclipped ratio, and a pull to π_old on the tokens of highest covariance.
 
     The pull vanishes on policy: it acts from the second update on the same rollouts onwards. The
-    paper keeps ten times the entropy of GRPO with 7 billion weights and a ``share`` of 2e-3; on the
-    bundled arithmetic prior the published share does nothing, and .2 keeps some of it, no more
-    (``benchmarks/results/covariance.md``).
+    paper keeps ten times the entropy of GRPO with 7 billion weights and a ``share`` of 2e-3. Not so
+    on the bundled arithmetic prior: the published share does nothing, and .2 slows the run, with
+    no more entropy than GRPO has at the same reward (``benchmarks/results/covariance.md``).
 
     Parameters
     ----------
