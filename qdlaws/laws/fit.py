@@ -130,18 +130,18 @@ def _check(log: RunLog, level: float) -> None:
     if len(log.columns) < 2:
         raise MissingColumn(
             "a law needs two of quality, diversity and entropy; this log has only "
-            f"{_only(log)}{_reading(log)}"
+            f"{_single_column(log)}{_notes_of_reading(log)}"
         )
 
 
-def _only(log: RunLog) -> str:
+def _single_column(log: RunLog) -> str:
     """The only column of a log, and what can be asked of it."""
     if not log.columns:
         return "steps"
     return f"{log.columns[0]}, which forecast, advise and choose take as it is"
 
 
-def _reading(log: RunLog) -> str:
+def _notes_of_reading(log: RunLog) -> str:
     """The decisions made while the log was read, which may be why a law is missing."""
     return f" (while reading: {'; '.join(log.notes[:4])})" if log.notes else ""
 
@@ -167,7 +167,7 @@ def _fit_laws(log: RunLog, options: FitOptions, cut: tuple[float, ...]) -> LawFi
     laws = [law for law in fitted if law is not None]
     if not any(law.posterior is not None for law in laws):
         why = "; ".join(law.reasons[0] for law in laws)
-        raise NotEnoughData(f"no law can be fitted: {why}{_reading(log)}")
+        raise NotEnoughData(f"no law can be fitted: {why}{_notes_of_reading(log)}")
     rd, rh, hd = fitted
     return LawFits(log, rd, rh, hd)
 

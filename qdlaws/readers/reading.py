@@ -293,9 +293,12 @@ def _log(table: Table, choice: ColumnChoice, source: str, stated: Mapping[str, s
     kl = columns.pop("kl", None)
     notes = (*table.notes, *choice.notes)
     if not {"quality", "diversity", "entropy"} & columns.keys():
-        found = f"no quality, diversity or entropy column; found {listed_columns(frame)}"
+        columns_there = listed_columns(frame)
         why = f" ({'; '.join(notes)})" if notes else ""
-        raise MissingColumn(f"{found}: name them, e.g. quality='reward'{why}")
+        raise MissingColumn(
+            f"no quality, diversity or entropy column; found {columns_there}: name them, "
+            f"e.g. quality='reward'{why}"
+        )
     log = RunLog.from_frame(
         frame,
         quality=columns.get("quality"),

@@ -51,10 +51,8 @@ def read_tracker_run(where: str, run: str | None = None) -> Table:
     except QdlawsError:
         raise
     except Exception as error:  # of the client: no network, no such project, not logged in …
-        said = " ".join(str(error).split())[:MAX_MESSAGE]
-        raise BadLog(
-            printable(f"{where}: {tracker} says: {said or type(error).__name__}")
-        ) from error
+        message = " ".join(str(error).split())[:MAX_MESSAGE] or type(error).__name__
+        raise BadLog(printable(f"{where}: {tracker} says: {message}")) from error
 
 
 def _wandb(client: Any, name: str, run: str | None, source: Source) -> Table:
@@ -84,10 +82,10 @@ def _mlflow(client: Any, name: str, run: str | None, source: Source) -> Table:
         chosen = name
     else:
         experiment, wanted = (experiment, wanted) if experiment else (name, run or "")
-        found = api.get_experiment_by_name(experiment)
-        if found is None:
+        record = api.get_experiment_by_name(experiment)
+        if record is None:
             raise source.bad(f"no experiment {experiment!r}")
-        runs = api.search_runs([found.experiment_id])
+        runs = api.search_runs([record.experiment_id])
         listed = [(r.info.run_id, r.info.run_name, len(r.data.metrics)) for r in runs]
         chosen = only_run(source, listed, wanted or None)
     keys = sorted(api.get_run(chosen).data.metrics)

@@ -2,7 +2,8 @@
 
 The same key means different things in different tools, so a name is only read within the dialect
 of its tool. A name is a regular expression over the whole key; trackers add ``train/`` in front.
-``docs/reading.md`` says for each tool which release or commit its names were read from.
+``docs/reading.md`` says for each tool which release or commit its names were read from. The module
+is long because it is one table, whose order counts: a tool that writes another's names comes first.
 """
 
 from __future__ import annotations
