@@ -152,7 +152,8 @@ The recipes `reinvent` and `reinvent_mara` make a molecule worth less where its 
 before; their options are in [configuration.md](configuration.md). A molecule that has counted is
 worth nothing when it repeats. Another that scores at least `minscore` counts in its bucket, its
 scaffold say, and `penalty` is by what its score is multiplied, n being the molecules that have
-counted in the bucket with this one, and size the option `bucket`.
+counted in the bucket with this one, and size the option `bucket`. REINVENT4's bonus for novelty by
+a random network is not here.
 """
 
 

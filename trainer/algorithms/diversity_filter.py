@@ -4,7 +4,8 @@ Answers fall into buckets, as molecules of one scaffold do. In the order of the 
 an answer that has counted before is worth nothing; another that scores at least ``minscore`` counts
 in its bucket, and is worth its score times a curve in the number n of answers that the bucket now
 holds. The step curve (nothing from the (size + 1)-th on) is the filter of Blaschke et al. 2020, the
-others are the intrinsic penalties of REINVENT4, where n counts this answer as well.
+others are the intrinsic penalties of REINVENT4, where n counts this answer as well. The bonus for
+novelty by a random network, which REINVENT4 can add to them, is not here.
 """
 
 from __future__ import annotations
