@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types fast slow benchmarks docs gpu gpu-wheels clean
+.PHONY: demo test lint types fast slow benchmarks peers docs gpu gpu-wheels clean
 
 RUN := out/demo
 
@@ -61,6 +61,10 @@ gpu-wheels:
 		$(addprefix --platform ,manylinux_2_28_x86_64 manylinux_2_27_x86_64 manylinux_2_17_x86_64 manylinux2014_x86_64) \
 		rdkit trl datasets multiprocess dill xxhash lmfit asteval uncertainties msgspec tomli-w
 	@du -sh out/gpu-wheels
+
+peers: $(STAMP)
+	@echo "== one environment for each family of peers, in .peers (see benchmarks/peers_environments.py)"
+	@$(BIN)/python benchmarks/peers_environments.py
 
 docs: $(STAMP)
 	@echo "== the pages that are written from the code"

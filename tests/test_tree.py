@@ -23,6 +23,7 @@ TOPICS = {
     "qdlaws/readers/test_fuzz.py": "damaged and made-up logs give right numbers or one error",
     "qdlaws/readers/test_hostile.py": "harmful and broken files are refused without damage",
     "qdlaws/readers/test_real_runs.py": "ten logs of other people's trainers",
+    "docs/test_integrations_page.py": "the lines for other trainers run against their hooks",
     "qdlaws/reporting/test_hostile_run_files.py": "a run's own files end neither watch nor report",
     "qdlaws/reporting/test_report_browser.py": "the page in a real browser",
     "trainer/test_bandit_run.py": "a run on the bandit settles at the tilt",
@@ -47,7 +48,7 @@ TESTS_ALSO = {
     "qdlaws/advice/test_checkpoints.py": "qdlaws/advice/next_measurement",
     "qdlaws/control/test_steering.py": "qdlaws/control/knobs",
     "qdlaws/integrations/trl/test_callback.py": (
-        "qdlaws/integrations/trl/batch qdlaws/integrations/trl/run_folder "
+        "qdlaws/integrations/batch qdlaws/integrations/online qdlaws/integrations/run_folder "
         "qdlaws/integrations/trl/trainer_access"
     ),
     "qdlaws/integrations/test_watch.py": "qdlaws/integrations/trainer_process",

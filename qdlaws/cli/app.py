@@ -18,6 +18,7 @@ import qdlaws as qd
 from qdlaws.cli.checked_fits import checked
 from qdlaws.cli.options import Reader, reader, with_options
 from qdlaws.cli.output import answers, json_line, print_answers, print_error, print_text, save_plots
+from qdlaws.cli.plugins import reinvent4
 from qdlaws.cli.watching import watch_command, with_default_port
 from qdlaws.errors import QdlawsError
 from qdlaws.reporting.build import RunLeftOut
@@ -65,6 +66,7 @@ def _qdlaws(context: typer.Context) -> None:
 
 
 app.command("watch")(watch_command)
+app.add_typer(reinvent4, name="reinvent4")
 
 
 @app.command("fit")

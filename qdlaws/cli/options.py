@@ -54,6 +54,7 @@ HELP = {
     "every": "Seconds between looks.",
     "serve": "Show a live page at this port; 8765 where none is given.",
     "host": "Address to serve on; 0.0.0.0 lets other machines see the page.",
+    "to": "Post advice, verdicts and forecast to this tracker.",
     "report": "Keep the report of the runs in this file (HTML), made anew at every look.",
     "once": "Look once and end.",
     "stop_file": "Create this file when the advice is to stop.",

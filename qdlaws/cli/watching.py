@@ -15,6 +15,7 @@ from qdlaws.cli.output import json_line, print_error, print_text
 from qdlaws.errors import QdlawsError
 from qdlaws.integrations.live_page import LivePage
 from qdlaws.integrations.live_server import LOOPBACK, LiveServer
+from qdlaws.integrations.trackers import Poster, TrackerName
 from qdlaws.integrations.watch import Update, watch_runs
 
 __all__ = ["watch_command", "with_default_port"]
@@ -32,6 +33,7 @@ def watch_command(
     serve: int | None = None,
     host: str = LOOPBACK,
     report: Path | None = None,
+    to: TrackerName | None = None,
     stop_file: Path | None = None,
     signal: int | None = None,
     signal_name: Literal["USR1", "TERM"] = "USR1",
@@ -59,6 +61,7 @@ def watch_command(
     )
     page = LivePage(goal, report) if serve is not None or report is not None else None
     with ExitStack() as stack:
+        poster = None if to is None else stack.enter_context(Poster(to))
         if serve is not None and page is not None:
             server = stack.enter_context(LiveServer(page, serve, host))
             print_error(f"the live page is at {server.url}")
@@ -67,6 +70,8 @@ def watch_command(
                 _print(updates, len(logs) > 1, once, as_json)
                 if page is not None:
                     page.show(updates)
+                if poster is not None:
+                    poster.post(updates)
                 if once:
                     return
         except KeyboardInterrupt:  # the way to end it

@@ -28,7 +28,6 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     help="Fine-tune a language model by RL, made of pieces that compose.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

@@ -31,19 +31,19 @@ import numpy as np
 
 from qdlaws.advice.advise import advise_run
 from qdlaws.control.collapse_guard import clear_breach
-from qdlaws.control.controller import check_steerable, turn
-from qdlaws.control.knobs import in_force
+from qdlaws.control.controller import check_steerable
 from qdlaws.core.advice import Advice
 from qdlaws.core.goal import Goal
 from qdlaws.core.run_rows import run_log
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
-from qdlaws.errors import BadData, QdlawsError
+from qdlaws.errors import BadData, MissingColumn, QdlawsError
+from qdlaws.integrations.batch import Window, batch_of
+from qdlaws.integrations.online import turn_within_reach
+from qdlaws.integrations.run_folder import RunFolder
 from qdlaws.integrations.series import advice_series
-from qdlaws.integrations.trl.batch import Window, batch_of
 from qdlaws.integrations.trl.logged import is_evaluation, logged_row
 from qdlaws.integrations.trl.preflight import setup_problems, steering_settings
-from qdlaws.integrations.trl.run_folder import RunFolder
 from qdlaws.integrations.trl.trainer_access import (
     agreed,
     calling_trainer,
@@ -59,8 +59,6 @@ if TYPE_CHECKING:
 __all__ = ["LawCallback"]
 
 DiversityMeasure = Callable[[Sequence[str], Sequence[str]], Any]
-REACH = (4.0, 5.0)
-"""How far below and above the u of the start it may turn."""
 SHOWN = ("diversity", "unique_share", "kl_coef", "reward_scale")
 """Of each row, what a tracker gets beside the advice."""
 say = logging.getLogger("qdlaws")
@@ -190,7 +188,8 @@ class _LawCallback:
         log = run_log(self.rows)
         saved = self._save_where_held(state, control)
         advice = self._decide(log, self._checkpoints(saved))
-        breach = clear_breach(log, self.goal) if self.mode == "stop" else ""
+        readable = self.mode == "stop" and set(self.goal.floors()) <= set(log.columns)
+        breach = clear_breach(log, self.goal) if readable else ""
         stop = bool(agreed(self.trainer, self.stops and (advice.anytime or bool(breach))))
         if breach and not advice.anytime:
             advice = self._stop_at_breach(advice, breach)
@@ -309,22 +308,24 @@ class _LawCallback:
 
     def _decide(self, log: RunLog, checkpoints: list[float] | None) -> Advice:
         """The one decision of a row: a stop, the turn of the controller, or advice to a person."""
-        return advise_run(
-            log,
-            self.goal,
-            self._controlled(log) if self.mode == "steer" else None,
-            checkpoints=checkpoints,
-            may_stop=self.stops,
-            plant_gain=self.gain,
-            alpha=self.alpha,
-        )
+        try:
+            return advise_run(
+                log,
+                self.goal,
+                self._controlled(log) if self.mode == "steer" else None,
+                checkpoints=checkpoints,
+                may_stop=self.stops,
+                plant_gain=self.gain,
+                alpha=self.alpha,
+            )
+        except MissingColumn as problem:  # no completion could be measured so far
+            return Advice(action="wait", step=float(log.step[-1]), reasons=(str(problem),))
 
     def _controlled(self, log: RunLog) -> Advice:
         """The turn of the controller, u staying within reach of that of the start."""
         beta, scale = self._now()
         start, u = _log_ratio(*self._start), _log_ratio(beta, scale)
-        within = (start - REACH[0], start + REACH[1])
-        advice = turn(log, self.goal, in_force(log, now=u), gain=self.gain, within=within)
+        advice = turn_within_reach(log, self.goal, start, u, self.gain)
         if not advice.du:
             return advice
         name, old, new = "beta", beta, beta * math.exp(-advice.du)

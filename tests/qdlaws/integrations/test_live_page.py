@@ -70,13 +70,11 @@ def screen():
 def live(screen, tmp_path):
     """A served page of two runs, and a function that lets the first one grow."""
     paths = [grown(tmp_path / "a", 40), grown(tmp_path / "b", 50)]
-    rounds = watch_runs(paths, every=0.01)
     page = LivePage(Goal(min_diversity=0.5))
-    page.show(next(rounds))
+    page.show(next(watch_runs(paths)))
 
     def grow(lines):
-        grown(tmp_path / "a", lines)
-        page.show(next(rounds))
+        page.show(next(watch_runs([grown(tmp_path / "a", lines)])))
 
     with LiveServer(page) as server:
         yield server.url, grow

@@ -114,3 +114,16 @@ def test_a_run_that_breaks_ends_in_one_line_and_status_1(config, tmp_path):
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("qdtrain: step 1: none of 16 completions has a score")
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_commands_are_completed_in_a_shell():
+    code = "import sys; sys.argv = ['qdtrain']; from trainer.cli import main; main()"
+    asked = {"_QDTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": "qdtrain re", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(done.stdout.split()) >= {"resume", "recipes"}

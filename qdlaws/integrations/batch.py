@@ -13,7 +13,7 @@ from qdlaws.core.kinds import EntropyKind
 from qdlaws.core.types import Array
 from qdlaws.measure import Estimate, samples
 
-__all__ = ["Batch", "Window", "batch_of"]
+__all__ = ["Batch", "Window", "batch_of", "over_steps"]
 
 Diversity = str | Callable[[Sequence[str], Sequence[str]], Any]
 MEASURED = ("quality", "diversity", "diversity_unique", "unique_share", "valid_share")
@@ -84,9 +84,9 @@ class Window:
         out["quality_kind"] = "train_reward"
         for name in ("n_samples", "n_failed"):
             out[name] = sum(int(record.get(name) or 0) for record in self.records)
-        out["entropy"], out["entropy_se"] = _over_steps(self.entropies)
+        out["entropy"], out["entropy_se"] = over_steps(self.entropies)
         out["entropy_kind"] = str(EntropyKind.TOKEN)
-        out["kl"], _ = _over_steps(self.kls)
+        out["kl"], _ = over_steps(self.kls)
         return out
 
 
@@ -126,7 +126,7 @@ def _pooled(records: list[dict[str, Any]], name: str) -> tuple[float, float]:
     return float(values.mean()), spread
 
 
-def _over_steps(readings: list[float]) -> tuple[float | None, float | None]:
+def over_steps(readings: list[float]) -> tuple[float | None, float | None]:
     """The mean over steps and its error from their spread; None where unknown."""
     values = np.array([v for v in readings if math.isfinite(v)])
     if not len(values):
