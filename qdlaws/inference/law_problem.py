@@ -29,8 +29,8 @@ NEGLIGIBLE_EFFECT = 0.02
 """All directions are left out where their effect is this share of the errors of y."""
 
 
-LEAST_NUGGET = 4e-4
-"""The smallest sampling variance that is taken as known, in variances of the readings."""
+KNOWN_NUGGETS = (0.02, 10.0)
+"""The smallest and largest sampling error that is taken as known, in deviations of the readings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class LawProblem:
     step, x, y : arrays (n,)
         ``step`` increasing; a long gap cuts the memory of the errors. ``x`` is the mean path.
     weight : relative sampling variances of y, mean 1
-    nugget : the sampling variance of a row of weight 1, where standard errors tell it
+    nugget : the sampling error of a row of weight 1, where standard errors tell it
     cov_factor : (n, J) columns whose sum of squares is the posterior variance of the path
     span : length of the run in steps without its cuts
     straight : fit the line κ = 0
@@ -101,10 +101,9 @@ class LawProblem:
 
     @property
     def known_nugget(self) -> float:
-        """The sampling variance in units of z, at least (2 %)² of its variance; 0: not known."""
-        if self.nugget is None:
-            return 0.0
-        return float(max(self.nugget / self.unit[1] ** 2, LEAST_NUGGET))
+        """The sampling variance in units of z; 0 where it is not known."""
+        low, high = KNOWN_NUGGETS
+        return 0.0 if self.nugget is None else min(max(self.nugget / self.unit[1], low), high) ** 2
 
     @cached_property
     def share(self) -> Array:

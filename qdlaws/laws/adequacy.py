@@ -79,7 +79,8 @@ def most_influential_row(y: Array, curve: Array, weight: Array | None = None) ->
     in_y = np.maximum(share @ dy**2 - gone * dy**2, 0.0)
     in_curve = np.maximum(share @ dc**2 - gone * dc**2, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        squared = np.nan_to_num(np.sign(cross) * cross**2 / (in_y * in_curve), nan=0.0)
+        correlation = np.nan_to_num(cross / (np.sqrt(in_y) * np.sqrt(in_curve)), nan=0.0)
+    squared = np.sign(correlation) * correlation**2
     row = int(np.argmin(squared))
     return row, float(squared[row])
 

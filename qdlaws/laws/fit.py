@@ -254,7 +254,7 @@ def _fit_rows(
     step, span = cut_memory(log.step, cut)
     se = _standard_errors(log, y_name)
     weight = None if se is None else _relative_variance(se)
-    nugget = None if se is None else float(np.mean(se**2))
+    nugget = None if se is None else float(np.max(se) * np.sqrt(np.mean((se / np.max(se)) ** 2)))
     curves: list[dict[str, Any]] = [{"straight": kind == "hd"}]
     if kind == "hd":  # whether the relation is a line needs the posterior of a curve beside it
         curves.append({"straight": False, "effort": 0.6})
@@ -271,7 +271,7 @@ def _fit_rows(
         weight = factor if weight is None else weight * factor
         # the error models speak of the sampling noise of rows that are no spikes
         usual = float(weight[factor <= median(factor)].mean())
-        weight, nugget = weight / usual, None if nugget is None else nugget * usual
+        weight, nugget = weight / usual, None if nugget is None else nugget * np.sqrt(usual)
         posteriors = posteriors_with(weight, nugget)
     about = evidence(posteriors[0], (x_name, y_name), (log.step, y), path, span, weight)
     if kind == "hd":

@@ -103,7 +103,7 @@ class FittedLaw:
     dropped: int = 0
     cut: tuple[float, ...] = ()
     left_out: LeftOut | None = None
-    nugget: float | None = None  # the sampling variance of a row of weight 1
+    nugget: float | None = None  # the sampling error of a row of weight 1, where it is known
 
     # ------------------------------------------------------------------ the fit
 

@@ -317,11 +317,11 @@ def test_a_known_nugget_is_a_prior_of_its_size(errors):
     step, x = np.arange(24.0), collapse(24)
     slow = 0.1 * ar1(rng, 24, 0.9) if errors == "both" else 0.0
     y = law(2.0).value(x) + slow + 0.05 * rng.standard_normal(24)
-    nugget, dof = 0.05**2, module.NUGGET_DOF
+    nugget, dof = 0.05, module.NUGGET_DOF
     plain, informed = law_posterior(step, x, y), law_posterior(step, x, y, nugget=nugget)
     size = plain.white * plain.sigma**2
     size, some = np.maximum(size, 1e-12), size > 0  # errors without a nugget are ruled out
-    log_weight = -(dof / 2) * np.log(size) - dof * nugget / (2 * size)
+    log_weight = -(dof / 2) * np.log(size) - dof * nugget**2 / (2 * size)
     weight = np.where(some, np.exp(log_weight - log_weight[some].max()), 0.0)
     order = np.argsort(plain.law.q)
     cumulative = np.cumsum(weight[order]) / weight.sum()
@@ -341,7 +341,7 @@ def test_known_standard_errors_tell_wander_from_noise():
         x = collapse(15)
         y = law(2.0).value(x) + 0.05 * rng.standard_normal(15)
         place, bands = np.array([0.5]), []
-        for nugget in (None, 0.05**2):
+        for nugget in (None, 0.05):
             values = law_posterior(np.arange(15.0), x, y, nugget=nugget).law.value(place)[:, 0]
             bands.append(np.quantile(values, [0.025, 0.975]))
         ratio.append(np.ptp(bands[1]) / np.ptp(bands[0]))

