@@ -104,6 +104,12 @@ class LawFit(Result, FittedLaw):
 
         return lmfit_law(self.x, self.y, line=self.kind == "hd", through_origin=through_origin)
 
+    def to_arviz(self) -> Any:
+        """The posterior, the readings and replicated readings for ArviZ, where it is installed."""
+        from qdlaws.laws.arviz_view import to_arviz
+
+        return to_arviz(self)
+
     def diagnostics(self) -> dict[str, float]:
         """Ljung–Box, Durbin–Watson and Breusch–Pagan on the residuals, by statsmodels."""
         from qdlaws.laws.classical import diagnostics
