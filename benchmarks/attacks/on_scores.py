@@ -208,7 +208,7 @@ def tasks_in_a_run(work: Path) -> Try:
 
             settings = [
                 "task=hostile_task:make", f"task.how={how}", f"task.member={member}",
-                f"task.note={note}", "task.seconds=0.05", "steps=1", "eval.samples=16",
+                f"task.note={note}", "task.answer_seconds=0.05", "steps=1", "eval.samples=16",
                 "train.samples=4", "train.prompts=1", "policy.device=cpu", "train.limit=4",
                 "train.threads=1",
             ]  # fmt: skip

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite, nan
 from os import PathLike
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ MAX_DEPTH = 6
 """Levels of nesting from which numbers are taken."""
 MAX_NAME = 300
 """Characters of the longest name that is kept."""
+SHORT = 32
+"""Characters of a text whose number is remembered."""
 MAX_VALUES = 20_000
 """Values of the largest object that is accepted."""
 MOST_NAMED = 20
@@ -124,11 +127,19 @@ def flat(row: Mapping[str, Any], join: str = "/") -> dict[str, float]:
     return numbers
 
 
+@lru_cache(maxsize=1024)
+def _word(text: str) -> float:
+    """The number that a short text means: the same few stand in every row."""
+    return number(text)
+
+
 def _gather(
     row: Mapping[str, Any], prefix: str, join: str, depth: int, numbers: dict[str, float]
 ) -> None:
     for key, value in row.items():
         name = prefix + key if prefix else key
+        if len(name) > MAX_NAME:
+            continue
         if isinstance(value, float):  # by far the most, so first
             numbers[name] = value if isfinite(value) else nan
         elif isinstance(value, dict):
@@ -136,9 +147,9 @@ def _gather(
                 _gather(value, name + join, join, depth - 1, numbers)
         elif value is None or isinstance(value, int):
             numbers[name] = number(value)
-        elif isinstance(value, str) and (meant := number(value)) == meant:
-            numbers[name] = meant  # a text that means no number is no measurement
-    for name in [name for name in numbers if len(name) > MAX_NAME]:
-        del numbers[name]
+        elif isinstance(value, str):
+            meant = number(value) if len(value) > SHORT else _word(value)
+            if meant == meant:  # a text that means no number is no measurement
+                numbers[name] = meant
     if len(numbers) > MAX_VALUES:
         raise ValueError(f"more than {MAX_VALUES:,} values in one object")

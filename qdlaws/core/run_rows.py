@@ -82,10 +82,14 @@ def row_numbers(row: Mapping[str, Any]) -> dict[str, float]:
 
 def row_kinds(row: Mapping[str, Any]) -> dict[str, str]:
     """The kinds that a row states: ``"kinds": {"entropy": …}`` or ``"entropy_kind": …``."""
-    prefix = {"eval": EVALUATION, "train": TRAINING}.get(str(row.get("phase")), "")
     stated = row.get("kinds")
     kinds = dict(stated) if isinstance(stated, dict) else {}
-    kinds |= {k.removesuffix("_kind"): v for k, v in row.items() if k.endswith("_kind")}
+    for key in row:
+        if key.endswith("_kind"):
+            kinds[key.removesuffix("_kind")] = row[key]
+    if not kinds:
+        return {}
+    prefix = {"eval": EVALUATION, "train": TRAINING}.get(str(row.get("phase")), "")
     return {f"{prefix}{k}": v for k, v in kinds.items() if isinstance(v, str)}
 
 

@@ -35,13 +35,15 @@ class RunLabels:
     def of_row(self, row: Mapping[str, Any]) -> dict[str, float]:
         """The labels of a row as columns of numbers."""
         named = [n for n in row if is_run_name(n) or (is_phase_name(n) and isinstance(row[n], str))]
-        return {RUN_CODE + n: float(self.codes(n, [row[n]])[0]) for n in named}
+        return {RUN_CODE + n: self._code(self._codes.setdefault(n, {}), row[n]) for n in named}
 
     def labels(self) -> dict[str, tuple[str, ...]]:
         """The labels of each column in the order of their numbers."""
         return {name: tuple(codes) for name, codes in self._codes.items()}
 
     def _code(self, codes: dict[str, int], label: object) -> float:
+        if isinstance(label, str) and label in codes:
+            return codes[label]
         if not isinstance(label, str | int | float) or is_unknown(str(label)):
             return np.nan
         text = str(label).strip()[:100]

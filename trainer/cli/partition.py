@@ -41,8 +41,9 @@ def partition(
     """Train a partition for recipes that reward diversity: which answers say the same."""
     from qdlaws.measure.equivalence.learned import train_partition
     from trainer.config import Config, with_settings
-    from trainer.tasks import capabilities, make_task
+    from trainer.tasks import capabilities
     from trainer.tasks.labelled_pairs import pairs_of_file, pairs_of_task
+    from trainer.tasks.task_process import open_task
 
     if (pairs is None) == (task is None):
         raise BadData("one of --pairs TABLE and --task NAME was needed")
@@ -54,7 +55,7 @@ def partition(
         else:
             keys = [s if s.startswith("task.") else f"task.{s}" for s in settings or []]
             given = with_settings(Config(), [f"task={task}", *keys]).task
-            made = make_task(given.name, **given.options)
+            made = open_task(given.name, given.options, given.answer_seconds)
             try:
                 shown = pairs_of_task(made, examples, seed)
             finally:

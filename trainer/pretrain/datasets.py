@@ -95,10 +95,10 @@ def _pair(text: str) -> Pair:
 
 
 def _task_pairs(options: PretrainOptions) -> list[Pair]:
-    from trainer.tasks import make_task
     from trainer.tasks.capabilities import HasCorpus, close
+    from trainer.tasks.task_process import open_task
 
-    task = make_task(str(options.task))
+    task = open_task(str(options.task))
     try:
         if not isinstance(task, HasCorpus):
             raise BadData(f"task {options.task} has no corpus; one with corpus(n, seed) is needed")

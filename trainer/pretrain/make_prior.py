@@ -199,10 +199,10 @@ def _measure(
         return measure_molecules(list(map(decoder(options.representation), texts)), corpus)
     if options.task is None:
         return {}
-    from trainer.tasks import make_task
     from trainer.tasks.capabilities import close
+    from trainer.tasks.task_process import open_task
 
-    task = make_task(options.task)
+    task = open_task(options.task)
     try:
         questions = task.prompts("eval")
         prompts = [questions[row % len(questions)] for row in range(options.samples)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import PickleError
 from typing import Any
 
 import torch
@@ -13,6 +14,20 @@ from qdlaws.errors import BadData
 from trainer.pretrain.options import Pair, PretrainOptions
 
 __all__ = ["PhaseStore", "State"]
+
+
+DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    OverflowError,
+    PickleError,
+)
+"""What reading a damaged file of a phase raises."""
 
 
 @dataclass
@@ -57,15 +72,22 @@ class PhaseStore:
         path.with_suffix(".tmp").replace(path)
 
     def restore(self, number: int, state: State) -> bool:
-        """Loads the state after a phase; False where the phase is not stored."""
+        """Loads the state after a phase; False where it is not stored or is damaged."""
         path = self.folder / f"phase-{number}.pt"
         if not path.is_file():
             return False
-        content = torch.load(path, weights_only=True)
-        state.model.load_state_dict(content["model"])
+        try:
+            content = torch.load(path, weights_only=True)
+            accepted = [(prompt, text) for prompt, text in json.loads(content["own"])]
+            measures = [_estimates(saved) for saved in json.loads(content["found"])]
+            shapes = {name: value.shape for name, value in state.model.state_dict().items()}
+            if shapes != {name: value.shape for name, value in content["model"].items()}:
+                return False
+            state.model.load_state_dict(content["model"])
+        except DAMAGE:
+            return False
         state.model.eval()
-        state.accepted = [(prompt, text) for prompt, text in json.loads(content["own"])]
-        state.measures = [_estimates(saved) for saved in json.loads(content["found"])]
+        state.accepted, state.measures = accepted, measures
         return True
 
     def remove(self) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from qdlaws.errors import QdlawsError
 from trainer.errors import TaskFailed
-from trainer.tasks import capabilities, make_task
+from trainer.tasks import TASKS, capabilities, make_task
 from trainer.tasks.scoring.worker_pool import Failure, Workers
 from trainer.tasks.task import Prompt, Scores, Task
 from trainer.user_code import error_in_words
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from qdlaws.measure import Estimate
     from trainer.types import Traits
 
-__all__ = ["SECONDS", "TaskProcess"]
+__all__ = ["SECONDS", "TaskProcess", "open_task"]
 
 SECONDS = 10.0
 """The time limit for each completion where the user names none."""
@@ -55,6 +55,15 @@ class SampledTexts:
     scores: Scores | None
     logp: Any
     ref_logp: Any
+
+
+def open_task(
+    name: str, options: Mapping[str, Any] | None = None, seconds: float = SECONDS
+) -> Task:
+    """A task that is closed after its use; one of the user's in a process of its own."""
+    if name in TASKS:
+        return make_task(name, **(options or {}))
+    return TaskProcess(name, options or {}, seconds)
 
 
 class TaskProcess:

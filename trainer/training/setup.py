@@ -19,10 +19,10 @@ from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
 from trainer.policy.bundled_priors import model_source
 from trainer.policy.model import has_adapters
 from trainer.sampling import Sampler, sample, sample_generate
-from trainer.tasks import TASKS, capabilities, make_task
+from trainer.tasks import capabilities, make_task
 from trainer.tasks.equivalence import task_with_relation
 from trainer.tasks.task import Prompt, Task, nearest
-from trainer.tasks.task_process import TaskProcess
+from trainer.tasks.task_process import open_task
 from trainer.training.context import RunContext
 from trainer.training.partition_head import make_head
 from trainer.training.progress import Progress
@@ -130,9 +130,9 @@ def start(context: RunContext) -> Progress:
 def _maker(config: Config) -> Callable[..., Task]:
     """What makes the task; one of the user's in a process of its own."""
     given = config.task
-    if given.name in TASKS or given.in_process:
+    if given.in_process:
         return make_task
-    return lambda name, **options: TaskProcess(name, options, given.answer_seconds)
+    return lambda name, **options: open_task(name, options, given.answer_seconds)
 
 
 def _recipe(config: Config) -> Any:

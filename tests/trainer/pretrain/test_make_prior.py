@@ -12,6 +12,7 @@ from tests.helpers.pretraining import Notes
 from trainer.pretrain import PretrainOptions, pretrain
 from trainer.pretrain.datasets import load_corpus
 from trainer.pretrain.model_card import read_corpus_hashes
+from trainer.pretrain.resume_state import PhaseStore, State
 
 
 def test_the_loss_falls_and_every_phase_is_measured(made, small):
@@ -142,3 +143,15 @@ def test_a_prior_of_a_task_is_measured_by_the_task(tmp_path):
     assert record["command"].startswith("qdtrain pretrain --task arithmetic")
     assert set(record["measured"]) >= {"valid", "score"}
     assert record["measured"]["score"]["n"] == 40
+
+
+@pytest.mark.parametrize("how", ["cut", "emptied", "of another model"])
+def test_a_damaged_phase_is_none_and_changes_nothing(how, tmp_path):
+    store, state = PhaseStore(tmp_path), State(torch.nn.Linear(2, 2))
+    path = tmp_path / "phase-1.pt"
+    store.store(1, State(torch.nn.Linear(2, 3)) if how == "of another model" else state)
+    if how != "of another model":
+        path.write_bytes(path.read_bytes()[: 300 if how == "cut" else 0])
+    before = state.model.weight.clone()
+    assert not store.restore(1, state)
+    assert torch.equal(state.model.weight, before)

@@ -20,6 +20,8 @@ from trainer.tasks.task import Prompt
 __all__ = ["MOST_ROWS", "hub_rows", "read_prompts", "read_rows"]
 
 MOST_ROWS = 1_000_000
+MOST_CHARACTERS = 1_000_000_000
+"""Of a parquet file, which may be packed a thousandfold."""
 
 Numbered = tuple[int, dict[str, Any]]
 
@@ -133,16 +135,30 @@ def _parquet(file: Path) -> Iterator[Numbered]:
         raise QdlawsError(f"{file} needs the package pyarrow: pip install 'qdlaws[logs]'") from None
     try:
         table = pyarrow.parquet.ParquetFile(file)
-        number = 0
-        for batch in table.iter_batches():
+        number = size = 0
+        for batch in table.iter_batches(batch_size=1000):
             for row in batch.to_pylist():
-                number += 1
+                number, size = number + 1, size + _characters(row)
+                if size > MOST_CHARACTERS:
+                    raise QdlawsError(
+                        f"{file}: more than {MOST_CHARACTERS:,} characters in the first "
+                        f"{number:,} rows; limit= takes fewer"
+                    )
                 yield number, row
     except pyarrow.ArrowException as error:
         raise BadData(f"{file}: not a parquet file ({error})") from None
 
 
 # ---------------------------------------------------------------------- helpers
+
+
+def _characters(value: Any) -> int:
+    """The characters in a value of a table: a text that stands in every row is stored once."""
+    if isinstance(value, Mapping):
+        return sum(map(_characters, value.values()))
+    if isinstance(value, list):
+        return sum(map(_characters, value))
+    return len(value) if isinstance(value, str | bytes) else 8
 
 
 def _row(value: Any, file: Path, number: int, unit: str = "line") -> dict[str, Any]:

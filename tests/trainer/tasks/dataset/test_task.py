@@ -344,6 +344,18 @@ def test_json_beyond_reason_is_one_line(tmp_path, name, content, message):
         dataset(tmp_path / name)
 
 
+def test_a_packed_table_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    """92 KiB became 900 MB of text."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    column = arrow.DictionaryArray.from_arrays(arrow.array([0] * 20_000), ["x" * 5_000])
+    parquet.write_table(arrow.table({"prompt": column, "answer": column}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    monkeypatch.setattr(tables, "MOST_CHARACTERS", 10_000_000)
+    with pytest.raises(QdlawsError, match="more than 10,000,000 characters in the first 1,00"):
+        dataset(tmp_path / "a.parquet")
+    assert len(dataset(tmp_path / "a.parquet", limit=100).prompts()) > 0
+
+
 def test_an_equivalence_by_name_has_a_time_limit_and_ends_with_the_task(tmp_path):
     path = write(tmp_path / "a.jsonl")
     name = "tests.helpers.example_rewards:stuck"
