@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qdlaws.core.regular_file import read_regular
 from qdlaws.core.types import Array, Rows
 from qdlaws.errors import BadData, BadLog, NotEnoughData
 from qdlaws.measure.equivalence.pairs import (
@@ -36,6 +37,19 @@ from qdlaws.measure.equivalence.relations import Equivalence
 __all__ = ["LearnedPartition", "PartitionConfig", "train_partition"]
 
 Pairs = Sequence[tuple[str, str]]
+
+
+DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+)
+"""What reading the files of a damaged classifier raises; RecursionError is a RuntimeError."""
 
 
 @dataclass(frozen=True)
@@ -118,19 +132,23 @@ class LearnedPartition:
     @classmethod
     def load(cls, folder: str | Path) -> LearnedPartition:
         """The classifier that :meth:`save` wrote."""
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         path = Path(folder)
         if not (path / "partition.json").exists() or not (path / "model.safetensors").exists():
             raise BadLog(f"{path}: partition.json and model.safetensors were needed")
-        about = json.loads((path / "partition.json").read_text())
-        config = PartitionConfig(**about["config"])
-        vocabulary = Vocabulary(tuple(about["vocabulary"]), config.characters)
-        network = _network(config, vocabulary)
-        network.load_state_dict(load_file(path / "model.safetensors"))
-        slope, offset = about["scale"]
-        report = PartitionReport(**about["report"])
-        return cls(config, vocabulary, about["threshold"], (slope, offset), report, network.eval())
+        try:
+            about = json.loads(read_regular(path / "partition.json"))
+            config = PartitionConfig(**about["config"])
+            vocabulary = Vocabulary(tuple(about["vocabulary"]), config.characters)
+            network = _network(config, vocabulary)
+            network.load_state_dict(load_file(path / "model.safetensors"))
+            slope, offset = (float(number) for number in about["scale"])
+            report, threshold = PartitionReport(**about["report"]), float(about["threshold"])
+        except (*DAMAGE, SafetensorError) as error:
+            raise BadLog(f"{path} holds a damaged classifier: {error!r}") from None
+        return cls(config, vocabulary, threshold, (slope, offset), report, network.eval())
 
 
 def train_partition(

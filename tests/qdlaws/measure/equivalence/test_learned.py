@@ -87,6 +87,15 @@ def test_a_saved_classifier_gives_the_same_numbers(learned, tmp_path):
         measure.LearnedPartition.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["partition.json", "model.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"[" * 50_000, b'{"config": {"width": 1e400}}', b"{}"])
+def test_a_damaged_classifier_is_one_line(learned, name, content, tmp_path):
+    learned.save(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadLog, match="holds a damaged classifier"):
+        measure.LearnedPartition.load(tmp_path)
+
+
 def test_training_is_reproducible_and_leaves_torchs_seed_alone(learned):
     torch = pytest.importorskip("torch")
     pairs, same = make_pairs(60)
