@@ -10,7 +10,7 @@ The trainer is verl's own synchronous one. It reads what the trainer logs (``cri
 ``qdlaws`` below ``trainer.default_local_dir``; sets ``kl_ctrl_in_reward.value``, which verl reads
 at every step; and ends a run by making the next step its last one, which verl saves and validates.
 The strength of a KL in the loss (``use_kl_loss``) lives in the workers, where no driver reaches it:
-to steer is then refused before the first step.
+to steer is then refused before the first step. It follows the interface of verl 0.9.1.
 """
 
 from __future__ import annotations
@@ -34,11 +34,9 @@ from qdlaws.integrations.online import OnlineAdvisor, advisor
 from qdlaws.integrations.run_folder import RunFolder
 from qdlaws.integrations.series import advice_series
 
-__all__ = ["MODE", "TESTED", "VerlRun", "register", "steering_problem", "trainer_class"]
+__all__ = ["MODE", "VerlRun", "register", "steering_problem", "trainer_class"]
 
 MODE = "qdlaws_sync"
-TESTED = "0.9.1"
-"""The release of verl on whose classes the tests ran."""
 METRICS = {
     "quality": "critic/score/mean",
     "entropy": "actor/entropy",
