@@ -96,9 +96,11 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def typer_parses(app_module: str, words: list[str]) -> None:
     """The command exists, it has every option, and nothing that it needs is missing."""
     app = get_command(importlib.import_module(app_module).app)
-    name, *arguments = words
-    assert name in app.commands, f"there is no command {name!r}"  # type: ignore[attr-defined]
-    command = app.commands[name]  # type: ignore[attr-defined]
+    command, name, arguments = app, "", list(words)
+    while hasattr(command, "commands"):  # a command, or a group of them
+        name, *arguments = arguments
+        assert name in command.commands, f"there is no command {name!r}"
+        command = command.commands[name]
     context = command.context_class(command, info_name=name)
     values, leftover, _ = command.make_parser(context).parse_args(list(arguments))
     assert not leftover, f"{name} does not take {leftover}"
