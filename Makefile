@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types fast slow benchmarks peers docs gpu gpu-wheels clean
+.PHONY: demo test lint types fast slow benchmarks peers docs studies-quick gpu gpu-wheels clean
 
 RUN := out/demo
 
@@ -46,6 +46,10 @@ benchmarks: $(STAMP)
 	@for file in benchmarks/*.py benchmarks/systems/*.py; do \
 		grep -q -- --quick $$file || continue; \
 		echo "-- $$file"; $(BIN)/python $$file --quick || exit 1; done
+
+studies-quick: $(STAMP)
+	@echo "== small versions of the studies, into out/studies-quick (studies/README.md has the full runs)"
+	@for file in studies/*/run.py; do echo "-- $$file"; $(BIN)/python $$file --quick || exit 1; done
 
 # On a machine with a GPU: no network and no .venv; WHEELS=folder holds what its Python lacks.
 gpu:

@@ -1,0 +1,167 @@
+"""A study: arms × seeds, each run once and kept; started again, it goes on where it stopped.
+
+A finished run is one line of ``results.jsonl`` and one table ``metrics/ARM-SEED.csv`` of its
+evaluations in the folder of the study, both committed. What a run writes meanwhile lies in
+``out/studies``, which git ignores; a run that was cut short is resumed there. Seeds come before
+arms, so that an unfinished study has something of every arm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import qdlaws as qd
+
+__all__ = ["Arm", "Study", "arguments", "interval", "median_range", "write_page"]
+
+ROOT = Path(__file__).resolve().parents[1]
+COLUMNS = ("step", "quality", "diversity", "diversity_unique", "entropy", "kl", "unique_share")
+"""Of each evaluation; standard errors stand beside them, and pass@k where there is one."""
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One setting: a bundled configuration and its changes."""
+
+    name: str
+    config: str
+    settings: tuple[str, ...] = ()
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Arms × seeds, and the folder that holds what they gave."""
+
+    folder: Path
+    arms: tuple[Arm, ...]
+    seeds: int
+    scratch: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results.jsonl"
+
+    def table_path(self, arm: str, seed: int) -> Path:
+        return self.folder / "metrics" / f"{arm}-{seed}.csv"
+
+    def done(self) -> dict[tuple[str, int], dict[str, Any]]:
+        """(arm, seed) → its line, of the finished runs."""
+        if not self.results.exists():
+            return {}
+        lines = [json.loads(line) for line in self.results.read_text().splitlines()]
+        return {(line["arm"], line["seed"]): line for line in lines}
+
+    def count(self) -> str:
+        """``n of m runs``."""
+        wanted = {(arm.name, seed) for arm in self.arms for seed in range(self.seeds)}
+        return f"{len(wanted & set(self.done()))} of {len(wanted)} runs"
+
+    def run(self) -> None:
+        """Every run that is not there yet."""
+        for seed in range(self.seeds):
+            for arm in self.arms:
+                if (arm.name, seed) not in self.done():
+                    self.run_one(arm, seed)
+
+    def run_one(self, arm: Arm, seed: int) -> None:
+        """One run from its first step, or from where it was cut short, and what is kept of it."""
+        from trainer import load_config, resume, train
+
+        out = self.scratch / self.folder.name / f"{arm.name}-{seed}"
+        began = time.perf_counter()
+        if (out / "checkpoints").is_dir():
+            resume(out)
+        else:
+            config = load_config(arm.config, [*arm.settings, f"train.seed={seed}"])
+            train(config, out)
+        rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        evaluations = [row for row in rows if row["phase"] == "eval"]
+        self.keep(arm, seed, evaluations, time.perf_counter() - began)
+
+    def keep(self, arm: Arm, seed: int, rows: Sequence[dict[str, Any]], seconds: float) -> None:
+        """Writes the table first and the line last: a line means that all is there."""
+        path = self.table_path(arm.name, seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame = pd.DataFrame(rows)
+        passes = [name for name in frame if name.startswith("pass@") and not name.endswith("_se")]
+        names = [name for name in (*COLUMNS, *passes) if name in frame]
+        names = [n for name in names for n in (name, f"{name}_se") if n in frame]
+        frame[names].round(DIGITS).to_csv(path, index=False)
+        last = rows[-1]
+        line = {
+            "arm": arm.name,
+            "seed": seed,
+            "config": arm.config,
+            "settings": list(arm.settings),
+            "steps": last["step"],
+            "seconds": round(seconds),
+            "kinds": {n: last.get(f"{n}_kind") for n in ("quality", "diversity", "entropy")},
+            "date": time.strftime("%Y-%m-%d"),
+        }
+        with self.results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print(f"{arm.name}, seed {seed}: step {last['step']}, {seconds:.0f} s", flush=True)
+
+    def frame(self, arm: str, seed: int) -> pd.DataFrame:
+        """The evaluations of a finished run."""
+        return pd.read_csv(self.table_path(arm, seed))
+
+    def frames(self, arm: str) -> list[pd.DataFrame]:
+        """Those of all finished seeds of an arm."""
+        return [self.frame(arm, seed) for seed in range(self.seeds) if (arm, seed) in self.done()]
+
+    def log(self, arm: str, seed: int, diversity: str = "diversity") -> qd.RunLog:
+        """A finished run as a log, by either diversity."""
+        kinds = {k: v for k, v in self.done()[arm, seed]["kinds"].items() if v}
+        if diversity != "diversity":
+            kinds["diversity"] = diversity
+        return qd.RunLog.from_frame(
+            self.frame(arm, seed), diversity=diversity, kinds=kinds, source=f"{arm}, seed {seed}"
+        )
+
+
+def arguments(name: str, folder: Path, seeds: int, words: str) -> argparse.Namespace:
+    """The command line that all studies share."""
+    parser = argparse.ArgumentParser(description=words)
+    parser.add_argument("--quick", action="store_true", help="one seed, few steps, into out/")
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--page", action="store_true", help="only write the page anew")
+    options = parser.parse_args()
+    options.scratch = ROOT / "out" / ("studies-quick" if options.quick else "studies")
+    options.folder = options.scratch / f"{name}-results" if options.quick else folder
+    options.seeds = 1 if options.quick else options.seeds
+    options.folder.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def write_page(path: Path, blocks: Sequence[str]) -> None:
+    """The page of a study, from its blocks."""
+    path.write_text("\n\n".join(block.strip() for block in blocks) + "\n", encoding="utf-8")
+
+
+def median_range(values: Sequence[float], digits: int = 3) -> str:
+    """``.985 [.980, .991]``: the median over seeds, and the lowest and highest."""
+    numbers = sorted(v for v in values if v == v)
+    if not numbers:
+        return "–"
+    middle = pd.Series(numbers).median()
+    if len(numbers) == 1:
+        return f"{middle:.{digits}g}"
+    return f"{middle:.{digits}g} [{numbers[0]:.{digits}g}, {numbers[-1]:.{digits}g}]"
+
+
+def interval(value: Any, digits: int = 2) -> str:
+    """``5.5 [5.1, 5.8]`` of an Interval, or a dash."""
+    if value is None or value.mid != value.mid:
+        return "–"
+    return f"{value.mid:.{digits}g} [{value.low:.{digits}g}, {value.high:.{digits}g}]"
