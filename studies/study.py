@@ -80,10 +80,12 @@ class Study:
         out = self.scratch / self.folder.name / f"{arm.name}-{seed}"
         began = time.perf_counter()
         if (out / "checkpoints").is_dir():
-            resume(out)
+            outcome = resume(out)
         else:
             config = load_config(arm.config, [*arm.settings, f"train.seed={seed}"])
-            train(config, out)
+            outcome = train(config, out)
+        if outcome.ended == "interrupted":
+            raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on")
         rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
         evaluations = [row for row in rows if row["phase"] == "eval"]
         self.keep(arm, seed, evaluations, time.perf_counter() - began)

@@ -50,3 +50,18 @@ def test_a_tiny_run_goes_through_the_whole_pipeline(folder, tmp_path, monkeypatc
     module.page(study)
     page = (study.folder / "README.md").read_text(encoding="utf-8")
     assert f"{len(lines)} of {len(lines)} runs" in page
+
+
+def test_an_interrupted_run_is_not_recorded(tmp_path, monkeypatch):
+    module = load(STUDIES[0])
+    study = module.tiny(tmp_path / "results", tmp_path / "scratch")
+    study.folder.mkdir()
+    import trainer
+    from trainer.loop import Outcome
+
+    monkeypatch.setattr(
+        trainer, "train", lambda config, out: Outcome(out, 3, "interrupted"), raising=False
+    )
+    with pytest.raises(SystemExit, match="interrupted at step 3"):
+        study.run()
+    assert study.done() == {}
