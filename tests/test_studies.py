@@ -60,7 +60,7 @@ def test_an_interrupted_run_is_not_recorded(tmp_path, monkeypatch):
     from trainer.loop import Outcome
 
     monkeypatch.setattr(
-        trainer, "train", lambda config, out: Outcome(out, 3, "interrupted"), raising=False
+        trainer, "train", lambda config, out: Outcome(out, 3, "interrupted", None), raising=False
     )
     with pytest.raises(SystemExit, match="interrupted at step 3"):
         study.run()
