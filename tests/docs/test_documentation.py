@@ -36,6 +36,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.M | re.S)
 
 NOT_RUN = {
     "from qdlaws.integrations.trl import LawCallback": "needs TRL and a trainer of the reader's",
+    "from advised_scale import AdvisedScale": "run by test_integrations_page.py",
 }
 """Python blocks that are compiled but not run: a line of each, and why."""
 
