@@ -16,6 +16,7 @@ from qdlaws.core.types import Array, Rows
 __all__ = [
     "BLOCKS",
     "BlockMeans",
+    "best_explained",
     "block_means",
     "calibration_slope",
     "explained",
@@ -25,6 +26,10 @@ __all__ = [
 
 BLOCKS = 50
 """Block means that a run is looked at by: readings average out, a slow drift does not."""
+
+
+KAPPAS = np.r_[-(2.0 ** np.arange(5, -3, -0.5)), 0.0, 2.0 ** np.arange(-2.5, 5.5, 0.5)]
+"""Curvatures over the range at which least squares is tried: R² is flat between them."""
 
 
 class BlockMeans(NamedTuple):
@@ -52,6 +57,22 @@ def explained(y: Array, curve: Array) -> float:
     """R² = 1 − var(y − curve)/var(y): below 0 where a constant does better."""
     variance = float(np.var(y))
     return float(1 - np.var(y - curve) / variance) if variance > 0 else 0.0
+
+
+def best_explained(x: Array, y: Array) -> float:
+    """The R² that the formula of the law, b − a·exp(c·x), reaches by least squares."""
+    width = float(np.ptp(x))
+    variance = float(np.var(y))
+    if width <= 0 or variance <= 0:
+        return 0.0
+    u, centred = (x - x.mean()) / width, y - y.mean()
+    least = variance
+    for kappa in KAPPAS:
+        basis = np.expm1(kappa * u) / kappa if kappa else u
+        basis = basis - basis.mean()
+        fitted = basis * float(basis @ centred) / float(basis @ basis)
+        least = min(least, float(np.var(centred - fitted)))
+    return 1 - least / variance
 
 
 def calibration_slope(y: Array, curve: Array) -> float:

@@ -22,6 +22,7 @@ from qdlaws.inference.latent_path import LatentPath
 from qdlaws.inference.law_posterior import LawPosterior
 from qdlaws.laws.adequacy import (
     BlockMeans,
+    best_explained,
     block_means,
     calibration_slope,
     explained,
@@ -81,6 +82,10 @@ need the smaller one."""
 
 CALIBRATION = (0.25, 4.0)
 """The change of the readings over that of the law by least squares: its allowed range."""
+
+MOST_MISSED = 0.15
+"""R² of the block means that the same formula by least squares may gain on the law, where the two
+disagree on the change, before the shape of the law counts as unknown."""
 
 LEAST_INSIDE = 0.8
 """The share of readings that the 95 % observation band has to hold."""
@@ -189,7 +194,7 @@ def verdict(e: Evidence) -> Verdict:
     drift, jump = (_change_in_step(e, forms, f, size) for f in ("line in step", "jump in step"))
     if jump or (drift and not _bend(e, BENT_BESIDE_DRIFT)):
         return Verdict("unsupported", (*jump, *drift, *cautions))
-    word, reasons = _shape(e, forms, falls)
+    word, reasons = _shape(e, forms, falls, _unsettled_size(e, blocks))
     return Verdict(word, (*reasons, *drift, *cautions), falls)
 
 
@@ -283,9 +288,31 @@ too many true laws, whose x drifts as well.
 """
 
 
-def _shape(e: Evidence, forms: RivalForms, p: float) -> tuple[Word, tuple[str, ...]]:
+def _unsettled_size(e: Evidence, blocks: BlockMeans) -> tuple[str, ...]:
+    """Says so where the same formula by least squares describes the run clearly better.
+
+    The law then takes much of the change for errors that last, and its curve passes by the
+    readings: that quality falls is known, the shape is not.
+    """
+    slope = calibration_slope(blocks.y, blocks.curve)
+    low, high = quantiles(e.law.q, (0.025, 0.975))
+    if low <= slope * median(e.law.q) <= high:
+        return ()
+    if best_explained(blocks.x, blocks.y) - explained(blocks.y, blocks.curve) < MOST_MISSED:
+        return ()
+    return (
+        f"its size and shape are not settled: by least squares {e.y_name} changes {slope:.1f} "
+        "times as much as the law says, which takes the rest for errors that last",
+    )
+
+
+def _shape(
+    e: Evidence, forms: RivalForms, p: float, unsettled: tuple[str, ...]
+) -> tuple[Word, tuple[str, ...]]:
     """The word for the shape of a law that falls, and the reasons."""
     falls, bend = f"{strength(p)} trade-off with {e.x_name}, P(it falls) = {p:.3f}", _bend(e)
+    if unsettled:
+        return "falling", (falls, *unsettled)
     kinked = _kinked_form(e, forms)
     if bend == "concave":
         why = f"{e.y_name} saturates: the last units of {e.x_name} given up bring the least"

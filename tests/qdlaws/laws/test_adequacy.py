@@ -7,6 +7,7 @@ import pytest
 
 from qdlaws.laws.adequacy import (
     BLOCKS,
+    best_explained,
     block_means,
     calibration_slope,
     explained,
@@ -83,3 +84,14 @@ def test_leaving_out_a_row_in_closed_form_agrees_with_leaving_it_out(seed: int) 
 def test_the_share_of_readings_in_a_band() -> None:
     y = np.array([0.0, 1.0, 3.0, -5.0])
     assert share_inside(y, np.zeros(4), np.ones(4)) == 0.5
+
+
+def test_least_squares_explains_an_exact_law_whole_and_never_less_than_a_line():
+    x = np.linspace(0.1, 0.9, 40)
+    for c in (-6.0, 0.0, 3.0, 9.0):
+        y = 1 - 0.2 * (np.exp(c * x) if c else x)
+        assert best_explained(x, y) == pytest.approx(1, abs=2e-3)
+    noise = np.random.default_rng(0).normal(size=40)
+    line = np.corrcoef(x, noise)[0, 1] ** 2
+    assert line - 1e-9 <= best_explained(x, noise) < 0.5
+    assert best_explained(np.full(5, 0.3), np.arange(5.0)) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -388,3 +389,16 @@ def test_frames_of_pandas_extension_types_give_the_same_verdict():
     two = qd.fit(qd.RunLog.from_frame(data.drop(index=3))).rd
     assert one.verdict == two.verdict
     assert one.n == two.n == 59
+
+
+def test_a_law_that_least_squares_contradicts_has_no_settled_shape():
+    """A run of ours towards albuterol: quality jumps while diversity stands near 0."""
+    path = Path(__file__).parents[3] / "studies" / "law" / "metrics" / "albuterol-grpo-0.csv"
+    table = pd.read_csv(path)
+    fitted = qd.fit(qd.RunLog.from_frame(table, kinds={"entropy": "token_entropy"})).rd
+    assert fitted.verdict == "falling"  # not concave: the curve passes by the readings
+    assert any("times as much as the law says" in reason for reason in fitted.reasons)
+    settled = pd.read_csv(path.with_name("qed-grpo-0.csv"))
+    fitted = qd.fit(qd.RunLog.from_frame(settled, kinds={"entropy": "token_entropy"})).rd
+    assert fitted.verdict == "concave"
+    assert not any("least squares" in reason for reason in fitted.reasons)
