@@ -28,7 +28,7 @@ BLOCKS = 50
 """Block means that a run is looked at by: readings average out, a slow drift does not."""
 
 
-KAPPAS = np.r_[-(2.0 ** np.arange(5, -3, -0.5)), 0.0, 2.0 ** np.arange(-2.5, 5.5, 0.5)]
+KAPPAS = np.r_[-(2.0 ** np.arange(5, -3, -0.25)), 0.0, 2.0 ** np.arange(-2.75, 5.25, 0.25)]
 """Curvatures over the range at which least squares is tried: R² is flat between them."""
 
 
