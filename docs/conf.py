@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from importlib import import_module
 from importlib.metadata import version as package_version
 from pathlib import Path
 
@@ -66,14 +67,27 @@ def write_sources() -> None:
             shutil.copy(path, target / path.name)
 
 
+def is_there(module: str, name: str) -> bool:
+    """Whether a name can be imported: some belong to a package that is an extra."""
+    try:
+        getattr(import_module(module), name)
+    except ImportError:
+        return False
+    return True
+
+
 def api_page() -> str:
     """Every public name with a page of its own, under the module that a user imports."""
     lines = ["# Reference of public names", ""]
     for module, words in reference.PUBLIC.items():
         lines += [f"## `{module}`", "", words, "", "```{eval-rst}"]
         lines += [f".. currentmodule:: {module}", "", ".. autosummary::", "   :toctree: api", ""]
-        lines += [f"   {name}" for name in reference.names_of(module)]
+        names = reference.names_of(module)
+        lines += [f"   {name}" for name in names if is_there(module, name)]
         lines += ["```", ""]
+        absent = [name for name in names if not is_there(module, name)]
+        if absent:
+            lines += [f"{', '.join(absent)}: of a package that was not installed here.", ""]
     return "\n".join(lines)
 
 

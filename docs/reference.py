@@ -21,6 +21,7 @@ PUBLIC = {
     "qdlaws.simulation": "Runs whose law and errors are known.",
     "qdlaws.integrations.trl": "Advice inside any trainer of transformers; steering in TRL.",
     "qdlaws.integrations.watch": "Advice on a log that still grows.",
+    "qdlaws.integrations.tuning": "Trials that end where the forecast cannot reach the best.",
     "trainer": "The trainer: train, resume, branch, sweep and evaluate runs.",
     "trainer.types": "The nouns that pieces of recipes work on.",
     "trainer.control": "Controllers; no torch.",
