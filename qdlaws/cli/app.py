@@ -170,7 +170,7 @@ def atlas_command(
     as_json: bool = False,
     read: Reader,
 ) -> None:
-    """Each run beside the laws of 71 public runs: steep or flat, common or rare.
+    """Each run beside the laws of 71 public runs.
 
     Example: qdlaws atlas runs/grpo-3
     """

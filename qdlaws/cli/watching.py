@@ -41,7 +41,7 @@ def watch_command(
     read: Reader,
     goal: Goal,
 ) -> None:
-    """Follow growing logs: a line of advice whenever one has grown, and a live page.
+    """Follow growing logs, in the terminal or on a live page.
 
     Example: qdlaws watch runs/grpo-3 --write advice.json --min-diversity 0.7
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,14 @@ def test_seconds_in_which_others_had_the_processor_do_not_count(pool):
     (child,) = pool._children.values()
     processor = {min(os.sched_getaffinity(0))}
     os.sched_setaffinity(child.process.pid, processor)
-    code = f"import os; os.sched_setaffinity(0, {processor})\nwhile True: pass"
-    rivals = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(7)]
+    code = (
+        f"import os; os.sched_setaffinity(0, {processor}); print(1, flush=True)\nwhile True: pass"
+    )
+    start = partial(subprocess.Popen, stdout=subprocess.PIPE)
+    rivals = [start([sys.executable, "-c", code]) for _ in range(7)]
     try:
-        time.sleep(0.5)
+        for rival in rivals:
+            rival.stdout.readline()  # it runs
         began = time.monotonic()
         assert answer(pool, 0.25) == (1.0,)
         assert time.monotonic() - began > 0.6, "the rivals were no rivals"
@@ -49,6 +54,7 @@ def test_seconds_in_which_others_had_the_processor_do_not_count(pool):
         for rival in rivals:
             rival.kill()
             rival.wait()
+            rival.stdout.close()
 
 
 def test_a_score_that_is_kept_waiting_for_ever_is_late_in_the_end(pool, monkeypatch):
