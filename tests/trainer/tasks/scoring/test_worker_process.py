@@ -41,7 +41,8 @@ def test_seconds_in_which_others_had_the_processor_do_not_count(pool):
     code = (
         f"import os; os.sched_setaffinity(0, {processor}); print(1, flush=True)\nwhile True: pass"
     )
-    start = partial(subprocess.Popen, stdout=subprocess.PIPE)
+    # each in a session of its own: Linux shares a processor among sessions first
+    start = partial(subprocess.Popen, stdout=subprocess.PIPE, start_new_session=True)
     rivals = [start([sys.executable, "-c", code]) for _ in range(7)]
     try:
         for rival in rivals:
