@@ -82,7 +82,9 @@ def _collapsed(log: RunLog, column: str) -> Alarm | None:
     start, now = ends
     if not 0 <= now < COLLAPSED[column] * start:
         return None
-    text = f"{column} has collapsed from {start:.3g} to {now:.2g}"
+    readings = log.column(column)  # a collapse within the first tenth began higher than its median
+    first = max(start, float(np.median(readings[np.isfinite(readings)][:LEAST])))
+    text = f"{column} has collapsed from {first:.3g} to {now:.2g}"
     kind = "entropy collapsed" if column == "entropy" else "diversity collapsed"
     return Alarm(kind, text)  # type: ignore[arg-type]
 

@@ -92,3 +92,13 @@ def test_a_fall_under_a_price_counts_what_was_gained_in_diversity():
     goal = Goal(price=2.0)
     assert not [a for a in alarms(log, choose(log, goal)) if a.kind == "quality fell"]
     assert [a for a in alarms(log, choose(log)) if a.kind == "quality fell"]
+
+
+def test_a_collapse_in_the_first_steps_is_said_from_where_it_began():
+    table = frame()
+    table["entropy"] = 0.001
+    table.loc[:20, "entropy"] = 0.02
+    table.loc[:2, "entropy"] = 0.2  # over before a tenth of the run
+    log = RunLog.from_frame(table)
+    (alarm,) = [a for a in alarms(log, choose(log)) if a.kind == "entropy collapsed"]
+    assert "from 0.2 to 0.001" in alarm.text
