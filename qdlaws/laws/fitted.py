@@ -141,7 +141,10 @@ class FittedLaw:
         if self.posterior is None:
             return "too little to fit"
         if self.verdict == "unsupported":
-            return "no straight line" if self.kind == "hd" else "no trade-off can be seen"
+            if self.kind == "hd":
+                return "no straight line"
+            refused = np.isnan(self.probability)  # it may fall to the eye: the reasons say why not
+            return "no law: see the reasons" if refused else "no trade-off can be seen"
         if self.verdict == "peaked":
             return f"{self.strength} peak at {self.x_name} {self.best.mid:.2g}"
         return f"{self.strength} {'line' if self.kind == 'hd' else SHAPES[self.verdict]}"

@@ -216,5 +216,7 @@ def _conclusion(laws: Sequence[FittedLaw | UserFit]) -> str:
             return f"{law.y_name.capitalize()} is best at a {best} ({law.strength})."
     if fitted:
         names = " or ".join(law.x_name for law in fitted)
+        if any(np.isnan(law.probability) for law in fitted):
+            return f"No law of quality with {names} holds for this run; the reasons stand above."
         return f"This run supports no trade-off of quality with {names}."
     return "There is no law of quality here."

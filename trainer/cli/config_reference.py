@@ -6,6 +6,7 @@ editor, a reader of the docs and ``qdtrain config`` are told is what the code ta
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from collections.abc import Callable, Mapping
 from inspect import Parameter
@@ -13,13 +14,21 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from qdlaws.errors import BadData
 from trainer.config import Config
 from trainer.config.keys import Key, option_keys, section_keys, toml_text
+from trainer.tasks.task import nearest
 
 __all__ = ["annotated_toml", "json_schema", "markdown_page"]
 
 OPEN = ("task", "recipe", "control")
 """Sections that take the options of what their ``name`` chooses."""
+COMMON = {
+    "task": ("equivalence", "equivalence_threshold", "equivalence_short_words"),
+    "recipe": (),
+    "control": ("turn",),
+}
+"""Options that every task, recipe or controller takes; the section's docstring describes them."""
 
 
 def annotated_toml(config: Config) -> str:
@@ -37,6 +46,8 @@ def annotated_toml(config: Config) -> str:
                 lines.append(f"# ---- options of {section} {values.name}")
             for key in options:
                 lines += _commented(key, given.pop(key.name, key.default))
+            if values.name in _makers(section):
+                _refuse_unknown(section, values.name, given)
             lines += [f"{name} = {toml_text(value)}" for name, value in given.items()]
         blocks.append("\n".join(lines))
     for stage in config.stages:
@@ -44,6 +55,15 @@ def annotated_toml(config: Config) -> str:
         changes = [f"{toml_text(key)} = {toml_text(value)}" for key, value in stage.set.items()]
         blocks.append("\n".join(["[[stages]]", f"at = {stage.at}", *name, *changes]))
     return "\n\n".join(blocks) + "\n"
+
+
+def _refuse_unknown(section: str, name: str, given: Mapping[str, Any]) -> None:
+    """BadData, with the nearest right name, for an option that a bundled maker does not take."""
+    for option in given:
+        if option not in COMMON[section]:
+            keys = [*_sections()[section], *_options(section)[name]]
+            names = [*(key.name for key in keys), *COMMON[section]]
+            raise BadData(f"{section} {name} has no option {option!r}{nearest(option, names)}")
 
 
 def json_schema() -> dict[str, Any]:
@@ -92,7 +112,7 @@ def markdown_page() -> str:
         "",
     ]
     for section, keys in _sections().items():
-        doc = (get_type_hints(Config)[section].__doc__ or "").partition("\n")[0].replace("``", "`")
+        doc = (inspect.getdoc(get_type_hints(Config)[section]) or "").replace("``", "`")
         lines += [f"## [{section}]", "", doc, "", *_table(keys), ""]
         for name, options in _options(section).items() if section in OPEN else ():
             if options:

@@ -196,7 +196,12 @@ class RecipeOptions:
 
 @dataclass(frozen=True)
 class ControlOptions:
-    """The controller that turns the knobs, its goal, and whether the run may end early."""
+    """The controller that turns the knobs, its goal, and whether the run may end early.
+
+    Every controller but ``fixed`` takes ``turn``, the knob to turn: ``reward_scale``, ``kl`` or
+    ``entropy``; without it, the first of them that is live in the recipe (entropy controllers
+    prefer the entropy bonus).
+    """
 
     name: str = "fixed"
     """``fixed``, ``kl_target``, ``entropy_target``, ``stepped_entropy`` or ``law_guided``."""

@@ -402,3 +402,14 @@ def test_a_law_that_least_squares_contradicts_has_no_settled_shape():
     fitted = qd.fit(qd.RunLog.from_frame(settled, kinds={"entropy": "token_entropy"})).rd
     assert fitted.verdict == "concave"
     assert not any("least squares" in reason for reason in fitted.reasons)
+
+
+def test_a_fall_that_is_refused_for_a_drift_is_not_called_unseen():
+    step = np.arange(60.0)
+    noise = 0.01 * np.random.default_rng(0).standard_normal((2, 60))
+    diversity = 0.9 - 0.3 * step / 60 + 0.06 * np.sin(step / 5) + noise[0]
+    refused = qd.fit(pair(0.2 + 0.5 * step / 60 + noise[1], diversity))
+    assert refused.rd.verdict == "unsupported"
+    assert "drift in step" in refused.rd.reasons[0]
+    assert refused.rd.verdict_words == "no law: see the reasons"
+    assert "the reasons stand above" in refused.summary().conclusion

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from qdlaws.errors import BadData
 from trainer.algorithms.recipes import RECIPES
 from trainer.cli.config_reference import annotated_toml, json_schema, markdown_page
 from trainer.config import (
@@ -96,3 +97,10 @@ def test_no_option_of_a_task_or_recipe_has_the_name_of_a_key_of_its_section():
         keys = {key.name for key in section_keys(section)}
         for make in makers:
             assert keys & {key.name for key in option_keys(make)} == set(), make
+
+
+def test_a_key_that_nothing_takes_is_refused_with_the_nearest():
+    with pytest.raises(BadData, match=r"recipe rloo has no option 'klx'.*did you mean 'kl'"):
+        annotated_toml(load_config("guided", ["recipe.klx=1"]))
+    config = load_config("arithmetic", ["task.equivalence=similarity:0.5"])
+    assert 'equivalence = "similarity:0.5"' in annotated_toml(config)
