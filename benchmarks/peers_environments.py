@@ -36,12 +36,17 @@ class Family:
     """Whether the versions of the project's own constraints.txt hold here too."""
 
 
+CLUSTER = ("ray", "distributed", "submitit", "torch", "transformers", "safetensors", "joblib")
+CLUSTER += ("filelock", "msgspec", "tomli-w", "jinja2")
 FAMILIES = {
     "trackers": Family(
         ("tensorboard", "wandb", "mlflow-skinny", "trackio"),
         (f"{INTEGRATIONS}/test_trackers.py",),
     ),
     "ray": Family(("ray[tune]", "optuna"), (f"{INTEGRATIONS}/test_tuning.py",)),
+    "cluster": Family(
+        CLUSTER, ("tests/qdlaws/core/test_parallel.py", "tests/trainer/test_clusters.py")
+    ),
     "verl": Family(
         ("verl", "torch", "cachetools", "uvicorn", "fastapi", "TransferQueue"),
         (f"{INTEGRATIONS}/test_verl.py",),

@@ -1,6 +1,13 @@
 """Errors of the library: few, and rooted in the built-in class a caller would expect."""
 
-__all__ = ["BadData", "BadLog", "MissingColumn", "NotEnoughData", "QdlawsError"]
+__all__ = [
+    "BadData",
+    "BadLog",
+    "MissingColumn",
+    "NotEnoughData",
+    "QdlawsError",
+    "WorkerLost",
+]
 
 
 class QdlawsError(Exception):
@@ -24,3 +31,7 @@ class MissingColumn(QdlawsError, KeyError):
 
 class BadLog(QdlawsError, OSError):
     """A file or folder that cannot be read as a log."""
+
+
+class WorkerLost(QdlawsError, RuntimeError):
+    """A task of a cluster that has no result, because each worker that had it died."""

@@ -27,6 +27,7 @@ TOPICS = {
     "qdlaws/reporting/test_hostile_run_files.py": "a run's own files end neither watch nor report",
     "qdlaws/reporting/test_report_browser.py": "the page in a real browser",
     "trainer/test_bandit_run.py": "a run on the bandit settles at the tilt",
+    "trainer/test_clusters.py": "a sweep on a cluster: a run whose worker is killed goes on",
     "trainer/test_fuzzed_run_files.py": "any content of a run's files is used or refused",
     "trainer/test_broken_off_runs.py": "a run that is killed, stopped or damaged loses nothing",
     "trainer/test_bare_machine.py": "training needs no rdkit, lmfit or matplotlib",

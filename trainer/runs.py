@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from qdlaws.core.atomic_write import write_atomically
-from qdlaws.errors import BadData, QdlawsError
+from qdlaws.core.parallel import parse_place, run_tasks
+from qdlaws.errors import BadData, QdlawsError, WorkerLost
 from trainer.config import Config, load_config, to_toml, with_settings
 from trainer.consent import Trust, check_run, consent_hash, record_consent
 from trainer.loop import Outcome, resume, train
@@ -151,40 +152,53 @@ def sweep(
     jobs: int | None = None,
     tell: Callable[[Run], None] | None = None,
     pack: bool = False,
+    on: str = "local",
 ) -> list[Run]:
     """Every combination of the axes as a run of its own under ``out``, one core each.
 
     Runs that are complete already are not repeated, and broken ones go on, so a sweep that was
-    killed is started again by the same command. The work is handed to joblib: one process a core
-    here, or whatever engine ``joblib.parallel_config(backend=…)`` names (dask, ray, a cluster).
+    killed is started again by the same command, and a run whose worker died goes on from its last
+    checkpoint in another. ``on`` is where the runs run (:func:`qdlaws.core.parallel.parse_place`):
+    processes here, or a cluster of Ray, Dask or Slurm that sees the same folders.
     With ``pack`` several policies train at once in this one process, as threads: on a GPU they
     then share its context, which pays for tiny ones; on processor cores, processes are faster.
     """
-    from joblib import Parallel, cpu_count, delayed
-
+    place = parse_place(on)
+    if pack and place.engine != "local":
+        raise BadData("--pack trains in this one process: it goes with --on local only")
     combinations = grid(axes)
     if not combinations:
         raise BadData("nothing to sweep: name at least one axis, such as recipe.kl=.01,.1")
     single = replace(config, train=replace(config.train, threads=1))
-    work = [(with_settings(single, s), s, out / _name(s)) for s in combinations]
-    names = {folder.name for _, _, folder in work}
-    if len(names) < len(work):
+    work = [_Job(with_settings(single, s), s, out / _name(s)) for s in combinations]
+    if len({job.folder for job in work}) < len(work):
         raise BadData("two runs of the sweep would write one folder: values of an axis are equal")
     with run_folder.one_line(f"use {out} as the folder of a sweep"):
         out.mkdir(parents=True, exist_ok=True)
-    kind = {"backend": "threading"} if pack else {}
-    parallel = Parallel(n_jobs=jobs or cpu_count(), return_as="generator_unordered", **kind)
-    done = []
-    for run in parallel(delayed(_one)(*each) for each in work):
-        done.append(run)
+    runs = {}
+    for number, result in run_tasks(
+        _one, work, on=place, jobs=jobs, threads=pack, folder=out / "slurm-logs"
+    ):
+        if isinstance(result, WorkerLost):
+            result = Run(work[number].settings, work[number].folder, None, str(result))
+        runs[number] = result
         if tell is not None:
-            tell(run)
-    order = {folder: number for number, (_, _, folder) in enumerate(work)}
-    return sorted(done, key=lambda run: order[run.folder])
+            tell(runs[number])
+    return [runs[number] for number in sorted(runs)]
 
 
-def _one(config: Config, settings: tuple[str, ...], folder: Path) -> Run:
+@dataclass(frozen=True)
+class _Job:
+    """A run of a sweep that is to be."""
+
+    config: Config
+    settings: tuple[str, ...]
+    folder: Path
+
+
+def _one(job: _Job) -> Run:
     """Runs, goes on with, or reads a run; an error is kept, and the others go on."""
+    config, folder = job.config, job.folder
     try:
         if not _is_complete(folder):
             if fresh_start.has_progress(folder):
@@ -193,9 +207,9 @@ def _one(config: Config, settings: tuple[str, ...], folder: Path) -> Run:
                 train(config, folder)
     except QdlawsError as error:
         if not _is_complete(folder):  # by another sweep on the same folder, meanwhile
-            return Run(settings, folder, None, str(error))
+            return Run(job.settings, folder, None, str(error))
     rows = read_rows(folder / "metrics.jsonl", "eval")
-    return Run(settings, folder, rows[-1] if rows else None)
+    return Run(job.settings, folder, rows[-1] if rows else None)
 
 
 def _is_complete(folder: Path) -> bool:

@@ -87,11 +87,12 @@ def comparable_runs(
     names: Sequence[str] | None,
     n_jobs: int | None,
     supported_only: bool = False,
+    on: str = "local",
 ) -> Runs:
     """The runs that have a law of the kind (default: the law that more of them have)."""
     if isinstance(items, RunLog | LawFits):
         raise BadData("several runs are needed, in a list")
-    fits = fit_many(items, n_jobs=n_jobs)
+    fits = fit_many(items, n_jobs=n_jobs, on=on)
     labels = run_labels(items, names)
     kind = kind or _commonest_kind(fits)
     left_out: dict[str, str] = {}

@@ -126,6 +126,7 @@ def compare(
     names: Sequence[str] | None = None,
     alpha: float = 0.05,
     n_jobs: int | None = None,
+    on: str = "local",
 ) -> Comparison:
     """Whether runs share one law, and which coefficient differs.
 
@@ -144,7 +145,9 @@ def compare(
     alpha : float
         The probability of seeing a difference where there is none.
     n_jobs : int, optional
-        Processes that fit; see :func:`qdlaws.fit_many`.
+        Processes that fit.
+    on : str
+        Where they are; see :func:`qdlaws.fit_many`.
 
     Returns
     -------
@@ -165,7 +168,7 @@ def compare(
     """
     from statsmodels.stats.multitest import multipletests
 
-    comparable = comparable_runs(as_logs(items), kind, names, n_jobs)
+    comparable = comparable_runs(as_logs(items), kind, names, n_jobs, on=on)
     runs = comparable.runs
     raw = [_homogeneity(runs, j) for j in range(len(COEFFICIENTS))]
     p = dict(zip(COEFFICIENTS, map(float, multipletests(raw, method="holm")[1]), strict=True))

@@ -182,6 +182,7 @@ def fleet(
     names: Sequence[str] | None = None,
     level: float = 0.95,
     n_jobs: int | None = None,
+    on: str = "local",
 ) -> Fleet:
     """The mixed model over many runs: their common coefficients and how much runs differ.
 
@@ -200,7 +201,9 @@ def fleet(
     level : float
         The level of the intervals.
     n_jobs : int, optional
-        Processes that fit; see :func:`qdlaws.fit_many`.
+        Processes that fit.
+    on : str
+        Where they are; see :func:`qdlaws.fit_many`.
 
     Returns
     -------
@@ -227,7 +230,7 @@ def fleet(
         if len(sizes) != len(logs) or not np.all(sizes > 0):
             raise BadData(f"size needs a positive number for each of {len(logs)} runs")
     labels = run_labels(logs, names)
-    comparable = comparable_runs(logs, kind, labels, n_jobs, supported_only=True)
+    comparable = comparable_runs(logs, kind, labels, n_jobs, supported_only=True, on=on)
     runs = comparable.runs
     if sizes is not None:
         by_name = dict(zip(labels, sizes, strict=True))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
+from qdlaws.core.parallel import run_tasks
 from qdlaws.core.runlog import RunLog
-from qdlaws.errors import QdlawsError
+from qdlaws.errors import QdlawsError, WorkerLost
 from qdlaws.laws.fit import FitOptions, fit_with
 from qdlaws.laws.result import LawFits
 from qdlaws.readers.reading import Where, as_log
@@ -16,7 +18,11 @@ Item = RunLog | LawFits | Where
 
 
 def fit_many(
-    items: Sequence[Item], *, n_jobs: int | None = None, level: float = 0.95
+    items: Sequence[Item],
+    *,
+    n_jobs: int | None = None,
+    level: float = 0.95,
+    on: str = "local",
 ) -> list[LawFits | QdlawsError]:
     """The laws of every run, in order; a run that cannot be fitted gives its error instead.
 
@@ -25,13 +31,12 @@ def fit_many(
     items : sequence of RunLog, LawFits or paths
         The runs; one that is fitted already is passed through.
     n_jobs : int, optional
-        Processes of joblib (−1: one for each core), or of any backend that joblib is set to::
-
-            from dask.distributed import Client; Client("scheduler:8786")
-            with joblib.parallel_config(backend="dask"):
-                qd.fleet(logs, n_jobs=-1)
+        Processes of joblib; −1: one for each core. By default, none but this one.
     level : float
         The level of the intervals.
+    on : str
+        Where the processes are: ``local``, ``ray[:ADDRESS]``, ``dask[:ADDRESS]`` or ``slurm``
+        (:func:`qdlaws.core.parallel.parse_place`), such as ``dask:scheduler:8786``.
 
     Returns
     -------
@@ -48,19 +53,20 @@ def fit_many(
     ['LawFits', 'NotEnoughData']
     """
     logs = list(items)
-    if n_jobs in (None, 1):
-        return _fit_serially(logs, level)
-    try:
-        import joblib
-    except ImportError:
-        raise QdlawsError("n_jobs needs joblib: pip install joblib, or leave n_jobs out") from None
+    if on == "local" and n_jobs in (None, 1):
+        return [_fit_or_error(item, level) for item in logs]
     size = max(1, len(logs) // 200)  # a fit takes a few milliseconds: send them in batches
     parts = [logs[i : i + size] for i in range(0, len(logs), size)]
-    tasks = (joblib.delayed(_fit_serially)(part, level) for part in parts)
-    return [fits for part in joblib.Parallel(n_jobs=n_jobs)(tasks) for fits in part]
+    fitted: dict[int, list[LawFits | QdlawsError]] = {}
+    for number, result in run_tasks(partial(_fit_part, level), parts, on=on, jobs=n_jobs):
+        if isinstance(result, WorkerLost):
+            fitted[number] = [result] * len(parts[number])
+        else:
+            fitted[number] = result
+    return [fits for number in sorted(fitted) for fits in fitted[number]]
 
 
-def _fit_serially(items: list[Item], level: float) -> list[LawFits | QdlawsError]:
+def _fit_part(level: float, items: list[Item]) -> list[LawFits | QdlawsError]:
     return [_fit_or_error(item, level) for item in items]
 
 

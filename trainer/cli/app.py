@@ -114,7 +114,18 @@ def sweep(
         ),
     ],
     settings: Settings = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", help="Runs at a time; all cores.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", help="Workers started here; one for each core.")
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            "--on",
+            metavar="PLACE",
+            help="Where the runs run: local, ray[:ADDRESS], dask[:ADDRESS] or slurm; options of "
+            "the engine after commas, such as ray:auto,num_gpus=1.",
+        ),
+    ] = "local",
     pack: Annotated[
         bool, typer.Option("--pack", help="Train them at once in one process: tiny ones on a GPU.")
     ] = False,
@@ -122,7 +133,10 @@ def sweep(
     trust: Trusted = False,
     trust_hash: TrustedHash = None,
 ) -> None:
-    """A grid of runs, one core each; started again, it goes on where it was."""
+    """A grid of runs, one core each; started again, it goes on where it was.
+
+    A run whose worker was lost goes on from its checkpoint in another.
+    """
     from trainer.cli.display import print_sweep, sweep_row
     from trainer.runs import sweep as sweep_runs
 
@@ -134,7 +148,7 @@ def sweep(
             typer.echo(printable(f"{one.folder.name}: {one.error or 'done'}"), err=True)
 
     with nothing_on_stdout(as_json):
-        runs = sweep_runs(chosen, axes, out, jobs, print_end, pack)
+        runs = sweep_runs(chosen, axes, out, jobs, print_end, pack, on)
     if as_json:
         typer.echo(json.dumps([sweep_row(one) for one in runs], ensure_ascii=False))
     else:
