@@ -9,6 +9,7 @@ import pytest
 
 from qdlaws.errors import BadData
 from tests.helpers.small_run import config_of, largest_gap, rows, save_model, weights
+from trainer.config import with_settings
 from trainer.loop import train
 from trainer.runs import sweep
 
@@ -26,14 +27,16 @@ def test_a_run_whose_worker_is_killed_goes_on_in_another(on, tmp_path):
         save_model(tmp_path / "model"),
         "task=tests.helpers.letters_of_lost_worker:make",
         f"task.marker={marker}",
-        "train.threads=1",
+        "task.in_process=true",
     )
     runs = sweep(config, {"train.seed": ["0", "1"]}, tmp_path / "sweep", jobs=2, on=on)
     assert [run.error for run in runs] == ["", ""]
     assert marker.exists()
-    train(config, tmp_path / "unbroken")  # the marker is there: nothing is killed
-    assert rows(runs[0].folder) == rows(tmp_path / "unbroken")
-    assert largest_gap(weights(runs[0].folder, 6), weights(tmp_path / "unbroken", 6)) == 0
+    for seed, run in enumerate(runs):
+        unbroken = tmp_path / f"unbroken-{seed}"
+        train(with_settings(config, [f"train.seed={seed}"]), unbroken)  # the marker is there
+        assert rows(run.folder) == rows(unbroken)
+        assert largest_gap(weights(run.folder, 6), weights(unbroken, 6)) == 0
 
 
 def test_a_packed_sweep_on_a_cluster_is_refused(tmp_path):
