@@ -8,6 +8,9 @@ of those that rose to their end may ring one (benchmarks/advice_real.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from qdlaws.core.advice import Alarm, Choice
@@ -67,13 +70,13 @@ def _fell(log: RunLog, choice: Choice) -> Alarm | None:
     return Alarm("quality fell", text, choice.step)
 
 
-def _ends(values: Array) -> tuple[float, float] | None:
-    """The levels at the start and at the end of a column, medians of a tenth of its readings."""
+def _ends(values: Array, level: Callable[[Array], Any] = np.median) -> tuple[float, float] | None:
+    """The levels at the start and at the end of a column: medians of a tenth of its readings."""
     values = values[np.isfinite(values)]
     rows = max(LEAST, len(values) // 10)
     if len(values) < 2 * rows:
         return None
-    return float(np.median(values[:rows])), float(np.median(values[-rows:]))
+    return float(level(values[:rows])), float(level(values[-rows:]))
 
 
 def _collapsed(log: RunLog, column: str) -> Alarm | None:
@@ -100,7 +103,8 @@ def _runs_away(log: RunLog) -> Alarm | None:
 
 def _no_spread(log: RunLog) -> Alarm | None:
     shares = next((c for name in NO_SPREAD if (c := extra_column(log, name)) is not None), None)
-    if shares is None or (ends := _ends(shares)) is None or ends[1] < MOST_WITHOUT_SPREAD:
+    # a mean: with one group a step each reading is 0 or 1
+    if shares is None or (ends := _ends(shares, np.mean)) is None or ends[1] < MOST_WITHOUT_SPREAD:
         return None
     text = f"{ends[1]:.0%} of the groups have equal rewards: they give no gradient"
     return Alarm("groups without spread", text)

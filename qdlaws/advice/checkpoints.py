@@ -298,10 +298,10 @@ def _reasons(
                 f"this one comes nearest, with {chance(p_goal[best])}"
             )
     if alike:
-        words.append(
-            f"{alike_words(alike, len(candidates.rows))} cannot be told apart by these readings: "
-            "the one named has the best estimate, any of them will do"
-        )
+        apart = f"{alike_words(alike, len(candidates.rows))} cannot be told apart by these readings"
+        if len(alike) == len(candidates.rows) > 2:
+            apart = "no checkpoint can be told from the others by these readings"
+        words.append(f"{apart}: the one named has the best estimate, any of them will do")
     elif margin > 0 and p_wrong >= P_WRONG_WORTH_A_WORD:
         words.append(
             f"another checkpoint is better by more than {margin:.2g} with probability "

@@ -76,6 +76,17 @@ class GainAhead:
         """A tenth of the range that quality has had."""
         return TENTH * self.range
 
+    @cached_property
+    def noise(self) -> float:
+        """The scatter of the mean of a twentieth of the readings, by differences of neighbours."""
+        y = self.course.data.y
+        return float(np.diff(y).std() / np.sqrt(2 * max(len(y) / 20, 1)))
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the level of quality has moved by more than twice what such means scatter."""
+        return self.range > 2 * self.noise
+
     @property
     def worth_having(self) -> float:
         """δ: a tenth of the range that quality has had, or what can be told from noise if more."""

@@ -233,11 +233,11 @@ def _unsteered(
     """Neither floor nor optimum: by the price where the law answers it, else by quality alone."""
     step = float(run.step[-1])
     if goal.price is not None:
-        return _by_price(step, aims, _verdict(laws))
+        return _by_price(step, aims, _verdict(run, laws))
     stop = _quality_falling(run, choice, alpha)
     if stop is not None:
         return stop
-    verdict = _verdict(laws)
+    verdict = _verdict(run, laws)
     if not _has_enough_readings(run):
         words = "there are too few readings of quality to tell whether it rises"
         return Advice(action="wait", step=step, reasons=(words, verdict))
@@ -255,11 +255,13 @@ def _by_quality(
     step, change = float(run.step[-1]), _change_words(gain)
     if goal.min_gain_per_step is not None:
         worth, ahead, mean = gain.worth_of_going_on(goal.min_gain_per_step)
-        words = f"no reason to stop at this cost yet: {mean:+.2g} is expected in {ahead:.0f} steps"
+        words = (
+            f"no reason to stop at this cost yet: {mean:+.2g} is expected in {_count(ahead)} steps"
+        )
         if worth <= 0:
             words = (
-                f"the forecast does not bring this cost ({mean:+.2g} in {ahead:.0f} steps), but "
-                "the readings so far do not yet show that a step brings less"
+                f"the forecast does not bring this cost ({mean:+.2g} in {_count(ahead)} steps), "
+                "but the readings so far do not yet show that a step brings less"
             )
         return Advice(action="continue", step=step, reasons=(words, change, verdict))
     stop = _fallen(run, gain, alarms)
@@ -273,6 +275,15 @@ def _by_quality(
     if small <= P_NOTHING_LEFT:
         words = f"quality has stopped rising: {change}; {odds}"
         return _stop(run, words, 1 - small, anytime=False)
+    if not gain.has_moved:
+        words = (
+            f"quality has hardly moved in {_count(gain.length)} steps: its level stayed within "
+            f"{gain.range:.2g}, and means of a twentieth of the readings scatter by "
+            f"{gain.noise:.2g}"
+        )
+        return Advice(
+            action="wait", step=step, reasons=(words, change, _settles(run, gain), verdict)
+        )
     clear, some = gain.probability(gain.tenth), gain.probability(0.0)
     rising = some >= P_RISES and (gain.change.low > 0 or clear >= P_SURE_GAIN)
     if rising or clear >= P_CLEAR_GAIN:
@@ -329,8 +340,13 @@ def _change_words(gain: GainAhead) -> str:
     change = gain.change
     return (
         f"{change.mid:+.2g} [{change.low:+.2g}, {change.high:+.2g}] in the next "
-        f"{gain.horizon:.0f} steps"
+        f"{_count(gain.horizon)} steps"
     )
+
+
+def _count(steps: float) -> str:
+    """A number of steps; a log whose clock is the epoch has fractions of them."""
+    return f"{steps:.0f}" if steps >= 10 else f"{steps:.2g}"
 
 
 def _settles(run: RunLog, gain: GainAhead) -> str:
@@ -342,9 +358,9 @@ def _settles(run: RunLog, gain: GainAhead) -> str:
         return (
             f"what would settle it: the present level is known to ± {error:.2g} only; "
             f"{min(readings, 20)}{' or more' * (readings > 20)} evaluations of the newest "
-            f"checkpoint, or a look again at step {later:.0f}"
+            f"checkpoint, or a look again at step {_count(later)}"
         )
-    return f"what would settle it: a look again at step {later:.0f}"
+    return f"what would settle it: a look again at step {_count(later)}"
 
 
 def _basis(laws: LawFits | None, column: str) -> list[str]:
@@ -359,10 +375,11 @@ def _basis(laws: LawFits | None, column: str) -> list[str]:
     return [f"{problem}: this advice rests on measured {column} alone"]
 
 
-def _verdict(laws: LawFits | None) -> str:
+def _verdict(run: RunLog, laws: LawFits | None) -> str:
     """How quality depends on diversity, or else on entropy."""
     columns = ("diversity", "entropy")
     law = next((law for c in columns if (law := law_of(laws, c)) is not None), None)
     if law is None:
-        return "no law could be fitted"
+        measured = {"diversity", "entropy"} & set(run.columns)
+        return "no law could be fitted" if measured else "no diversity, no entropy, hence no law"
     return f"quality on {law.x_name} is {law.verdict}" + "".join(f" ({r})" for r in law.reasons[:1])

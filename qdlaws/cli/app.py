@@ -115,7 +115,8 @@ def forecast_command(
 
     def forecast(path: Path) -> qd.Forecast:
         log = read(path)
-        steps = max((log.step[-1] - log.step[0]) / 2, 1.0) if horizon is None else horizon
+        half = float(log.step[-1] - log.step[0]) / 2 or 1.0
+        steps = half if horizon is None else horizon
         return qd.forecast(_laws_or_log(log), steps, level=level)
 
     results = answers(logs, forecast)

@@ -151,7 +151,9 @@ class Advice(Result):
         if self.checkpoint is not None:
             saved = self.choice is None or self.choice.saved
             label = "keep checkpoint" if saved else "best row"
-            rows.append((label, f"{'' if saved else 'step '}{self.checkpoint:g}"))
+            alike = 0 if self.choice is None else len(self.choice.alike)
+            others = f", or any of {alike} that are alike" if alike > 1 else ""
+            rows.append((label, f"{'' if saved else 'step '}{self.checkpoint:g}{others}"))
         for name, target in (
             ("diversity target", self.diversity_target),
             ("entropy target", self.entropy_target),

@@ -100,7 +100,7 @@ class ColumnForecast(Result):
     @property
     def horizon(self) -> float:
         """Half as many steps as the run has taken: how far tables and pictures look ahead."""
-        return max((self.step - self.data.first) / 2, 1.0)
+        return (self.step - self.data.first) / 2 or 1.0
 
     @cached_property
     def now(self) -> Interval:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from qdlaws.core.json_lines import flat
@@ -33,6 +34,8 @@ FIRST_DICTIONARIES = 200
 """Dictionaries by which the format is recognised."""
 STANDING = 0.05
 """Share of the rows whose progress bar may stand where it stood a row before."""
+MOST_BARS, MOST_REDRAWN = 8, 1 << 20
+"""Progress bars, told apart by their length, and the counts of each that are kept."""
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _BAR = (  # 12%|█▎ | 5/400 [00:10<…   ·   [ 5/400 00:10 < 27:35, Epoch …   ·   5/400 {'loss': …
@@ -78,11 +81,12 @@ def read_trainer_console(source: Source) -> Table:
     """The dictionaries of a console log as rows.
 
     The step is the row's, where it has one, else that of the progress bar before it. Where the bars
-    do not move with the rows, as in output that was buffered, the epoch or the number of the row
-    has to serve. Evaluations stand at the step that training had come to.
+    do not move with the rows, as in output that was buffered, the counts that a bar drew twice are
+    the steps, if there are as many as rows: it is drawn anew behind every row. Else the epoch or
+    the number of the row has to serve. Evaluations stand at the step that training had come to.
     """
     columns, dictionaries = Columns(is_wanted), _Dictionaries()
-    training, last = list[float](), 0.0
+    training, rows_of_training, last = list[float](), list[bool](), 0.0
     main, stated = -1, None
     for row in dictionaries.rows(source.lines()):
         numbers = dict(row.numbers)
@@ -95,25 +99,41 @@ def read_trainer_console(source: Source) -> Table:
         last = stated if stated is not None else float(row.bars.get(main, 0))
         if not evaluation:
             training.append(last)
+        rows_of_training.append(not evaluation)
         try:
             columns.add({"step": last, **numbers})
         except OverflowError as error:
             raise source.bad(str(error), row.line) from error
     if not len(columns):
         raise source.bad("no line with the numbers of a trainer in it")
-    frame, note = _with_usable_step(columns.frame(), np.array(training), stated is not None)
+    redrawn = dictionaries.redrawn.values()
+    steps = next((np.array(r, float) for r in redrawn if len(r) == len(training)), None)
+    frame, note = _with_usable_step(
+        columns.frame(), np.array(training), np.array(rows_of_training), stated is not None, steps
+    )
     table = Table("trainer", frame, notes=columns.notes()).with_notes(note)
     cut = dictionaries.broken
     return table.with_notes(f"{source.name}: unreadable, left out: line {listed(cut)}" * bool(cut))
 
 
 def _with_usable_step(
-    frame: pd.DataFrame, training: Array, stated: bool
+    frame: pd.DataFrame,
+    training: Array,
+    is_training: npt.NDArray[np.bool_],
+    stated: bool,
+    redrawn: Array | None,
 ) -> tuple[pd.DataFrame, str]:
-    """The frame without steps that stand still while the rows go on, and why."""
+    """The frame with steps that move with its rows, and where they are from.
+
+    ``redrawn`` are the counts that a progress bar drew twice, where they are as many as the rows.
+    """
     moves = np.mean(np.diff(training) == 0) <= STANDING if len(training) > 1 else training.any()
     if moves:
         return frame, "" if stated else "the step is that of the progress bar before each row"
+    if redrawn is not None and len(redrawn) > 1 and len(is_training) == len(frame):
+        before = np.maximum(np.cumsum(is_training) - 1, 0)
+        frame = frame.assign(step=redrawn[before])
+        return frame, "the steps are those at which the progress bar was drawn anew, one a row"
     frame = frame.drop(columns="step")
     if "epoch" in frame and _stands(frame["epoch"].to_numpy()):
         frame = frame.drop(columns="epoch")  # rounded to two digits
@@ -125,10 +145,14 @@ def _stands(values: Array) -> bool:
 
 
 class _Dictionaries:
-    """The dictionaries of a text; ``broken`` lists the lines of those that cannot be read."""
+    """The dictionaries of a text; ``broken`` lists the lines of those that cannot be read.
+
+    ``redrawn`` holds, by the length of a progress bar, the counts that it drew twice in a row.
+    """
 
     def __init__(self, most: int = sys.maxsize) -> None:
         self.broken: list[int] = []
+        self.redrawn: dict[int, list[int]] = {}
         self._left = most  # dictionaries that are still looked at
         self._bars: dict[int, int] = {}
         self._parts: list[str] = []  # of the dictionary that is open
@@ -176,11 +200,16 @@ class _Dictionaries:
             self._parts.clear()
 
     def _see_bar(self, done: int, steps: int) -> None:
-        if done <= steps:
-            self._bars.pop(steps, None)
-            self._bars[steps] = done
-            if len(self._bars) > 8:
-                del self._bars[next(iter(self._bars))]
+        if done > steps:
+            return
+        redrawn = self.redrawn.setdefault(steps, [])
+        again = done == self._bars.pop(steps, None) and done not in redrawn[-1:]
+        if again and done and len(redrawn) < MOST_REDRAWN:
+            redrawn.append(done)
+        self._bars[steps] = done
+        if len(self._bars) > MOST_BARS:
+            oldest = next(iter(self._bars))
+            del self._bars[oldest], self.redrawn[oldest]
 
     def _row(self, text: str) -> dict[str, float] | None:
         """The numbers of a dictionary that a trainer printed; None for any other."""

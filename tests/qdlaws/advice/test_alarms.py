@@ -77,6 +77,12 @@ def test_groups_of_equal_rewards_give_no_gradient():
     assert kinds(table) == []
 
 
+def test_one_group_a_step_is_judged_by_the_share_of_many_steps():
+    table = frame()
+    equal = np.arange(N) % 5 < 3  # 60 % of the groups: the median reading is 1
+    assert kinds(table.assign(frac_reward_zero_std=equal.astype(float))) == []
+
+
 def test_a_reward_at_either_end_of_its_scale_rings():
     for value in (0.0, 1.0):
         table = frame()

@@ -39,3 +39,24 @@ def test_a_slow_error_of_a_run_that_gains_its_cost_is_no_reason_to_stop(readings
     advice = qd.advise(log, qd.Goal(min_gain_per_step=3e-4))
     assert advice.action == "continue"
     assert "do not yet show" in advice.reasons[0]  # the forecast alone would stop
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_that_never_moved_is_not_told_to_go_on(seed):
+    """Noise wanders above its best so far with some probability: that is no gain."""
+    noise = np.random.default_rng(seed).normal(size=300)
+    advice = qd.advise(qd.RunLog.from_arrays(np.arange(300), quality=0.5 + 0.1 * noise))
+    assert advice.action in ("wait", "stop")
+    assert "hardly moved" in advice.reasons[0] or advice.action == "stop"
+    rising = qd.advise(
+        qd.RunLog.from_arrays(np.arange(300), quality=0.001 * np.arange(300) + 0.1 * noise)
+    )
+    assert "hardly moved" not in str(rising.summary())
+
+
+def test_a_clock_in_epochs_is_not_rounded_to_no_steps():
+    noise = np.random.default_rng(0).normal(size=200)
+    log = qd.RunLog.from_arrays(np.linspace(0, 0.1, 200), quality=0.5 + 0.1 * noise)
+    words = " ".join(qd.advise(log).reasons)
+    assert "next 0.025 steps" in words
+    assert "in 0.1 steps" in words

@@ -91,6 +91,20 @@ def test_bars_that_stand_still_are_no_clock(write):
     assert any("no progress bar" in note for note in log.notes)
 
 
+def test_the_bars_drawn_anew_are_the_steps_of_rows_that_were_printed_later(write):
+    """The error stream of a job, unbuffered, stands before its output in the file."""
+    bars = "".join(
+        f"\r {k}%| | {k}/40 [00:{k:02d}<01:00]"
+        + (f"\r{' ' * 40}\r {k}%| | {k}/40 [00:{k:02d}<01:00]" if k % 5 == 0 else "")
+        for k in range(1, 41)
+    )
+    rows = [f"{{'loss': 0.1, 'reward': {k / 10}, 'entropy': 1.0}}" for k in range(1, 9)]
+    log = read(write("\n".join([bars, *rows])))
+    assert list(log.step) == [5, 10, 15, 20, 25, 30, 35, 40]
+    one_row_lost = read(write("\n".join([bars, *rows[:-1]])))
+    assert one_row_lost.is_numbered
+
+
 def test_a_row_that_broke_off_is_named_and_the_next_one_read(write):
     lines = [f"{step}/400 {printed(int(step))}" for step in STEPS]
     lines[3] = lines[3][:90]
