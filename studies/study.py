@@ -10,22 +10,59 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 import qdlaws as qd
 
-__all__ = ["Arm", "Study", "arguments", "interval", "median_range", "write_page"]
+__all__ = [
+    "COMMON",
+    "ROOT",
+    "Arm",
+    "Difference",
+    "Study",
+    "arguments",
+    "interval",
+    "mean_spread",
+    "median_range",
+    "run_study",
+    "table",
+    "write_page",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
-COLUMNS = ("step", "quality", "diversity", "diversity_unique", "entropy", "kl", "unique_share")
+COLUMNS = (
+    "step",
+    "quality",
+    "diversity",
+    "diversity_unique",
+    "diversity_correct",
+    "distinct_correct",
+    "entropy",
+    "kl",
+    "unique_share",
+    "circles",
+)
 """Of each evaluation; standard errors stand beside them, and pass@k where there is one."""
 DIGITS = 6
+COMMON = (
+    "policy.device=cpu",
+    "train.threads=1",
+    "eval.keep=false",
+    "checkpoint.every=50",
+    "checkpoint.keep=1",
+    "control.advise=false",
+)
+"""Settings of every run of a study: one thread, and no more on disk than resuming needs."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +76,23 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """The mean over seeds of one arm less another at the same seed, with its 95 % t interval."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+
+    def __str__(self) -> str:
+        if not self.seeds:
+            return "–"
+        if math.isnan(self.low):
+            return f"{self.mean:+.3f} ({self.seeds} seed)"
+        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+@dataclass(frozen=True)
 class Study:
     """Arms × seeds, and the folder that holds what they gave."""
 
@@ -46,6 +100,10 @@ class Study:
     arms: tuple[Arm, ...]
     seeds: int
     scratch: Path
+    figures: Callable[[Path], dict[str, Any]] | None = None
+    """Further figures of a finished run, from its folder; they are kept in its line."""
+    prepare: Callable[[Path], None] | None = None
+    """Makes in the scratch folder what the runs need, such as a classifier."""
 
     @property
     def results(self) -> Path:
@@ -77,8 +135,10 @@ class Study:
         """One run from its first step, or from where it was cut short, and what is kept of it."""
         from trainer import load_config, resume, train
 
+        if self.prepare is not None:
+            self.prepare(self.scratch)
         out = self.scratch / self.folder.name / f"{arm.name}-{seed}"
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         if (out / "checkpoints").is_dir():
             outcome = resume(out)
         else:
@@ -88,9 +148,19 @@ class Study:
             raise SystemExit(f"interrupted at step {outcome.step}; the same command goes on")
         rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
         evaluations = [row for row in rows if row["phase"] == "eval"]
-        self.keep(arm, seed, evaluations, time.perf_counter() - began)
+        more: dict[str, Any] = {"cpu_seconds": round(time.process_time() - worked, 1)}
+        if self.figures is not None:
+            more["figures"] = self.figures(out)
+        self.keep(arm, seed, evaluations, time.perf_counter() - began, more)
 
-    def keep(self, arm: Arm, seed: int, rows: Sequence[dict[str, Any]], seconds: float) -> None:
+    def keep(
+        self,
+        arm: Arm,
+        seed: int,
+        rows: Sequence[dict[str, Any]],
+        seconds: float,
+        more: dict[str, Any],
+    ) -> None:
         """Writes the table first and the line last: a line means that all is there."""
         path = self.table_path(arm.name, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +179,7 @@ class Study:
             "seconds": round(seconds),
             "kinds": {n: last.get(f"{n}_kind") for n in ("quality", "diversity", "entropy")},
             "date": time.strftime("%Y-%m-%d"),
+            **more,
         }
         with self.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -121,6 +192,41 @@ class Study:
     def frames(self, arm: str) -> list[pd.DataFrame]:
         """Those of all finished seeds of an arm."""
         return [self.frame(arm, seed) for seed in range(self.seeds) if (arm, seed) in self.done()]
+
+    def values(self, arm: str, figure: str, step: int | None = None) -> dict[int, float]:
+        """seed → a figure of the arm: of its line, or of its evaluation at ``step`` (the last)."""
+        found: dict[int, float] = {}
+        for (name, seed), line in self.done().items():
+            if name != arm or seed >= self.seeds:
+                continue
+            if figure in line.get("figures", {}):
+                value = line["figures"][figure]
+            elif figure == "cpu_seconds":
+                value = line[figure]
+            else:
+                frame = self.frame(arm, seed)
+                rows = frame if step is None else frame[frame.step == step]
+                value = rows[figure].iloc[-1] if figure in frame and len(rows) else math.nan
+            found[seed] = math.nan if value is None else float(value)
+        return found
+
+    def difference(self, arm: str, base: str, figure: str, step: int | None = None) -> Difference:
+        """The arm less the base in this figure, paired by seed."""
+        one, other = self.values(arm, figure, step), self.values(base, figure, step)
+        gaps = np.array([one[s] - other[s] for s in sorted(set(one) & set(other))])
+        gaps = gaps[np.isfinite(gaps)]
+        if not len(gaps):
+            return Difference(math.nan, math.nan, math.nan, 0)
+        mean, half = float(gaps.mean()), math.nan
+        if len(gaps) > 1:
+            half = float(stats.t.ppf(0.975, len(gaps) - 1) * stats.sem(gaps))
+        return Difference(mean, mean - half, mean + half, len(gaps))
+
+    def small(self, *settings: str, arms: int | None = None) -> Study:
+        """The first arms at one seed with other settings, to try the pipeline."""
+        some = self.arms[:arms]
+        changed = tuple(replace(a, settings=(*a.settings, *settings)) for a in some)
+        return replace(self, arms=changed, seeds=1)
 
     def log(self, arm: str, seed: int, diversity: str = "diversity") -> qd.RunLog:
         """A finished run as a log, by either diversity."""
@@ -146,6 +252,30 @@ def arguments(name: str, folder: Path, seeds: int, words: str) -> argparse.Names
     return options
 
 
+def run_study(
+    study: Study,
+    page: Callable[[Study], None],
+    words: str,
+    few: Sequence[str],
+    arms: int | None = None,
+) -> None:
+    """The program of a study: its runs, then its page; ``few`` are the settings of ``--quick``."""
+    options = arguments(study.folder.name, study.folder, study.seeds, words.splitlines()[0])
+    study = replace(study, folder=options.folder, scratch=options.scratch, seeds=options.seeds)
+    if options.quick:
+        study = study.small(*few, arms=arms)
+    os.chdir(ROOT)  # the settings of some arms name folders of the project
+    if not options.page:
+        study.run()
+    page(study)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
 def write_page(path: Path, blocks: Sequence[str]) -> None:
     """The page of a study, from its blocks."""
     path.write_text("\n\n".join(block.strip() for block in blocks) + "\n", encoding="utf-8")
@@ -160,6 +290,17 @@ def median_range(values: Sequence[float], digits: int = 3) -> str:
     if len(numbers) == 1:
         return f"{middle:.{digits}g}"
     return f"{middle:.{digits}g} [{numbers[0]:.{digits}g}, {numbers[-1]:.{digits}g}]"
+
+
+def mean_spread(values: Sequence[float], digits: int = 3) -> str:
+    """``.351 ± .012``: the mean over seeds and its standard error (none of one seed)."""
+    numbers = np.array([v for v in values if v == v])
+    if not len(numbers):
+        return "–"
+    places = 0 if abs(numbers.mean()) >= 100 else digits
+    if len(numbers) == 1:
+        return f"{numbers[0]:.{places}f}"
+    return f"{numbers.mean():.{places}f} ± {stats.sem(numbers):.{places}f}"
 
 
 def interval(value: Any, digits: int = 2) -> str:
