@@ -26,6 +26,7 @@ TOPICS = {
     "docs/test_integrations_page.py": "the lines for other trainers run against their hooks",
     "qdlaws/reporting/test_hostile_run_files.py": "a run's own files end neither watch nor report",
     "qdlaws/reporting/test_report_browser.py": "the page in a real browser",
+    "trainer/policy/test_precision.py": "mixed precision in sampling, scoring, training, resuming",
     "trainer/test_bandit_run.py": "a run on the bandit settles at the tilt",
     "trainer/test_clusters.py": "a sweep on a cluster: a run whose worker is killed goes on",
     "trainer/test_fuzzed_run_files.py": "any content of a run's files is used or refused",

@@ -37,7 +37,14 @@ PRESETS = Path(__file__).parent.parent / "presets"
 OPEN = {"task", "recipe", "control"}
 """Sections that pass unknown keys on, to the task, the recipe or the controller."""
 STAGEABLE = {"task", "recipe", "train", "eval"}
-FIXED_IN_STAGES = {"train.steps", "train.seed", "train.optimizer", "train.threads", "recipe.name"}
+FIXED_IN_STAGES = {
+    "train.steps",
+    "train.seed",
+    "train.optimizer",
+    "train.threads",
+    "train.precision",
+    "recipe.name",
+}
 PLAIN = {
     "int": "a whole number",
     "float": "a number",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "frozen_reference",
     "has_adapters",
     "make_policy",
+    "narrowed_reference",
 ]
 
 
@@ -41,6 +42,9 @@ class Policy:
     bos: int | None
     frozen: bool = False
     """A reference: no gradient is kept, and adapters are off."""
+    products: torch.dtype | None = None
+    """The type in which matrix products are computed (torch.autocast), the weights keeping theirs;
+    None: that of the weights."""
 
     @property
     def device(self) -> torch.device:
@@ -59,9 +63,14 @@ class Policy:
         longest = getattr(config, "max_position_embeddings", None)
         return longest if longest is not None and longest > 0 else None  # XLNet says -1
 
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, self.products) if self.products else nullcontext()
+
     @contextmanager
     def speaking(self, *, training: bool = False) -> Iterator[Any]:
         """The bare model, ready to be called: adapters off and no gradient where frozen.
+
+        In mixed precision the weights are converted once for each such context.
 
         ``training`` puts the model in train mode, which gradient checkpointing asks for and
         sampling cannot have; it changes nothing else, since policies are made without dropout.
@@ -75,6 +84,7 @@ class Policy:
             with (
                 model.disable_adapter() if off else nullcontext(),
                 torch.no_grad() if self.frozen else nullcontext(),
+                self._autocast(),
             ):
                 yield model.get_base_model() if has_adapters(model) else model
         finally:
@@ -117,6 +127,21 @@ def frozen_reference(policy: Policy) -> Policy:
         return replace(policy, frozen=True)
     model = copy.deepcopy(policy.model).requires_grad_(False).eval()
     return replace(policy, model=model, frozen=True)
+
+
+def narrowed_reference(reference: Policy) -> Policy:
+    """The reference with the weights of its products stored in the type that they are computed in.
+
+    The same numbers in half the memory, and no weight is converted at every call. Embeddings and
+    norms keep their type, also where the output layer shares the weights of the embedding.
+    """
+    if reference.products is None or has_adapters(reference.model):
+        return reference
+    for part in reference.model.modules():
+        if type(part) is torch.nn.Linear:
+            narrow = part.weight.detach().to(reference.products)
+            part.weight = torch.nn.Parameter(narrow, requires_grad=False)
+    return reference
 
 
 def encode_prompts(policy: Policy, texts: Sequence[str]) -> list[list[int]]:

@@ -51,8 +51,9 @@ class Decoder:
         logits = self._forward(ids.to(device), position)
         # Without padding all rows are at one position.
         self.position = position[:1, -1:] if self.padding is None else position[:, -1:]
-        if not self.graphs and fits(self.model, self.cache):
-            self.fast = LlamaStep(self.model, self.cache, width + self.limit)
+        products = self.policy.products
+        if not self.graphs and fits(self.model, self.cache, products):
+            self.fast = LlamaStep(self.model, self.cache, width + self.limit, products)
         if len(different) == len(prompts):  # then they are in order, too
             return logits
         where = {prompt: number for number, prompt in enumerate(different)}

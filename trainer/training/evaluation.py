@@ -60,7 +60,8 @@ def evaluate(
     ref = log_probs(context, context.reference, ids, drawn.tokens, drawn.mask, temperature)
     mask = drawn.mask
     drawn_logp = drawn.logp
-    if context.foreign:  # the KL is of the policy, not of a sampler that is nearly the policy
+    # The KL is of the policy, not of a sampler that is nearly the policy.
+    if context.foreign or context.policy.products is not None:
         drawn_logp = log_probs(context, context.policy, ids, drawn.tokens, mask, temperature)
     texts = world.gather(texts)
     logp = np.array(world.gather((drawn_logp.double() * mask).sum(1).tolist()))

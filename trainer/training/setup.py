@@ -17,7 +17,7 @@ from trainer.distributed.sharding import shard
 from trainer.distributed.world import World
 from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
 from trainer.policy.bundled_priors import model_source
-from trainer.policy.model import has_adapters
+from trainer.policy.model import has_adapters, narrowed_reference
 from trainer.sampling import Sampler, sample, sample_generate
 from trainer.tasks import capabilities, make_task
 from trainer.tasks.equivalence import task_with_relation
@@ -34,8 +34,9 @@ __all__ = ["load_models", "make_context", "start", "with_stage"]
 
 
 def load_models(config: Config) -> tuple[Policy, Policy]:
-    """The policy to train and its frozen reference."""
+    """The policy to train and its frozen reference, both in the precision of the run."""
     given = config.policy
+    products = torch.bfloat16 if config.train.precision == "bf16" else None
     lora = LoraOptions(rank=given.lora_rank, alpha=given.lora_alpha) if given.lora_rank else None
     options: dict[str, Any] = {
         "device": None if given.device == "auto" else given.device,
@@ -48,15 +49,19 @@ def load_models(config: Config) -> tuple[Policy, Policy]:
         gradient_checkpointing=given.gradient_checkpointing,
         **options,
     )
+    policy = replace(policy, products=products)
     if given.reference is None:
-        return policy, frozen_reference(policy)
-    reference = frozen_reference(load_policy(model_source(given.reference), **options))
+        reference = frozen_reference(policy)
+    else:
+        other = load_policy(model_source(given.reference), **options)
+        reference = frozen_reference(replace(other, products=products))
     if reference.allowed.shape != policy.allowed.shape:
         raise BadData(
             f"the reference {given.reference} has {reference.allowed.shape[0]} tokens, "
             f"the policy {policy.allowed.shape[0]}: they must share a vocabulary"
         )
-    return policy, reference
+    # fully_shard wants weights of one type
+    return policy, reference if given.shard else narrowed_reference(reference)
 
 
 def _spread_models(config: Config, world: World) -> tuple[Policy, Policy]:

@@ -85,7 +85,8 @@ def _recomputes(context: RunContext) -> bool:
     if context.foreign:
         return True
     several = context.config.train.epochs * context.config.train.minibatches > 1
-    return several and context.config.policy.dtype in ("bfloat16", "auto")
+    coarse = context.config.policy.dtype in ("bfloat16", "auto")
+    return several and (coarse or context.config.train.precision == "bf16")
 
 
 def _current_log_probs(

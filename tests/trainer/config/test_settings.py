@@ -95,6 +95,8 @@ def test_another_task_or_recipe_drops_the_options_of_the_last():
         ("betas=[0.9]", "a list of length 2 was needed"),
         ("steps", "key=value was needed"),
         ("stages=[{at=1, policy.model='x'}]", "cannot change policy.model"),
+        ("stages=[{at=1, precision='bf16'}]", "cannot change train.precision"),
+        ("precision=bf61", "did you mean 'bf16'"),
         ("stages=[{train.lr=1}]", "at=STEP"),
         ("stages=[{at=1, lr=0}]", "train.lr = 0: a number above 0.0"),
         ("stages=[{at=1, train.lrr=1}]", "unknown key 'lrr'"),

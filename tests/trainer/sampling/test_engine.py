@@ -7,6 +7,7 @@ from qdlaws.errors import BadData, QdlawsError
 from tests.helpers.tiny_policy import KEYS, PROMPTS, same, saved, shake, tiny_policy
 from trainer.policy import LoraOptions, frozen_reference, load_policy, token_log_probs
 from trainer.sampling import sample, sample_generate
+from trainer.sampling.engine import draw, draw_blockwise
 
 
 def test_sampling_uses_the_present_weights():
@@ -109,3 +110,33 @@ def test_a_model_without_a_cache_is_refused_in_one_line():
     policy = make_policy(XLNetLMHeadModel(config), tiny_policy().tokenizer)
     with pytest.raises(QdlawsError, match="no key-value cache"):
         sample(policy, PROMPTS, KEYS, limit=5)
+
+
+@pytest.mark.parametrize("size", [64, 1000, 8191])
+def test_a_large_vocabulary_summed_in_blocks_gives_the_same_tokens(size):
+    """At edges too: u of almost 0 and 1, closed first and last tokens, a chance of nearly 1."""
+    torch.manual_seed(size)
+    edges = torch.tensor([0.0, 1e-16, 1 - 2**-53, 1 - 1e-12], dtype=torch.float64)
+    logits = 4 * torch.randn(600, size)
+    logits[:50, size // 2] += 60.0
+    closed = torch.zeros(size, dtype=torch.float64)
+    closed[torch.randperm(size)[: size // 3]] = -torch.inf
+    closed[[0, size - 1]] = -torch.inf
+    u = torch.rand(600, 1, dtype=torch.float64)
+    u[:4, 0] = u[60:64, 0] = edges
+    for temperature in (1.0, 0.7):
+        token, p, entropy = draw(logits, closed, temperature, u)
+        quick, quick_p, quick_entropy = draw_blockwise(logits, closed, temperature, u)
+        assert (closed[quick] == 0).all()
+        assert (quick_p > 0).all()
+        assert (token == quick)[64:].float().mean() > 0.995  # some u lie within 1e-7 of an edge
+        agree = token == quick
+        torch.testing.assert_close(quick_p[agree], p[agree], rtol=1e-4, atol=0)
+        torch.testing.assert_close(quick_entropy, entropy, rtol=1e-5, atol=1e-6)
+
+
+def test_a_policy_with_a_large_vocabulary_is_drawn_in_blocks(monkeypatch):
+    policy = tiny_policy(spread=2.0)
+    plain = sample(policy, PROMPTS, KEYS, limit=20)
+    monkeypatch.setattr("trainer.sampling.engine.LARGE", 10)
+    same(policy, sample(policy, PROMPTS, KEYS, limit=20), plain, 1e-5)
