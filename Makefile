@@ -76,7 +76,9 @@ docs: $(STAMP)
 		test ! -f docs/$$page.py || $(BIN)/python docs/$$page.py || exit 1; done
 	@echo "== the site, warnings are errors: out/site/index.html"
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	@$(BIN)/python docs/fetch_mathjax.py
 	@OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -b html docs out/site
+	@$(BIN)/python docs/check_site.py out/site
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "== setting up $(VENV) (once; a few minutes)"

@@ -50,26 +50,52 @@ def names_of(module: str) -> list[str]:
 
 def sentence_of(module: str, name: str) -> str:
     """The first sentence about a name, followed to the module that defines it."""
+    return first_sentence(docstring_of(module, name))
+
+
+def has_example(module: str, name: str) -> bool:
+    """Whether an example shows a name: in its docstring, or in that of its public module."""
+    if ">>> " in (docstring_of(module, name) or ""):
+        return True
+    lines = re.findall(r"^\s*(?:>>>|\.\.\.) (.*)", module_docstring(module), re.M)
+    lines += [f"``{word}``" for word in _types_named(module)]
+    return any(re.search(rf"\b{name}\b", line) for line in lines)
+
+
+def _types_named(module: str) -> list[str]:
+    """Types that the examples of a module name in words: there is nothing to run about them."""
+    after = module_docstring(module).partition(">>> ")[2]
+    return re.findall(r"``(?:\w+\.)?(\w+)``", after)
+
+
+def module_docstring(module: str) -> str:
+    """The docstring of a module."""
+    return ast.get_docstring(_tree(module)) or ""
+
+
+def docstring_of(module: str, name: str) -> str | None:
+    """The docstring of a name, followed to the module that defines it."""
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
                     inner = f"{node.module}.{alias.name}"
                     if _path(inner) is None:
-                        return sentence_of(node.module, alias.name)
-                    return first_sentence(ast.get_docstring(_tree(inner)))
+                        return docstring_of(node.module, alias.name)
+                    return ast.get_docstring(_tree(inner))
         # a class whose base is imported on first use is written as a private one
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in (name, f"_{name}"):
-            return first_sentence(ast.get_docstring(node))
+            return ast.get_docstring(node)
     statements = _tree(module).body
     for node, after in zip(statements, [*statements[1:], None], strict=True):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(t, ast.Name) and name == t.id for t in _flat(targets)):
             text = getattr(after, "value", None)
-            return first_sentence(getattr(text, "value", None))
+            words = getattr(text, "value", None)
+            return words if isinstance(words, str) else None
     for inner in _modules_inside(module):  # a package may load the name on first use
         if name in names_of(inner):
-            return sentence_of(inner, name)
+            return docstring_of(inner, name)
     raise LookupError(f"{module} does not define {name}")
 
 

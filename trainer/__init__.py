@@ -7,6 +7,37 @@ else that is heavy::
 
     config = trainer.load_config("molecules", ["train.steps=20"])
     outcome = trainer.train(config, Path("runs/first"))
+
+A whole run of a task of one token, on disk for a moment:
+
+>>> from pathlib import Path
+>>> from tempfile import TemporaryDirectory
+>>> import trainer
+>>> config = trainer.load_config("bandit", ["steps=2", "eval.every=1", "eval.samples=16"])
+>>> with TemporaryDirectory() as folder:
+...     run = Path(folder) / "run"
+...     print(trainer.train(config, run).ended)
+...     print(trainer.resume(run).step)
+...     print(trainer.branch(run, run.with_name("other"), step=1).step)
+...     print(trainer.evaluate(str(run), samples=16)["n_samples"])
+...     swept = trainer.sweep(config, {"seed": ["0"]}, run.with_name("grid"), jobs=1)
+done
+2
+2
+16
+>>> len(swept)
+1
+>>> isinstance(trainer.RECIPES["grpo"](), trainer.Recipe)
+True
+>>> trainer.Knobs(kl=0.1).reward_scale
+1.0
+>>> import numpy as np
+>>> trainer.Scores(np.array([1.0, np.nan]), np.array([True, False])).failed
+1
+>>> trainer.Prompt(0, "24=", {"target": 24}).text
+'24='
+
+``trainer.Task`` is the form of a task; ``examples/my_task.py`` is one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,33 @@
 """The nouns of the trainer: Knobs, Rollouts, Step, and what a recipe says it rehearses.
 
 Axes, in this order only: B samples, T tokens. A mask is True where the token counts.
+
+>>> batch = Rollouts.of(
+...     score=torch.tensor([1.0, 0.0]),
+...     group=torch.tensor([0, 0]),
+...     mask=torch.tensor([[True, True], [True, False]]),
+...     old_logp=torch.tensor([[-1.0, -2.0], [-1.0, 0.0]]),
+... )
+>>> batch.length.tolist()
+[2, 1]
+>>> step = Step(batch.old_logp, batch.old_logp, None, torch.ones(2, 2), batch.mask)
+>>> step.ratio.tolist()
+[[1.0, 1.0], [1.0, 1.0]]
+>>> Knobs(kl=0.05)
+Knobs(kl=0.05, reward_scale=1.0, entropy=0.0)
+>>> Traits("mine", many_prompts=True, binary=True, lowest=0, highest=1, equivalence=False).binary
+True
+
+What a recipe keeps and rehearses:
+
+>>> ReplayPlan(size=100).per_step, ReferencePlan().rows(fresh=64), HeadPlan().layers
+(10, 8, 3)
+>>> FilterPlan(by="scaffold", penalty="step").bucket
+25
+>>> "scaffold" in get_args(BucketKind), "erf" in get_args(PenaltyCurve)
+(True, True)
+>>> "tilt" in get_args(Plant)
+True
 """
 
 from __future__ import annotations

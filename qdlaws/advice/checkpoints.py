@@ -61,6 +61,13 @@ def choose(
     at : the steps whose checkpoints exist (default: every row with a reading)
     fits : fitted laws; a supported law of quality helps to tell true values from noise
     level : level of the stated intervals
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> choice = qd.choose(qd.example_log(), qd.Goal(min_diversity=0.4))
+    >>> choice.step
+    165.0
     """
     goal = goal or Goal()
     goal.check(log)

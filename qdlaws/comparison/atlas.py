@@ -218,6 +218,12 @@ class Atlas(Result):
     ----------
     fits : the laws of the run
     standings : each law of quality beside the public runs, by "rd" and "rh"
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> isinstance(qd.atlas(qd.example_log()), qd.Atlas)
+    True
     """
 
     fits: LawFits

@@ -44,6 +44,14 @@ class Comparison(Result):
     p_values : by coefficient, adjusted for testing three (Holm 1979)
     table : DataFrame with a row for each run: verdict, n, range and each coefficient with its error
     left_out : runs without the law, and why
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> log = qd.example_log()
+    >>> comparison = qd.compare([log, log], names=["one", "the same"])
+    >>> comparison.shared, comparison.differs
+    (True, ())
     """
 
     kind: Kind

@@ -57,6 +57,14 @@ class Fleet(Result):
     left_out : runs that are left out, and why
     level : the level of the intervals
     posterior : for each coefficient the draws of β₀, β₁ and τ, an array (S, 3)
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> log = qd.example_log()
+    >>> fleet = qd.fleet([log, log, log], names=["one", "the same", "again"])
+    >>> fleet.kind, len(fleet.runs)
+    ('rd', 3)
     """
 
     kind: Kind

@@ -75,6 +75,13 @@ class Advice(Result):
     choice : the checkpoint to keep beside the others
     anytime : a stop that stays valid however often one looks; what ends a run unattended
     alarms : faults of the run that need no goal to be faults
+
+    Examples
+    --------
+    >>> from qdlaws import Goal, advise, example_log
+    >>> advice = advise(example_log(), Goal(min_diversity=0.5))
+    >>> advice.action, advice.strength
+    ('stop', 'certain')
     """
 
     action: Action

@@ -59,6 +59,13 @@ class Backtest(Result):
     table : one row an origin and target: origin, target, observed, low, mid, high, and one column a
         baseline; NaN where a baseline fails or has no entropy
     sd : standard deviation of the column over the run, the unit of the errors
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> backtest = qd.backtest(qd.example_log(), origins=(0.5,))
+    >>> backtest.column, backtest.level
+    ('quality', 0.8)
     """
 
     column: str
@@ -221,6 +228,12 @@ def backtest(
     prior : learnt from earlier runs by :func:`qdlaws.learn_prior`
     laws : fit the laws at every origin too, so that they can enter the pool
     origins : where the run is cut, as shares of its readings
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> len(qd.backtest(qd.example_log(), "entropy", origins=(0.5,)).table) > 0
+    True
     """
     log = as_log(log)
     read = log.take(np.isfinite(log.column(column)))

@@ -269,6 +269,13 @@ def clock(
     column : "quality", "diversity" or "entropy"
     level : level of the intervals
     prior : learnt from earlier runs by :func:`qdlaws.learn_prior`
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> entropy = qd.clock(qd.example_log(), "entropy")
+    >>> entropy.level
+    0.8
     """
     if not 0 < level < 1:
         raise BadData(f"a level lies between 0 and 1, e.g. 0.8; got {level!r}")

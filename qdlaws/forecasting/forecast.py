@@ -41,6 +41,11 @@ class Forecast(Result):
 
     ``by_column`` holds the forecast of every column; ``missing`` says which columns have none, and
     why.
+
+    >>> import qdlaws as qd
+    >>> forecast = qd.forecast(qd.example_log(), horizon=100)
+    >>> forecast.horizon, sorted(forecast.final)
+    (100.0, ['diversity', 'entropy', 'quality'])
     """
 
     fits: LawFits

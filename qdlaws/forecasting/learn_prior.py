@@ -114,6 +114,13 @@ def learn_prior(
     start : the prior to move away from, worth ``strength`` runs
     fractions : where the runs are cut
     source : description of the runs
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> prior = qd.learn_prior([qd.example_log()], source="my runs")
+    >>> prior.source
+    'my runs'
     """
     logs = list(logs)
     best: tuple[float, ForecastPrior, EndForecasts] | None = None

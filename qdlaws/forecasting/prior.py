@@ -46,6 +46,13 @@ class ForecastPrior(Result):
     width : the factor on half-widths
     runs : number of runs that it was learnt from
     source : description of these runs
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> prior = qd.learn_prior([qd.example_log()])
+    >>> isinstance(prior, ForecastPrior)
+    True
     """
 
     slope: Mapping[float, float]

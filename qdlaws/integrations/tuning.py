@@ -83,6 +83,11 @@ class _ForecastPruner:
     ----------
     last_step : the step at which a trial that is not pruned ends
     level : level of the band; a higher one prunes later
+
+    Examples
+    --------
+    >>> from qdlaws.integrations.tuning import ForecastPruner
+    >>> pruner = ForecastPruner(last_step=500)  # for optuna.create_study(pruner=pruner)
     """
 
     def __init__(self, last_step: float, *, level: float = 0.9) -> None:
@@ -118,6 +123,13 @@ class _ForecastStopper:
     mode : ``"max"`` or ``"min"``
     level : level of the band; a higher one stops later
     step : the name of the reported step
+
+    Examples
+    --------
+    With Ray Tune, which is not part of this project's extras:
+
+    >>> from qdlaws.integrations.tuning import ForecastStopper  # doctest: +SKIP
+    >>> tune.RunConfig(stop=ForecastStopper("reward", last_step=500))  # doctest: +SKIP
     """
 
     def __init__(

@@ -42,7 +42,13 @@ MOST_FILES = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """The advice at one look at a log; None, with the reason, while there can be none."""
+    """The advice at one look at a log; None, with the reason, while there can be none.
+
+    >>> import qdlaws as qd
+    >>> update = Update("run", step=40.0, n=5, advice=None, reason="5 rows are too few")
+    >>> print(update)
+    step 40 (5 rows): 5 rows are too few
+    """
 
     source: str
     step: float | None
@@ -123,6 +129,18 @@ def watch(
     signal_name : ``"USR1"`` (REINVENT4 saves a checkpoint and ends) or ``"TERM"``
     max_updates : end after so many updates
     reader : how to read the path; :func:`qdlaws.read` by default
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import qdlaws as qd
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "run.csv"
+    ...     qd.example_log()[:40].to_frame().to_csv(path, index=False)
+    ...     update = next(watch(path, qd.Goal(min_diversity=0.4), max_updates=1))
+    >>> update.n, update.advice is None
+    (8, False)
     """
     rounds = watch_runs(
         [path],
@@ -151,6 +169,10 @@ def watch_runs(
     """The updates of all runs whose logs have changed, whenever any has; of all at first.
 
     The parameters are those of :func:`watch`; a file and a signal are about one run.
+
+    >>> updates = next(watch_runs(["nowhere"]))
+    >>> updates[0].advice is None
+    True
     """
     if not paths:
         raise BadData("no runs were given to watch")

@@ -55,6 +55,14 @@ class Frontier(Result):
     rewards, surprise : arrays (P, n), NaN where unknown
         Rewards and −log π_ref by prompt; P = 1 where there are no prompts.
     dropped : failed scores
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> import numpy as np
+    >>> frontier = qd.frontier(np.random.default_rng(0).uniform(size=400))
+    >>> list(frontier.table.columns)[:3]
+    ['eta', 'quality', 'quality_se']
     """
 
     table: pd.DataFrame
@@ -190,6 +198,14 @@ def frontier(
     Standard errors of one prompt are those of the influence functions of the self-normalised
     estimates: ψ_Q = v(R − Q), ψ_KL = ηψ_Q − (v − 1), ψ_H = v(−log π_ref − Σ w·surprise) − ψ_KL,
     v = n·w. They leave out rewards that no sample has shown: one seen once in 10ⁿ draws is absent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rewards = np.random.default_rng(0).uniform(size=400)  # of samples of the reference
+    >>> best = frontier(rewards).table
+    >>> bool(best["quality"].max() > rewards.mean())
+    True
     """
     table, dropped = _clean(rewards)
     surprise = None

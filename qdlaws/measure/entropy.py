@@ -82,6 +82,10 @@ def token_entropy(
 
     ``logits`` (B, T, V), or (T, V) where each position is a unit of its own; ``mask`` (B, T) is
     True where a token counts. Kind ``token_entropy``, at the temperature given.
+
+    >>> import numpy as np
+    >>> round(token_entropy(np.zeros((2, 3, 4))).value, 3)  # (samples, tokens, vocabulary)
+    1.386
     """
     values = token_entropies(logits, temperature)
     if values.ndim == 1:
@@ -97,7 +101,11 @@ def token_entropy_mean(
     *,
     temperature: float | None = None,
 ) -> Estimate:
-    """The mean over tokens of exact entropies measured elsewhere, with its error over sequences."""
+    """The mean over tokens of exact entropies measured elsewhere, with its error over sequences.
+
+    >>> token_entropy_mean([[1.0, 3.0], [2.0]]).value
+    2.0
+    """
     return _per_token(entropies, mask, prompts, EntropyKind.TOKEN, temperature)
 
 
@@ -108,7 +116,11 @@ def sequence_entropy(
     *,
     temperature: float | None = None,
 ) -> Estimate:
-    """The mean over sequences of the summed exact token entropies, with its error."""
+    """The mean over sequences of the summed exact token entropies, with its error.
+
+    >>> sequence_entropy([[1.0, 3.0], [2.0]]).value
+    3.0
+    """
     return _per_sequence(entropies, mask, prompts, EntropyKind.SEQUENCE, temperature, 1)
 
 
@@ -122,6 +134,9 @@ def token_nll(
     """Mean of −log p of the sampled tokens, Σ over all tokens / number of tokens, with its error.
 
     Tokens of one sequence depend on each other, so the units are sequences (or prompts).
+
+    >>> token_nll([[-1.0, -3.0], [-2.0]]).value
+    2.0
     """
     return _per_token(logprobs, mask, prompts, EntropyKind.TOKEN_NLL, temperature, -1)
 
@@ -136,6 +151,9 @@ def sequence_nll(
     """Mean over sequences of −log π(y), with its error.
 
     ``logprobs`` per token, or one number a sequence (already summed).
+
+    >>> sequence_nll([[-1.0, -3.0], [-2.0]]).value
+    3.0
     """
     return _per_sequence(logprobs, mask, prompts, EntropyKind.SEQUENCE_NLL, temperature, -1)
 
@@ -150,6 +168,10 @@ def convert_entropy(
     an Estimate, so the standard error is then unknown. An exact entropy cannot be had from the
     likelihood of samples, nor the other way round; nor can anything from a kind that is unknown or
     was divided by every sequence's own length.
+
+    >>> per_token = token_entropy_mean([[1.0, 3.0], [2.0, 2.0]])
+    >>> convert_entropy(per_token, "sequence_entropy", mean_length=2.0).value
+    4.0
     """
     source, target = _kind(estimate.kind), _kind(to)
     if source == target and source != EntropyKind.UNKNOWN:

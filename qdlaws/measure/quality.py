@@ -72,7 +72,11 @@ def mean_score(
 
 
 def mean_at_k(scores: npt.ArrayLike, prompts: Prompts = None, k: int | None = None) -> Estimate:
-    """mean@k: the mean over prompts of the mean of each prompt's first k scores (all for None)."""
+    """mean@k: the mean over prompts of the mean of each prompt's first k scores (all for None).
+
+    >>> mean_at_k([1.0, 0.0, 1.0, 1.0], prompts=["p", "p", "q", "q"]).value
+    0.75
+    """
     groups, dropped = _grouped(scores, prompts)
     if k is not None:
         _enough([len(g) for g in groups], k)
@@ -123,7 +127,11 @@ def pass_at_k(correct: npt.ArrayLike, total: npt.ArrayLike, k: int) -> Estimate:
 def pass_curve(
     correct: npt.ArrayLike, total: npt.ArrayLike, ks: Sequence[int] | None = None
 ) -> dict[int, Estimate]:
-    """{k: pass@k} for k = 1 … the smallest number of samples of any prompt, or for ``ks``."""
+    """{k: pass@k} for k = 1 … the smallest number of samples of any prompt, or for ``ks``.
+
+    >>> {k: round(e.value, 2) for k, e in pass_curve([1, 0], [3, 3]).items()}
+    {1: 0.17, 2: 0.33, 3: 0.5}
+    """
     _, sizes = _counts(correct, total)
     return {k: pass_at_k(correct, total, k) for k in (ks or range(1, min(sizes) + 1))}
 
@@ -134,6 +142,9 @@ def best_of_n(scores: npt.ArrayLike, n: int, prompts: Prompts = None) -> Estimat
     Of N scores s_(1) ≤ … ≤ s_(N) the best of n drawn without replacement is s_(i) with probability
     C(i−1, n−1)/C(N, n): the unbiased estimate. Of one prompt the error is over its samples and
     needs 2n ≤ N.
+
+    >>> round(best_of_n([0.0, 1.0, 0.0, 1.0], n=2).value, 3)
+    0.833
     """
     groups, dropped = _grouped(scores, prompts)
     _enough([len(g) for g in groups], n)
@@ -162,6 +173,9 @@ def maj_at_k(
 
     Exact over all subsets of k of a prompt's samples; a tie is broken at random. ``answers`` holds
     the final answer of each sample, ``correct`` whether it is right (NaN: failed, dropped).
+
+    >>> maj_at_k(["4", "4", "5"], [True, True, False], k=3).value
+    1.0
     """
     right = _vector(correct)
     if len(answers) != len(right):

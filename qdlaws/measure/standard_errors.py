@@ -88,6 +88,11 @@ def pairwise_mean(
     is needed. Var U = E U² − θ², and θ² is estimated without bias by the mean of d(i,j)·d(k,l) over
     pairs that share no member, (T² − 4 Σ R_i² + 2 Q) / n(n−1)(n−2)(n−3) (Wang & Lindsay 2014 for
     degree 2). Never below half of the jackknife of the row means, which is at most twice too large.
+
+    >>> import numpy as np
+    >>> d = np.array([[0, 1, 1], [1, 0, 0], [1, 0, 0]])  # distances of three samples
+    >>> round(pairwise_mean(d.sum(1), float((d**2).sum() / 2), kind="mine").value, 3)
+    0.667
     """
     rows = np.asarray(row_sums, float)
     n = len(rows)
@@ -151,6 +156,11 @@ def rarefied(
     without bias (Wang & Lindsay 2014), never below a quarter of what it would be for a linear
     statistic, so that noise in the difference cannot make the interval vanish. ``value`` replaces
     the mean over subsets where it is known in closed form.
+
+    >>> labels = [0, 0, 1, 2]
+    >>> different = lambda rows: len({labels[i] for i in rows})
+    >>> rarefied(different, n=4, m=4, kind="classes").value
+    3.0
     """
     if n == 0:
         return Estimate(math.nan, math.nan, 0, kind, m=m, reason="no samples", **fields)

@@ -55,7 +55,12 @@ def vendi(
 def vendi_features(
     features: npt.ArrayLike, q: float = 1, m: int | None = None, *, repeats: int = 100
 ) -> Estimate:
-    """The Vendi score of the cosine kernel of features (n, d): O(n·d·min(n, d))."""
+    """The Vendi score of the cosine kernel of features (n, d): O(n·d·min(n, d)).
+
+    >>> import numpy as np
+    >>> round(vendi_features(np.eye(3), m=3).value, 3)
+    3.0
+    """
     rows = np.asarray(features, float)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     if rows.ndim != 2 or not np.all(norms > 0):

@@ -62,6 +62,16 @@ def report(
     certificates : check the intervals on runs simulated from each fit; by default for up to four
         runs
     reader : how to read paths
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import qdlaws as qd
+    >>> with TemporaryDirectory() as folder:
+    ...     page = qd.report(qd.example_log(), Path(folder) / "report.html", certificates=False)
+    ...     page.stat().st_size > 10_000
+    True
     """
     if horizon is not None and not horizon > 0:
         raise BadData(f"the horizon is a positive number of steps, got {horizon!r}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import json
 import re
 import shlex
@@ -27,13 +28,17 @@ from qdlaws.cli.watching import with_default_port
 matplotlib.use("Agg")
 
 ROOT = Path(__file__).parents[2]
+PATTERNS = ("*.md", "docs/**/*.md", "examples/**/*.md", "data/README.md", "benchmarks/README.md")
 PAGES = sorted(
-    path
-    for pattern in ("*.md", "docs/*.md", "data/README.md", "benchmarks/README.md")
-    for path in ROOT.glob(pattern)
+    path for pattern in PATTERNS for path in ROOT.glob(pattern) if "generated" not in path.parts
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.M | re.S)
 
+spec = importlib.util.spec_from_file_location("site_pages", ROOT / "docs" / "site_pages.py")
+assert spec is not None
+assert spec.loader is not None
+site_pages = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(site_pages)
 NOT_RUN = {
     "from qdlaws.integrations.trl import LawCallback": "needs TRL and a trainer of the reader's",
     "from advised_scale import AdvisedScale": "run by test_integrations_page.py",
@@ -69,13 +74,14 @@ def blocks() -> list[Block]:
 
 
 BLOCKS = blocks()
-COMMANDS = [
-    pytest.param(line.removeprefix("$ "), id=f"{block}: {line[2:60]}")
-    for block in BLOCKS
+LINES = {
+    re.sub(r"\s+#\s.*", "", line.removeprefix("$ ")): f"{block}: {line[2:60]}"
+    for block in reversed(BLOCKS)
     if block.language == "console"
     for line in block.text.splitlines()
     if line.strip()
-]
+}
+COMMANDS = [pytest.param(line, id=name) for line, name in reversed(LINES.items())]
 
 
 def blocks_in(language: str) -> list[object]:
@@ -321,6 +327,27 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     assert missing == []
 
 
+def test_a_link_to_a_table_of_a_benchmark_leads_to_its_page_of_the_site() -> None:
+    text = "[t](../../benchmarks/results/verdicts.md) [b](../../benchmarks) [l](laws.md#more)"
+    shown = site_pages.relinked(text, ROOT / "docs" / "concepts", "concepts/intervals.md")
+    assert shown == "[t](../generated/benchmarks/verdicts.md) b [l](../concepts/laws.md#more)"
+
+
+def test_every_page_of_the_site_is_in_its_table_of_contents() -> None:
+    entries = set()
+    for page in PAGES:
+        for tree in re.findall(
+            r"^:::\{toctree\}\n(.*?)^:::", page.read_text(encoding="utf-8"), re.M | re.S
+        ):
+            entries |= {
+                (page.parent / f"{line}.md").resolve()
+                for line in tree.splitlines()
+                if line and line[0] not in ":"
+            }
+    pages = {page for page in PAGES if page.parent.is_relative_to(ROOT / "docs")}
+    assert pages - entries == {ROOT / "docs" / "index.md"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_path_in_backticks_is_there(page: Path) -> None:
     """Of files and folders of this repository; what a run writes is the reader's."""
@@ -337,7 +364,7 @@ def test_every_path_in_backticks_is_there(page: Path) -> None:
 
 
 def test_the_tree_of_contributing_is_the_tree() -> None:
-    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "CONTRIBUTING.md").read_text(encoding="utf-8")
     tree = next(f[2] for f in FENCE.finditer(page) if f[2].startswith("qdlaws/"))
     listed: dict[str, list[str]] = {}
     for line in tree.splitlines():

@@ -17,7 +17,8 @@ assert spec.loader is not None
 reference = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(reference)
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*.md")])
+DOCS = [page for page in ROOT.glob("docs/**/*.md") if "generated" not in page.parts]
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS, *ROOT.glob("data/*.md")])
 NOTEBOOKS = sorted(ROOT.glob("notebooks/[0-9]*.py"))
 EXAMPLES = sorted(ROOT.glob("examples/**/*.py"))
 
@@ -93,6 +94,17 @@ def test_the_reference_is_up_to_date():
 def test_every_public_name_has_a_sentence(module):
     silent = [n for n in reference.names_of(module) if not reference.sentence_of(module, n)]
     assert silent == []
+
+
+@pytest.mark.parametrize("module", reference.PUBLIC)
+def test_every_public_name_has_an_example(module):
+    assert [n for n in reference.names_of(module) if not reference.has_example(module, n)] == []
+
+
+def test_a_name_without_an_example_would_be_seen(monkeypatch):
+    assert reference.has_example("qdlaws", "fit")
+    monkeypatch.setattr(reference, "docstring_of", lambda module, name: "Nothing is shown.")
+    assert not reference.has_example("qdlaws", "fit")
 
 
 def test_a_name_is_followed_to_the_module_that_defines_it():

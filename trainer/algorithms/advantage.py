@@ -6,6 +6,23 @@ keeps the tilt π_ref·exp(R/β); dividing by the group's spread makes the rewar
 and with a reverse KL folds the state. Where a fixed step size is wanted, divide the whole shaped
 reward, its KL included, by one scalar of the raw scores:
 :func:`trainer.algorithms.shaping.batch_normalised`.
+
+>>> reward = torch.tensor([1.0, 0, 0, 1, 1, 0], dtype=torch.float64)
+>>> group, count = torch.tensor([0, 0, 0, 1, 1, 1]), torch.ones_like(reward)
+>>> raw(reward, group, count).tolist()
+[1.0, 0.0, 0.0, 1.0, 1.0, 0.0]
+>>> centred(reward, group, count).round(decimals=2).tolist()
+[0.67, -0.33, -0.33, 0.33, 0.33, -0.67]
+>>> leave_one_out(reward, group, count).round(decimals=2).tolist()
+[1.0, -0.5, -0.5, 0.5, 0.5, -1.0]
+>>> group_standardised(reward, group, count).round(decimals=2).tolist()
+[1.15, -0.58, -0.58, 0.58, 0.58, -1.15]
+>>> risk_sensitive(reward, group, count).round(decimals=2).tolist()
+[0.68, -0.34, -0.34, 0.2, 0.2, -0.4]
+>>> pass_at_k(reward, group, count, k=2).round(decimals=2).tolist()
+[0.71, -0.35, -0.35, 0.0, 0.0, 0.0]
+>>> quantile_baseline(reward, group, count).round(decimals=2).tolist()
+[2.12, 0.0, 0.0, 0.0, 0.0, -2.12]
 """
 
 from __future__ import annotations

@@ -8,6 +8,32 @@ With u = π/π_ref, on samples of the policy k2 = ½·log²u has the gradient of
 k3 = 1/u + log u − 1 that of the *forward* KL, whatever their names elsewhere; as numbers in a log
 both estimate the reverse one. So values and gradients are two things, and :func:`_graded` sets
 them apart: a clamp on a value never silences the pull on the policy.
+
+>>> step = Step(
+...     logp=torch.tensor([[-1.0, -1.0]], requires_grad=True),
+...     old_logp=torch.tensor([[-1.5, -1.0]]),
+...     ref_logp=torch.tensor([[-2.0, -1.0]]),
+...     advantage=torch.ones(1, 2),
+...     mask=torch.ones(1, 2, dtype=torch.bool),
+...     entropy=torch.tensor([[0.5, 0.7]]),
+... )
+>>> for term in (
+...     reverse, reverse_weighted, forward, js_policy_half, js_reference_half,
+...     forward_stored, js_stored, alpha_stored, negative_entropy, old_distance,
+... ):
+...     print(term.__name__, [round(x, 2) for x in term(step).flatten().tolist()])
+reverse [0.5, 0.0]
+reverse_weighted [0.61, 0.0]
+forward [0.37, 0.0]
+js_policy_half [0.19, 0.0]
+js_reference_half [-0.31, -0.0]
+forward_stored [0.72, 0.0]
+js_stored [0.41, 0.0]
+alpha_stored [0.93, 0.0]
+negative_entropy [-0.5, -0.7]
+old_distance [0.5, 0.0]
+>>> reverse(step, level="sequence").sum().item()  # of the whole completion; see ``Level``
+0.5
 """
 
 from __future__ import annotations

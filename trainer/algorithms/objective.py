@@ -1,6 +1,25 @@
 """Recipe: an algorithm as a value; what the optimizer batch decides, and a micro-batch's loss.
 
 :func:`credit` is called once per optimizer batch, :func:`objective` once per micro-batch.
+
+>>> from trainer.algorithms import advantage, divergence, shaping, surrogate, weighting
+>>> mine = Recipe(
+...     name="mine",
+...     paper="none",
+...     shape=(shaping.scaled,),
+...     advantage=advantage.centred,
+...     policy=surrogate.score_function,
+...     terms=(Term(divergence.reverse, knob="kl"),),
+...     reduce=weighting.sequence_sum,
+... )
+>>> mask = torch.ones(2, 1, dtype=torch.bool)
+>>> logp = torch.full((2, 1), -1.0)
+>>> batch = Rollouts.of(torch.tensor([1.0, 0.0]), torch.tensor([0, 0]), mask, logp, logp)
+>>> credited = credit(mine, batch, Knobs(kl=0.1))
+>>> isinstance(credited, Credit), credited.advantage.flatten().tolist()
+(True, [0.5, -0.5])
+>>> objective(mine, credited, logp.clone().requires_grad_(), Knobs(kl=0.1)).item()
+0.0
 """
 
 from __future__ import annotations

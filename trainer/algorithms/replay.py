@@ -3,6 +3,24 @@
 DPH-RL (arXiv 2509.07430): every prompt is tried some times by the initial policy; prompts that it
 nearly always solves are rehearsed on one more, confirmed, sample of it with the log-probabilities
 it had; the others are explored without any divergence. No reference model is needed online.
+
+>>> memory = Memory(ReplayPlan(size=2)).remember(["CCO", "CC", "C"], [0.9, 0.2, 0.5])
+>>> memory.keys
+('CCO', 'C')
+>>> buckets = Buckets().add(["benzene", "benzene", None], [0.9, 0.1, 0.9])
+>>> buckets.seen(["benzene", "pyridine"]).tolist()
+[1, 0]
+
+Prompts that the reference nearly always solves, and their samples that were right again:
+
+>>> scores = torch.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
+>>> parts = partition(scores, ReferencePlan(attempts=3, threshold=3))
+>>> isinstance(parts, Partition), parts.near_perfect.tolist(), parts.exploration.tolist()
+(True, [0], [1])
+>>> tokens = torch.tensor([[5, 2], [7, 2]])
+>>> drawn = StoredSamples(torch.tensor([0, 0]), tokens, tokens > 0, torch.zeros(2, 2))
+>>> len(confirm(drawn, torch.tensor([1.0, 0.0])))
+1
 """
 
 from __future__ import annotations

@@ -2,6 +2,40 @@
 
 Every piece has the form ``piece(rollouts, knobs, …options)``. Thresholds read ``rollouts.score``,
 the raw score, so that no knob moves them.
+
+>>> batch = Rollouts.of(
+...     score=torch.tensor([0.9, 0.9, 0.0, 0.6]),
+...     group=torch.tensor([0, 0, 0, 0]),
+...     mask=torch.ones(4, 2, dtype=torch.bool),
+...     old_logp=torch.tensor([[-1.0, -1], [-1, -1], [-2, -2], [-4, -4]]),
+...     ref_logp=torch.full((4, 2), -2.0),
+...     equivalent=torch.tensor([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) > 0,
+...     seen=torch.tensor([2, 2, 0, 0]),
+...     filter_factor=torch.tensor([0.0, 1, 1, 1]),
+... )
+>>> knobs = Knobs(kl=0.1, reward_scale=2.0)
+>>> def shown(shaped):
+...     return [round(float(r), 2) for r in shaped.reward]
+>>> shown(scaled(batch, knobs)), shown(kl_in_reward(batch, knobs))
+([1.8, 1.8, 0.0, 1.2], [0.7, 0.7, 0.0, 1.0])
+>>> shown(correct(batch, knobs)), shown(signed(batch, knobs, negative=0.5))
+([1.0, 1.0, 0.0, 1.0], [1.0, 1.0, -0.5, 1.0])
+>>> shown(darling(batch, knobs)), shown(diversity_filter(batch, knobs))
+([0.6, 0.6, 0.0, 0.6], [0.0, 0.9, 0.0, 0.6])
+>>> shown(mara(batch, knobs, threshold=0.5)), shown(mara_filtered(batch, knobs, threshold=0.5))
+([0.9, 0.9, 0.0, 0.9], [0.9, 0.9, 0.0, 0.9])
+>>> mara_substituted(batch, knobs, threshold=0.5).ref_logp.sum(1).tolist()
+[-4.0, -4.0, -4.0, -4.0]
+>>> shown(unlikely(batch, knobs)), shown(inverse_probability(batch, knobs))
+([0.79, 0.73, 0.0, 0.6], [1.8, 1.8, 0.0, 2.4])
+>>> shown(rarely_seen_bonus(batch, knobs, bonus=0.1))
+[0.96, 0.96, 0.1, 0.7]
+>>> shown(repeated_penalty(batch, knobs, penalty=0.1))
+[0.87, 0.87, 0.0, 0.6]
+>>> shown(overlong(batch, knobs)), shown(batch_normalised(batch, knobs))
+([-0.1, -0.1, -1.0, -0.4], [2.12, 2.12, 0.0, 1.41])
+>>> distinctness(batch.equivalent, batch.group, batch.count).round(decimals=2).tolist()
+[0.67, 0.67, 1.0, 1.0]
 """
 
 from __future__ import annotations

@@ -1,4 +1,29 @@
-"""Step → loss of the policy per token, (B, T). On policy the first three have one gradient."""
+"""Step → loss of the policy per token, (B, T). On policy the first three have one gradient.
+
+>>> step = Step(
+...     logp=torch.tensor([[-1.0, -1.0]]),
+...     old_logp=torch.tensor([[-1.5, -1.0]]),
+...     ref_logp=torch.tensor([[-2.0, -1.0]]),
+...     advantage=torch.ones(1, 2),
+...     mask=torch.ones(1, 2, dtype=torch.bool),
+...     log_z=torch.zeros(1, 1),
+... )
+>>> losses = (
+...     score_function, importance, clipped, sequence_clipped, weight_clipped, gated,
+...     augmented_likelihood, flow_balance, flow_balance_with_head,
+... )
+>>> for loss in losses:
+...     print(loss.__name__, [round(float(x), 2) for x in loss(step).flatten()])
+score_function [1.0, 1.0]
+importance [-1.65, -1.0]
+clipped [-1.2, -1.0]
+sequence_clipped [-1.0, -1.0]
+weight_clipped [1.2, 1.0]
+gated [-2.63, -2.0]
+augmented_likelihood [0.0, 0.0]
+flow_balance [0.21, 0.21]
+flow_balance_with_head [0.21, 0.21]
+"""
 
 from __future__ import annotations
 

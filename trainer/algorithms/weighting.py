@@ -4,6 +4,27 @@ A reduction is a weight: (mask, count, limit) → (B, T), taken once over the op
 that the loss of a micro-batch is ``(per_token * weight).sum()`` and gradients cannot depend on
 how the batch was cut. A keeper, Rollouts → (B,) bool, drops samples before the reduction counts
 them. A selector, (Step, rng) → (B, T) bool, picks tokens of the whole optimizer batch.
+
+>>> mask = torch.tensor([[True, True, True, True], [True, True, False, False]])
+>>> count = torch.ones(2)
+>>> token_mean(mask, count, 8)[0, 0].item(), sequence_mean(mask, count, 8)[0, 0].item()
+(0.1666666716337204, 0.125)
+>>> sequence_sum(mask, count, 8)[0, 0].item(), fixed_length(mask, count, 8)[0, 0].item()
+(0.5, 0.0625)
+
+Which samples and tokens count:
+
+>>> batch = Rollouts.of(torch.tensor([1.0, 0.0]), torch.tensor([0, 0]), mask, -mask.float())
+>>> mixed_groups(batch).tolist(), only_correct(batch).tolist(), only_wrong(batch).tolist()
+([True, True], [True, False], [False, True])
+>>> logp = -torch.arange(8.0).reshape(2, 4)
+>>> step = Step(logp, logp, None, torch.tensor([[1.0], [-1.0]]).expand(2, 4), mask)
+>>> covariance(step).shape
+torch.Size([2, 4])
+>>> covariance_top(step, None, share=0.2).sum().item()
+1
+>>> covariance_band(step, torch.Generator().manual_seed(0), share=0.2).shape
+torch.Size([2, 4])
 """
 
 from __future__ import annotations

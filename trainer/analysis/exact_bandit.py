@@ -2,6 +2,21 @@
 
 One "completion" is one action. Every action is a row that stands for n·π(a) samples, so a batch
 is the exact population and its gradient the exact expectation: nothing is sampled.
+
+>>> bandit = random_bandit(actions=20, seed=1)
+>>> isinstance(bandit, Bandit), bandit.reference.shape
+(True, torch.Size([1, 20]))
+>>> best = tilt(bandit, beta=0.2)  # where RLOO with this KL settles
+>>> bool(entropy(best) < entropy(bandit.reference))
+True
+>>> total_variation(best, bandit.reference).round(decimals=2).tolist()
+[0.41]
+>>> forward = forward_optimum(bandit.reward, bandit.reference, beta=0.2)
+>>> mara = mara_optimum(bandit, beta=0.2, threshold=0.8)
+>>> [bool(entropy(p) > 0) for p in (forward, mara, mara_forward_optimum(bandit, 0.2, 0.8))]
+[True, True, True]
+>>> int(decaying_bandit().reward.sum())
+50
 """
 
 from __future__ import annotations

@@ -4,6 +4,22 @@
 reference, off policy, with mixed rewards: at the reference, on policy or with equal scores the
 question is vacuous. ``sweep`` settles the policy at one knob value after another, down and up
 again; ``read_plant`` says what the two ways have in common.
+
+>>> from trainer.algorithms.recipes import RECIPES
+>>> from trainer.analysis.exact_bandit import random_bandit
+>>> recipe = RECIPES["rloo"]()
+>>> KNOBS, sorted(live_knobs(recipe)), steering_knob(recipe)
+(('kl', 'reward_scale', 'entropy'), ['kl', 'reward_scale'], 'kl')
+>>> bandit = random_bandit(actions=10)
+>>> knobs = Knobs(kl=0.5)
+>>> exact_gradient(recipe, bandit, bandit.ref_logits, knobs).shape
+torch.Size([1, 10])
+>>> state = settle(recipe, bandit, knobs, bandit.ref_logits, steps=500)
+>>> isinstance(state, State), state.end
+(True, 'settled')
+>>> swept = sweep(recipe, values=(2.0, 1.0), bandit=bandit)
+>>> isinstance(swept, Sweep), read_plant(swept, bandit)
+(True, 'tilt')
 """
 
 from __future__ import annotations

@@ -5,6 +5,15 @@ Quality, diversity and entropy relax towards their settled values at the ratio i
     dx/dt = (S(u) − x) / τ,   u = log(reward_scale / kl),
 
 from the prior's values. Under plain gradient flow τ ∝ 1/kl, so ``slows`` makes a weaker KL slower.
+
+>>> from trainer.control import fixed
+>>> isinstance(QED, SimulatedPlant), isinstance(CLIFF.curves, SettledCurves)
+(True, True)
+>>> run = simulate(QED, fixed(), Knobs(kl=0.05), steps=100)
+>>> isinstance(run, SteeredRun), len(run.log), len(run.decisions)
+(True, 11, 11)
+>>> qed().diversity(0.0) > qed().diversity(4.0), cliff().quality(4.0) > cliff().quality(0.0)
+(True, True)
 """
 
 from __future__ import annotations

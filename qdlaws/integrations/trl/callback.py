@@ -82,6 +82,14 @@ class _LawCallback:
     may_stop : stop when advised while steering, too
     columns : names of logged metrics for a trainer that keeps no completions, where the automatic
         choice is not the one you want: ``{"quality": "eval_accuracy"}``
+
+    Examples
+    --------
+    >>> import qdlaws as qd
+    >>> from qdlaws.integrations.trl import LawCallback
+    >>> callback = LawCallback(qd.Goal(min_diversity=0.6), mode="stop")
+    >>> callback.mode
+    'stop'
     """
 
     def __init__(

@@ -53,7 +53,12 @@ def same_matrix(texts: Sequence[str], same: Same) -> Flags:
 def partition(
     texts: Sequence[str], same: Same, *, reading: Literal["union", "first"] = "union"
 ) -> Rows:
-    """The number of the class of each text, 0, 1, 2, … in order of appearance."""
+    """The number of the class of each text, 0, 1, 2, … in order of appearance.
+
+    >>> from qdlaws.measure import exact
+    >>> partition(["a", "b", "a"], exact()).tolist()
+    [0, 1, 0]
+    """
     if isinstance(same, Equivalence) and same.key is not None:
         return _by_key(texts, same)  # a key is transitive: both readings agree
     if reading == "first" and not isinstance(same, Equivalence):
@@ -119,6 +124,10 @@ def distinct_k(
     Each generation is compared with the first of every class so far (Zhang et al. 2025). A prompt
     with more than k generations gives the expected number among k of them. The error is over
     prompts; of one prompt, over its generations, which needs 2k of them.
+
+    >>> from qdlaws.measure import exact
+    >>> distinct_k(["a", "b", "a", "c"], exact(), k=4).value
+    3.0
     """
     groups = np.zeros(len(texts), np.intp) if prompts is None else codes(prompts)
     if len(groups) != len(texts):
@@ -147,6 +156,10 @@ def sample_diversity(
 
     1/(n−1) · Σ_{j≠i} [not same(i, j)] for ``"pairwise"``, (n − s)/(n − 1) with s the size of the
     text's class for ``"union"``, never below ``floor`` (their code: .1). NaN for one text alone.
+
+    >>> from qdlaws.measure import exact
+    >>> sample_diversity(["a", "a", "b"], exact()).tolist()
+    [0.5, 0.5, 1.0]
     """
     n = len(texts)
     if n < 2:

@@ -72,7 +72,12 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class PartitionReport:
-    """Accuracy and calibration of a classifier on held-out pairs that no choice used."""
+    """Accuracy and calibration of a classifier on held-out pairs that no choice used.
+
+    >>> names = PartitionReport.__dataclass_fields__
+    >>> "accuracy" in names, "calibration_error" in names
+    (True, True)
+    """
 
     accuracy: float
     calibration_error: float

@@ -33,7 +33,13 @@ Matrix = Callable[[Sequence[str]], Flags]
 
 @dataclass(frozen=True)
 class Equivalence:
-    """A rule by which two texts say the same, for one pair or for all pairs of a list."""
+    """A rule by which two texts say the same, for one pair or for all pairs of a list.
+
+    >>> first = lambda texts: [[a[0] == b[0] for b in texts] for a in texts]
+    >>> same = Equivalence("first letter", first)
+    >>> same.name
+    'first letter'
+    """
 
     name: str
     matrix: Matrix
@@ -44,7 +50,12 @@ class Equivalence:
 
 
 def by_key(name: str, key: Callable[[str], Hashable]) -> Equivalence:
-    """Texts are the same where ``key`` gives the same; None is like nothing but itself."""
+    """Texts are the same where ``key`` gives the same; None is like nothing but itself.
+
+    >>> same = by_key("length", len)
+    >>> bool(same("one", "two")), bool(same("one", "three"))
+    (True, False)
+    """
 
     def matrix(texts: Sequence[str]) -> Flags:
         from qdlaws.measure.standard_errors import codes
@@ -56,29 +67,49 @@ def by_key(name: str, key: Callable[[str], Hashable]) -> Equivalence:
 
 
 def exact() -> Equivalence:
-    """The same characters."""
+    """The same characters.
+
+    >>> bool(exact()("a b", "A b"))
+    False
+    """
     return by_key("exact", lambda text: text)
 
 
 def normalised() -> Equivalence:
-    """The same words, whatever case, punctuation and spacing."""
+    """The same words, whatever case, punctuation and spacing.
+
+    >>> bool(normalised()("A b.", "a  b"))
+    True
+    """
     import re
 
     return by_key("normalised", lambda text: " ".join(re.findall(r"\w+", text.casefold())))
 
 
 def canonical() -> Equivalence:
-    """The same molecule: equal canonical SMILES; a string that is no molecule equals itself."""
+    """The same molecule: equal canonical SMILES; a string that is no molecule equals itself.
+
+    >>> bool(canonical()("OCC", "CCO"))
+    True
+    """
     return by_key("canonical", _molecule)
 
 
 def same_scaffold() -> Equivalence:
-    """The same Bemis–Murcko scaffold; ringless molecules share one, invalid strings do not."""
+    """The same Bemis–Murcko scaffold; ringless molecules share one, invalid strings do not.
+
+    >>> bool(same_scaffold()("Cc1ccccc1", "Oc1ccccc1"))
+    True
+    """
     return by_key("same_scaffold", _scaffold)
 
 
 def tanimoto_threshold(similarity: float = 0.7) -> Equivalence:
-    """Tanimoto similarity (Morgan, radius 2, 2048 bits) of at least ``similarity``."""
+    """Tanimoto similarity (Morgan, radius 2, 2048 bits) of at least ``similarity``.
+
+    >>> bool(tanimoto_threshold(0.7)("CCO", "c1ccccc1"))
+    False
+    """
 
     def matrix(texts: Sequence[str]) -> Flags:
         from qdlaws.measure.molecule.fingerprints import read_molecules
@@ -96,7 +127,12 @@ def tanimoto_threshold(similarity: float = 0.7) -> Equivalence:
 def embedding_threshold(
     embed: Callable[[Sequence[str]], Any], similarity: float = 0.9
 ) -> Equivalence:
-    """Cosine similarity of embeddings of at least ``similarity``."""
+    """Cosine similarity of embeddings of at least ``similarity``.
+
+    >>> letters = lambda texts: [[text.count(c) for c in "abc"] for text in texts]
+    >>> bool(embedding_threshold(letters, 0.9)("abc", "cab"))
+    True
+    """
 
     def matrix(texts: Sequence[str]) -> Flags:
         from qdlaws.measure.text.diversity import embed_once
@@ -115,6 +151,9 @@ def word_overlap(share: float = 0.5) -> Equivalence:
     """Different words in common over the number of words of the longer text, at least ``share``.
 
     Case does not matter; repeated words lengthen a text and are common once.
+
+    >>> bool(word_overlap(0.5)("a red ball", "the red ball"))
+    True
     """
 
     def matrix(texts: Sequence[str]) -> Flags:
@@ -134,6 +173,9 @@ def short_texts(same: Equivalence, words: int = 5, share: float = 0.5) -> Equiva
     """``same``, but word overlap decides where both texts have few words, as in DARLING's code.
 
     There two texts of at most five words each are not shown to the classifier (arXiv 2509.02534).
+
+    >>> bool(short_texts(exact())("red ball", "ball red"))
+    True
     """
     overlap = word_overlap(share)
 

@@ -82,13 +82,21 @@ def internal_diversity(
 
 
 def valid_share(smiles: Smiles) -> Estimate:
-    """The share of the strings that are molecules."""
+    """The share of the strings that are molecules.
+
+    >>> valid_share(["CCO", "no molecule"]).value
+    0.5
+    """
     molecules = as_molecules(smiles)
     return mean_of_units(molecules.valid, kind="valid_share", share=True)
 
 
 def unique_share(smiles: Smiles, m: int | None = None) -> Estimate:
-    """Different canonical forms among m valid molecules, over m (all of them for None)."""
+    """Different canonical forms among m valid molecules, over m (all of them for None).
+
+    >>> round(unique_share(["CCO", "OCC", "CCN"], m=3).value, 3)
+    0.667
+    """
     molecules = as_molecules(smiles)
     return unique_labels(molecules.labels, m, "unique_share", molecules.invalid)
 
@@ -114,6 +122,10 @@ class Scaffolds:
 
     ``count`` is the number of different ones among m molecules, ``entropy`` the Shannon entropy
     (nats) of their frequencies among m molecules; molecules without a ring share the scaffold "".
+
+    >>> from qdlaws.measure import scaffolds
+    >>> scaffolds(["Cc1ccccc1", "Oc1ccccc1", "CCO"]).frequencies
+    {'c1ccccc1': 2, '': 1}
     """
 
     count: Estimate
@@ -124,7 +136,11 @@ class Scaffolds:
 def scaffolds(
     smiles: Smiles, m: int | None = None, *, workers: int | None = None, repeats: int = 200
 ) -> Scaffolds:
-    """Scaffold count and scaffold entropy, expected among m of the valid molecules."""
+    """Scaffold count and scaffold entropy, expected among m of the valid molecules.
+
+    >>> scaffolds(["Cc1ccccc1", "Oc1ccccc1", "CCO"], m=3).count.value
+    2.0
+    """
     molecules = as_molecules(smiles, workers)
     names = molecules.scaffolds
     labels = codes(names)
@@ -167,6 +183,9 @@ def circles(
     Distances are Tanimoto distances (Xie et al. 2023). Finding the most is a maximum independent
     set: exact up to 60 different molecules, otherwise the greedy lower bound; the kind says which
     and at what threshold, because the number means nothing without it.
+
+    >>> circles(["CCO", "CCO", "c1ccccc1O"], m=3).value
+    2.0
     """
     if not 0 <= threshold < 1:
         raise BadData(f"threshold={threshold}: a Tanimoto distance in [0, 1) was needed")
@@ -192,6 +211,9 @@ def reference_distance(
     """The mean Tanimoto distance to a reference set: of all its members, or of the nearest one.
 
     The reference is taken as given; the error is over the samples.
+
+    >>> reference_distance(["CCO", "CCN"], ["CCO"], nearest=True).value < 0.5
+    True
     """
     molecules, fixed = as_molecules(smiles, workers), as_molecules(reference, workers)
     kind = "nearest_reference_distance" if nearest else "reference_distance"

@@ -37,7 +37,11 @@ SHARE = 4000
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """Bit vectors, eight bits a byte (lowest bit first): 256 bytes for 2048 bits."""
+    """Bit vectors, eight bits a byte (lowest bit first): 256 bytes for 2048 bits.
+
+    >>> read_molecules(["CCO", "CCN"]).fingerprints.packed.shape
+    (2, 256)
+    """
 
     packed: Bytes  # (n, bytes)
 
@@ -60,7 +64,12 @@ class Fingerprints:
 
 @dataclass(frozen=True, eq=False)
 class Molecules:
-    """Strings read once: which are molecules, their canonical SMILES and their fingerprints."""
+    """Strings read once: which are molecules, their canonical SMILES and their fingerprints.
+
+    >>> molecules = read_molecules(["OCC", "no molecule"])
+    >>> molecules.valid.tolist(), molecules.canonical[0]
+    ([True, False], 'CCO')
+    """
 
     valid: Flags  # (n,) over the strings given
     canonical: tuple[str, ...]  # of the valid ones, in their order
@@ -119,6 +128,9 @@ def read_molecules(smiles: Sequence[str], workers: int | None = None) -> Molecul
     Equal strings are read once; thousands of different ones are spread over the cores
     (``workers``: how many processes; None: as many as there are cores) where joblib is installed.
     An invalid string is counted, not fatal.
+
+    >>> read_molecules(["OCC", "CCO", "no molecule"]).canonical[:2]
+    ('CCO', 'CCO')
     """
     if isinstance(smiles, str):
         raise BadData("one string was found, a list of SMILES was needed")

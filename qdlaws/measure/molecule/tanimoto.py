@@ -41,6 +41,10 @@ def tanimoto_mean(fingerprints: Any) -> Estimate:
     """The mean Tanimoto similarity over pairs i < j, with the standard error of a U-statistic.
 
     Duplicates are kept. Time is O(n²) over the *different* vectors, memory O(n).
+
+    >>> from qdlaws.measure import read_molecules
+    >>> tanimoto_mean(read_molecules(["CCO", "CCO"]).fingerprints).value
+    1.0
     """
     prints = as_fingerprints(fingerprints)
     rows, squares = _row_sums(prints)
@@ -53,6 +57,10 @@ def tanimoto_sampled(fingerprints: Any, pairs: int = 100_000, seed: int = 0) -> 
     Sample i is paired with its next K neighbours on a random circle, so that every sample is in
     2K pairs. The standard error holds both the samples drawn and the pairs left out: it is the
     dyadic-robust one, (Σ_i R_i² − Σ_p e_p²)/P², e_p being centred pairs and R_i their sums at i.
+
+    >>> from qdlaws.measure import read_molecules
+    >>> tanimoto_sampled(read_molecules(["CCO", "CCO"]).fingerprints, pairs=10).value
+    1.0
     """
     prints = as_fingerprints(fingerprints)
     n = len(prints)
@@ -83,6 +91,10 @@ def isim(fingerprints: Any) -> Estimate:
     A ratio of sums where the mean similarity is a mean of ratios, hence close to it (within about
     .01 on drug-like molecules) and not equal; so it has a kind of its own and its jackknife error
     is about iSIM itself (López-Pérez, Kim & Miranda-Quintana 2024).
+
+    >>> from qdlaws.measure import read_molecules
+    >>> round(isim(read_molecules(["CCO", "CCN", "CCC"]).fingerprints).value, 3)
+    0.391
     """
     prints = as_fingerprints(fingerprints)
     n = len(prints)
@@ -102,7 +114,12 @@ def isim(fingerprints: Any) -> Estimate:
 
 
 def tanimoto_matrix(fingerprints: Any) -> Array:
-    """The full n × n similarity matrix, for kernels (Vendi); memory 8 n² bytes."""
+    """The full n × n similarity matrix, for kernels (Vendi); memory 8 n² bytes.
+
+    >>> from qdlaws.measure import read_molecules
+    >>> tanimoto_matrix(read_molecules(["CCO", "CCO"]).fingerprints).tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
     prints = as_fingerprints(fingerprints)
     matrix = np.empty((len(prints), len(prints)))
     for low, block in similarity_blocks(prints):

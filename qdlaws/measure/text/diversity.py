@@ -66,6 +66,9 @@ def ead(
     N different n-grams of C in all, over what C draws from V equally likely ones would give, so
     that length does not matter (Liu et al. 2022). V is the tokenizer's vocabulary; None takes the
     different tokens seen, which makes values of different samples hard to compare.
+
+    >>> round(ead(["a b", "a c", "a b"], n=1, m=3, vocabulary=10).value, 3)
+    0.64
     """
     tokens = as_tokens(texts, tokenizer)
     size = vocabulary or tokens.vocabulary
@@ -119,7 +122,11 @@ def ngram_diversity(texts: Texts, n: int = 2, *, tokenizer: Tokenizer = str.spli
 
 
 def ngram_distances(texts: Texts, n: int = 2, *, tokenizer: Tokenizer = str.split) -> Array:
-    """The distances (texts, texts) of :func:`ngram_diversity`."""
+    """The distances (texts, texts) of :func:`ngram_diversity`.
+
+    >>> ngram_distances(["a b", "a b", "c d"]).round(2).tolist()
+    [[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
+    """
     rows = _ngram_rows(texts, n, tokenizer)
     blocks = [distance for _, distance in _ngram_blocks(rows)]
     return np.concatenate(blocks) if blocks else np.zeros((0, 0))
@@ -144,6 +151,10 @@ def embedding_diversity(
     """Mean pairwise distance of embeddings, duplicates kept, without an n × n matrix.
 
     ``embed`` maps a list of texts to an (n, d) array, or is that array.
+
+    >>> letters = lambda texts: [[text.count(c) for c in "abc"] for text in texts]
+    >>> round(embedding_diversity(["ab", "bc", "ab"], letters).value, 3)
+    0.333
     """
     rows = embed_once(texts, embed)
     if metric not in ("cosine", "euclidean"):
@@ -173,7 +184,12 @@ def embedding_diversity(
 def embedding_vendi(
     texts: Sequence[str], embed: Embed, q: float = 1, m: int | None = None, *, repeats: int = 100
 ) -> Estimate:
-    """The Vendi score of the cosine kernel of embeddings, expected among m texts."""
+    """The Vendi score of the cosine kernel of embeddings, expected among m texts.
+
+    >>> letters = lambda texts: [[text.count(c) for c in "abc"] for text in texts]
+    >>> round(embedding_vendi(["a", "b", "c"], letters, m=3).value, 3)
+    3.0
+    """
     return vendi_features(embed_once(texts, embed), q, m, repeats=repeats)
 
 

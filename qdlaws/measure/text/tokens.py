@@ -18,7 +18,11 @@ Tokenizer = Callable[[str], Sequence[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """The tokens of n texts: numbers in one flat array, and where each text begins."""
+    """The tokens of n texts: numbers in one flat array, and where each text begins.
+
+    >>> tokenise(["a b a", "b"]).vocabulary
+    2
+    """
 
     flat: Rows  # (tokens,)
     starts: Rows  # (n + 1,)
@@ -53,7 +57,12 @@ class Tokens:
 
 
 def tokenise(texts: Sequence[str], tokenizer: Tokenizer = str.split) -> Tokens:
-    """The texts as numbers; ``tokenizer`` maps a text to its tokens (words by default)."""
+    """The texts as numbers; ``tokenizer`` maps a text to its tokens (words by default).
+
+    >>> tokens = tokenise(["a b a", "b"])
+    >>> tokens.flat.tolist(), tokens.starts.tolist()
+    ([0, 1, 0, 1], [0, 3, 4])
+    """
     if isinstance(texts, str):
         raise BadData("one string was found, a list of texts was needed")
     numbers: dict[Any, int] = {}

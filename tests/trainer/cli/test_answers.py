@@ -81,7 +81,7 @@ def test_the_packages_of_the_extra_are_named():
 def test_a_wheel_owns_two_packages():
     find = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     assert find == {"find": {"include": ["qdlaws*", "trainer*"]}}
-    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
     assert "two top-level packages, `qdlaws` and `trainer`" in text
 
 

@@ -3,6 +3,51 @@
 ``RECIPES`` maps each name to its function; ``RECIPES["grpo"]()`` is a :class:`Recipe`.
 ``live`` and ``plant`` are what the exact bandit of :mod:`trainer.analysis.plant` says of each;
 tested.
+
+>>> for make in (
+...     reinforce, reinvent, rloo, grpo, dr_grpo, dapo, entropy_bonus, reinvent_mara,
+...     darling, mara, mara_forward, dph_forward, dph_js, dph_alpha, reverse_kl,
+...     gspo, cispo, sapo, clip_cov, kl_cov, nsr, psr, w_reinforce, pass_at_k,
+...     flowrl, grpo_unlikeliness, ips_grpo, qae, rs_grpo, ucpo,
+... ):
+...     print(make.__name__, sorted(make().live), make().plant)
+reinforce ['kl', 'reward_scale'] tilt
+reinvent ['reward_scale'] tilt
+rloo ['kl', 'reward_scale'] tilt
+grpo ['kl'] monotone
+dr_grpo [] None
+dapo ['reward_scale'] None
+entropy_bonus ['entropy', 'reward_scale'] monotone
+reinvent_mara ['reward_scale'] monotone
+darling ['kl', 'reward_scale'] monotone
+mara ['kl', 'reward_scale'] monotone
+mara_forward ['kl', 'reward_scale'] monotone
+dph_forward ['kl'] monotone
+dph_js ['kl'] folded
+dph_alpha ['kl'] folded
+reverse_kl ['kl'] folded
+gspo [] None
+cispo [] None
+sapo [] None
+clip_cov [] None
+kl_cov ['kl'] None
+nsr [] None
+psr [] None
+w_reinforce [] None
+pass_at_k [] None
+flowrl ['reward_scale'] folded
+grpo_unlikeliness ['kl'] unsettled
+ips_grpo ['kl'] folded
+qae [] None
+rs_grpo ['kl', 'reward_scale'] monotone
+ucpo ['kl'] monotone
+
+Some need a constant that nobody published; ``ILLUSTRATIONS`` has one to look at them with:
+
+>>> differential_smoothing(correct=0.1, wrong=0.1).name, outcome_exploration(weight=0.1).name
+('differential_smoothing', 'outcome_exploration')
+>>> sorted(ILLUSTRATIONS), illustrated("grpo").name, len(RECIPES)
+(['differential_smoothing', 'outcome_exploration'], 'grpo', 32)
 """
 
 from __future__ import annotations
