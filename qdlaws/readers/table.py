@@ -74,9 +74,14 @@ class Columns:
 
     def extend(self, rows: Mapping[str, Array]) -> None:
         """Append rows that come as columns of one length; OverflowError beyond 10,000 columns."""
-        names = list(self._with_new_columns(dict.fromkeys(rows, NAN)))
-        rows = {n: np.asarray(rows[n], np.float64) for n in names}
         if not rows:
+            return
+        length = len(next(iter(rows.values())))
+        names = dict.fromkeys(self._with_new_columns(dict.fromkeys([*rows, *self._names()], NAN)))
+        names |= dict.fromkeys(self._names())  # more rows may wait than before
+        empty = np.full(length, NAN)
+        rows = {n: np.asarray(rows.get(n, empty), np.float64) for n in names}
+        if not rows:  # none of the columns is kept
             return
         if self._block > 1:
             rows, self._waiting = self._averaged(rows)
@@ -84,9 +89,13 @@ class Columns:
             column = self._columns[name]
             column.extend([NAN] * (self._rows - len(column)))
             column.frombytes(values.tobytes())
-        self._rows += len(rows[names[0]])
+        self._rows += len(next(iter(rows.values())))
         while self._rows * len(self._columns) > MAX_CELLS:
             self._shrink()
+
+    def _names(self) -> list[str]:
+        """The names in the rows that wait to be averaged."""
+        return [name for row in self._waiting for name in row]
 
     def frame(self) -> pd.DataFrame:
         """The gathered columns, missing values as NaN; an incomplete average is left out."""

@@ -6,7 +6,8 @@ skipped and named in the notes; a file with many of them is refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from qdlaws.core.json_lines import JsonLine, flat, parse_lines
@@ -14,6 +15,7 @@ from qdlaws.core.run_rows import TOOL as OURS
 from qdlaws.core.run_rows import is_ours, row_kinds, row_numbers
 from qdlaws.readers.byte_source import Source, listed
 from qdlaws.readers.columns.tool_names import is_wanted
+from qdlaws.readers.row_blocks import column_block, line_blocks, parse_block
 from qdlaws.readers.run_labels import RunLabels
 from qdlaws.readers.table import Columns, Table
 
@@ -28,23 +30,33 @@ def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
     columns, kinds, lines = Columns(lambda c: c in keep or is_wanted(c)), dict[str, str](), 0
     broken: list[tuple[int, str]] = []
     tool, runs = "jsonl", RunLabels()
-    for line in parse_lines((line.number, line.text) for line in source.lines()):
-        lines += 1
-        numbers, problem = _numbers(line)
-        if numbers is None:
-            broken.append((line.number, problem))
-            if len(broken) > 3 + MOST_BROKEN * lines:
-                share = f"{len(broken)} of {lines} lines are no JSON object"
-                raise source.bad(f"{share}; the first problem: {broken[0][1]}", broken[0][0])
+    for block in line_blocks(source.lines(), FIRST_ROWS):
+        rows = parse_block(block) if lines >= FIRST_ROWS else None
+        together = None if rows is None else column_block(rows, runs, _row_numbers)
+        if rows is not None and together is not None:
+            lines += len(rows)
+            for row in rows:
+                if row.get("phase") == "eval":
+                    tool = tool if tool != "jsonl" else tool_of(row)
+                    kinds |= row_kinds(row)
+            with _named(source, block[-1].number):
+                columns.extend(together)
             continue
-        row = line.row or {}
-        if lines <= FIRST_ROWS or row.get("phase") == "eval":
-            tool = tool if tool != "jsonl" else tool_of(row)
-            kinds |= row_kinds(row)
-        try:
-            columns.add(numbers | runs.of_row(row))
-        except OverflowError as error:
-            raise source.bad(str(error), line.number) from error
+        for line in parse_lines((line.number, line.text) for line in block):
+            lines += 1
+            numbers, problem = _numbers(line)
+            if numbers is None:
+                broken.append((line.number, problem))
+                if len(broken) > 3 + MOST_BROKEN * lines:
+                    share = f"{len(broken)} of {lines} lines are no JSON object"
+                    raise source.bad(f"{share}; the first problem: {broken[0][1]}", broken[0][0])
+                continue
+            row = line.row or {}
+            if lines <= FIRST_ROWS or row.get("phase") == "eval":
+                tool = tool if tool != "jsonl" else tool_of(row)
+                kinds |= row_kinds(row)
+            with _named(source, line.number):
+                columns.add(numbers | runs.of_row(row))
     if not len(columns) and broken:
         raise source.bad(broken[0][1], broken[0][0])
     if not len(columns):
@@ -53,6 +65,15 @@ def read_jsonl(source: Source, keep: Collection[str] = ()) -> Table:
     if broken:
         notes.append(f"{source.name}: unreadable, left out: line {listed([n for n, _ in broken])}")
     return Table(tool, columns.frame(), kinds=kinds, notes=tuple(notes), labels=runs.labels())
+
+
+@contextmanager
+def _named(source: Source, line: int) -> Iterator[None]:
+    """Too many columns are an error of the file, with the line."""
+    try:
+        yield
+    except OverflowError as error:
+        raise source.bad(str(error), line) from error
 
 
 def tool_of(row: Mapping[str, Any]) -> str:

@@ -194,3 +194,40 @@ def test_importing_advise_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+MEASURE = """
+import json, resource, sys, time
+import qdlaws as qd
+path, clock = sys.argv[1], time.process_time
+qd.advise(qd.fit(qd.example_log()))  # what is compiled is compiled now
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+began = clock()
+with open(path) as file:
+    parsed = sum(len(json.loads(line)) for line in file)
+floor = clock() - began
+began = clock()
+advice = qd.advise(qd.fit(qd.read(path)))
+print(clock() - began, floor, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_advice_on_a_hundred_thousand_rows_takes_three_seconds_and_500_mebibytes(tmp_path):
+    path = tmp_path / "log.jsonl"
+    g = np.random.default_rng(0)
+    time = np.linspace(0, 1, 100_000)
+    columns = {
+        "reward": 1 - np.exp(-4 * time) + 0.05 * g.normal(size=len(time)),
+        "entropy": 2 * np.exp(-4 * time) + 0.02 * g.normal(size=len(time)),
+        "diversity": 0.9 * np.exp(-time) + 0.02 * g.normal(size=len(time)),
+    }
+    pd.DataFrame({"step": np.arange(len(time)), **columns}).to_json(
+        path, orient="records", lines=True
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, path], capture_output=True, text=True, check=True
+    )
+    seconds, parsing, mebibytes = map(float, done.stdout.split())
+    assert seconds < max(3.0, 12 * parsing)  # of processor time; a busy machine parses slower too
+    assert mebibytes < 500
