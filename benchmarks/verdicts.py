@@ -33,8 +33,9 @@ X_NOISE = (0.0, 0.1)
 MISFIT_N = (20, 60, 200)
 MISFIT_MODELS = ("rho=0", "rho=.8")
 ALL = {**SCENARIOS, **MISFITS}
-COUNTED = (*WORDS, "likely")
-"""The verdicts, and how many of the trade-offs were only likely."""
+COUNTED = (*WORDS, "likely", "or a change in step")
+"""The verdicts, how many of the trade-offs were only likely, and how many named a change in step as
+a rival that explains the run as well."""
 
 REPS, CHUNK = 300, 50
 
@@ -114,7 +115,9 @@ def measure(cell: Cell, first: int, reps: int) -> dict[str, Any]:
         except ValueError:  # "no law can be fitted" says that there is none
             law = None
         counts["unsupported" if law is None else law.verdict] += 1
-        counts["likely"] += law is not None and law.supported and law.strength == "likely"
+        if law is not None and law.supported:
+            counts["likely"] += law.strength == "likely"
+            counts["or a change in step"] += bool(law.rival)
     return counts
 
 

@@ -62,7 +62,10 @@ def advise(
     log, laws = _log_and_laws(fits)
     goal.check(log)
     _refuse_contradiction(laws, goal)
-    choice = choose(log, goal, at=_existing(log, checkpoints), fits=laws)
+    try:
+        choice = choose(log, goal, at=_existing(log, checkpoints), fits=laws)
+    except NotEnoughData:
+        return Advice(action="wait", step=float(log.step[-1]), reasons=(_unread(log, goal),))
     ringing = alarms(log, choice)
     knobs = None if extra_column(log, "kl_coef") is None else in_force(log)
     aims = targets(log, laws, goal, plant_gain, knobs)
@@ -93,7 +96,7 @@ def advise_run(
             return advise(log, goal, checkpoints=checkpoints, plant_gain=plant_gain, alpha=alpha)
         _, laws = _log_and_laws(log)
         choice = choose(log, goal, at=checkpoints, fits=laws)
-    except (NotEnoughData, BadData) as problem:  # no advice is a reason to end a run
+    except (NotEnoughData, MissingColumn, BadData) as problem:  # no advice is a reason to end a run
         return turn or Advice(action="wait", step=float(log.step[-1]), reasons=(str(problem),))
     stop = stop_under_control(log, goal, choice, alpha) if may_stop else None
     return _with_checkpoint(stop or turn, log, choice)
@@ -106,6 +109,15 @@ def _existing(log: RunLog, checkpoints: npt.ArrayLike | None) -> npt.ArrayLike |
     saved = saved_steps(log)
     measured = saved[np.isin(saved, log.step)]
     return measured if len(measured) else None
+
+
+def _unread(log: RunLog, goal: Goal) -> str:
+    """Why there is nothing to go by: the columns without a reading, or never read together."""
+    columns = {c: np.isfinite(log.column(c)) for c in (*log.columns, *goal.floors())}
+    empty = [c for c, read in columns.items() if not read.any()]
+    if not empty:
+        return f"no row has a reading of each of {', '.join(columns)}"
+    return f"{' and '.join(empty)}: no reading yet in {len(log)} rows; nothing can be said"
 
 
 def _with_checkpoint(advice: Advice, log: RunLog, choice: Choice) -> Advice:

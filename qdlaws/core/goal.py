@@ -66,8 +66,10 @@ class Goal:
         }
         for name, column in needs.items():
             if getattr(self, name) is not None and column not in log.columns:
-                have = ", ".join(log.columns)
-                raise MissingColumn(f"goal {name} needs a {column} column; this log has {have}")
+                article, have = "an" if column == "entropy" else "a", ", ".join(log.columns)
+                raise MissingColumn(
+                    f"goal {name} needs {article} {column} column; this log has {have}"
+                )
         for column, floor in self.floors().items():
             _refuse_impossible(column, floor, log.column(column))
         if self.price is not None and self.priced(log) is None:

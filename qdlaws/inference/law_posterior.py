@@ -54,6 +54,9 @@ KAPPA_REACH = 48.0
 CURVATURE_NODES = 41
 """Nodes of κ in a fine grid."""
 
+CLOCK_ODDS = 4.0
+"""Odds from which the errors of a run keep the clock of its movement in place of its steps."""
+
 NUGGET_DOF = 10.0
 """Degrees of freedom of the prior of the nugget about known standard errors: ± 22 % of them."""
 
@@ -71,6 +74,7 @@ class LawPosterior:
     sigma: Array
     memory: Array  # in steps; 0 where the errors are white
     white: Array
+    clock: Array  # (n,) the steps by which the errors lose their memory
     n: int
     p_falls: float  # P(q < 0)
     p_concave: float  # P(κ > 0)
@@ -84,13 +88,11 @@ class LawPosterior:
         law = self.law
         return Law(law.x_lo, law.x_hi, law.kappa, law.p + self.shift, law.q)
 
-    def smooth_path(
-        self, step: Array, x: Array, y: Array, weight: Array | None = None
-    ) -> tuple[Array, Array]:
+    def smooth_path(self, x: Array, y: Array, weight: Array | None = None) -> tuple[Array, Array]:
         """The mean and standard deviation of the run without its white noise, at every row.
 
         The law plus the slow error, which a Kalman smoother finds from the residuals of each of
-        some draws; ``step``, ``x``, ``y`` and ``weight`` are the rows of the fit.
+        some draws; ``x``, ``y`` and ``weight`` are the rows of the fit.
         """
         from qdlaws.inference.kernel import smooth_slow_errors
 
@@ -100,7 +102,7 @@ class LawPosterior:
         errors = np.ascontiguousarray((y - value) / sigma)
         w = np.ones(len(y)) if weight is None else np.asarray(weight, float)
         mean, variance = smooth_slow_errors(
-            np.asarray(step, float), w, errors, self.memory[some].copy(), self.white[some].copy()
+            self.clock, w, errors, self.memory[some].copy(), self.white[some].copy()
         )
         path = value + sigma * mean
         return path.mean(0), np.sqrt(path.var(0) + (sigma**2 * variance).mean(0))
@@ -118,6 +120,19 @@ class _Grid:
     mean_y: Array  # (M,)
     mean_variance: Array  # (M,) of the mean slow error given the readings, in units of σ²
     weight: Array  # (M, K) density in κ, mass over error models; largest 1
+    log_scale: float  # the logarithm of what a weight of 1 stands for
+
+    @property
+    def log_evidence(self) -> float:
+        """The logarithm of the likelihood of the readings, averaged over the prior."""
+        mass = self.weight @ _trapezoid(self.kappa)
+        return self.log_scale + float(np.log(mass.sum()))
+
+    @property
+    def slow(self) -> bool:
+        """Are errors with a memory likelier than white ones?"""
+        weight = self.weight.sum(1)
+        return bool(weight[-1] < 0.5 * weight.sum())
 
     @property
     def straight(self) -> bool:
@@ -172,27 +187,38 @@ def law_posterior(step: Array, x: Array, y: Array, *rest: Any, **options: Any) -
     from qdlaws.inference.kernel import announce
 
     announce()
-    problem = LawProblem(step, x, y, *rest, **options)
-    return _posterior(problem, _refined_grid(problem))
+    return _posterior(*_refined_grid(LawProblem(step, x, y, *rest, **options)))
 
 
-def _refined_grid(problem: LawProblem) -> _Grid:
-    """A grid that resolves the posterior: from the whole range into the box that holds it."""
+def _refined_grid(problem: LawProblem) -> tuple[LawProblem, _Grid]:
+    """A grid that resolves the posterior: from the whole range into the box that holds it.
+
+    Errors that last are tried on two clocks, the step and the movement of x: some runs wander off
+    their law while they move, and not while they stand. The problem returned has the chosen one.
+    """
     effort, straight, length = problem.effort, problem.straight, problem.length
     base = np.column_stack([path_effects(problem), np.ones(problem.n), problem.z])
     reach = np.arcsinh(KAPPA_REACH)
     kappa = np.zeros(1) if straight else np.sinh(np.linspace(-reach, reach, 37))
     box, nodes = full_range(length), 1 if straight else max(int(CURVATURE_NODES * effort), 15)
+    clock_chosen = False
     for look in range(6):
         errors = error_models(length, box, effort if look else 0.8 * effort)
         grid = _grid(problem, base, kappa, errors)
         # A curve that a coarse grid of κ misses looks like slow errors: no box from such a grid.
         curvature_resolved = straight or grid.count_curvatures(0.05) >= 3
+        if curvature_resolved and not clock_chosen:
+            clock_chosen = True
+            if grid.slow:
+                moving = problem.with_clock_of_movement()
+                rival = _grid(moving, base, kappa, errors)
+                if rival.log_evidence - grid.log_evidence > np.log(CLOCK_ODDS):
+                    problem, grid = moving, rival
         if look and curvature_resolved and grid.resolved():
             break
         box = grid.box() if curvature_resolved else full_range(length)
         kappa = grid.next_curvatures(nodes)
-    return grid
+    return problem, grid
 
 
 def _grid(problem: LawProblem, base: Array, kappa: Array, errors: ErrorModels) -> _Grid:
@@ -232,6 +258,7 @@ def _grid(problem: LawProblem, base: Array, kappa: Array, errors: ErrorModels) -
         mean_y=np.ascontiguousarray(left[:, 2, 1]),
         mean_variance=np.maximum(prior_variance - left[:, 2, 2], 0.0),
         weight=np.exp(logw - logw.max()),
+        log_scale=float(logw.max()),
     )
 
 
@@ -263,6 +290,7 @@ def _posterior(problem: LawProblem, grid: _Grid) -> LawPosterior:
         sigma=scale * draws[3],
         memory=problem.gap * grid.errors.memory[model],
         white=grid.errors.white[model],
+        clock=problem.gap * problem.t,
         n=n,
         p_falls=_p_falls(grid, mass, dof),
         p_concave=p_concave,

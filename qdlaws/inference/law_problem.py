@@ -8,7 +8,7 @@ standard normal coefficients that are integrated out
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,9 @@ NEGLIGIBLE_EFFECT = 0.02
 """All directions are left out where their effect is this share of the errors of y."""
 
 
+MOVEMENT = 0.9
+"""The share of the clock of movement that is the way of x; the rest is the step."""
+
 KNOWN_NUGGETS = (0.02, 10.0)
 """The smallest and largest sampling error that is taken as known, in deviations of the readings."""
 
@@ -43,6 +46,7 @@ class LawProblem:
         ``step`` increasing; a long gap cuts the memory of the errors. ``x`` is the mean path.
     weight : relative sampling variances of y, mean 1
     nugget : the sampling error of a row of weight 1, where standard errors tell it
+    movement : the share of the errors' clock that is the way of x; the rest is the step
     cov_factor : (n, J) columns whose sum of squares is the posterior variance of the path
     span : length of the run in steps without its cuts
     straight : fit the line κ = 0
@@ -58,6 +62,7 @@ class LawProblem:
     straight: bool = False
     effort: float = 1.0
     nugget: float | None = None
+    movement: float = 0.0
 
     @property
     def n(self) -> int:
@@ -78,10 +83,21 @@ class LawProblem:
         """The median spacing, the unit of time."""
         return median(np.diff(self.step))
 
-    @property
+    @cached_property
     def t(self) -> Array:
-        """The steps since the first, in units of the spacing."""
-        return np.asarray((self.step - self.step[0]) / self.gap)
+        """The clock of the errors: by default the steps since the first, in spacings."""
+        step = np.asarray((self.step - self.step[0]) / self.gap)
+        if not self.movement:
+            return step
+        gaps, ways = np.diff(step), np.abs(np.diff(self.x))
+        kept = gaps <= self.length  # the others are cuts
+        ways *= self.length / ways[kept].sum()
+        mixed = np.round((1 - self.movement) * gaps + self.movement * ways, 7)  # in any units of x
+        return np.append(0.0, np.cumsum(np.where(kept, mixed, gaps)))
+
+    def with_clock_of_movement(self) -> LawProblem:
+        """The same problem with errors that move mostly while x moves."""
+        return replace(self, movement=MOVEMENT)
 
     @property
     def length(self) -> float:
@@ -108,7 +124,7 @@ class LawProblem:
     @cached_property
     def share(self) -> Array:
         """The share of the run's time that each row stands for."""
-        return time_shares(self.t, self.length)
+        return time_shares((self.step - self.step[0]) / self.gap, self.length)
 
 
 def time_shares(t: Array, length: float) -> Array:

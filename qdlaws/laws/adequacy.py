@@ -16,10 +16,10 @@ from qdlaws.core.types import Array, Rows
 __all__ = [
     "BLOCKS",
     "BlockMeans",
-    "best_explained",
     "block_means",
     "calibration_slope",
     "explained",
+    "least_squares",
     "most_influential_row",
     "share_inside",
 ]
@@ -59,20 +59,17 @@ def explained(y: Array, curve: Array) -> float:
     return float(1 - np.var(y - curve) / variance) if variance > 0 else 0.0
 
 
-def best_explained(x: Array, y: Array) -> float:
-    """The R² that the formula of the law, b − a·exp(c·x), reaches by least squares."""
-    width = float(np.ptp(x))
-    variance = float(np.var(y))
-    if width <= 0 or variance <= 0:
-        return 0.0
+def least_squares(x: Array, y: Array) -> tuple[float, float]:
+    """R² and κ of the formula of the law, b − a·exp(c·x), by least squares."""
+    width, total = float(np.ptp(x)), float(np.var(y))
+    if width <= 0 or total <= 0:
+        return 0.0, 0.0
     u, centred = (x - x.mean()) / width, y - y.mean()
-    least = variance
-    for kappa in KAPPAS:
-        basis = np.expm1(kappa * u) / kappa if kappa else u
-        basis = basis - basis.mean()
-        fitted = basis * float(basis @ centred) / float(basis @ basis)
-        least = min(least, float(np.var(centred - fitted)))
-    return 1 - least / variance
+    curves = np.array([np.expm1(kappa * u) / kappa if kappa else u for kappa in KAPPAS])
+    curves -= curves.mean(1, keepdims=True)
+    r2 = (curves @ centred) ** 2 / (curves**2).sum(1) / (len(y) * total)
+    best = int(np.argmax(r2))
+    return float(r2[best]), float(KAPPAS[best])
 
 
 def calibration_slope(y: Array, curve: Array) -> float:

@@ -186,7 +186,7 @@ def certify(fit: FittedLaw, runs: int = 0, seed: int = 0) -> Certificate:
     kinds: Rows = np.arange(count) % len(ERRORS)
     memory = np.where(kinds == 1, WANDER * span, posterior.memory[rows]) / gap
     white = np.where(kinds == 1, WANDER_WHITE, posterior.white[rows])
-    slow, sampling = simulate(step / gap, memory, white, weight, rng)
+    slow, sampling = simulate(posterior.clock[thin] / gap, memory, white, weight, rng)
     slow[kinds == 2] += _jumps(rng, int((kinds == 2).sum()), len(x))
     size = _sizes(slow + sampling, kinds, fit.residuals)
     slow, sampling = size * slow, size * sampling

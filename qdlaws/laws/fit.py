@@ -14,10 +14,11 @@ from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.inference.error_model import cut_memory, regimes_of, spike_weights
 from qdlaws.inference.latent_path import LatentPath, exact_path, latent_path
 from qdlaws.inference.law_posterior import LawPosterior, law_posterior
-from qdlaws.laws.fitted import LAWS, Kind, LeftOut
+from qdlaws.laws.evidence import evidence
+from qdlaws.laws.fitted import LAWS, Kind
 from qdlaws.laws.result import LawFit, LawFits
-from qdlaws.laws.standstill import moving_rows
-from qdlaws.laws.verdict import evidence, line_verdict, verdict
+from qdlaws.laws.standstill import LeftOut, moving_rows
+from qdlaws.laws.verdict import line_verdict, verdict
 from qdlaws.readers.reading import Where, as_log
 
 if TYPE_CHECKING:
@@ -297,6 +298,7 @@ def _fit_rows(
         reasons=reasons,
         probability=outcome.probability,
         best=outcome.best,
+        rival=outcome.rival,
         direction=_direction(x_name, y_name, path.mean, y),
         level=options.level,
         cut=cut,

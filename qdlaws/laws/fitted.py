@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,12 @@ from qdlaws.core.law import Law
 from qdlaws.core.serialize import plain
 from qdlaws.core.types import Array
 from qdlaws.errors import BadData, NotEnoughData
-from qdlaws.inference.error_model import cut_memory
 from qdlaws.inference.latent_path import LatentPath
 from qdlaws.inference.law_posterior import LawPosterior
+from qdlaws.laws.standstill import LeftOut
 from qdlaws.laws.verdict import SUPPORTED, Strength, Word, strength
 
-__all__ = ["EQUATIONS", "LAWS", "FittedLaw", "Kind", "LeftOut", "mean_curve"]
+__all__ = ["EQUATIONS", "LAWS", "FittedLaw", "Kind", "mean_curve"]
 
 Kind = Literal["rd", "rh", "hd"]
 
@@ -65,15 +65,6 @@ MOST_RATIO = 1e3
 PREDICTED = pd.Index(["x", "low", "mid", "high"])
 
 
-class LeftOut(NamedTuple):
-    """Readings that a law was not fitted to, since x and quality stand still or have collapsed."""
-
-    step: Array
-    x: Array
-    y: Array
-    why: str
-
-
 @dataclass(frozen=True, eq=False)
 class FittedLaw:
     """One law: quality on diversity (rd), quality on entropy (rh), or entropy on diversity (hd).
@@ -81,7 +72,8 @@ class FittedLaw:
     A law is an association over this run. ``verdict`` says whether there is one: "concave",
     "convex", "linear" or "falling" when quality falls as x rises; "peaked" when quality has a
     ``best`` inside the range; else "unsupported". ``probability`` is that of the trade-off (of the
-    peak, for hd of a rising line), and ``reasons`` says why. ``left_out`` holds the readings of a
+    peak, for hd of a rising line), and ``reasons`` says why. ``rival`` names a change in step that
+    explains quality as well as x does, where there is one. ``left_out`` holds the readings of a
     flat, finished or collapsed stretch, which the law is not fitted to.
     """
 
@@ -98,6 +90,7 @@ class FittedLaw:
     reasons: tuple[str, ...]
     probability: float = np.nan
     best: Interval = field(default_factory=unknown)
+    rival: str = ""
     direction: str = ""
     level: float = 0.95
     dropped: int = 0
@@ -128,7 +121,8 @@ class FittedLaw:
         if not self.strength:
             return self.verdict
         place = f" at {self.x_name} = {show(self.best)}" if self.verdict == "peaked" else ""
-        return f"{self.strength} (P = {self.probability:.3f}): {self.verdict}{place}"
+        rival = f", or {self.rival}" * bool(self.rival)
+        return f"{self.strength} (P = {self.probability:.3f}): {self.verdict}{place}{rival}"
 
     @property
     def title(self) -> str:
@@ -147,7 +141,8 @@ class FittedLaw:
             return "no law: see the reasons" if refused else "no trade-off can be seen"
         if self.verdict == "peaked":
             return f"{self.strength} peak at {self.x_name} {self.best.mid:.2g}"
-        return f"{self.strength} {'line' if self.kind == 'hd' else SHAPES[self.verdict]}"
+        words = "line" if self.kind == "hd" else SHAPES[self.verdict]
+        return f"{self.strength} {words}" + f", or {self.rival}" * bool(self.rival)
 
     @cached_property
     def draws(self) -> Law:
@@ -287,8 +282,8 @@ class FittedLaw:
         from scipy.special import ndtri
 
         level = _level(self.level if level is None else level)
-        step, x = cut_memory(self.step, self.cut)[0], self.path.mean
-        mid, deviation = self.required_posterior.smooth_path(step, x, self.y, self.weight)
+        x = self.path.mean
+        mid, deviation = self.required_posterior.smooth_path(x, self.y, self.weight)
         reach = ndtri((1 + level) / 2) * deviation
         path = {"step": self.step, "x": x, "low": mid - reach, "mid": mid, "high": mid + reach}
         frame = pd.DataFrame(path)
@@ -342,6 +337,7 @@ class FittedLaw:
             "probability": self.probability,
             "strength": self.strength,
             "reasons": list(self.reasons),
+            "rival": self.rival or None,
             "n": self.n,
             "range": list(self.range),
             "params": dict(self.params),
@@ -351,7 +347,7 @@ class FittedLaw:
             "change": self.change,
             "direction": self.direction,
             "dropped": self.dropped,
-            "left_out": self._left_out(),
+            "left_out": None if self.left_out is None else self.left_out.to_dict(),
         }
         if self.kind == "hd":
             values |= {"slope": self.params.slope, "intercept": self.params.intercept}
@@ -366,13 +362,6 @@ class FittedLaw:
             }
         result: dict[str, Any] = plain(values)
         return result
-
-    def _left_out(self) -> dict[str, Any] | None:
-        """The first and last step without the law, their number, and why."""
-        if self.left_out is None:
-            return None
-        step, why = self.left_out.step, self.left_out.why
-        return {"from": float(step[0]), "to": float(step[-1]), "n": len(step), "why": why}
 
     @property
     def required_posterior(self) -> LawPosterior:

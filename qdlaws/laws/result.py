@@ -50,6 +50,9 @@ class LawFit(Result, FittedLaw):
         The x at which peaked quality is best.
     reasons : tuple of str
         Why, in words.
+    rival : str
+        A drift or jump in step that explains quality as well as x does, so that one run cannot
+        tell which of the two it was; empty where there is none.
     params : Params
         a, b, c of R = b − a·exp(c·x) (for hd: slope and intercept), NaN where not identified.
     curvature, change : Interval

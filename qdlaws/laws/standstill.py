@@ -9,14 +9,14 @@ their errors.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from qdlaws.core.interval import median
 from qdlaws.core.types import Array, Flags
 
-__all__ = ["MovingRows", "moving_rows"]
+__all__ = ["LeftOut", "MovingRows", "moving_rows"]
 
 LEAST_SHARE = 0.4
 """The share of the rows that a stretch without movement has at least."""
@@ -41,6 +41,20 @@ COLLAPSE_Y, COLLAPSE_X = 1 / 3, 0.1
 
 COLLAPSE_ROWS = 0.25
 """The share of the rows before it that a collapse takes at most."""
+
+
+class LeftOut(NamedTuple):
+    """Readings that a law was not fitted to, since x and quality stand still or have collapsed."""
+
+    step: Array
+    x: Array
+    y: Array
+    why: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The first and last step without the law, their number, and why."""
+        first, last = float(self.step[0]), float(self.step[-1])
+        return {"from": first, "to": last, "n": len(self.step), "why": self.why}
 
 
 class MovingRows(NamedTuple):

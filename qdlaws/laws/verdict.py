@@ -1,12 +1,14 @@
 """The verdict on a law: what it is, how probable that is, and why, in plain words.
 
 A trade-off is *clear* where P(the law falls over the observed range of x) ≥ .975 and *likely* from
-.9, whichever way time runs. It is **concave** where P(κ > 0) ≥ .93, **convex** where that is ≤ .07,
+.9, whichever way time runs. It is **concave** where P(κ > 0) ≥ .93, **convex** where that is ≤ .1,
 **linear** where P(|κ| < 1) ≥ .9, and **falling** where the bend is not known; one whose P(|κ| < 1)
-is above .5 has no bend to speak of. Quality that is best inside the range is **peaked**. Everything
-else is **unsupported**; so is a law that does not describe its run (:mod:`qdlaws.laws.adequacy`) or
-that a change in step explains as well (:mod:`qdlaws.laws.alternatives`). The thresholds were chosen
-on simulated runs (``benchmarks/verdicts.py``).
+is above .3 (convex: .4) has no bend to speak of. Quality that is best inside the range is
+**peaked**. Everything else is **unsupported**; so is a law that does not describe its run
+(:mod:`qdlaws.laws.adequacy`) or that a change in step explains better
+(:mod:`qdlaws.laws.alternatives`). Where x moves one way all along, a drift in step may explain
+quality as well as x does: such a ``rival`` is named. The thresholds were chosen on simulated runs
+(``benchmarks/verdicts.py``).
 """
 
 from __future__ import annotations
@@ -18,18 +20,17 @@ import numpy as np
 from qdlaws.core.interval import Interval, median, quantiles, show, unknown
 from qdlaws.core.law import Law
 from qdlaws.core.types import Array
-from qdlaws.inference.latent_path import LatentPath
-from qdlaws.inference.law_posterior import LawPosterior
 from qdlaws.laws.adequacy import (
     BlockMeans,
-    best_explained,
     block_means,
     calibration_slope,
     explained,
+    least_squares,
     most_influential_row,
     share_inside,
 )
 from qdlaws.laws.alternatives import STRONG, RivalForms
+from qdlaws.laws.evidence import Evidence
 
 __all__ = [
     "CLEAR",
@@ -37,11 +38,9 @@ __all__ = [
     "NO_LAW",
     "SUPPORTED",
     "WORDS",
-    "Evidence",
     "Strength",
     "Verdict",
     "Word",
-    "evidence",
     "line_verdict",
     "verdict",
 ]
@@ -62,16 +61,14 @@ Strength = Literal["clear", "likely", ""]
 CLEAR, LIKELY = 0.975, 0.9
 """The posterior probabilities from which a statement is clear, and likely."""
 
-BENT = 0.93
-"""The posterior probability from which a law is bent one way: on simulated lines whose errors are
+BENT = {"concave": (0.93, 0.3), "convex": (0.9, 0.4)}
+"""The posterior probability from which a law is bent one way, and the P(|κ| < 1) above which it has
+no bend to speak of, though its sign may be known: errors that last make a straight law bend by that
+much, and mostly to look concave, since x falls fast at first. On simulated lines whose errors are
 short of memory it says so in 4 % of runs."""
 
 BENT_BESIDE_DRIFT = 0.96
 """The probability from which a bend stands beside a drift in step that fits better."""
-
-MOST_STRAIGHT = 0.5
-"""P(|κ| < 1) from which a law has no bend to speak of, though its sign may be known: errors that
-last make a straight law bend by that much."""
 
 STRAIGHT = 0.9
 """P(|κ| < 1) from which a law is linear."""
@@ -87,6 +84,9 @@ MOST_MISSED = 0.15
 """R² of the block means that the same formula by least squares may gain on the law, where the two
 disagree on the change, before the shape of the law counts as unknown."""
 
+SAME_BEND = 0.2
+"""κ by least squares over that of the law, below which the readings do not bend as the law does."""
+
 LEAST_INSIDE = 0.8
 """The share of readings that the 95 % observation band has to hold."""
 
@@ -94,72 +94,19 @@ LEAST_WITHOUT_A_ROW = 0.05
 """Squared correlation of readings and law that has to be left when any one row is left out."""
 
 
-class Evidence(NamedTuple):
-    """What a verdict is computed from: the readings of a law and its posterior."""
-
-    x_name: str
-    y_name: str
-    step: Array
-    x: Array  # the path of x
-    y: Array
-    curve: Array  # the posterior mean of the law at every reading
-    law: Law  # draws
-    sigma: Array  # draws of the size of the errors
-    slow: Array  # draws of the share of the errors that lasts for more than a third of the run
-    p_falls: float
-    p_concave: float
-    p_straight: float
-    p_steplike: float
-    noise: float  # the typical error of a reading of x
-    path_error: Array  # standard deviation of the path of x
-    weight: Array | None = None
-
-
-def evidence(
-    post: LawPosterior,
-    names: tuple[str, str],
-    readings: tuple[Array, Array],
-    path: LatentPath,
-    span: float,
-    weight: Array | None = None,
-) -> Evidence:
-    """The evidence for a verdict: ``names`` of x and y, ``readings`` (step, y), the path of x.
-
-    ``span`` is the length of the run in steps.
-    """
-    step, y = readings
-    return Evidence(
-        x_name=names[0],
-        y_name=names[1],
-        step=step,
-        x=path.mean,
-        y=y,
-        curve=post.curve,
-        law=post.law,
-        sigma=post.sigma,
-        slow=(1 - post.white) * (post.memory > span / 3),
-        p_falls=post.p_falls,
-        p_concave=post.p_concave,
-        p_straight=post.p_straight,
-        p_steplike=post.p_steplike,
-        noise=median(path.noise),
-        path_error=np.sqrt((path.cov_factor**2).sum(1)),
-        weight=weight,
-    )
-
-
 class Verdict(NamedTuple):
     """A verdict in one word, its probability and strength, and the reasons in sentences.
 
     ``probability`` is that of a trade-off; of a peak where the word is "peaked"; of a rise for
     entropy on diversity; NaN where the law does not describe the run. ``best`` is the x at which
-    peaked quality is best.
+    peaked quality is best, ``rival`` a change in step that explains quality as well as x does.
     """
 
     word: Word
     reasons: tuple[str, ...]
     probability: float = np.nan
     best: Interval = unknown()
+    rival: str = ""
 
     @property
     def strength(self) -> Strength:
@@ -190,12 +137,12 @@ def verdict(e: Evidence) -> Verdict:
     misfits = _misfits(e, strength(falls), blocks)
     if misfits:
         return Verdict("unsupported", (*misfits, *cautions))
-    size = strength(falls)
-    drift, jump = (_change_in_step(e, forms, f, size) for f in ("line in step", "jump in step"))
-    if jump or (drift and not _bend(e, BENT_BESIDE_DRIFT)):
-        return Verdict("unsupported", (*jump, *drift, *cautions))
-    word, reasons = _shape(e, forms, falls, _unsettled_size(e, blocks))
-    return Verdict(word, (*reasons, *drift, *cautions), falls)
+    rivals = _changes_in_step(e, forms, strength(falls))
+    if refusals := [rival.why for rival in rivals if rival.refuses]:
+        return Verdict("unsupported", (*refusals, *cautions))
+    word, reasons = _shape(e, forms, falls, _unsettled(e, blocks))
+    whys, names = [rival.why for rival in rivals], " or ".join(rival.name for rival in rivals)
+    return Verdict(word, (*reasons, *whys, *cautions), falls, rival=names)
 
 
 def p_falls(e: Evidence) -> float:
@@ -257,25 +204,39 @@ def _observation_error(e: Evidence) -> Array:
     return np.asarray(np.sqrt(variance + (law.slope(e.x) * e.path_error) ** 2))
 
 
-def _bend(e: Evidence, sure: float = BENT) -> str:
-    """ "concave" or "convex" where the posterior is so sure of the bend, else empty."""
-    if e.p_straight > MOST_STRAIGHT:
-        return ""
-    return "concave" if e.p_concave >= sure else "convex" if e.p_concave <= 1 - sure else ""
+def _bend(e: Evidence, sure: float = 0.0) -> str:
+    """ "concave" or "convex" where the posterior is sure of the bend, else empty."""
+    for word, p in (("concave", e.p_concave), ("convex", 1 - e.p_concave)):
+        least, most_straight = BENT[word]
+        if p >= max(least, sure) and e.p_straight <= most_straight:
+            return word
+    return ""
 
 
-def _change_in_step(e: Evidence, forms: RivalForms, form: str, size: Strength) -> tuple[str, ...]:
-    """A change in step that explains quality better than x does, with no fall beside it."""
-    words, gains, least_left = CHANGES_IN_STEP[form]
-    least_gain = gains[size == "likely"]
-    gain = -forms.delta(form)
-    if gain < least_gain:
-        return ()
-    left = forms.p_falls_beside(form)
-    if left >= least_left:
-        return ()
-    why = f"{words} in step explains {e.y_name} better than {e.x_name} does"
-    return (f"{why} (ΔBIC {-gain:.0f}; beside it P(it falls) = {left:.2f})",)
+class _ChangeInStep(NamedTuple):
+    """A change in step that explains quality as well as x does, with no fall beside it."""
+
+    name: str
+    why: str
+    refuses: bool  # it explains quality so much better that there is no law
+
+
+def _changes_in_step(e: Evidence, forms: RivalForms, size: Strength) -> list[_ChangeInStep]:
+    """The changes in step that stand against the law."""
+    changes = []
+    for form, (words, gains, least_left) in CHANGES_IN_STEP.items():
+        gain = -forms.delta(form)
+        if gain < -AS_WELL or (left := forms.p_falls_beside(form)) >= least_left:
+            continue
+        better = gain >= gains[size == "likely"]
+        how, end = ("better than", "") if better else ("as well as", ": one run cannot tell which")
+        why = (
+            f"{words} in step explains {e.y_name} {how} {e.x_name} does (ΔBIC {-gain:+.0f}; "
+            f"beside it P(it falls) = {left:.2f}){end}"
+        )
+        bent = form == "line in step" and bool(_bend(e, BENT_BESIDE_DRIFT))
+        changes.append(_ChangeInStep(f"{words} in step", why, better and not bent))
+    return changes
 
 
 CHANGES_IN_STEP = {
@@ -287,23 +248,33 @@ likely law, and the P(it falls) beside them that leaves the law standing. Lower 
 too many true laws, whose x drifts as well.
 """
 
+AS_WELL = 2.0
+"""A difference of BIC not worth more than a bare mention (Kass and Raftery 1995)."""
 
-def _unsettled_size(e: Evidence, blocks: BlockMeans) -> tuple[str, ...]:
+
+def _unsettled(e: Evidence, blocks: BlockMeans) -> tuple[str, ...]:
     """Says so where the same formula by least squares describes the run clearly better.
 
-    The law then takes much of the change for errors that last, and its curve passes by the
-    readings: that quality falls is known, the shape is not.
+    Where the two disagree on the size or on the bend, that quality falls is known, the shape is
+    not: the law takes much of what is seen for errors that last.
     """
-    slope = calibration_slope(blocks.y, blocks.curve)
-    low, _ = quantiles(e.law.q, (0.025, 0.975))
-    if slope * median(e.law.q) >= low:  # the readings fall no more than the law may
+    r2 = explained(blocks.y, blocks.curve)
+    best, kappa = least_squares(blocks.x, blocks.y) if r2 < 1 - MOST_MISSED else (r2, 0.0)
+    if best - r2 < MOST_MISSED:
         return ()
-    if best_explained(blocks.x, blocks.y) - explained(blocks.y, blocks.curve) < MOST_MISSED:
-        return ()
-    return (
-        f"its size and shape are not settled: by least squares {e.y_name} changes {slope:.1f} "
-        "times as much as the law says, which takes the rest for errors that last",
-    )
+    slope, low = calibration_slope(blocks.y, blocks.curve), quantiles(e.law.q, (0.025,))[0]
+    if slope * median(e.law.q) < low:  # the readings fall more than the law may
+        return (
+            f"its size and shape are not settled: by least squares {e.y_name} changes {slope:.1f} "
+            "times as much as the law says, which takes the rest for errors that last",
+        )
+    bend = median(e.law.kappa)
+    if kappa * np.sign(bend) < SAME_BEND * abs(bend):
+        return (
+            "its shape is not settled: by least squares the curve does not bend that way, the law "
+            "takes that for errors that last",
+        )
+    return ()
 
 
 def _shape(

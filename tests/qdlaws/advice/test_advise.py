@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from qdlaws import BadData, MissingColumn, RunLog
-from qdlaws.advice.advise import Advice, Goal, advise
+from qdlaws.advice.advise import Advice, Goal, advise, advise_run
 from qdlaws.laws.fit import fit
 
 N = 60
@@ -175,6 +175,25 @@ def test_two_readings_are_too_few_to_advise_by():
     assert advice.action == "wait"
     assert advice.kl_factor is None
     assert advise(log_of(run().iloc[:2])).action == "wait"
+
+
+def test_columns_without_a_reading_are_a_reason_to_wait():
+    unread = RunLog.from_arrays(range(5), quality=np.full(5, np.nan), entropy=np.arange(5.0))
+    advice = advise(unread)
+    assert advice.action == "wait"
+    assert advice.checkpoint is None
+    assert advice.reasons == ("quality: no reading yet in 5 rows; nothing can be said",)
+    apart = RunLog.from_arrays(
+        range(4), quality=[1.0, np.nan, 2.0, np.nan], diversity=[np.nan, 0.5, np.nan, 0.4]
+    )
+    assert "no row has a reading of each" in advise(apart, Goal(min_diversity=0.3)).reasons[0]
+
+
+def test_a_goal_without_its_column_is_a_reason_to_wait_in_a_run():
+    log = RunLog.from_arrays(range(9), quality=np.arange(9.0))
+    advice = advise_run(log, Goal(min_entropy=0.5))
+    assert advice.action == "wait"
+    assert "needs an entropy column" in advice.reasons[0]
 
 
 def test_a_low_unique_share_is_a_warning():

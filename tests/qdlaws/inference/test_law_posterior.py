@@ -103,7 +103,8 @@ class Integral:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_posterior_is_the_direct_integral(case):
+def test_posterior_is_the_direct_integral(case, monkeypatch):
+    monkeypatch.setattr(module, "CLOCK_ODDS", np.inf)
     step, x, y = data(*case)
     post = law_posterior(step, x, y)
     kappas = np.linspace(post.law.kappa.min(), post.law.kappa.max(), 240)
@@ -155,7 +156,7 @@ def test_grid_follows_the_width_of_the_posterior(sigma):
     """The window of κ shrinks with the noise, and holds the truth."""
     step, x, y = data(60, 2.0, sigma, 0.4, 0)
     problem = LawProblem(step, x, y)
-    grid = module._refined_grid(problem)
+    _, grid = module._refined_grid(problem)
     assert grid.resolved()
     weight = grid.curvature_weight()
     mean = (weight @ grid.kappa) / weight.sum()
@@ -381,3 +382,19 @@ def test_errors_of_the_path_widen_the_slope():
         post = law_posterior(step, x, y, cov_factor=cov_factor, straight=True)
         widths.append(np.diff(np.quantile(post.law.q, [0.025, 0.975]))[0])
     assert widths[0] < widths[1] < widths[2]
+
+
+def test_errors_that_move_with_x_are_told_from_errors_that_move_with_the_step():
+    n, rng = 80, np.random.default_rng(3)
+    step, x = np.arange(float(n)), np.append(collapse(20), np.full(60, D_LOW))
+    x[20:] -= 1e-4 * np.arange(60)
+    way = np.append(0.0, np.abs(np.diff(x)))
+    moves, wanders = (
+        np.cumsum(rng.normal(size=n) * np.sqrt(v / v.sum())) for v in (way, x * 0 + 1)
+    )
+    true = law(2.0).value(x)
+    with_x, with_step = (law_posterior(step, x, true + 0.2 * e) for e in (moves, wanders))
+    assert np.array_equal(with_step.clock, step)
+    late = with_x.clock > with_x.clock[20]
+    assert with_x.clock[-1] == pytest.approx(step[-1])
+    assert np.ptp(with_x.clock[late]) < 0.2 * np.ptp(with_x.clock)

@@ -7,10 +7,10 @@ import pytest
 
 from qdlaws.laws.adequacy import (
     BLOCKS,
-    best_explained,
     block_means,
     calibration_slope,
     explained,
+    least_squares,
     most_influential_row,
     share_inside,
 )
@@ -90,8 +90,10 @@ def test_least_squares_explains_an_exact_law_whole_and_never_less_than_a_line():
     x = np.linspace(0.1, 0.9, 40)
     for c in (-6.0, 0.0, 3.0, 9.0):
         y = 1 - 0.2 * (np.exp(c * x) if c else x)
-        assert best_explained(x, y) == pytest.approx(1, abs=2e-3)
+        r2, kappa = least_squares(x, y)
+        assert r2 == pytest.approx(1, abs=2e-3)
+        assert kappa == pytest.approx(c * 0.8, rel=0.1, abs=0.2)
     noise = np.random.default_rng(0).normal(size=40)
     line = np.corrcoef(x, noise)[0, 1] ** 2
-    assert line - 1e-9 <= best_explained(x, noise) < 0.5
-    assert best_explained(np.full(5, 0.3), np.arange(5.0)) == 0
+    assert line - 1e-9 <= least_squares(x, noise)[0] < 0.5
+    assert least_squares(np.full(5, 0.3), np.arange(5.0)) == (0.0, 0.0)
