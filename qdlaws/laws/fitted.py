@@ -141,8 +141,7 @@ class FittedLaw:
             return "no law: see the reasons" if refused else "no trade-off can be seen"
         if self.verdict == "peaked":
             return f"{self.strength} peak at {self.x_name} {self.best.mid:.2g}"
-        words = "line" if self.kind == "hd" else SHAPES[self.verdict]
-        return f"{self.strength} {words}" + f", or {self.rival}" * bool(self.rival)
+        return f"{self.strength} {'line' if self.kind == 'hd' else SHAPES[self.verdict]}"
 
     @cached_property
     def draws(self) -> Law:

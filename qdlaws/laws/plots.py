@@ -70,7 +70,8 @@ def plot_law(
         follow(ax, np.append(all_x, _marked(ax)), all_y, bands)
         ax.set_xlabel("\n".join([law.x_name, *notes]))
         ax.set_ylabel(law.y_name)
-        ax.set_title(f"{law.title}\n{law.verdict_words}")
+        rival = f",\nor {law.rival}" if law.rival else ""
+        ax.set_title(f"{law.title}\n{law.verdict_words}{rival}")
         if legend and ax.figure is not None:
             _legend_of(ax)
     return ax

@@ -142,7 +142,8 @@ def verdict(e: Evidence) -> Verdict:
         return Verdict("unsupported", (*refusals, *cautions))
     word, reasons = _shape(e, forms, falls, _unsettled(e, blocks))
     whys, names = [rival.why for rival in rivals], " or ".join(rival.name for rival in rivals)
-    return Verdict(word, (*reasons, *whys, *cautions), falls, rival=names)
+    rival = f"{names} in step" if names else ""
+    return Verdict(word, (*reasons, *whys, *cautions), falls, rival=rival)
 
 
 def p_falls(e: Evidence) -> float:
@@ -235,7 +236,7 @@ def _changes_in_step(e: Evidence, forms: RivalForms, size: Strength) -> list[_Ch
             f"beside it P(it falls) = {left:.2f}){end}"
         )
         bent = form == "line in step" and bool(_bend(e, BENT_BESIDE_DRIFT))
-        changes.append(_ChangeInStep(f"{words} in step", why, better and not bent))
+        changes.append(_ChangeInStep(words, why, better and not bent))
     return changes
 
 

@@ -134,7 +134,9 @@ def _law(kind: str, run: int, view: RunView, single: bool) -> str:
 
 def _words(law: LawFit | UserFit) -> str:
     """The verdict in words."""
-    return law.verdict_words if isinstance(law, LawFit) else law.headline
+    if not isinstance(law, LawFit):
+        return law.headline
+    return f"{law.verdict_words}, or {law.rival}" if law.rival else law.verdict_words
 
 
 # ---------------------------------------------------------------------- the runs step by step

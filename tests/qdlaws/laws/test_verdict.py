@@ -357,7 +357,8 @@ def test_a_drift_in_step_is_no_trade_off():
 
 def test_a_drift_that_explains_quality_as_well_as_x_is_named_as_a_rival():
     curve = 1 - np.expm1(-3 * U) / np.expm1(-3)
-    outcome = verdict(made(curve + 2 * NOISE, curve=curve, kappa=-3.0, p_concave=0.01))
+    size = {"curve": curve, "kappa": -3.0, "sigma": np.full(500, 0.1)}
+    outcome = verdict(made(curve + 2 * NOISE, p_concave=0.01, **size))
     assert (outcome.word, outcome.rival) == ("convex", "a steady drift in step")
     assert any("one run cannot tell which" in reason for reason in outcome.reasons)
     concave = 1 - np.expm1(2 * U) / np.expm1(2)
