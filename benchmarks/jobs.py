@@ -26,8 +26,11 @@ STATISTICS = (
     "qdlaws.inference.latent_path",
     "qdlaws.inference.law_posterior",
     "qdlaws.inference.law_problem",
+    "qdlaws.laws.adequacy",
+    "qdlaws.laws.alternatives",
+    "qdlaws.laws.evidence",
     "qdlaws.laws.fit",
-    "qdlaws.laws.result",
+    "qdlaws.laws.standstill",
     "qdlaws.laws.verdict",
 )
 """The modules of qdlaws whose change makes a measured coverage or verdict stale."""

@@ -24,4 +24,4 @@ def test_evidence_counts_the_errors_that_last_for_a_third_of_the_run():
         assert about.path_error == pytest.approx(np.full(n, 0.04))
         assert about.noise == pytest.approx(0.01)
         shares.append(about.slow.mean())
-    assert shares[0] < 0.2 < 0.5 < shares[1]
+    assert shares[0] + 0.3 < shares[1]
