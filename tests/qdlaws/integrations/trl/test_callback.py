@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from itertools import pairwise
 
@@ -34,6 +35,14 @@ WORDS = ["<pad>", "<eos>", *"abcdefgh"]
 STEER = {"beta": 0.05, "use_bias_correction_kl": False}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def frozen_imports():
+    """Spares the imported packages the garbage collections that accelerate asks for in each run."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory):
     """A Llama of 10 words and 6,000 parameters with its tokenizer."""
@@ -64,7 +73,7 @@ def share_of_a(completions, **kwargs):
     return [text.split().count("a") / max(len(text.split()), 1) for text in completions]
 
 
-def make(model_folder, out, kind="grpo", steps=8, callbacks=None, **options):
+def make(model_folder, out, kind="grpo", steps=6, callbacks=None, **options):
     trainer, config = {
         "grpo": (GRPOTrainer, GRPOConfig),
         "rloo": (RLOOTrainer, RLOOConfig),
@@ -73,7 +82,7 @@ def make(model_folder, out, kind="grpo", steps=8, callbacks=None, **options):
         output_dir=str(out),
         per_device_train_batch_size=16,
         num_generations=8,
-        max_completion_length=6,
+        max_completion_length=4,
         max_steps=steps,
         learning_rate=1e-3,
         logging_steps=options.pop("logging_steps", 1),
@@ -105,7 +114,7 @@ def test_rows_hold_what_trl_itself_measured(model_folder, tmp_path):
     trainer = LawCallback(every=2).attach(make(model_folder, tmp_path, beta=0.05))
     trainer.train()
     rows, history = lines(tmp_path, "metrics.jsonl"), trainer.state.log_history
-    assert [row["step"] for row in rows] == [2, 4, 6, 8]
+    assert [row["step"] for row in rows] == [2, 4, 6]
     for row in rows:
         pair = [h for h in history if h["step"] in (row["step"] - 1, row["step"]) and "kl" in h]
         assert row["quality"] == pytest.approx(np.mean([h["reward"] for h in pair]), abs=1e-6)
@@ -122,7 +131,7 @@ def test_rows_hold_what_trl_itself_measured(model_folder, tmp_path):
     shown = [h["qdlaws/diversity"] for h in history if "qdlaws/diversity" in h]
     assert shown == pytest.approx([row["diversity"] for row in rows])
     advice = lines(tmp_path, "advice.jsonl")
-    assert [a["step"] for a in advice] == [2, 4, 6, 8]
+    assert [a["step"] for a in advice] == [2, 4, 6]
     assert not any(a["stopped"] for a in advice)
     assert trainer.beta == 0.05
 
@@ -198,7 +207,7 @@ def falling(levels):
 def test_it_raises_beta_where_the_floor_is_near(model_folder, tmp_path, kind):
     options = STEER if kind == "grpo" else {"beta": 0.05}
     trainer = make(model_folder, tmp_path, kind, **options)
-    levels = [0.70, 0.68, 0.66, 0.64, 0.62, 0.60, 0.58, 0.56]
+    levels = [0.70, 0.68, 0.66, 0.64, 0.62, 0.60]
     goal = Goal(min_diversity=0.65)
     LawCallback(goal, mode="steer", every=1, diversity=falling(levels)).attach(trainer).train()
     rows, advice = lines(tmp_path, "metrics.jsonl"), lines(tmp_path, "advice.jsonl")
@@ -219,7 +228,7 @@ def test_it_lowers_beta_where_there_is_diversity_to_spend_and_trl_trains_with_it
 ):
     trainer = make(model_folder, tmp_path, **STEER)
     goal = Goal(min_diversity=0.3)
-    LawCallback(goal, mode="steer", every=1, diversity=falling([0.8] * 8)).attach(trainer).train()
+    LawCallback(goal, mode="steer", every=1, diversity=falling([0.8] * 6)).attach(trainer).train()
     assert trainer.beta < 0.03
     assert trainer.args.beta == 0.05
     assert all("kl" in h for h in trainer.state.log_history if "reward" in h)
@@ -232,7 +241,7 @@ def test_the_reward_scale_can_carry_the_ratio(model_folder, tmp_path):
         mode="steer",
         every=1,
         turn="reward_scale",
-        diversity=falling([0.8] * 8),
+        diversity=falling([0.8] * 6),
     )
     callback.attach(trainer).train()
     rows = lines(tmp_path, "metrics.jsonl")
@@ -244,14 +253,14 @@ def test_the_reward_scale_can_carry_the_ratio(model_folder, tmp_path):
 
 def test_stop_ends_the_run_when_advised_and_advise_does_not(model_folder, tmp_path):
     goal = Goal(min_diversity=0.65)
-    levels = [0.6 + 0.002 * (-1) ** k for k in range(40)]
+    levels = [0.6 + 0.002 * (-1) ** k for k in range(12)]
     for mode in ("stop", "advise"):
-        trainer = make(model_folder, tmp_path / mode, steps=30)
+        trainer = make(model_folder, tmp_path / mode, steps=12)
         callback = LawCallback(goal, mode=mode, every=1, diversity=falling(levels))
         callback.attach(trainer).train()
         advice = lines(tmp_path / mode, "advice.jsonl")
         ended = trainer.state.global_step
-        assert (ended < 30) is (mode == "stop")
+        assert (ended < 12) is (mode == "stop")
         assert "stop" in {a["action"] for a in advice}
         assert advice[-1]["stopped"] is (mode == "stop")
     assert callback.advice.action == "stop"
@@ -291,27 +300,27 @@ def test_a_stop_comes_at_the_third_clear_breach_and_keeps_the_last_policy_that_h
 
 
 def test_readings_a_little_below_the_floor_do_not_stop_at_once(model_folder, tmp_path):
-    levels = [0.80, 0.79, 0.78, 0.49, 0.495, 0.485, 0.51, 0.50]  # 1.25 to 3.75 s.e. below .5
+    levels = [0.80, 0.79, 0.78, 0.49, 0.495, 0.485, 0.51]  # 1.25 to 3.75 s.e. below .5
     callback = LawCallback(FLOOR, mode="stop", every=1, diversity=falling(levels))
-    make(model_folder, tmp_path, callbacks=[callback]).train()
+    make(model_folder, tmp_path, steps=7, callbacks=[callback]).train()
     assert not any(line["stopped"] for line in lines(tmp_path, "advice.jsonl"))
-    assert checkpoints(tmp_path) == ["checkpoint-8"]
+    assert checkpoints(tmp_path) == ["checkpoint-7"]
 
 
 def test_a_resumed_run_goes_on_with_the_same_knobs(model_folder, tmp_path):
     goal, levels = Goal(min_diversity=0.65), [0.70 - 0.01 * k for k in range(12)]
 
     def go(out, steps, given, **resume):
-        trainer = make(model_folder, out, steps=steps, save_strategy="steps", save_steps=3, **STEER)
+        trainer = make(model_folder, out, steps=steps, save_strategy="steps", save_steps=4, **STEER)
         measure = falling(given)
         LawCallback(goal, mode="steer", every=1, diversity=measure).attach(trainer)
         trainer.train(**resume)
         return [row["kl_coef"] for row in lines(out, "metrics.jsonl")], trainer.beta
 
-    whole = go(tmp_path / "whole", 9, levels)
-    go(tmp_path / "cut", 8, levels)  # saved at 6; rows 7 and 8 are lost with the process
+    whole = go(tmp_path / "whole", 6, levels)
+    go(tmp_path / "cut", 5, levels)  # saved at 4; row 5 is lost with the process
     again = go(
-        tmp_path / "cut", 9, levels[6:], resume_from_checkpoint=str(tmp_path / "cut/checkpoint-6")
+        tmp_path / "cut", 6, levels[4:], resume_from_checkpoint=str(tmp_path / "cut/checkpoint-4")
     )
     assert again == whole
     assert len(set(whole[0])) > 3
@@ -453,11 +462,11 @@ def test_any_trainer_is_advised_on_what_it_logs(model_folder, tmp_path):
 
 
 def test_any_trainer_is_stopped_and_keeps_a_checkpoint(model_folder, tmp_path):
-    callback = LawCallback(Goal(min_entropy=0.6), mode="stop", every=1)
+    callback = LawCallback(Goal(min_entropy=1.0), mode="stop", every=2)
     trainer = plain_trainer(model_folder, tmp_path, [callback])
     trainer.train()
     ended = trainer.state.global_step
-    assert 20 < ended < 40  # the entropy falls through the floor at step 21
+    assert 9 < ended < 30  # the entropy falls through the floor at step 9
     *before, last = lines(tmp_path, "advice.jsonl")
     assert (last["action"], last["stopped"], last["step"]) == ("stop", True, ended)
     assert not any(line["stopped"] for line in before)
