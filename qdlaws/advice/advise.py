@@ -72,7 +72,7 @@ def advise(
     advice = decide(log, laws, goal, aims, choice, alpha, knobs, ringing)
     if advice.du:
         advice = replace(advice, reasons=(*advice.reasons, _turn_words(advice.du, aims)))
-    return _with_checkpoint(replace(advice, alarms=ringing), log, choice)
+    return _with_checkpoint(replace(advice, alarms=ringing, notes=log.notes), log, choice)
 
 
 def advise_run(

@@ -22,6 +22,7 @@ from qdlaws.cli.plugins import reinvent4
 from qdlaws.cli.watching import watch_command, with_default_port
 from qdlaws.errors import QdlawsError
 from qdlaws.reporting.build import RunLeftOut
+from qdlaws.reporting.run_data import without_laws
 
 __all__ = ["app", "main"]
 
@@ -89,7 +90,18 @@ def fit_command(
     Example: qdlaws fit runs/grpo-3 --plot laws.png
     """
     qd.Goal(price=price)  # refuses a price that makes no sense
-    fits = answers(logs, lambda path: qd.fit(read(path), level=level, regimes=regimes))
+
+    def fitted(path: Path) -> qd.LawFits:
+        log = read(path)
+        return without_laws(log) or qd.fit(log, level=level, regimes=regimes)
+
+    fits = answers(logs, fitted)
+    for one in fits if plot is not None else ():
+        if not any(True for _ in one.laws()):
+            raise QdlawsError(
+                f"{one.log.source}: there is no law to draw, only {one.log.columns[0]} was "
+                "measured; qdlaws forecast --plot draws it"
+            )
     results = [
         checked(f, certificate, details=details, classical=classical, price=price) for f in fits
     ]

@@ -75,6 +75,7 @@ class Advice(Result):
     choice : the checkpoint to keep beside the others
     anytime : a stop that stays valid however often one looks; what ends a run unattended
     alarms : faults of the run that need no goal to be faults
+    notes : the decisions made while the log was read
 
     Examples
     --------
@@ -96,6 +97,7 @@ class Advice(Result):
     choice: Choice | None = None
     anytime: bool = False
     alarms: tuple[Alarm, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.action == "stop" and self.du is not None:
@@ -174,7 +176,11 @@ class Advice(Result):
             f"Advice at step {self.step:g}",
             verdict=f"{self.action}: {MEANINGS[self.action]}{sure}",
             rows=tuple(rows),
-            remarks=(*(f"ALARM: {alarm}" for alarm in self.alarms), *self.reasons),
+            remarks=(
+                *(f"ALARM: {alarm}" for alarm in self.alarms),
+                *self.reasons,
+                *(f"the log: {note}" for note in self.notes),
+            ),
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -143,7 +143,15 @@ def fits_summary(
         tuple(remarks),
         tuple(sections),
         table=(_head(laws), *map(_row, laws)) if laws else (),
-        conclusion=_conclusion(laws),
+        conclusion=_conclusion(laws) if laws or len(log.columns) != 1 else _lone(log.columns[0]),
+    )
+
+
+def _lone(column: str) -> str:
+    """Why a log of one column has no law, and what else takes it."""
+    return (
+        f"A law needs two of quality, diversity and entropy, and this log has only {column}. "
+        "forecast, advise, backtest and report take it as it is."
     )
 
 

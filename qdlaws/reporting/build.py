@@ -18,7 +18,7 @@ from qdlaws.laws.fit import fit
 from qdlaws.laws.result import LawFit, LawFits
 from qdlaws.readers import read
 from qdlaws.reporting.page import page
-from qdlaws.reporting.run_data import RunView
+from qdlaws.reporting.run_data import RunView, without_laws
 
 __all__ = ["MOST_RUNS", "RunLeftOut", "report"]
 
@@ -131,7 +131,8 @@ def _fit_all(
 def _fits(run: Source, level: float, reader: Callable[[Path], RunLog]) -> LawFits:
     if isinstance(run, LawFits):
         return run
-    return fit(run if isinstance(run, RunLog) else reader(Path(run)), level=level)
+    log = run if isinstance(run, RunLog) else reader(Path(run))
+    return without_laws(log) or fit(log, level=level)
 
 
 def _one_line(error: QdlawsError) -> str:

@@ -179,6 +179,8 @@ VERDICTS = {
 def _verdict(view: RunView) -> str:
     """The law of quality that says most: supported, else peaked; diversity before entropy."""
     laws = _quality(view) or list(view.fits.laws())
+    if not laws:
+        return f"Only {' and '.join(view.log.columns)} was measured, so there is no law"
     law = min(laws, key=lambda law: (law.verdict in NO_LAW) + (law.verdict == "unsupported"))
     if law.kind == "hd" or not isinstance(law, LawFit):
         return f"{law.y_name} on {law.x_name}: {law.headline}".capitalize()

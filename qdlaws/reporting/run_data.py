@@ -20,7 +20,15 @@ from qdlaws.laws.user_model import UserFit
 from qdlaws.laws.verdict import NO_LAW
 from qdlaws.reporting.charts import COLOURS, MARKERS, REACH, Curve, evenly
 
-__all__ = ["MOST_POINTS", "RunView", "beyond_of", "curve_of", "page_data", "readings_of"]
+__all__ = [
+    "MOST_POINTS",
+    "RunView",
+    "beyond_of",
+    "curve_of",
+    "page_data",
+    "readings_of",
+    "without_laws",
+]
 
 MOST_POINTS = 2000
 """Longer runs are drawn thinned; the fits use every checkpoint."""
@@ -58,6 +66,11 @@ class RunView:
     def law(self, kind: str) -> LawFit | UserFit | None:
         law: LawFit | UserFit | None = getattr(self.fits, kind)
         return law
+
+
+def without_laws(log: RunLog) -> LawFits | None:
+    """A log of one column as fits that hold no law: it has a course, a forecast and advice."""
+    return LawFits(log, None, None, None) if len(log.columns) == 1 and len(log) else None
 
 
 def readings_of(view: RunView, most: int = MOST_POINTS) -> dict[str, Array]:

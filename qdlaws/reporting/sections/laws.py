@@ -38,6 +38,8 @@ READING = '<p class="reading" aria-live="polite"></p>'
 def laws_section(views: Sequence[RunView]) -> str:
     """A figure for each law that any of the runs has."""
     kinds = [kind for kind in LAWS if any(view.law(kind) is not None for view in views)]
+    if not kinds:
+        return ""
     figures = "".join(_figure(kind, views) for kind in kinds)
     cautions = bullets(line for column in COLUMNS if (line := _mixed_kinds(views, column)))
     body = f"{_legend(views)}{cautions}<div class='grid'>{figures}</div>"

@@ -305,3 +305,46 @@ def test_no_command_prints_control_characters_of_a_log(command, tmp_path):
     for done in printed:
         assert (done.out + done.err).replace("\n", "").replace("\t", "").isprintable(), done
     assert [done.status for done in printed] == [0, 2, 2, 0, 0, 2]
+
+
+# ---------------------------------------------------------------------- one column
+
+
+@pytest.fixture(scope="module")
+def lone(tmp_path_factory) -> Path:
+    """The log of a run that measured nothing but its reward."""
+    path = tmp_path_factory.mktemp("lone") / "lone.csv"
+    frame = log(n=60, kappa=-3.0, seed=2).to_frame()
+    frame.rename(columns={"quality": "reward"})[["step", "reward"]].to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("name", ["fit", "forecast", "advise", "backtest", "report"])
+def test_a_log_of_one_column_gets_what_it_can_from_every_command(command, lone, tmp_path, name):
+    done = command(name, lone, *(["--out", tmp_path / "r.html"] if name == "report" else []))
+    assert (done.status, done.err) == (0, "")
+    words = " ".join(done.out.split())
+    if name == "fit":
+        assert "60 checkpoints" in words
+        assert "A law needs two of quality, diversity and entropy" in words
+        laws = json.loads(command("fit", lone, "--json").out)["laws"]
+        assert laws == {"rd": None, "rh": None, "hd": None}
+    if name in ("forecast", "advise"):  # how the log was read stands in every summary
+        assert "the log: guessed from the names of the columns: quality is 'reward'" in words
+    if name == "report":
+        page = (tmp_path / "r.html").read_text()
+        assert "Only quality was measured, so there is no law" in page
+        assert 'id="laws"' not in page
+
+
+@pytest.mark.parametrize("name", ["atlas", "compare"])
+def test_what_needs_a_law_says_so_of_a_log_of_one_column(command, lone, name):
+    done = command(name, *[lone] * (1 + (name == "compare")))
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+
+
+def test_a_log_of_one_column_has_no_law_to_draw(command, lone, tmp_path):
+    done = command("fit", lone, "--plot", tmp_path / "p.png")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "no law to draw, only quality was measured" in done.err
+    assert not (tmp_path / "p.png").exists()
