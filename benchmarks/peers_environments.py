@@ -48,6 +48,10 @@ class Family:
 
 CLUSTER = ("ray", "distributed", "submitit", "torch", "transformers", "safetensors", "joblib")
 CLUSTER += ("filelock", "msgspec", "tomli-w", "jinja2")
+REINVENT4 = (
+    *("torch", "rdkit", "pumas", "molvs", "xxhash", "pydantic", "python-dotenv", "apted"),
+    *("mmpdb<3", "polars<2", "PyYAML", "requests", "tqdm", "tensorboard"),
+)
 FAMILIES = {
     "trackers": Family(
         ("tensorboard", "wandb", "mlflow-skinny", "trackio", "arviz", "pyarrow"),
@@ -69,8 +73,7 @@ FAMILIES = {
         main_pins=False,
     ),
     "reinvent4": Family(
-        ("torch", "rdkit", "pumas", "molvs", "xxhash", "pydantic", "python-dotenv", "apted")
-        + ("mmpdb<3", "polars<2", "PyYAML", "requests", "tqdm", "tensorboard"),
+        REINVENT4,
         (f"{INTEGRATIONS}/test_reinvent4.py",),
         source="REINVENT4_SRC",
     ),

@@ -53,6 +53,7 @@ TESTS_ALSO = {
         "qdlaws/integrations/batch qdlaws/integrations/online qdlaws/integrations/run_folder "
         "qdlaws/integrations/trl/trainer_access"
     ),
+    "qdlaws/integrations/test_verl.py": "qdlaws/integrations/verl_reward",
     "qdlaws/integrations/test_watch.py": "qdlaws/integrations/trainer_process",
     "qdlaws/measure/test_entropy.py": "qdlaws/core/kinds",
     "qdlaws/measure/molecule/test_tanimoto.py": "qdlaws/measure/molecule/pair_kernel",

@@ -128,7 +128,11 @@ class Forecast(Result):
         numbered = f" ({NUMBERED})" * log.is_numbered
         return Summary(
             f"Forecast of {source}{numbered}",
-            remarks=(*self.missing, *dict.fromkeys(cautions), *(f"the log: {n}" for n in log.notes)),
+            remarks=(
+                *self.missing,
+                *dict.fromkeys(cautions),
+                *(f"the log: {n}" for n in log.notes),
+            ),
             table=(head, *table),
             conclusion=f"Until step {last:g}: {courses}." if courses else "",
         )

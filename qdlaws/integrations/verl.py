@@ -1,4 +1,4 @@
-"""qdlaws inside verl: the trainer mode ``qdlaws_sync``, which advises, stops and turns the KL.
+"""qdlaws inside verl: the trainer mode ``qdlaws_sync``, which advises, stops and turns a knob.
 
 An entry point of the group ``verl.plugins`` loads this wherever verl is imported beside qdlaws. A
 run uses it by
@@ -8,7 +8,9 @@ run uses it by
 The trainer is verl's own synchronous one. It reads what the trainer logs (``critic/score/mean``,
 ``actor/entropy``, ``actor/reward_kl_penalty``), every ``every`` steps one row, in the folder
 ``qdlaws`` below ``trainer.default_local_dir``; sets ``kl_ctrl_in_reward.value``, which verl reads
-at every step; and ends a run by making the next step its last one, which verl saves and validates.
+at every step, or with ``turn=reward_scale`` the scale of
+:func:`qdlaws.integrations.verl_reward.scaled_score`; and ends a run by making the next step its
+last one, which verl saves and validates where ``save_freq`` and ``test_freq`` are above 0.
 The strength of a KL in the loss (``use_kl_loss``) lives in the workers, where no driver reaches it:
 to steer is then refused before the first step. It follows the interface of verl 0.9.1.
 """
@@ -17,7 +19,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,13 +31,15 @@ from qdlaws.core.run_rows import run_log
 from qdlaws.core.serialize import plain
 from qdlaws.errors import BadData
 from qdlaws.integrations.batch import over_steps
-from qdlaws.integrations.online import OnlineAdvisor, advisor
+from qdlaws.integrations.online import Decision, OnlineAdvisor, advisor
 from qdlaws.integrations.run_folder import RunFolder
 from qdlaws.integrations.series import advice_series
+from qdlaws.integrations.verl_reward import PATH, write_scale
 
 __all__ = ["MODE", "VerlRun", "register", "steering_problem", "trainer_class"]
 
 MODE = "qdlaws_sync"
+TURNS = ("kl", "reward_scale")
 METRICS = {
     "quality": "critic/score/mean",
     "entropy": "actor/entropy",
@@ -54,50 +57,81 @@ class VerlRun:
     diversity: str = ""
     """The logged metric that is its diversity, where there is one."""
     entropy_kind: str = str(EntropyKind.TOKEN)
+    turn: str = "kl"
+    """The knob that steering turns, of ``TURNS``."""
+    scale: float = 1.0
+    """The reward scale in force."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     _since: list[Mapping[str, Any]] = field(default_factory=list)
     _start: float = math.nan
 
-    def begin(self, step: int, strength: float) -> None:
-        """Takes up the rows of a resumed run."""
+    def begin(self, step: int, trainer: Any) -> None:
+        """Takes up the rows of a resumed run; its knobs follow from them."""
         self.rows = self.folder.resume(step)
-        first = float(self.rows[0]["kl_coef"]) if self.rows else strength
-        self._start = _log_ratio(first)
+        steers = self.advisor.mode == "steer"
+        if self.rows and steers:
+            self.scale = float(self.rows[-1]["reward_scale"])
+            trainer.kl_ctrl_in_reward.value = float(self.rows[-1]["kl_coef"])
+        first = self.rows[0] if self.rows else {"kl_coef": _strength(trainer), "reward_scale": 1.0}
+        self._start = _log_ratio(float(first["kl_coef"]), float(first["reward_scale"]))
+        if self.rows and steers:
+            self._turn(self._decide(trainer), trainer)
+        elif steers and self.turn == "reward_scale":
+            write_scale(self.folder.output, self.scale)  # an earlier run may have left one
+
+    def _decide(self, trainer: Any) -> Decision:
+        """The decision on the rows so far."""
+        strength, scale = _strength(trainer), self.scale
+
+        def words(factor: float) -> str:
+            if self.turn == "kl":
+                return f"kl_ctrl_in_reward {strength:.4g} → {strength / factor:.4g}"
+            return f"reward scale {scale:.4g} → {scale * factor:.4g}"
+
+        now = _log_ratio(strength, scale)
+        return self.advisor.decide(run_log(self.rows), self._start, now, words)
+
+    def _turn(self, decided: Decision, trainer: Any) -> None:
+        """Puts a decision on the knob."""
+        if decided.scale_factor == 1 and self.turn == "kl":
+            return
+        if self.turn == "kl":
+            trainer.kl_ctrl_in_reward.value = _strength(trainer) / decided.scale_factor
+        else:
+            self.scale *= decided.scale_factor
+            write_scale(self.folder.output, self.scale)
 
     def take(self, metrics: Mapping[str, Any], step: int, trainer: Any) -> dict[str, float]:
         """Reads what a step logged; at the end of a row advises and acts. The series to log."""
         self._since.append(metrics)
         if step % self.advisor.every:
             return {}
-        strength = _strength(trainer)
-        row = self._row(step, strength)
+        row = self._row(step, _strength(trainer))
         if row["quality"] is None and row["entropy"] is None:
             return {}
         self.rows.append(row)
         self.folder.add_row(row)
-        decided = self.advisor.decide(
-            run_log(self.rows),
-            self._start,
-            _log_ratio(strength),
-            lambda factor: f"kl_ctrl_in_reward {strength:.4g} → {strength / factor:.4g}",
-        )
-        if decided.scale_factor != 1:
-            trainer.kl_ctrl_in_reward.value = strength / decided.scale_factor
+        decided = self._decide(trainer)
+        self._turn(decided, trainer)
         if decided.stop:
             trainer.total_training_steps = min(trainer.total_training_steps, step + 1)
             say.warning("step %d will be the last: %s", step + 1, decided.advice.reasons[0])
-        knobs = {"kl": _strength(trainer), "reward_scale": 1.0, "entropy": 0.0}
+        knobs = {"kl": _strength(trainer), "reward_scale": self.scale, "entropy": 0.0}
         self.folder.add_advice(decided.advice.to_line(knobs, decided.stop))
-        return advice_series(decided.advice) | {"qdlaws/kl_coef": knobs["kl"]}
+        shown = {"qdlaws/kl_coef": knobs["kl"], "qdlaws/reward_scale": self.scale}
+        return advice_series(decided.advice) | shown
 
     def _row(self, step: int, strength: float) -> dict[str, Any]:
         row: dict[str, Any] = {"step": step, "phase": "eval", "quality_kind": "train_reward"}
         wanted = METRICS | ({"diversity": self.diversity} if self.diversity else {})
         for name, metric in wanted.items():
             logged = [float(m[metric]) for m in self._since if metric in m]
+            if name == "quality":  # the reward itself, not the scaled one
+                logged = [value / self.scale for value in logged]
             row[name], row[f"{name}_se"] = over_steps(logged)
         self._since = []
-        row |= {"entropy_kind": self.entropy_kind, "kl_coef": strength, "reward_scale": 1.0}
+        row |= {"entropy_kind": self.entropy_kind, "kl_coef": strength}
+        row["reward_scale"] = self.scale
         values: dict[str, Any] = plain(row)
         return values
 
@@ -107,11 +141,11 @@ def _strength(trainer: Any) -> float:
     return float(getattr(getattr(trainer, "kl_ctrl_in_reward", None), "value", 0.0))
 
 
-def _log_ratio(strength: float) -> float:
-    return -math.log(strength) if strength > 0 else math.nan
+def _log_ratio(strength: float, scale: float) -> float:
+    return math.log(scale / strength) if strength > 0 else math.nan
 
 
-def steering_problem(config: Any) -> str | None:
+def steering_problem(config: Any, turn: str = "kl", folder: str = "") -> str | None:
     """Why a run of this configuration cannot be steered, with the remedy; None where it can."""
     if config.actor_rollout_ref.actor.get("use_kl_loss", False):
         return (
@@ -128,21 +162,35 @@ def steering_problem(config: Any) -> str | None:
         )
     if not config.algorithm.kl_ctrl.kl_coef > 0:
         return "algorithm.kl_ctrl.kl_coef is not above 0; set it to a small positive number"
+    if turn == "reward_scale":
+        reward = dict(config.reward.get("custom_reward_function") or {})
+        run = Path(str(dict(reward.get("reward_kwargs") or {}).get("run", "")))
+        named = (reward.get("path"), reward.get("name")) == (PATH, "scaled_score")
+        if not named or run != Path(folder):
+            where = "reward.custom_reward_function"
+            return (
+                f"turn=reward_scale needs the reward function that reads the scale: set "
+                f"{where}.path={PATH}, {where}.name=scaled_score and "
+                f"+{where}.reward_kwargs.run={folder}"
+            )
     return None
 
 
 def _run(config: Any) -> VerlRun:
     """The run that a configuration describes; refused where it cannot be steered."""
     options = dict(config.trainer.get("qdlaws") or {})
-    diversity, folder = options.pop("diversity", ""), options.pop("folder", None)
+    diversity, turn = options.pop("diversity", ""), options.pop("turn", "kl")
+    output = Path(options.pop("folder", None) or config.trainer.default_local_dir)
     deciding = advisor(options)
-    problem = steering_problem(config) if deciding.mode == "steer" else None
+    if turn not in TURNS:
+        raise BadData(f"trainer.qdlaws.turn={turn}: one of {', '.join(TURNS)} was needed")
+    steers = deciding.mode == "steer"
+    problem = steering_problem(config, turn, str(output)) if steers else None
     if problem:
         raise BadData(f"trainer.qdlaws.mode=steer: {problem}")
     mean = config.actor_rollout_ref.actor.get("loss_agg_mode", "token-mean") == "token-mean"
     kind = EntropyKind.TOKEN if mean else EntropyKind.SEQUENCE
-    output = Path(folder or config.trainer.default_local_dir)
-    return VerlRun(deciding, RunFolder(output), diversity, str(kind))
+    return VerlRun(deciding, RunFolder(output), diversity, str(kind), turn)
 
 
 def trainer_class(base: Any) -> Any:
@@ -158,7 +206,7 @@ def trainer_class(base: Any) -> Any:
         def on_train_begin(self) -> None:
             super().on_train_begin()
             run, log = self.qdlaws_run, self.logger.log
-            run.begin(self.global_steps - 1, _strength(self))
+            run.begin(self.global_steps - 1, self)
 
             def logged(data: Mapping[str, Any], step: int, **rest: Any) -> None:
                 log(data={**data, **run.take(data, step, self)}, step=step, **rest)
@@ -175,5 +223,8 @@ def register() -> Any:
     return verl.register_trainer(MODE)(trainer_class(verl.PPOTrainerSync))
 
 
-if "verl" in sys.modules:  # verl itself loads this, by the entry point
-    register()
+def __getattr__(name: str) -> Any:
+    """Registers the mode where verl takes ``plugin``, the entry point, from this module."""
+    if name == "plugin":
+        return register()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

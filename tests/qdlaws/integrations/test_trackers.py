@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,9 @@ def test_wandb_has_an_offline_run(updates, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     post("wandb", updates)
     (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    until = time.monotonic() + 30
+    while file.stat().st_size < 1000 and time.monotonic() < until:
+        time.sleep(0.1)  # W&B's own process writes the file after finish() has returned
     frame = read_file(Source(file), Options(None, SERIES)).frame
     assert list(frame["train/global_step"]) == [195, 295, 500]
     assert set(frame.columns) >= SERIES

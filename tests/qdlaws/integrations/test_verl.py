@@ -1,4 +1,4 @@
-"""The trainer mode for verl: on verl's own trainer where it is installed, else on a stand-in.
+"""The trainer mode for verl: on a stand-in, and on verl's own trainer where it is installed.
 
 The stand-in has the loop of verl 0.9.1's ``PPOTrainer.fit`` as far as the mode touches it. Of
 verl's own trainer the loop, the configuration and the KL controller are real; sampling, the workers
@@ -16,6 +16,7 @@ import pytest
 
 from qdlaws import BadData, read
 from qdlaws.integrations import verl as plugin
+from qdlaws.integrations.verl_reward import PATH, read_scale, scaled_score, write_scale
 
 
 class Settings(dict):
@@ -58,7 +59,13 @@ class PPOTrainerSync:
 
 def standin_trainer(**options):
     """The advised stand-in with the part of verl's configuration that the mode reads."""
+    reward = {
+        "path": PATH,
+        "name": "scaled_score",
+        "reward_kwargs": {"run": str(options["folder"])},
+    }
     config = {
+        "reward": {"custom_reward_function": reward},
         "algorithm": {"use_kl_in_reward": True, "kl_ctrl": {"type": "fixed", "kl_coef": 0.01}},
         "actor_rollout_ref": {"actor": {"use_kl_loss": False, "loss_agg_mode": "token-mean"}},
         "trainer": {"default_local_dir": str(options.pop("folder")), "qdlaws": options},
@@ -87,6 +94,9 @@ def verl_trainer(monkeypatch, **options):
                 "trainer.save_freq=1000",
                 "algorithm.use_kl_in_reward=True",
                 "algorithm.kl_ctrl.kl_coef=0.01",
+                f"reward.custom_reward_function.path={PATH}",
+                "reward.custom_reward_function.name=scaled_score",
+                f"+reward.custom_reward_function.reward_kwargs.run={folder}",
                 *words,
             ],
         )
@@ -108,7 +118,7 @@ def verl_trainer(monkeypatch, **options):
 def start(request, monkeypatch, tmp_path):
     """A function that makes a trainer with the entropies of its steps and options of the mode."""
 
-    def make(entropies, steps, **options):
+    def make(entropies, steps, begin=0, **options):
         options["folder"] = tmp_path
         if request.param == "verl":
             cls, config = verl_trainer(monkeypatch, **options)
@@ -121,8 +131,9 @@ def start(request, monkeypatch, tmp_path):
 
             def step(self, metrics, timing_raw):
                 level = entropies[min(self.global_steps - 1, len(entropies) - 1)]
+                scale = read_scale(tmp_path)
                 metrics |= {
-                    "critic/score/mean": 0.5 + 0.01 * rng.standard_normal(),
+                    "critic/score/mean": scale * (0.5 + 0.01 * rng.standard_normal()),
                     "actor/entropy": level + 0.001 * rng.standard_normal(),
                     "actor/reward_kl_penalty": 0.02,
                 }
@@ -132,7 +143,7 @@ def start(request, monkeypatch, tmp_path):
                 self.saved = (*self.saved, self.global_steps)
 
         trainer = Trainer(config)
-        trainer.global_steps, trainer.total_training_steps = 0, steps
+        trainer.global_steps, trainer.total_training_steps = begin, steps
         trainer.steps_per_epoch = 1000
         trainer.logger = SimpleNamespace(log=lambda data, step: logged.append((step, data)))
         if request.param == "verl":
@@ -175,6 +186,38 @@ def test_the_kl_in_the_reward_is_raised_where_the_floor_is_near(start, tmp_path)
         assert row["kl_coef"] == pytest.approx(before["knobs"]["kl"])
 
 
+def test_the_reward_scale_is_lowered_where_the_floor_is_near(start, tmp_path):
+    falling = [0.7 - 0.02 * k for k in range(10)]
+    options = {"mode": "steer", "turn": "reward_scale", "min_entropy": 0.6, "every": 1}
+    trainer, _ = start(falling, 10, **options)
+    trainer.fit(None)
+    assert trainer.kl_ctrl_in_reward.value == 0.01
+    assert read_scale(tmp_path) < 0.5
+    advice, rows = lines(tmp_path, "advice.jsonl"), lines(tmp_path, "metrics.jsonl")
+    assert advice[-1]["knobs"]["reward_scale"] == pytest.approx(read_scale(tmp_path))
+    assert any("reward scale" in reason for reason in advice[-1]["reasons"])
+    for before, row in zip(advice, rows[1:], strict=False):
+        assert row["reward_scale"] == pytest.approx(before["knobs"]["reward_scale"])
+    # the reward that is read is the one before scaling
+    assert [row["quality"] for row in rows] == pytest.approx([0.5] * 10, abs=0.05)
+
+
+@pytest.mark.parametrize("turn", ["kl", "reward_scale"])
+def test_a_resumed_run_goes_on_with_its_knobs(start, tmp_path, turn):
+    falling = [0.7 - 0.02 * k for k in range(10)]
+    options = {"mode": "steer", "turn": turn, "min_entropy": 0.6, "every": 1}
+    first, _ = start(falling, 6, **options)
+    first.fit(None)
+    knobs = first.kl_ctrl_in_reward.value, read_scale(tmp_path)
+    assert knobs != (0.01, 1.0)
+    again, _ = start(falling, 7, begin=6, **options)
+    assert again.kl_ctrl_in_reward.value == 0.01
+    again.fit(None)
+    row = lines(tmp_path, "metrics.jsonl")[-1]
+    assert row["step"] == 7
+    assert (row["kl_coef"], row["reward_scale"]) == pytest.approx(knobs)
+
+
 def test_a_stop_makes_the_next_step_the_last_which_is_saved(start, tmp_path):
     trainer, _ = start([0.9] * 5 + [0.2] * 40, 45, mode="stop", min_entropy=0.6, every=1)
     trainer.fit(None)
@@ -209,6 +252,50 @@ def test_what_cannot_be_steered_is_refused_before_the_trainer_is_made(
     assert cls(config).qdlaws_run.advisor.mode == "advise"
 
 
+def test_a_turn_of_the_reward_scale_needs_the_reward_function_that_reads_it(tmp_path):
+    options = {"mode": "steer", "turn": "reward_scale", "min_entropy": 0.5}
+    for change in ({"name": "mine"}, {"path": None}, {"reward_kwargs": {"run": "elsewhere"}}):
+        cls, config = standin_trainer(folder=tmp_path, **options)
+        config.reward.custom_reward_function.update(change)
+        with pytest.raises(
+            BadData, match="needs the reward function that reads the scale"
+        ) as caught:
+            cls(config)
+        assert f"reward_kwargs.run={tmp_path}" in str(caught.value)
+    cls, config = standin_trainer(folder=tmp_path, turn="temperature")
+    with pytest.raises(BadData, match="one of kl, reward_scale was needed"):
+        cls(config)
+
+
+REWARD = """
+def share(data_source, solution_str, ground_truth, extra_info=None):
+    right = float(solution_str == ground_truth)
+    return {"score": right + 0.5, "acc": right} if data_source == "both" else right
+"""
+
+
+def test_a_score_is_scaled_and_the_unscaled_one_passed_on_by_verls_own_loader(tmp_path):
+    pytest.importorskip("verl")
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo.reward import get_custom_reward_fn
+
+    (tmp_path / "rewards.py").write_text(REWARD)
+    kwargs = {"run": str(tmp_path), "reward": f"{tmp_path / 'rewards.py'}:share"}
+    chosen = {"path": PATH, "name": "scaled_score", "reward_kwargs": kwargs}
+    config = OmegaConf.create({"reward": {"custom_reward_function": chosen}})
+    score = get_custom_reward_fn(config)
+    given = {"solution_str": "4", "ground_truth": "4", "extra_info": {}}
+    assert score(data_source="one", **given) == {"score": 1.0, "acc": 1.0}
+    write_scale(tmp_path, 0.25)
+    assert score(data_source="one", **given) == {"score": 0.25, "acc": 1.0}
+    assert score(data_source="both", **given) == {"score": 0.375, "acc": 1.0}
+    # without a function, verl's own for the data source
+    answer = {"data_source": "openai/gsm8k", "solution_str": "#### 7", "ground_truth": "7"}
+    assert scaled_score(**answer, run=str(tmp_path)) == {"score": 0.25, "acc": 1.0}
+    with pytest.raises(BadData, match=r"rewards\.py:score"):
+        scaled_score(**answer, run=str(tmp_path), reward="share")
+
+
 def test_a_misspelt_option_is_refused(tmp_path):
     cls, config = standin_trainer(folder=tmp_path, min_entrpy=0.5)
     with pytest.raises(BadData, match="unknown option min_entrpy"):
@@ -224,6 +311,6 @@ def test_the_mode_is_registered_under_its_name(monkeypatch):
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     plugin.register.cache_clear()
-    assert plugin.register() is registered["qdlaws_sync"]
+    assert plugin.plugin is registered["qdlaws_sync"]  # what the entry point loads
     assert issubclass(registered["qdlaws_sync"], PPOTrainerSync)
     plugin.register.cache_clear()
