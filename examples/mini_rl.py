@@ -1,12 +1,14 @@
 """The whole algorithm on one page: a small language model learns to write drug-like molecules.
 
-    python examples/mini_rl.py                # 60 steps, about two minutes on one core
+    python examples/mini_rl.py                # 100 steps, a few minutes on one core
     python examples/mini_rl.py --steps 10
 
 Read it from `main` at the end. Every step samples molecules, scores them, turns scores into
 advantages, and makes one Adam step on GRPO's loss: a clipped policy gradient with a penalty for
 leaving the reference. Every few steps fresh samples are measured, and a controller turns the
-strength β of that penalty. Then the run is read as a law: what did diversity cost?
+strength β of that penalty. Then the run is read as a law: what did diversity cost? (With 100 steps
+quality rises from .60 to .87 while diversity falls from .89 to .56, and the law is concave, R² .97:
+the last units of diversity given up brought the least.)
 
 `qdtrain` does the same and much more (many algorithms and tasks, GPUs, resuming, steering by the
 law). On the same configuration both give the same numbers, which a test checks for ten steps.
@@ -38,7 +40,7 @@ TRAIN, EVALUATE = 1, 2  # what a random number is for
 @dataclass(frozen=True)
 class Options:
     model: str = "data/priors/molecules-60k"  # any causal language model of the Hugging Face kind
-    steps: int = 60
+    steps: int = 100
     samples: int = 64  # completions of one step: GRPO's group
     limit: int = 72  # longest completion, in tokens
     learning_rate: float = 5e-4
@@ -235,7 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=Options.steps)
     rows = train(Options(steps=parser.parse_args().steps))
-    log = qd.RunLog.from_frame(rows)
+    log = qd.RunLog.from_frame(rows, source="mini_rl")
     try:
         fits = qd.fit(log)
     except qd.NotEnoughData as reason:

@@ -298,13 +298,18 @@ def test_every_exception_from_running_is_of_use() -> None:
     assert [line for line in NOT_RUN if not any(line in text for text in texts)] == []
 
 
-def test_the_first_block_says_which_verdict_comes_out(working_folder: Path) -> None:
+def test_the_first_block_says_what_comes_out(working_folder: Path) -> None:
     import qdlaws as qd
 
     block = next(b for b in BLOCKS if b.page.name == "README.md" and b.language == "python")
     stated = re.search(r"fits\.rd\.verdict  # \"(\w+)\"", block.text)
     assert stated is not None
-    assert qd.fit(qd.example_log()).rd.verdict == stated[1]  # type: ignore[union-attr]
+    fits = qd.fit(qd.example_log())
+    assert fits.rd is not None
+    assert fits.rd.verdict == stated[1]
+    shown = next(b for b in BLOCKS if b.page.name == "README.md" and "price of a" in b.text)
+    printed = str(fits.summary()).splitlines()
+    assert [line for line in shown.text.splitlines() if line not in printed] == []
 
 
 @pytest.mark.parametrize("block", blocks_in("toml"))
