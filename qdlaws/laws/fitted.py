@@ -23,7 +23,7 @@ from qdlaws.errors import BadData, NotEnoughData
 from qdlaws.inference.latent_path import LatentPath
 from qdlaws.inference.law_posterior import LawPosterior
 from qdlaws.laws.standstill import LeftOut
-from qdlaws.laws.verdict import SUPPORTED, Strength, Word, strength
+from qdlaws.laws.verdict import SUPPORTED, Strength, Word, probability_text, strength
 
 __all__ = ["EQUATIONS", "LAWS", "FittedLaw", "Kind", "mean_curve"]
 
@@ -122,7 +122,8 @@ class FittedLaw:
             return self.verdict
         place = f" at {self.x_name} = {show(self.best)}" if self.verdict == "peaked" else ""
         rival = f", or {self.rival}" * bool(self.rival)
-        return f"{self.strength} (P = {self.probability:.3f}): {self.verdict}{place}{rival}"
+        p = probability_text(self.probability)
+        return f"{self.strength} (P = {p}): {self.verdict}{place}{rival}"
 
     @property
     def title(self) -> str:

@@ -3,8 +3,8 @@
 A trade-off is *clear* where P(the law falls over the observed range of x) ≥ .975 and *likely* from
 .9, whichever way time runs. It is **concave** where P(κ > 0) ≥ .93, **convex** where that is ≤ .1,
 **linear** where P(|κ| < 1) ≥ .9, and **falling** where the bend is not known; one whose P(|κ| < 1)
-is above .3 (convex: .4) has no bend to speak of. Quality that is best inside the range is
-**peaked**. Everything else is **unsupported**; so is a law that does not describe its run
+is above .3 (convex: .4; .7 from P = .995) has no bend to speak of. Quality that is best inside the
+range is **peaked**. Everything else is **unsupported**; so is a law that does not describe its run
 (:mod:`qdlaws.laws.adequacy`) or that a change in step explains better
 (:mod:`qdlaws.laws.alternatives`). Where x moves one way all along, a drift in step may explain
 quality as well as x does: such a ``rival`` is named. The thresholds were chosen on simulated runs
@@ -42,6 +42,7 @@ __all__ = [
     "Verdict",
     "Word",
     "line_verdict",
+    "probability_text",
     "verdict",
 ]
 
@@ -66,6 +67,9 @@ BENT = {"concave": (0.93, 0.3), "convex": (0.9, 0.4)}
 no bend to speak of, though its sign may be known: errors that last make a straight law bend by that
 much, and mostly to look concave, since x falls fast at first. On simulated lines whose errors are
 short of memory it says so in 4 % of runs."""
+
+SLIGHTLY_BENT = (0.995, 0.7)
+"""The same for a bend whose sign is beyond doubt: it may be slight."""
 
 BENT_BESIDE_DRIFT = 0.96
 """The probability from which a bend stands beside a drift in step that fits better."""
@@ -117,6 +121,13 @@ class Verdict(NamedTuple):
 def strength(probability: float) -> Strength:
     """The word for a probability."""
     return "clear" if probability >= CLEAR else "likely" if probability >= LIKELY else ""
+
+
+def probability_text(probability: float) -> str:
+    """A probability with three digits, rounded so that it never looks stronger than its word."""
+    text = f"{probability:.3f}"
+    stronger = strength(float(text)) != strength(probability) and float(text) > probability
+    return f"{probability - 0.0005:.3f}" if stronger else text
 
 
 def verdict(e: Evidence) -> Verdict:
@@ -208,9 +219,9 @@ def _observation_error(e: Evidence) -> Array:
 def _bend(e: Evidence, sure: float = 0.0) -> str:
     """ "concave" or "convex" where the posterior is sure of the bend, else empty."""
     for word, p in (("concave", e.p_concave), ("convex", 1 - e.p_concave)):
-        least, most_straight = BENT[word]
-        if p >= max(least, sure) and e.p_straight <= most_straight:
-            return word
+        for least, most_straight in (BENT[word], SLIGHTLY_BENT):
+            if p >= max(least, sure) and e.p_straight <= most_straight:
+                return word
     return ""
 
 
@@ -282,7 +293,10 @@ def _shape(
     e: Evidence, forms: RivalForms, p: float, unsettled: tuple[str, ...]
 ) -> tuple[Word, tuple[str, ...]]:
     """The word for the shape of a law that falls, and the reasons."""
-    falls, bend = f"{strength(p)} trade-off with {e.x_name}, P(it falls) = {p:.3f}", _bend(e)
+    falls, bend = (
+        f"{strength(p)} trade-off with {e.x_name}, P(it falls) = {probability_text(p)}",
+        _bend(e),
+    )
     if unsettled:
         return "falling", (falls, *unsettled)
     kinked = _kinked_form(e, forms)
@@ -298,7 +312,8 @@ def _shape(
         return "linear", (f"nearly straight (P(|κ| < 1) = {e.p_straight:.2f})", falls)
     low, high = (v / e.law.width for v in quantiles(e.law.kappa, (0.025, 0.975)))
     steplike = ("step-like: the curvature is not identified",) if e.p_steplike > 0.05 else ()
-    return "falling", (f"{falls}; bend not known: c between {low:.3g} and {high:.3g}", *steplike)
+    known = "not known" if low * high < 0 else "slight"
+    return "falling", (f"{falls}; bend {known}: c between {low:.3g} and {high:.3g}", *steplike)
 
 
 def _kinked_form(e: Evidence, forms: RivalForms) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pytest
 import qdlaws as qd
 from qdlaws.laws.adequacy import explained
 from qdlaws.laws.evidence import Evidence
-from qdlaws.laws.verdict import WORDS, verdict
+from qdlaws.laws.verdict import WORDS, probability_text, verdict
 from qdlaws.simulation import falling_path
 from tests.helpers.simulated import ar1, collapse, frame, law, log
 
@@ -237,6 +237,7 @@ def made(y: np.ndarray, change: float = -1.0, kappa: float = 0.0, **other: Any) 
         ({"p_concave": 0.09}, "convex"),
         ({"p_concave": 0.92}, "falling"),
         ({"p_concave": 0.99, "p_straight": 0.6}, "falling"),
+        ({"p_concave": 0.999, "p_straight": 0.6}, "concave"),
         ({"p_concave": 0.99, "p_straight": 0.95}, "linear"),
         ({"p_straight": 0.95}, "linear"),
         ({}, "falling"),
@@ -260,6 +261,11 @@ def test_a_trade_off_is_clear_from_975_and_likely_from_90(probability, strength,
     text = " ".join(outcome.reasons)
     assert strength in text
     assert f"{probability:.2f}" in text
+
+
+def test_a_likely_law_is_not_printed_with_the_probability_of_a_clear_one():
+    assert probability_text(0.97466) == "0.974"
+    assert [probability_text(p) for p in (0.975, 0.9996, 0.9)] == ["0.975", "1.000", "0.900"]
 
 
 def test_a_clear_law_has_a_change_whose_interval_excludes_0():
