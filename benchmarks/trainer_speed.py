@@ -109,6 +109,7 @@ class Ours:
             f"train.samples={SAMPLES}",
             f"train.limit={LIMIT}",
             f"train.lr={RATE}",
+            "train.packed=true",
             *changes,
         ]
         self.context = make_context(with_settings(Config(), settings), World())

@@ -116,6 +116,8 @@ def train(config: Config, folder: Path, watcher: Watcher | None = None) -> Outco
 def _begin(config: Config, folder: Path, world: World, watcher: Watcher | None) -> Outcome:
     """The run from its first step, in a folder that holds nothing to lose."""
     check_sinks(config.log.sinks)  # before minutes go into a plan
+    if config.train.packed is None:
+        config = replace(config, train=replace(config.train, packed=True))
     context = make_context(config, world)
     if world.leads:
         with run_folder.one_line(f"begin anew in {folder}"):

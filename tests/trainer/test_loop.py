@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,24 @@ def test_checkpoints_load_unchanged_in_transformers(whole):
 def test_the_same_configuration_gives_the_same_numbers(model, whole, tmp_path):
     train(config_of(model), tmp_path / "again")
     assert rows(tmp_path / "again") == rows(whole)
+
+
+def test_a_new_run_is_packed_and_one_from_before_the_choice_goes_on_as_it_began(model, tmp_path):
+    config = config_of(model)
+    train(config, tmp_path / "packed")
+    assert load_config(tmp_path / "packed" / "config.toml").train.packed is True
+    plain = replace(config, train=replace(config.train, packed=False))
+    for name in ("whole", "cut"):
+        train(plain, tmp_path / name)
+    assert rows(tmp_path / "whole") != rows(tmp_path / "packed")  # in the last bits
+    path = tmp_path / "cut" / "config.toml"
+    path.write_text(path.read_text().replace("packed = false\n", ""))
+    for part in sorted((tmp_path / "cut" / "checkpoints" / "step-000006").iterdir()):
+        part.unlink()
+    (tmp_path / "cut" / "summary.json").unlink()
+    resume(tmp_path / "cut", trust=True)
+    assert rows(tmp_path / "cut") == rows(tmp_path / "whole")
+    assert largest_gap(weights(tmp_path / "cut", 6), weights(tmp_path / "whole", 6)) == 0
 
 
 @pytest.mark.parametrize("recipe", ["reinvent", "dapo", "clip_cov"])

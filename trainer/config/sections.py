@@ -91,6 +91,10 @@ class TrainOptions:
     micro_tokens: Count = 4096
     """Most tokens, padding included, of a forward pass. Rows of like length go together, so that
     few of them are padding; on a GPU with room, more is faster."""
+    packed: bool | None = None
+    """Score rows without padding and a prompt of many rows once, where the model is a plain Llama
+    or Qwen2; false: by transformers' own forward pass. None: true, written down when a run begins,
+    so that a run from before there was a choice goes on as it began."""
     recompute: bool | None = None
     """Score the rollouts anew with the trainer before the first update; None: where sampler and
     trainer may differ, which is with a sampler of the user's, and in bfloat16, pure or mixed, with

@@ -43,6 +43,7 @@ FIXED_IN_STAGES = {
     "train.optimizer",
     "train.threads",
     "train.precision",
+    "train.packed",
     "recipe.name",
 }
 PLAIN = {

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from qdlaws.errors import BadData
 from trainer.policy.model import Policy
+from trainer.policy.packed import output_log_probs, pack, packed_hidden
 
 __all__ = [
     "LogProbs",
@@ -48,7 +49,9 @@ def token_log_probs(
 
     π is the softmax of logits / temperature over the allowed tokens, in float32 or better.
     Prompt and completion are read as one sequence without a gap, so that models need neither an
-    attention mask nor position ids; logits are made for tokens under the mask only.
+    attention mask nor position ids; logits are made for tokens under the mask only. A policy that
+    is packed reads all rows as one sequence, and a prompt of many rows once
+    (:mod:`trainer.policy.packed`).
 
     Parameters
     ----------
@@ -75,6 +78,10 @@ def token_log_probs(
         return LogProbs(zeros, zeros.clone() if entropy else None)
     width = int(mask.any(0).nonzero().max()) + 1
     check_length(policy, prompts, width)
+    if policy.packed:
+        per_token = _packed(policy, prompts, tokens, mask, width, temperature, entropy)
+        logp, *spread = (zeros.index_put((mask,), values) for values in per_token)
+        return LogProbs(logp, *spread) if spread else LogProbs(logp, None)
     ids, row, column = _sequences(policy, prompts, tokens[:, :width], mask[:, :width])
     checkpointing = torch.is_grad_enabled() and _recomputes(policy.model)
     with (
@@ -87,6 +94,27 @@ def token_log_probs(
         )
     logp, *spread = (zeros.index_put((mask,), values) for values in per_token)
     return LogProbs(logp, *spread) if spread else LogProbs(logp, None)
+
+
+def _packed(
+    policy: Policy,
+    prompts: Sequence[Sequence[int]],
+    tokens: Tensor,
+    mask: Tensor,
+    width: int,
+    temperature: float,
+    entropy: bool,
+) -> list[Tensor]:
+    """log π of the masked tokens and, where wanted, the entropy at each, (N,) both."""
+    check_temperature(temperature)
+    packed = pack(prompts, tokens[:, :width], mask[:, :width], policy.dtype)
+    recompute = torch.is_grad_enabled() and not policy.frozen and _recomputes(policy.model)
+    with policy.speaking() as model:
+        hidden = packed_hidden(model, packed, policy.products, recompute=recompute)
+        logp, spread = output_log_probs(
+            hidden, model.lm_head.weight, policy.allowed, tokens[mask], temperature, entropy
+        )
+    return [logp] if spread is None else [logp, spread]
 
 
 def allowed_logits(policy: Policy, logits: Tensor, temperature: float) -> Tensor:

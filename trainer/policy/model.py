@@ -45,6 +45,9 @@ class Policy:
     products: torch.dtype | None = None
     """The type in which matrix products are computed (torch.autocast), the weights keeping theirs;
     None: that of the weights."""
+    packed: bool = False
+    """Whether rows are scored without padding and each prompt once (:mod:`trainer.policy.packed`);
+    otherwise transformers reads every row, filled up to the longest."""
 
     @property
     def device(self) -> torch.device:

@@ -154,7 +154,7 @@ def _scored(
     """log π of the tokens and, where asked for, the entropy at each, (B, T) both."""
     out = torch.zeros(2, *mask.shape, dtype=torch.float64, device=mask.device)
     with whole(policy.model), torch.inference_mode():
-        for rows in micro_batches(mask.sum(1), [len(i) for i in ids], context.config):
+        for rows in micro_batches(mask.sum(1), ids, context.config, packed=policy.packed):
             width = int(mask[rows].sum(1).max())
             got = token_log_probs(
                 policy,
@@ -170,12 +170,20 @@ def _scored(
     return out[0].clone(), out[1].clone()
 
 
-def micro_batches(lengths: Tensor, prompt_lengths: Sequence[int], config: Config) -> list[Tensor]:
-    """Rows that go through the model together: alike in length, within the bounds asked for."""
+def micro_batches(
+    lengths: Tensor, ids: Sequence[Sequence[int]], config: Config, *, packed: bool = False
+) -> list[Tensor]:
+    """Rows that go through the model together: alike in length, within the bounds of ``config``.
+
+    ``lengths`` are those of the completions, ``ids`` the tokens of their prompts. Where rows are
+    ``packed``, those of one prompt go together, and its tokens count once.
+    """
     if not len(lengths):
         return []
     train = config.train
-    total = lengths.cpu() + torch.tensor(prompt_lengths)
+    if packed:
+        return _packed_batches(lengths.tolist(), ids, config)
+    total = lengths.cpu() + torch.tensor([len(prompt) for prompt in ids])
     order = torch.argsort(total, stable=True)
     parts: list[Tensor] = []
     begin = 0
@@ -187,6 +195,29 @@ def micro_batches(lengths: Tensor, prompt_lengths: Sequence[int], config: Config
             parts.append(order[begin:end])
             begin = end
     return parts
+
+
+def _packed_batches(
+    lengths: list[int], ids: Sequence[Sequence[int]], config: Config
+) -> list[Tensor]:
+    """Rows by prompt, then by length."""
+    train = config.train
+    prompts = [tuple(prompt) for prompt in ids]
+    number = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))}
+    parts: list[list[int]] = [[]]
+    tokens, present = 0, set[int]()
+    for row in sorted(range(len(lengths)), key=lambda i: (number[prompts[i]], lengths[i])):
+        prompt = number[prompts[row]]
+        more = lengths[row] + (0 if prompt in present else len(prompts[row]))
+        many = train.micro_rows is not None and len(parts[-1]) == train.micro_rows
+        if parts[-1] and (many or tokens + more > train.micro_tokens):
+            parts.append([])
+            tokens, present = 0, set()
+            more = lengths[row] + len(prompts[row])
+        parts[-1].append(row)
+        tokens += more
+        present.add(prompt)
+    return [torch.tensor(part) for part in parts]
 
 
 def one_number(*path: int) -> int:

@@ -18,6 +18,7 @@ from trainer.distributed.world import World
 from trainer.policy import LoraOptions, Policy, frozen_reference, load_policy
 from trainer.policy.bundled_priors import model_source
 from trainer.policy.model import has_adapters, narrowed_reference
+from trainer.policy.packed import fits_packed
 from trainer.sampling import Sampler, sample, sample_generate
 from trainer.tasks import capabilities, make_task
 from trainer.tasks.equivalence import task_with_relation
@@ -49,12 +50,13 @@ def load_models(config: Config) -> tuple[Policy, Policy]:
         gradient_checkpointing=given.gradient_checkpointing,
         **options,
     )
-    policy = replace(policy, products=products)
+    policy = replace(policy, products=products, packed=_packs(config, policy))
     if given.reference is None:
         reference = frozen_reference(policy)
     else:
         other = load_policy(model_source(given.reference), **options)
-        reference = frozen_reference(replace(other, products=products))
+        other = replace(other, products=products, packed=_packs(config, other))
+        reference = frozen_reference(other)
     if reference.allowed.shape != policy.allowed.shape:
         raise BadData(
             f"the reference {given.reference} has {reference.allowed.shape[0]} tokens, "
@@ -62,6 +64,11 @@ def load_models(config: Config) -> tuple[Policy, Policy]:
         )
     # fully_shard wants weights of one type
     return policy, reference if given.shard else narrowed_reference(reference)
+
+
+def _packs(config: Config, policy: Policy) -> bool:
+    """Whether this model's rows are packed; a model in parts is called as transformers has it."""
+    return bool(config.train.packed) and not config.policy.shard and fits_packed(policy.model)
 
 
 def _spread_models(config: Config, world: World) -> tuple[Policy, Policy]:

@@ -174,7 +174,8 @@ def _backward(
     mine = torch.arange(share.start, share.stop)
     mine = mine[(counts[mine] > 0).cpu()]  # rows without weight are not computed
     ids = [batch.ids[int(rows[i])] for i in mine]
-    micros = micro_batches(credited.mask[mine].sum(1), [len(i) for i in ids], context.config)
+    lengths = credited.mask[mine].sum(1)
+    micros = micro_batches(lengths, ids, context.config, packed=context.policy.packed)
     for micro in micros:
         places = mine[micro]
         width = int(credited.mask[places].sum(1).max())

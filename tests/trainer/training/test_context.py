@@ -7,7 +7,7 @@ from trainer.config import Config, with_settings
 from trainer.training.context import micro_batches, one_number
 
 LENGTHS = torch.tensor([5, 1, 9, 3, 3, 7])
-PROMPTS = [2, 2, 2, 2, 2, 2]
+PROMPTS = [[1, 8]] * 6
 
 
 @pytest.mark.parametrize(("tokens", "rows"), [(20, 100), (1000, 2), (11, 3)])
@@ -24,6 +24,19 @@ def test_rows_of_a_micro_batch_are_alike_in_length():
     config = with_settings(Config(), ["train.micro_rows=2", "train.micro_tokens=1000"])
     parts = micro_batches(LENGTHS, PROMPTS, config)
     assert [LENGTHS[part].tolist() for part in parts] == [[1, 3], [3, 5], [7, 9]]
+
+
+@pytest.mark.parametrize(("tokens", "rows"), [(21, 100), (1000, 2), (11, 3), (1000, 100)])
+def test_packed_micro_batches_count_a_prompt_once(tokens, rows):
+    settings = [f"train.micro_tokens={tokens}", f"train.micro_rows={rows}"]
+    prompts = [[1, 8, 8], [1], [1, 8, 8], [1], [1, 8, 8], [1]]
+    parts = micro_batches(LENGTHS, prompts, with_settings(Config(), settings), packed=True)
+    assert torch.cat(parts).tolist() == [4, 0, 2, 1, 3, 5]  # by prompt, then by length
+    for part in parts:
+        read = {tuple(prompts[i]) for i in part.tolist()}
+        size = int(LENGTHS[part].sum()) + sum(len(prompt) for prompt in read)
+        assert len(part) <= rows
+        assert len(part) == 1 or size <= tokens
 
 
 def test_without_rows_there_are_no_micro_batches():
