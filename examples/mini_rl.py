@@ -32,7 +32,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import qdlaws as qd
 from qdlaws import measure
 
-RDLogger.DisableLog("rdApp.*")  # half of the first molecules are none: no need to hear of each
+RDLogger.DisableLog("rdApp.*")  # a tenth of the texts are no molecules: no need to hear of each
 
 TRAIN, EVALUATE = 1, 2  # what a random number is for
 
@@ -207,30 +207,35 @@ def controlled(beta: float, rows: list[dict], o: Options) -> float:
     return float(np.clip(beta * exp(turn), o.beta * exp(-5), o.beta * exp(4)))
 
 
+def take_step(
+    policy: Policy, reference: Policy, optimizer: torch.optim.Optimizer, step: int, beta, o: Options
+) -> None:
+    """One batch of fresh molecules and one update on it."""
+    drawn = sample(policy, uniforms(o.seed, TRAIN, step, o.samples, o.limit))
+    advantage = advantages(score(drawn.texts))
+    with torch.no_grad():
+        fixed = log_probabilities(reference, drawn)
+    logp = log_probabilities(policy, drawn)
+    grpo_loss(logp, drawn.logp, fixed, advantage, drawn.mask, o, beta).backward()
+    torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
 def train(o: Options) -> pd.DataFrame:
     """The run: one row for every evaluation."""
     policy = Policy.load(o.model)
     reference = policy.frozen_copy()
-    weights = list(policy.model.parameters())
-    optimizer = torch.optim.AdamW(weights, lr=o.learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=o.learning_rate, weight_decay=0.0)
     beta, rows = o.beta, []
     for step in range(o.steps + 1):
         if step % o.evaluate_every == 0 or step == o.steps:
             rows.append(evaluate(policy, reference, step, beta, o))
             print("  ".join(f"{name} {value:.3g}" for name, value in rows[-1].items()))
             beta = controlled(beta, rows, o)
-        if step == o.steps:
-            return pd.DataFrame(rows)
-        drawn = sample(policy, uniforms(o.seed, TRAIN, step, o.samples, o.limit))
-        advantage = advantages(score(drawn.texts))
-        with torch.no_grad():
-            fixed = log_probabilities(reference, drawn)
-        logp = log_probabilities(policy, drawn)
-        grpo_loss(logp, drawn.logp, fixed, advantage, drawn.mask, o, beta).backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-    raise AssertionError("the loop returns at its last step")
+        if step < o.steps:
+            take_step(policy, reference, optimizer, step, beta, o)
+    return pd.DataFrame(rows)
 
 
 def main() -> None:
