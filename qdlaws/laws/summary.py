@@ -214,6 +214,9 @@ def _conclusion(laws: Sequence[FittedLaw | UserFit]) -> str:
             rate = law.exchange_rate(low)
             size = f"{abs(law.change.mid):.2g} over the range of {x} that was read"
             cost = f"; at its low end one more unit costs {rate.mid:.2g}" if rate.known else ""
+            if law.verdict == "falling":  # where it is steep is not known
+                mean = abs(law.change.mid) / (law.range[1] - low)
+                cost = f", {mean:.2g} for one more unit on average; how it bends is not known"
             others = [other.x_name for other in fitted if not other.supported]
             only = f" No trade-off with {others[0]}." if others else ""
             words = f"The more {x}, the less {law.y_name} ({law.strength}): {size}{cost}.{only}"
