@@ -15,7 +15,7 @@ import pandas as pd
 
 from qdlaws.measure import ngram_distances
 
-__all__ = ["SAME", "classes", "measured", "representative"]
+__all__ = ["SAME", "classes", "cross_distance", "measured", "representative"]
 
 SAME = 0.7
 """Answers whose embeddings have at least this cosine say the same; chains are one class."""
@@ -35,6 +35,22 @@ def measured(table: pd.DataFrame, kinds: Sequence[str], embed: Embed) -> dict[st
         chosen = [f for f, name in zip(figures, names, strict=True) if name == kind]
         row |= _averaged(chosen, f"{kind}_")
     return row
+
+
+def cross_distance(one: pd.DataFrame, other: pd.DataFrame, embed: Embed) -> float:
+    """The mean distance of meaning between an answer of one table and one of another, by prompt.
+
+    With it the diversity of any mixture of the two policies follows: of a share p of the second,
+    (1−p)²·D₁ + 2p(1−p)·X + p²·D₂.
+    """
+    means = []
+    for prompt, part in one.groupby("prompt", sort=False):
+        texts = [
+            list(t.completion.fillna("").astype(str)) for t in (part, other[other.prompt == prompt])
+        ]
+        vectors = [_unit(embed(some)) for some in texts]
+        means.append(float(np.mean(1 - vectors[0] @ vectors[1].T)))
+    return float(np.mean(means))
 
 
 def classes(cosines: Any, same: float = SAME) -> int:

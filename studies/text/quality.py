@@ -26,7 +26,7 @@ __all__ = ["KINDS", "brief", "content", "distinct", "finished", "quality"]
 
 KINDS = ("use", "story", "name")
 FEWEST = {"use": 4, "story": 6, "name": 1}
-MOST = {"use": 14, "story": 14, "name": 4}
+MOST = {"use": 12, "story": 12, "name": 4}
 """Words of a good answer."""
 UNFINISHED = 0.25
 A_USE = re.compile(r"\b(?:as|into) (?:an?|the|your|makeshift)\b|\bto [a-z]+\b|\bfor [a-z]+ing\b")

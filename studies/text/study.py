@@ -20,7 +20,7 @@ import pandas as pd
 import qdlaws as qd
 from studies import models
 from studies.study import DIGITS, Arm, Study
-from studies.text.measures import SAME, measured
+from studies.text.measures import SAME, cross_distance, measured, representative
 from studies.text.prompts import HELD_OUT, TRAIN
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
 SHARED = (
     "policy.model={model}",
     "policy.device=cpu",
+    "policy.train_layers=8",
     "task.name=dataset",
     "task.path={prompts}",
     "task.eval_path={held_out}",
@@ -49,28 +50,28 @@ SHARED = (
     "task.highest=1",
     "train.threads=1",
     "train.precision=bf16",
-    "train.steps=48",
+    "train.steps=39",
     "train.prompts=4",
     "train.samples=8",
-    "train.limit=20",
+    "train.limit=16",
     "train.temperature=0.8",
-    "train.lr=5e-5",
-    "train.warmup=6",
+    "train.lr=1e-4",
+    "train.warmup=4",
     "eval.every=3",
-    "eval.samples=84",
+    "eval.samples=72",
     "eval.prompts=12",
-    "checkpoint.every=24",
+    "checkpoint.every=39",
     "checkpoint.keep=1",
     "control.advise=false",
 )
-"""Of every arm: 4 prompts × 8 answers of at most 20 tokens a step, 12 held-out prompts × 7."""
-EVALUATION = "every 3 steps 84 fresh answers to 12 prompts that are held out are evaluated."
+"""Of every arm: 4 prompts × 8 answers of at most 16 tokens a step, 12 held-out prompts × 6."""
+EVALUATION = "every 3 steps 72 fresh answers to 12 prompts that are held out are evaluated."
 EXAMPLES = 3
 COLUMNS = {
     "quality": "quality",
     "meaning": "D of meaning",
     "wording": "D of wording",
-    "distinct": "classes of 7",
+    "distinct": "classes of 6",
     "entropy_mean": "entropy",
 }
 
@@ -110,7 +111,11 @@ class TextStudy(Study):
         assert embed is not None
         tables = [pd.read_csv(run / f"step-{row['step']:06d}.csv") for row in rows]
         figures = [
-            {"step": row["step"], **measured(table, kind_of_prompt(table.prompt), embed)}
+            {
+                "step": row["step"],
+                **measured(table, kind_of_prompt(table.prompt), embed),
+                "meaning_to_first": cross_distance(tables[0], table, embed),
+            }
             for row, table in zip(rows, tables, strict=True)
         ]
         ends = [
@@ -156,9 +161,10 @@ def kind_of_prompt(prompts: Sequence[str]) -> list[str]:
 
 def tiny_arms(arms: Sequence[Arm]) -> tuple[Arm, ...]:
     """The first arm in a few steps of two prompts."""
-    few = ("steps=4", "prompts=2", "samples=3", "limit=4", "lr=1e-3", "warmup=0")
-    evals = ("eval.every=2", "eval.samples=36", "checkpoint.every=4")
-    small = (*(f"train.{setting}" for setting in few), *evals)
+    few = ("steps=2", "prompts=2", "samples=3", "limit=4", "lr=1e-3", "warmup=0")
+    evals = ("eval.every=1", "eval.samples=36", "checkpoint.every=2", "task.workers=0")
+    model = ("policy.train_layers=0", "train.precision=float32")
+    small = (*(f"train.{setting}" for setting in few), *evals, *model)
     return (replace(arms[0], settings=(*arms[0].settings, *small)),)
 
 
@@ -185,8 +191,6 @@ def ends_table(study: TextStudy, kinds: Sequence[str]) -> str:
 
 def examples_table(study: TextStudy, arm: str, seed: int = 0) -> str:
     """Three answers from the start and three from the end, with their scores."""
-    from studies.text.measures import representative
-
     table = pd.read_csv(study.folder / "samples" / f"{arm}-{seed}.csv").reset_index(drop=True)
     rows = ["| step | prompt | answer | quality |", "|---|---|---|---|"]
     for step, part in table.groupby("step"):

@@ -48,6 +48,9 @@ class PolicyOptions:
     """Rank of LoRA adapters; 0 trains all weights."""
     lora_alpha: Count = 32
     """Scale of the LoRA adapters: they are multiplied by ``lora_alpha / lora_rank``."""
+    train_layers: Natural = 0
+    """Train only so many of the last layers, and neither embeddings nor output layer; 0 trains all
+    weights."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, about a third slower."""
     trust_remote_code: bool = False

@@ -40,6 +40,7 @@ def load_policy(
     device: str | torch.device | None = None,
     dtype: DType = "float32",
     lora: LoraOptions | None = None,
+    train_layers: int = 0,
     trust_remote_code: bool = False,
     gradient_checkpointing: bool = False,
 ) -> Policy:
@@ -52,6 +53,7 @@ def load_policy(
     device : None takes CUDA where there is one
     dtype : of the weights; "auto" keeps the type they are stored in
     lora : low-rank adapters to train instead of all weights; needs the package peft
+    train_layers : train only so many of the last layers; 0 trains all weights
     trust_remote_code : whether code that comes with the model may run
     gradient_checkpointing : recompute activations in backward instead of keeping them
 
@@ -79,6 +81,8 @@ def load_policy(
             use_safetensors=True,
             **code,
         )
+    if train_layers:
+        _freeze_below(model, train_layers, source)
     if gradient_checkpointing:
         _recompute(model)
     policy = make_policy(_to(model, device), tokenizer, source=source)
@@ -133,6 +137,17 @@ def quiet() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def _freeze_below(model: Any, layers: int, source: str | Path) -> None:
+    """Leaves the last layers to be trained and nothing else: backward ends where they begin."""
+    lists = [part for part in model.modules() if isinstance(part, torch.nn.ModuleList)]
+    stack = max(lists, key=len, default=torch.nn.ModuleList())
+    if layers > len(stack):
+        raise BadData(f"{source} has {len(stack)} layers, fewer than train_layers = {layers}")
+    model.requires_grad_(False)
+    for layer in stack[-layers:]:
+        layer.requires_grad_(True)
 
 
 def _recompute(model: Any) -> None:

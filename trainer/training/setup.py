@@ -47,6 +47,7 @@ def load_models(config: Config) -> tuple[Policy, Policy]:
     policy = load_policy(
         model_source(given.model),
         lora=lora,
+        train_layers=given.train_layers,
         gradient_checkpointing=given.gradient_checkpointing,
         **options,
     )

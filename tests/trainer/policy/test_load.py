@@ -148,3 +148,16 @@ def test_lora_on_missing_layers_is_refused_in_one_line(tmp_path):
     pytest.importorskip("peft")
     with pytest.raises(BadData, match="LoRA on layers"):
         load_policy(saved(tmp_path), lora=LoraOptions(targets=("nothing",)))
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_only_the_last_layers_are_trained(tmp_path, kind):
+    policy = load_policy(saved(tmp_path, kind=kind), train_layers=1)
+    example_logp(policy).sum().backward()
+    trained = [name for name, w in policy.model.named_parameters() if w.grad is not None]
+    assert trained and all(".1." in name for name in trained)  # of two layers the second
+
+
+def test_more_layers_than_the_model_has_are_refused(tmp_path):
+    with pytest.raises(BadData, match="has 2 layers, fewer than train_layers = 3"):
+        load_policy(saved(tmp_path), train_layers=3)
