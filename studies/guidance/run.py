@@ -29,7 +29,7 @@ from studies.text.study import EVALUATION, SHARED, TextStudy, examples_table, ti
 HERE = Path(__file__).resolve().parent
 FLOOR = 0.5
 """Of D of meaning; the model begins at about .68, and GRPO without a floor comes below .40."""
-STEPS = 30
+STEPS = 27
 RLOO = (*SHARED, "recipe.name=rloo", "recipe.kl=0.1", f"train.steps={STEPS}")
 GUIDED = ("control.name=law_guided", f"control.min_diversity={FLOOR}", "control.gain=0.3")
 ARMS = (
