@@ -101,6 +101,14 @@ def page(study: TextStudy) -> None:
         "R² is that of the curve over the readings. Meaning: 1 − cosine of all-MiniLM-L6-v2. "
         "Semantic classes: answers whose cosine is at least .7 are one class, by chains. All are "
         "taken within a prompt, duplicates kept, and averaged over the twelve.",
+        "Of the first run: quality rises from .11 to .76 while every diversity falls, and one "
+        "curve in meaning, wording or entropy carries nearly all of it. Over all prompts the curve "
+        "is close to straight, and no c is told from 0: the kinds collapse one after the other. "
+        "Names collapse wholly, to a single word, along a concave law; uses settle on one pattern "
+        "(*can serve as a tool*), which the rules cannot tell from an idea; sentences with three "
+        "words are hardly learnt in these steps, and for them no law is seen.",
+        "## By kind of prompt, quality on D of meaning",
+        kind_table(study),
         "## From the first evaluation to the last",
         ends_table(study, KINDS),
         "![laws of study 3](laws.png)",
@@ -119,7 +127,7 @@ def page(study: TextStudy) -> None:
     write_page(study.folder / "README.md", blocks)
 
 
-def laws_of(study: TextStudy, arm: str, measure: str) -> list[Any]:
+def laws_of(study: TextStudy, arm: str, measure: str, kind: str = "") -> list[Any]:
     """The law of quality on one measure in every finished seed that has one."""
     fitted = []
     for seed in range(study.seeds):
@@ -127,13 +135,21 @@ def laws_of(study: TextStudy, arm: str, measure: str) -> list[Any]:
             continue
         diversity = "meaning" if measure == "entropy" else measure
         try:
-            fits = qd.fit(study.log(arm, seed, diversity))
+            fits = qd.fit(study.log(arm, seed, diversity, f"{kind}_" if kind else ""))
         except qd.QdlawsError:
             continue
         law = fits.rh if measure == "entropy" else fits.rd
         if law is not None:
             fitted.append(law)
     return fitted
+
+
+def figures_of(laws: list[Any]) -> tuple[int, str, str, str]:
+    """Number, R², c and verdicts of the laws of several seeds."""
+    facts = [law.to_dict() for law in laws]
+    c = median_range([f["params"].get("c", {}).get("mid") or np.nan for f in facts], 2)
+    verdicts = ", ".join(law.verdict for law in laws) or "–"
+    return len(laws), median_range([f["r2"] for f in facts]), c, verdicts
 
 
 def outcome(study: TextStudy, arm: str, laws: list[Any]) -> str:
@@ -156,14 +172,21 @@ def law_table(study: TextStudy, laws: dict[tuple[str, str], list[Any]]) -> str:
     for arm in study.arms:
         for measure, words in MEASURES.items():
             some = laws[arm.name, measure]
-            facts = [law.to_dict() for law in some]
-            r2 = median_range([f["r2"] for f in facts])
-            c = median_range([f["params"].get("c", {}).get("mid") or np.nan for f in facts], 2)
-            verdicts = ", ".join(law.verdict for law in some) or "–"
             paper = "exponential" if measure == "entropy" else ".996 (molecules)"
             end = outcome(study, arm.name, some)
-            cells = (arm.words, words, len(some), r2, c, verdicts, paper, end)
+            cells = (arm.words, words, *figures_of(some), paper, end)
             rows.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(rows)
+
+
+def kind_table(study: TextStudy) -> str:
+    rows = ["| run | prompts | seeds | R² | c | verdicts |", "|---|---|---|---|---|---|"]
+    for arm in study.arms:
+        for kind in KINDS:
+            some = laws_of(study, arm.name, "meaning", kind)
+            if some:
+                cells = (arm.words, kind, *figures_of(some))
+                rows.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows)
 
 
