@@ -31,6 +31,7 @@ TOPICS = {
     "trainer/test_clusters.py": "a sweep on a cluster: a run whose worker is killed goes on",
     "trainer/test_fuzzed_run_files.py": "any content of a run's files is used or refused",
     "trainer/test_broken_off_runs.py": "a run that is killed, stopped or damaged loses nothing",
+    "trainer/test_read_only_folder.py": "a folder that cannot be written to is one line",
     "trainer/test_bare_machine.py": "training needs no rdkit, lmfit or matplotlib",
     "trainer/test_public_names.py": "the names of `import trainer`, and its import is light",
     "trainer/test_presets.py": "every bundled configuration runs",

@@ -4,6 +4,7 @@ import pytest
 
 from tests.helpers.small_run import rows
 from trainer.config import load_config, presets
+from trainer.config.settings import PRESETS
 from trainer.loop import train
 from trainer.policy.bundled_priors import PRIORS, prior_path
 
@@ -20,6 +21,12 @@ def test_every_bundled_prior_is_there_with_the_command_that_makes_it(name):
 def test_the_bundled_priors_are_small():
     size = sum(f.stat().st_size for name in PRIORS for f in prior_path(name).iterdir())
     assert size < 6_000_000
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_key_of_a_bundled_configuration_says_what_it_means(name):
+    lines = (PRESETS / f"{name}.toml").read_text().splitlines()
+    assert [line for line in lines if " = " in line and " # " not in line] == []
 
 
 @pytest.mark.slow

@@ -72,7 +72,12 @@ def partition(
         learned.save(out)
     if as_json:
         report = asdict(learned.report)
+        report["beats_constant"] = learned.report.beats_constant
         typer.echo(json.dumps({"folder": str(out), "characters": spelled, **report}))
         return
     typer.echo(str(learned.report))
+    if not learned.report.beats_constant:
+        more = "--examples and --epochs" if task is not None else "--epochs, or a longer table"
+        typer.echo(f"{out}: not fit to train with; try more {more}")
+        return
     typer.echo(f"{out}: train with --set task.equivalence=learned:{out}")

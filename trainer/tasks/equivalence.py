@@ -16,6 +16,7 @@ task itself takes; "task", the default, leaves it to the task.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from qdlaws.measure import Equivalence
 
 __all__ = ["LEARNED", "Relation", "task_with_relation"]
+
+log = logging.getLogger(__name__)
 
 LEARNED, SIMILARITY = "learned:", "similarity:"
 KEYS = {
@@ -138,8 +141,10 @@ def _by_similarity(task: Task, text: str) -> Relation:
 def _learned(text: str, threshold: float | None) -> Relation:
     from qdlaws.measure.equivalence.learned import LearnedPartition
 
-    same = LearnedPartition.load(Path(text.removeprefix(LEARNED))).equivalence(threshold)
-    return _by_texts(text, same)
+    learned = LearnedPartition.load(Path(text.removeprefix(LEARNED)))
+    if not learned.report.beats_constant:
+        log.warning("task.equivalence: %s is no better than a constant answer", text)
+    return _by_texts(text, learned.equivalence(threshold))
 
 
 def _by_key(text: str) -> Relation:

@@ -221,5 +221,7 @@ def _packed_batches(
 
 
 def one_number(*path: int) -> int:
-    """One seed of several numbers."""
+    """One seed of several numbers; of each of them, zeros at the end included."""
+    if path[-1] == 0:  # NumPy fills short paths up with zeros, so (1, 0) would be (1,)
+        path = (*path, len(path))
     return int(np.random.SeedSequence(path).generate_state(1, np.uint64)[0] >> np.uint64(1))

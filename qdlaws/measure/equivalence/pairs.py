@@ -27,6 +27,11 @@ __all__ = [
 
 WORD = re.compile(r"\w+|[^\w\s]")
 PAD, UNKNOWN = "<pad>", "<unknown>"
+NO_BETTER = (
+    "This classifier is no better than a constant answer on pairs that it has not seen: it has "
+    "learnt nothing of use. More pairs help most, then more epochs."
+)
+"""What a report says of a classifier that does not beat a constant answer."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,16 @@ class PartitionReport:
         nan = math.nan
         return cls(nan, nan, nan, nan, nan, 0, 0, 0, "nothing")
 
+    @property
+    def beats_constant(self) -> bool:
+        """Whether it is right more often than a constant answer by two standard errors."""
+        error = math.sqrt(self.base_rate * (1 - self.base_rate) / max(self.tested_on, 1))
+        return self.accuracy > self.base_rate + 2 * error
+
     def __str__(self) -> str:
+        return self._figures() + ("" if self.beats_constant else f"\n{NO_BETTER}")
+
+    def _figures(self) -> str:
         return (
             f"held-out accuracy {self.accuracy:.3f} (constant answer {self.base_rate:.3f}), "
             f"calibration error {self.calibration_error:.3f}, Brier {self.brier:.3f}, "

@@ -1,5 +1,6 @@
 """``task.equivalence``: keys and relations of pairs, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,11 +93,15 @@ def test_the_users_own_exception_is_shown():
         matrix(["a", "b"], equivalence=f"{HERE}:undecided")
 
 
-def test_a_classifier_is_asked_with_its_threshold_or_another(tmp_path, monkeypatch):
+def test_a_classifier_is_used_at_its_threshold_or_another_and_warned_about_where_it_is_no_use(
+    tmp_path, monkeypatch, caplog
+):
     from qdlaws.measure.equivalence.learned import LearnedPartition
+    from qdlaws.measure.equivalence.pairs import PartitionReport
 
     class Fixed:
         threshold = 0.5
+        report = PartitionReport(0.9, 0.1, 0.1, 0.5, 0.5, 100, 100, 100, "pair")
 
         def equivalence(self, threshold=None):
             from qdlaws.measure import Equivalence
@@ -113,3 +118,7 @@ def test_a_classifier_is_asked_with_its_threshold_or_another(tmp_path, monkeypat
     assert not matrix(["x", "y"], **learned)[0, 1]
     assert matrix(["x", "y"], **learned, equivalence_threshold=0.32)[0, 1]
     assert loaded == [Path(tmp_path)] * 2
+    assert not caplog.records
+    Fixed.report = replace(Fixed.report, accuracy=0.55)
+    matrix(["x", "y"], **learned)
+    assert "no better than a constant answer" in caplog.text

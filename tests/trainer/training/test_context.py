@@ -44,7 +44,8 @@ def test_without_rows_there_are_no_micro_batches():
 
 
 def test_a_seed_of_several_numbers_depends_on_each_and_their_order():
-    seeds = {one_number(*path) for path in [(1, 2), (2, 1), (1, 2, 1), (1, 3)]}
-    assert len(seeds) == 4
+    paths = [(1, 2), (2, 1), (1, 2, 1), (1, 3), (1,), (1, 0), (1, 0, 0), (1, 2, 0)]
+    seeds = {one_number(*path) for path in paths}
+    assert len(seeds) == len(paths)
     assert one_number(1, 2) == one_number(1, 2)
     assert all(0 <= seed < 2**63 for seed in seeds)
