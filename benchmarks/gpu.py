@@ -11,7 +11,7 @@ and is a test; its figures mean nothing.
 
 Parts: ``trl`` GRPO steps beside TRL's GRPOTrainer; ``modes`` a step in float32, bfloat16, with CUDA
 graphs, compiled; ``resume`` a run cut short and resumed beside an unbroken one; ``sampling`` beside
-HF generate and, where installed, vLLM; ``rates`` matrix products, memory bandwidth, and the share
+HF generate and, where installed, vLLM; ``vllm`` steps with its rollouts; ``rates`` matrix products, memory bandwidth, and the share
 of them that a step reaches; ``memory`` the peak of a step; ``lora``; ``shard`` FSDP2 on one device;
 ``demo`` a law-guided run; ``tests`` those marked gpu.
 """
@@ -400,6 +400,20 @@ def memory(setting: Setting) -> Iterator[Row]:
             yield row(f"peak memory of a step, {size}, {kind}", peaks[0], "MiB", *peer)
 
 
+def vllm_steps(setting: Setting) -> Iterator[Row]:
+    """GRPO steps with rollouts by vLLM, weights given in place, beside the engine's."""
+    size = setting.sizes[min(1, len(setting.sizes) - 1)]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = saved_model(Path(scratch) / "model", size)
+        kind = f"policy.dtype={weights_type(size, setting)}"
+        engine = our_steps(folder, 0.0, setting, kind)
+        ours = trainer_speed.Ours(folder, 0.0, *settings_of(setting, kind, "train.sampler=vllm"))
+        ours.run(2)
+        taken = seconds_of(ours.run(setting.rounds))
+        yield row(f"step with vLLM's rollouts, {size}", taken, "s", "the engine", engine)
+        yield row("log-probabilities beside the trainer's", ours.mismatch, "mean difference")
+
+
 def lora(setting: Setting) -> Iterator[Row]:
     """A step that trains adapters, beside one that trains all weights."""
     size = setting.sizes[min(1, len(setting.sizes) - 1)]
@@ -495,6 +509,7 @@ PARTS: dict[str, Part] = {
     "modes": Part(modes, 120),
     "resume": Part(resumed, 60),
     "sampling": Part(sampling, 150),
+    "vllm": Part(vllm_steps, 150, ("vllm",)),
     "rates": Part(rates, 60),
     "memory": Part(memory, 60),
     "lora": Part(lora, 60, ("peft",)),

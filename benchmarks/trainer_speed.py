@@ -117,6 +117,7 @@ class Ours:
         self.progress = start(self.context)
         self.step = 0
         self.length: list[float] = []
+        self.mismatch = float("nan")
 
     def run(self, steps: int) -> list[Timing]:
         """Wall and CPU time of each."""
@@ -127,7 +128,8 @@ class Ours:
         for _ in range(steps):
             began = now()
             batch, self.progress = collect(self.context, self.progress)
-            update(self.context, batch, self.progress.knobs, self.optimizer, self.step)
+            figures = update(self.context, batch, self.progress.knobs, self.optimizer, self.step)
+            self.mismatch = figures.get("mismatch", float("nan"))
             taken.append(since(began))
             self.step += 1
             self.length.append(batch.facts["length"])

@@ -27,6 +27,7 @@ from trainer.distributed.world import World, join_world
 from trainer.errors import RunFailed
 from trainer.tasks import capabilities
 from trainer.training import checkpoint, fresh_start, run_folder
+from trainer.training.ahead import RolloutsAhead, check_ahead
 from trainer.training.context import RunContext
 from trainer.training.evaluation import evaluate
 from trainer.training.interruption import Interruption
@@ -60,7 +61,7 @@ class Outcome:
 
 @dataclass
 class Run:
-    """A run on its way. The last four fields change; all else stays as it began."""
+    """A run on its way. The last five fields change; all else stays as it began."""
 
     folder: Path
     config: Config
@@ -73,6 +74,8 @@ class Run:
     context: RunContext
     """Replaced where a stage begins."""
     progress: Progress
+    ahead: RolloutsAhead | None = None
+    """Draws the next batch during the update, where the configuration asks for it."""
     stopped: bool = False
     """Whether the controller has ended the run."""
     saved: int | None = None
@@ -207,6 +210,8 @@ def _run_to_the_end(run: Run, resumed: bool) -> Outcome:
             ended = _loop(run, interruption, resumed)
         run.writer.finish(run.progress, ended, run.config)
     finally:
+        if run.ahead is not None:
+            run.ahead.close()
         run.writer.close()
         run.context.close()
     return Outcome(run.folder, run.progress.step, ended, run.progress.kept)
@@ -217,11 +222,15 @@ def _loop(run: Run, interruption: Interruption, resumed: bool) -> str:
 
     A checkpoint is the last thing between two steps, so a resumed run goes on with a step.
     """
+    check_ahead(run.config, run.world.size)
+    if run.config.train.ahead:
+        run.ahead = RolloutsAhead()
     if not resumed:
         _pause(run)
     while not run.is_over:
         if any(run.world.gather([interruption.requested])):
-            _save(run, interrupted=True)
+            if run.ahead is None or run.ahead.pending is None:  # else the last checkpoint stands
+                _save(run, interrupted=True)
             return "interrupted"
         _turn_knobs(run)
         _take_step(run)
@@ -324,12 +333,29 @@ def _turn_knobs(run: Run) -> None:
 def _take_step(run: Run) -> None:
     """One batch and the updates on it."""
     context, before = run.context, run.progress
-    batch, after = collect(context, before)
+    facts: dict[str, float] = {}
+    if run.ahead is None:
+        batch, after = collect(context, before)
+    else:
+        batch, after, facts["staleness"] = run.ahead.take(context, before)
+        if not _pauses_after(run, before.step + 1):
+            run.ahead.start(context, replace(after, step=before.step + 1))
     _check_distance(context, before.step + 1, batch.facts.get("train_kl"))
     figures = update(context, batch, before.knobs, run.optimizer, before.step)
     run.progress = replace(after, step=before.step + 1)
-    row = {"step": run.progress.step, "phase": "train", **batch.facts, **figures}
+    row = {"step": run.progress.step, "phase": "train", **batch.facts, **facts, **figures}
     run.writer.log({**row, **knob_columns(before.knobs), "samples_seen": after.samples})
+
+
+def _pauses_after(run: Run, step: int) -> bool:
+    """Whether the run ends, evaluates, saves or begins a stage after this step."""
+    every = run.config.checkpoint.every
+    return (
+        step >= run.config.train.steps
+        or step % run.context.config.eval.every == 0
+        or (every is not None and step % every == 0)
+        or at_step(run.config, step) != run.context.config
+    )
 
 
 def _check_distance(context: RunContext, step: int, kl: float | None) -> None:

@@ -83,8 +83,9 @@ class TrainOptions:
     bfloat16 while weights, sums and optimizer keep their precision: several times faster for models
     from about 10 million weights on where the processor has instructions for it."""
     sampler: str = "engine"
-    """``engine``, ``generate`` (that of transformers), or a ``package.module:function`` of the type
-    trainer.sampling.Sampler, such as one over vLLM."""
+    """``engine``, ``generate`` (that of transformers), ``vllm`` (needs the package and a GPU; its
+    rounding is corrected by importance weights), or a ``package.module:function`` of the type
+    trainer.sampling.Sampler."""
     epochs: Count = 1
     """Passes over the same rollouts."""
     minibatches: Count = 1
@@ -94,6 +95,13 @@ class TrainOptions:
     micro_tokens: Count = 4096
     """Most tokens, padding included, of a forward pass. Rows of like length go together, so that
     few of them are padding; on a GPU with room, more is faster."""
+    ahead: Annotated[int, Meta(ge=0, le=1)] = 0
+    """1: draw the next batch, in a thread and from a copy of the weights, while the policy learns
+    from this one; its completions are then one update old, which the importance weights correct.
+    Pays where scoring waits for an oracle or another device."""
+    importance_cap: Positive = 2.0
+    """Largest importance weight of a token that was drawn ahead or by vLLM (truncated importance
+    sampling)."""
     packed: bool | None = None
     """Score rows without padding and a prompt of many rows once, where the model is a plain Llama
     or Qwen2; false: by transformers' own forward pass. None: true, written down when a run begins,

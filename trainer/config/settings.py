@@ -44,6 +44,7 @@ FIXED_IN_STAGES = {
     "train.threads",
     "train.precision",
     "train.packed",
+    "train.ahead",
     "recipe.name",
 }
 PLAIN = {

@@ -20,6 +20,7 @@ from trainer.policy.bundled_priors import model_source
 from trainer.policy.model import has_adapters, narrowed_reference
 from trainer.policy.packed import fits_packed
 from trainer.sampling import Sampler, sample, sample_generate
+from trainer.sampling.vllm import VllmSampler
 from trainer.tasks import capabilities, make_task
 from trainer.tasks.equivalence import task_with_relation
 from trainer.tasks.task import Prompt, Task, nearest
@@ -121,13 +122,15 @@ def with_stage(context: RunContext, config: Config) -> RunContext:
     if config.task != context.config.task:
         context.close()
         task, relation = task_with_relation(config.task.name, config.task.options, _maker(config))
+    before, after = context.config.train, config.train
+    same_sampler = (before.sampler, before.graphs) == (after.sampler, after.graphs)
     changed = replace(
         context,
         config=config,
         task=task,
         relation=relation,
         recipe=_recipe(config),
-        sampler=_sampler(config),
+        sampler=context.sampler if same_sampler else _sampler(config),
     )
     fitted = _fitted(changed)
     return fitted if context.stored is None else replace(fitted, prompts=context.prompts)
@@ -165,15 +168,19 @@ SAMPLERS: dict[str, Sampler] = {"engine": sample, "generate": sample_generate}
 
 def _sampler(config: Config) -> Sampler:
     name = config.train.sampler
-    if name not in SAMPLERS and ":" not in name:
+    names = (*SAMPLERS, "vllm")
+    if name not in names and ":" not in name:
         raise BadData(
-            f"train.sampler = {name!r}{nearest(name, SAMPLERS)}: {', '.join(SAMPLERS)} or "
+            f"train.sampler = {name!r}{nearest(name, names)}: {', '.join(names)} or "
             "'package.module:function' was needed"
         )
     if config.train.graphs:
         if name != "engine":
             raise BadData(f"train.graphs is of the engine, and train.sampler is {name}")
         return partial(sample, graphs=True)
+    if name == "vllm":
+        kind = "bfloat16" if config.train.precision == "bf16" else config.policy.dtype
+        return VllmSampler(str(model_source(config.policy.model)), kind)
     return SAMPLERS.get(name) or find_object(name, "sampler")
 
 

@@ -55,12 +55,18 @@ def update(
         part["lr"] = rate
     facts: dict[str, float] = {"lr": rate}
     rollouts = batch.rollouts
+    importance = None
     if _recomputes(context):
         sampled = rollouts.old_logp
         rollouts = replace(
             rollouts, old_logp=_current_log_probs(context, batch, rollouts, slice(None))
         )
         facts |= _mismatch(sampled, rollouts.old_logp, rollouts.mask)
+        if train.ahead or train.sampler == "vllm":
+            importance = truncated_importance(
+                rollouts.old_logp, sampled, rollouts.mask, train.importance_cap
+            )
+            facts["importance"] = float(importance[rollouts.mask].mean())
     for epoch in range(train.epochs):
         for number, rows in enumerate(_minibatches(context, rollouts, step, epoch)):
             first = epoch == 0 and number == 0
@@ -70,6 +76,9 @@ def update(
                 current = _current_log_probs(context, batch, rollouts, rows)
             rng = torch.Generator().manual_seed(one_number(train.seed, 31, step, epoch, number))
             credited = credit(context.recipe, part_rollouts, knobs, current, rng)
+            if importance is not None:
+                few = importance[rows.to(importance.device)]
+                credited = replace(credited, weight=credited.weight * few)
             totals = _backward(context, batch, rows, credited, knobs)
             facts |= _apply(context, optimizer, step, totals)
             if first and "mismatch" not in facts and totals.gap_tokens:
@@ -79,6 +88,8 @@ def update(
 
 def _recomputes(context: RunContext) -> bool:
     """Whether the trainer scores rollouts anew: where it reads other numbers than the sampler."""
+    if context.config.train.ahead:
+        return True
     configured = context.config.train.recompute
     if configured is not None:
         return configured
@@ -87,6 +98,15 @@ def _recomputes(context: RunContext) -> bool:
     several = context.config.train.epochs * context.config.train.minibatches > 1
     coarse = context.config.policy.dtype in ("bfloat16", "auto")
     return several and (coarse or context.config.train.precision == "bf16")
+
+
+def truncated_importance(now: Tensor, drawn: Tensor, mask: Tensor, cap: float) -> Tensor:
+    """min(π_now / π_drawn, cap) of each token, (B, T); 1 where it does not count or is not known.
+
+    Ionides 2008, "Truncated importance sampling", doi 10.1198/106186008X320456.
+    """
+    gap = torch.where(mask, now - drawn, 0.0)
+    return torch.nan_to_num(gap, nan=0.0).exp().clamp_max(cap)
 
 
 def _current_log_probs(
