@@ -110,8 +110,9 @@ plt.show()
 
 # %% [markdown]
 # At first it knows neither the lag nor the gain of this run (here D costs several times what it does
-# for a language model: say so by `gain=`), so it overshoots and comes back; the floor is missed twice.
-# In the last third both are identified and it holds.
+# for a language model: say so by `gain=`), so it overshoots and comes back. Later it turns little, and
+# the diversity swings about a target a little above the floor, now and then below it: a row here is
+# 128 completions of a toy, and its noise is as large as the margin.
 #
 # `mode="stop"` ends the run where the advice to stop is valid however often one looks; `may_stop=True`
 # does so while steering. For any other trainer: `qdlaws watch --write advice.json`

@@ -143,6 +143,18 @@ def test_nothing_sticks_out_on_any_screen(screen, page, width):
     screen.size(1200)
 
 
+def test_a_long_verdict_is_broken_within_its_card(screen, page):
+    screen.size(390)
+    screen.open(page)
+    words = "likely trade-off, its bend is unclear, or a steady drift of quality over the steps"
+    badge = f"document.querySelector('{FIRST} .badge')"
+    screen.script(f"{badge}.textContent = {json.dumps(words)}")
+    right = f"{badge}.getBoundingClientRect().right"
+    assert screen.script(f"{right} <= {badge}.closest('figure').getBoundingClientRect().right")
+    assert screen.script("document.scrollingElement.scrollWidth") <= 390
+    screen.size(1200)
+
+
 def test_a_table_wider_than_a_phone_scrolls_in_its_place(screen, page):
     screen.size(390)
     screen.open(page)
