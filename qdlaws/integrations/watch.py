@@ -184,6 +184,9 @@ def watch_runs(
     given = [name for name, value in single.items() if value is not None]
     if given and len(paths) > 1:
         raise BadData(f"{given[0]} is about one run, but {len(paths)} are watched")
+    for target in (write, stop_file):
+        if target is not None and not Path(target).parent.is_dir():
+            raise BadData(f"cannot write {target}: there is no folder {Path(target).parent}")
     process = None if signal_pid is None else TrainerProcess.find(signal_pid, signal_name)
     followers = [_Follower(Path(p), goal, reader, write, stop_file, process) for p in paths]
     return _rounds(followers, every)

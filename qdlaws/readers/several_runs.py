@@ -37,6 +37,8 @@ def one_of_several_runs(source: Source, kind: str, table: Table, wanted: str | N
         groups = _restarts(frame)
     table = replace(table, frame=frame, labels={})
     if groups is None:
+        if wanted is not None and kind in IN_ORDER:
+            raise source.bad(f"there is no run {wanted!r}: the file holds one run without a name")
         return table
     names = list(dict.fromkeys(groups))
     runs = [(name, name, int((groups == name).sum())) for name in names]

@@ -75,8 +75,10 @@ def test_the_stopper_ends_the_trial_that_cannot_win():
 
 
 @pytest.mark.peers
-def test_ray_tune_ends_the_trial_that_cannot_win(tmp_path):
+def test_ray_tune_ends_the_trial_that_cannot_win(tmp_path, monkeypatch):
     pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")  # a busy machine starts it slowly
+    import ray
     from ray import tune
 
     from qdlaws.integrations.tuning import ForecastStopper
@@ -85,6 +87,7 @@ def test_ray_tune_ends_the_trial_that_cannot_win(tmp_path):
         for step, value in zip(STEPS, curve(config["ceiling"]), strict=True):
             tune.report({"reward": float(value), "step": int(step)})
 
+    ray.init(num_cpus=1, object_store_memory=2**27, include_dashboard=False)
     tuner = tune.Tuner(
         train,
         param_space={"ceiling": tune.grid_search([0.9, 0.4])},
@@ -93,7 +96,10 @@ def test_ray_tune_ends_the_trial_that_cannot_win(tmp_path):
             storage_path=str(tmp_path), verbose=0, stop=ForecastStopper("reward", last_step=60)
         ),
     )
-    results = tuner.fit()
+    try:
+        results = tuner.fit()
+    finally:
+        ray.shutdown()
     ran = {r.config["ceiling"]: r.metrics["training_iteration"] for r in results}
     assert ran[0.9] == 60
     assert ran[0.4] < 40

@@ -19,7 +19,7 @@ from qdlaws.advice.advise import advise
 from qdlaws.core.advice import Advice
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
-from qdlaws.integrations.watch import watch
+from qdlaws.integrations.watch import watch, watch_runs
 
 RUN = Path(__file__).parents[3] / "data" / "runs" / "additive" / "metrics.jsonl"
 LINES = RUN.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -265,3 +265,9 @@ def test_a_link_under_the_name_of_the_advice_is_refused(tmp_path):
     with pytest.raises(QdlawsError, match="a symbolic link stands there"):
         next(watch(log, write=tmp_path / "advice.json", max_updates=1))
     assert (tmp_path / "victim").read_text() == "untouched"
+
+
+@pytest.mark.parametrize("name", ["write", "stop_file"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_first_look(tmp_path, name):
+    with pytest.raises(BadData, match="there is no folder"):
+        watch_runs([tmp_path], **{name: tmp_path / "nowhere" / "file"})

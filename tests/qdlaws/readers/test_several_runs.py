@@ -180,3 +180,11 @@ def test_notes_of_reading_stand_in_errors(write):
         qd.fit(write("reward,entropy\n" + "".join(f"{i},{i}\n" for i in range(3))))
     with pytest.raises(MissingColumn, match="0 in every row"):
         read(write("step,entropy,loss\n" + "".join(f"{i},0,{i}\n" for i in range(9))))
+
+
+def test_a_run_that_a_file_does_not_hold_is_refused(tmp_path):
+    path = tmp_path / "one.csv"
+    path.write_text("step,reward,entropy\n" + "".join(f"{i},{i / 9},{2 - i}\n" for i in range(9)))
+    with pytest.raises(BadLog, match="no run 'three': the file holds one run without a name"):
+        read(path, run="three")
+    assert len(read(path)) == 9

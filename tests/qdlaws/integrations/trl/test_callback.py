@@ -110,7 +110,7 @@ def lines(out, name):
 # ── what it logs ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_rows_hold_what_trl_itself_measured(model_folder, tmp_path):
+def test_rows_hold_what_trl_itself_measured(model_folder, tmp_path, capsys):
     trainer = LawCallback(every=2).attach(make(model_folder, tmp_path, beta=0.05))
     trainer.train()
     rows, history = lines(tmp_path, "metrics.jsonl"), trainer.state.log_history
@@ -134,6 +134,12 @@ def test_rows_hold_what_trl_itself_measured(model_folder, tmp_path):
     assert [a["step"] for a in advice] == [2, 4, 6]
     assert not any(a["stopped"] for a in advice)
     assert trainer.beta == 0.05
+    # what TRL printed meanwhile is a log by itself
+    (tmp_path / "output.log").write_text(capsys.readouterr().out)
+    printed = read(tmp_path / "output.log")
+    rewards = [h["reward"] for h in history if "reward" in h]
+    assert list(printed.quality) == pytest.approx(rewards, rel=1e-3)
+    assert printed.names["entropy"] == "entropy"
 
 
 @pytest.mark.parametrize(
