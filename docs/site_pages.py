@@ -114,20 +114,43 @@ def api_page() -> str:
         "move without notice. On one page, with a sentence each: [the list](../reference.md).",
         "",
     ]
+    homes_of: dict[tuple[str, str], str] = {}  # where an object has its page
     for module, words in reference.PUBLIC.items():
         lines += [f"## `{module}`", "", words, "", "```{eval-rst}"]
         lines += [f".. currentmodule:: {module}", "", ".. autosummary::", "   :toctree: api", ""]
         public = reference.names_of(module)
+        elsewhere = _with_a_page(module, public, homes_of)
         bare = [name for name in public if not reference.has_example(module, name)]
         if bare:
             raise LookupError(f"{module}: no example shows {', '.join(bare)}")
-        lines += [f"   {name}" for name in public if is_there(module, name)]
+        lines += [
+            f"   {name}" for name in public if is_there(module, name) and name not in elsewhere
+        ]
         lines += ["```", ""]
         absent = [name for name in public if not is_there(module, name)]
         if absent:
             lines += [f"{', '.join(absent)}: of a package that was not installed here.", ""]
+        lines += [f"`{name}` is that of `{home}`.\n" for name, home in elsewhere.items()]
         lines += _module_examples(module)
     return "\n".join(lines)
+
+
+def _with_a_page(
+    module: str, names: list[str], homes_of: dict[tuple[str, str], str]
+) -> dict[str, str]:
+    """The names whose object has its page under an earlier module; others are added."""
+    elsewhere = {}
+    for name in names:
+        if not is_there(module, name):
+            continue
+        thing = getattr(import_module(module), name)
+        key = (getattr(thing, "__module__", ""), getattr(thing, "__qualname__", ""))
+        if not all(key) or key[0] in ("typing", "builtins", "collections.abc"):
+            continue
+        if key in homes_of:
+            elsewhere[name] = homes_of[key]
+        homes_of.setdefault(key, module)
+    return elsewhere
 
 
 def _module_examples(module: str) -> list[str]:

@@ -75,7 +75,7 @@ class Backtest(Result):
 
     @property
     def errors(self) -> pd.DataFrame:
-        """|forecast − observed| / sd of every method."""
+        """``abs(forecast − observed)`` / sd of every method."""
         methods = [c for c in self.table.columns if c not in _FIXED]
         values = pd.DataFrame({OURS: self.table["mid"]} | {m: self.table[m] for m in methods})
         return values.sub(self.table["observed"], axis=0).abs() / self.sd

@@ -35,7 +35,7 @@ class SimulatedRun(NamedTuple):
 def true_law(kappa: float, change: float = -1.0, low: float = X_LOW, high: float = X_HIGH) -> Law:
     """The law of curvature κ whose quality changes by ``change`` from x = low to x = high.
 
-    The higher of its two ends has the quality |change|, the lower one 0.
+    The higher of its two ends has the quality ``abs(change)``, the lower one 0.
     """
     start = 0.0 if change > 0 else -change
     return Law(low, high, np.asarray(kappa), np.asarray(start), np.asarray(change))
