@@ -59,7 +59,8 @@ def importance(step: Step) -> Tensor:
 def clipped(step: Step, low: float = 0.2, high: float = 0.2, dual: float | None = None) -> Tensor:
     """−min(ρA, clip(ρ, 1 − low, 1 + high)·A) (PPO, arXiv 1707.06347).
 
-    ``dual`` bounds the loss of a negative advantage by ``dual·abs(A)`` (Ye et al. 2020, arXiv 1912.09729).
+    ``dual`` bounds the loss of a negative advantage by ``dual·abs(A)`` (Ye et al. 2020,
+    arXiv 1912.09729).
     Recent verl, hence the code of DARLING, DPH and DAPO, has 3 there; on policy it changes nothing.
     """
     held = step.ratio.clamp(1 - low, 1 + high)
