@@ -1,4 +1,4 @@
-"""A check of the built site: every link leads somewhere, and nothing is fetched from outside.
+"""A check of the built site: links lead somewhere, nothing is from outside, all is rendered.
 
     python docs/check_site.py out/site
 
@@ -55,6 +55,9 @@ def problems(site: Path) -> list[str]:
         for address in page.links:
             if not _is_there(path, address, pages):
                 wrong.append(f"{where}: the link {address} leads nowhere")
+    for path in pages:
+        if re.search(r"\.\. (?:auto\w+|currentmodule)::", path.read_text(encoding="utf-8")):
+            wrong.append(f"{path.relative_to(site)}: a directive is shown as text")
     for path in site.rglob("*.css"):
         for address in re.findall(r"url\([\"']?(https?:[^)\"']+)", path.read_text("utf-8")):
             wrong.append(f"{path.relative_to(site)}: loads {address} from another machine")

@@ -35,3 +35,8 @@ def test_broken_links_and_fetches_are_named(tmp_path):
     assert "index.html: gone.png is not there" in lines
     assert "index.html: the link b.html leads nowhere" in lines
     assert "index.html: the link #nowhere leads nowhere" in lines
+
+
+def test_a_directive_that_is_shown_as_text_is_named(tmp_path):
+    (tmp_path / "index.html").write_text("<p>.. currentmodule:: qdlaws</p>")
+    assert check_site.problems(tmp_path) == ["index.html: a directive is shown as text"]
