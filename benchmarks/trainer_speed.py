@@ -1,6 +1,7 @@
 """GRPO steps of the trainer beside TRL's GRPOTrainer: same model, batch, lengths and reward.
 
     python benchmarks/trainer_speed.py [--quick] [--threads 1] [--rounds 4] [--steps 4]
+    python benchmarks/trainer_speed.py --parts FOLDER     # the time of each part, of a model there
 
 Both do whole optimizer steps in this process, in turns: sampling of 128 completions (16 groups of
 8), the reward (one Python function), advantages, the gradient, AdamW. Once without a KL term, as
@@ -30,6 +31,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +232,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--steps", type=int, default=4, help="timed steps of a round, each")
     parser.add_argument("--memory", action="store_true", help="the table of memory alone")
+    parser.add_argument("--parts", type=Path, help="a model's folder: time by part, no peer")
     parser.add_argument("--only", choices=("ours", "trl"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--beta", type=float, default=0.0, help=argparse.SUPPRESS)
@@ -237,6 +240,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if options.only:
         memory_of(options.only, options.folder, options.beta)
+        return
+    if options.parts:
+        parts_table(options.parts, options.rounds or 2)
         return
     rounds = options.rounds or (2 if options.quick else 4)
     sizes = list(SIZES)[:1] if options.quick else list(SIZES)
@@ -335,6 +341,57 @@ def matmul_rates(model: Any, length: float) -> tuple[float, float]:
     (_, first), (_, second) = compare([large, own], 5)
     work = sum(2 * rows * a * b for a, b in products(model))
     return 2 * 1024**3 / first / 1e9, work / second / 1e9
+
+
+# ---------------------------------------------------------------------- time by part
+
+
+def parts_table(folder: Path, rounds: int) -> None:
+    """CPU seconds of each part of a step: 32 completions of at most 32 tokens, four prompts."""
+    from dataclasses import replace
+
+    from trainer.policy import encode_prompts, frozen_reference, load_policy
+    from trainer.policy.model import narrowed_reference
+
+    texts = ["Write a story about a cat.", "Why is the sky blue?", "Name a colour.", "Add 2 and 3."]
+    names = ("sampling", "reference", "gradient", "optimizer")
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, torch {torch.__version__}")
+    print(f"{'precision':>10} {'rows':>7} " + " ".join(f"{name:>10}" for name in names))
+    for products in (None, torch.bfloat16):
+        for packed in (False, True):
+            policy = replace(load_policy(folder, device="cpu"), products=products, packed=packed)
+            reference = narrowed_reference(frozen_reference(policy))
+            prompts = encode_prompts(policy, [text for text in texts for _ in range(8)])
+            optimizer = torch.optim.AdamW(policy.model.parameters(), lr=RATE)
+            best = [float("inf")] * 4
+            for i in range(rounds):
+                taken = parts_of_step(policy, reference, prompts, optimizer, i)
+                best = [min(pair) for pair in zip(best, taken, strict=True)]
+            cells = " ".join(f"{seconds:10.2f}" for seconds in best)
+            kind = "float32" if products is None else "bf16"
+            print(f"{kind:>10} {'packed' if packed else 'padded':>7} {cells}", flush=True)
+
+
+def parts_of_step(
+    policy: Any, reference: Any, prompts: list[list[int]], optimizer: Any, number: int
+) -> list[float]:
+    """CPU seconds of sampling, the reference's pass, the gradient and the optimizer."""
+    from trainer.policy import token_log_probs
+    from trainer.sampling import sample
+
+    keys = [(number, row) for row in range(len(prompts))]
+    marks = [time.process_time()]
+    drawn = sample(policy, prompts, keys, limit=32)
+    marks.append(time.process_time())
+    token_log_probs(reference, prompts, drawn.tokens, drawn.mask)
+    marks.append(time.process_time())
+    scored = token_log_probs(policy, prompts, drawn.tokens, drawn.mask)
+    (scored.logp * RATE).sum().backward()
+    marks.append(time.process_time())
+    optimizer.step()
+    optimizer.zero_grad()
+    marks.append(time.process_time())
+    return [after - before for before, after in pairwise(marks)]
 
 
 # ---------------------------------------------------------------------- sampling, memory
