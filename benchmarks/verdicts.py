@@ -37,7 +37,7 @@ COUNTED = (*WORDS, "likely", "or a change in step")
 """The verdicts, how many of the trade-offs were only likely, and how many named a change in step as
 a rival that explains the run as well."""
 
-REPS, CHUNK = 300, 50
+REPS, CHUNK = 300, 20
 
 
 class Cell(NamedTuple):
