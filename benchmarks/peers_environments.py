@@ -184,12 +184,14 @@ def page(versions: dict[str, str], rows: list[Row]) -> str:
     lines = ["# Peers: what ran, what was skipped, and why", ""]
     lines += ["Made by `make peers` (`benchmarks/peers_environments.py`), on a CPU.", ""]
     lines += ["| family | packages | passed | skipped | failed |", "|---|---|---|---|---|"]
-    for name in sorted(versions):
+    for name in sorted(FAMILIES):
         mine = [row for row in rows if row[0] == name]
         passed = sum(row[2] == "passed" for row in mine)
         skipped = sum(int(row[1].split()[0]) for row in mine if row[2] == "skipped")
         failed = sum(row[2] not in ("passed", "skipped") for row in mine)
-        lines.append(f"| {name} | {versions[name]} | {passed} | {skipped} | {failed} |")
+        lines.append(
+            f"| {name} | {versions.get(name, 'not run')} | {passed} | {skipped} | {failed} |"
+        )
     lines += ["", "| family | test | outcome | reason |", "|---|---|---|---|"]
     ordered = sorted(rows, key=lambda row: (row[0], row[2] == "passed", row[1]))
     lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in ordered]

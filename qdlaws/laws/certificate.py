@@ -48,6 +48,10 @@ JUMP = 1.5
 """The size of a jump in standard deviations of the errors, somewhere in the middle of the run."""
 
 
+WIDEST = 0.9995
+"""The highest level that a certificate asks for: draws say nothing about wider intervals."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Certificate(Result):
     """The coverage of the intervals of a fit on simulated runs, under three kinds of errors.
@@ -108,7 +112,7 @@ class Certificate(Result):
     def level(self) -> float:
         """The level whose intervals reach the nominal coverage; never below the nominal level."""
         calibrated = float(np.quantile(self._worst, self.nominal, method="higher"))
-        return float(min(max(calibrated, self.nominal), 0.9995))
+        return float(min(max(calibrated, self.nominal), WIDEST))
 
     def recalibrated(self) -> FittedLaw:
         """The same fit with its intervals at the recalibrated level."""
@@ -141,7 +145,9 @@ class Certificate(Result):
             f"nominal {self.nominal:.0%}, reached {self.reached:.0%} ± {2 * self.error:.0%} or "
             f"more on {self.runs} simulated runs ({parts})"
         )
-        if self.level > self.nominal:
+        if self.level >= WIDEST:
+            text += f"; even {WIDEST:.2%} intervals may not reach {self.nominal:.0%}"
+        elif self.level > self.nominal:
             text += f"; use {self.level:.1%} intervals to reach {self.nominal:.0%}"
         return Summary(text)
 
