@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types fast slow benchmarks peers docs studies-quick gpu gpu-wheels clean
+.PHONY: demo test lint types fast slow benchmarks peers wheel-check lowest docs studies-quick gpu gpu-wheels clean
 
 RUN := out/demo
 
@@ -69,6 +69,21 @@ gpu-wheels:
 peers: $(STAMP)
 	@echo "== one environment for each family of peers, in .peers (see benchmarks/peers_environments.py)"
 	@$(BIN)/python benchmarks/peers_environments.py
+
+wheel-check: $(STAMP)
+	@echo "== the wheel in empty environments, with each extra by itself"
+	@$(BIN)/pip install -q --disable-pip-version-check uv
+	@$(BIN)/python release/wheel_check.py $(WHEEL_CHECK)
+
+# The oldest versions that pyproject.toml allows; torch, which is large, as pinned.
+lowest: $(STAMP)
+	@echo "== fast tests with the oldest versions, in .peers/lowest"
+	@$(BIN)/pip install -q --disable-pip-version-check uv
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python .peers/lowest
+	@grep '^torch==' constraints.txt > .peers/lowest/torch.txt
+	@UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip install -q --python .peers/lowest/bin/python \
+		--resolution lowest-direct -c .peers/lowest/torch.txt -e ".[trainer,logs,dev]"
+	@OMP_NUM_THREADS=1 .peers/lowest/bin/python -m pytest -n 2 -m "not slow and not gpu" $(TESTS)
 
 docs: $(STAMP)
 	@echo "== the pages that are written from the code"

@@ -23,6 +23,7 @@ from qdlaws.errors import BadData, BadLog, QdlawsError
 from trainer.config import Config, at_step, load_config, to_toml
 from trainer.consent import Trust, check_run, record_consent
 from trainer.control import KnobsFile, knob_columns
+from trainer.distributed.sharding import is_sharded
 from trainer.distributed.world import World, join_world
 from trainer.errors import RunFailed
 from trainer.tasks import capabilities
@@ -303,7 +304,7 @@ def _save(run: Run, interrupted: bool = False) -> None:
     context, progress = run.context, run.progress
     if run.saved == progress.step:
         return
-    tensors = checkpoint.gathered(context.policy, run.optimizer, context.head)
+    tensors = _tensors_to_save(run)
     if run.world.leads:
         with run_folder.one_line(f"save a checkpoint of {run.folder}"):
             state = {
@@ -320,6 +321,16 @@ def _save(run: Run, interrupted: bool = False) -> None:
             run.knobs_file.forget(checkpoint.checkpoint_steps(run.folder)[0])
     run.saved = progress.step
     run.world.wait()
+
+
+def _tensors_to_save(run: Run) -> checkpoint.Saved | Path:
+    """The whole tensors, gathered, or the new folder into which each process wrote its part."""
+    policy = run.context.policy
+    if not (run.config.checkpoint.parts and is_sharded(policy.model)):
+        return checkpoint.gathered(policy, run.optimizer, run.context.head)
+    folder = _on_leader(run.world, lambda: checkpoint.new_folder(run.folder, run.progress.step))
+    checkpoint.save_in_parts(folder, policy, run.optimizer)
+    return folder
 
 
 def _turn_knobs(run: Run) -> None:

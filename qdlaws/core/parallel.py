@@ -244,9 +244,9 @@ def _on_ray(
                 **kind, include_dashboard=False if not place.address else None,
                 log_to_driver=False, logging_level="error",
             )  # fmt: skip
-        except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise QdlawsError(f"no Ray cluster at {place.address}: {reason}") from None
+        except Exception as error:  # a bare Exception too, where its start takes too long
+            where = f"reach Ray at {place.address}" if place.address else "start Ray"
+            raise QdlawsError(f"cannot {where}: {_first_line(error)}") from None
     try:
         remote = ray.remote(_call_packed).options(max_retries=ATTEMPTS, **place.options)
         waiting = {remote.remote(*calls.packed(n)): n for n in range(len(calls.tasks))}
@@ -333,18 +333,31 @@ def _on_slurm(
     for job in submitit.helpers.as_completed(jobs):
         number = numbers[id(job)]
         try:
-            yield number, job.result()
+            result = job.result()
         except submitit.core.utils.FailedJobError as error:
-            raise QdlawsError(_last_line(error)) from None
+            raise QdlawsError(f"{kind} could not run a job: {_last_line(error)}") from None
         except submitit.core.utils.UncompletedJobError as error:
-            yield number, WorkerLost(_first_line(error))
+            result = WorkerLost(_first_line(error))
+        if isinstance(result, _Raised):
+            raise result.error
+        yield number, result
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """What a task raised, as the result of its job: submitit would give the text alone."""
+
+    error: Exception
 
 
 class _Requeued:
     """The call of a task as a job that submitit queues again as it is."""
 
     def __call__(self, folder: str, path: Sequence[str], packed: bytes) -> Any:
-        return _call_packed(folder, path, packed)
+        try:
+            return _call_packed(folder, path, packed)
+        except Exception as error:
+            return _Raised(error)
 
     def checkpoint(self, folder: str, path: Sequence[str], packed: bytes) -> Any:
         import submitit

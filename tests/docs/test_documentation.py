@@ -173,14 +173,17 @@ COMMAND_LINES = {"qdlaws": "qdlaws.cli.app", "trainer": "trainer.cli.app"}
 def check(line: str) -> None:
     """One line of a shell, by the parser of its program."""
     program, *words = shlex.split(line, comments=True)
-    if program == "torchrun":
+    if program in ("torchrun", "accelerate"):
         words = words[words.index("-m") :]
+    if program == "uvx":
+        program, *words = words
     parsers = {
         "qdlaws": lambda: typer_parses("qdlaws.cli.app", with_default_port(words)),
         "qdtrain": lambda: typer_parses("trainer.cli.app", words),
         "make": lambda: make_parses(words),
         "python": lambda: python_parses(words),
         "torchrun": lambda: python_parses(words),
+        "accelerate": lambda: python_parses(words),
         "pip": lambda: pip_parses(words),
         "echo": lambda: echo_parses(words),
     }

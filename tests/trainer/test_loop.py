@@ -336,6 +336,9 @@ def test_adapters_train_resume_and_are_merged_on_export(model, tmp_path):
     merged = AutoModelForCausalLM.from_pretrained(folder).state_dict()
     before = weights(tmp_path / "lora", 0)
     assert any(not torch.equal(merged[name], before[name]) for name in before)
+    torch.rand(3)  # whatever was drawn before: the adapters begin by the seed of the run
+    train(config, tmp_path / "again")
+    assert rows(tmp_path / "again") == rows(tmp_path / "lora")
     evals = [r for r in rows(tmp_path / "lora") if r["phase"] == "eval"]
     assert abs(evals[0]["kl"]) < 1e-6  # adapters begin as the reference
     assert abs(evals[-1]["kl"]) > 1e-6

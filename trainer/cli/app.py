@@ -158,6 +158,19 @@ def sweep(
 
 
 @app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint, or a run: its newest.")],
+    out: Annotated[Path, typer.Option("--out", help="The model's folder.")],
+    trust: Trusted = False,
+    trust_hash: TrustedHash = None,
+) -> None:
+    """Write the model of a checkpoint alone: parts put together, adapters merged."""
+    from trainer.training.export_checkpoint import export_checkpoint
+
+    typer.echo(f"wrote {export_checkpoint(checkpoint, out, _trust(checkpoint, trust, trust_hash))}")
+
+
+@app.command()
 def evaluate(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint, a run's folder, or a model.")],
     config: Annotated[

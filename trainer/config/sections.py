@@ -58,6 +58,10 @@ class PolicyOptions:
     ``--trust``."""
     shard: bool = False
     """Spread the weights over the processes (fully_shard) instead of copying them to each."""
+    gather: bool = True
+    """With ``shard``: rollouts, scoring and evaluations gather all weights on each process while
+    they last. False: a layer at a time, for a policy of which no device holds a whole copy; slower,
+    and ``train.sampler`` must be ``generate`` or one of the user's."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,9 @@ class CheckpointOptions:
     """Steps from one checkpoint to the next; None: one at every evaluation."""
     keep: Natural | None = None
     """How many of the newest stay, beside the one that the advice names; None: all."""
+    parts: bool = False
+    """With ``policy.shard``: each process writes its part of weights and optimizer, and none is
+    gathered. ``qdtrain export`` makes a model of such a checkpoint."""
 
 
 @dataclass(frozen=True)

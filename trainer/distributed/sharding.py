@@ -1,10 +1,11 @@
 """A model spread over the processes (FSDP2); all but :func:`shard` leave a whole model as it is.
 
 In training each process keeps 1/N of weights, gradients and optimizer state, and gathers a layer at
-a time. Passes without gradient (rollouts, the reference, evaluations) run inside :func:`whole`, on
-weights gathered for as long as it takes: processes may then decode different numbers of tokens
-without waiting for each other. That costs a full copy of one model's weights while it lasts, and no
-more than that.
+a time. Passes without gradient (rollouts, the reference, evaluations) run inside :func:`passes`. By
+default the weights are gathered for as long as it takes (:func:`whole`): processes may then decode
+different numbers of tokens without waiting for each other. That costs a full copy of one model's
+weights while it lasts, and no more than that. Where even that copy does not fit, a layer is
+gathered at a time and all processes do the same number of passes (:func:`in_step`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from torch import Tensor, nn
 
 from trainer.distributed.world import World
 
-__all__ = ["is_sharded", "placed", "plain", "shard", "whole"]
+__all__ = ["in_step", "is_sharded", "passes", "placed", "plain", "shard", "whole"]
+
+IN_STEP = "_passes_in_step"
 
 
-def shard(model: Any, world: World, device: str = "cpu") -> None:
+def shard(model: Any, world: World, device: str = "cpu", gather: bool = True) -> None:
     """Spreads a model over all processes in place: decoder layers one by one, then the rest.
+
+    ``gather``: whether :func:`passes` gathers all weights of this model, or a layer at a time.
 
     Gradients are sums over the processes, as :meth:`World.add` makes them for a whole model. The
     model may be on the CPU; it goes to ``device`` layer by layer, so it never is there as a whole.
@@ -39,11 +44,56 @@ def shard(model: Any, world: World, device: str = "cpu") -> None:
         assert isinstance(part, FSDPModule)
         part.set_gradient_divide_factor(1.0)
         part.set_force_sum_reduction_for_comms(True)
+    setattr(model, IN_STEP, not gather)
 
 
 def is_sharded(model: nn.Module) -> bool:
     """Whether the model is spread over the processes."""
     return bool(_parts(model))
+
+
+@contextmanager
+def passes(model: nn.Module) -> Iterator[None]:
+    """Within this context every process does as many passes without gradient as it has to.
+
+    Every process must enter it as often as the others.
+    """
+    parts = _parts(model)
+    with in_step(model) if parts and getattr(parts[0], IN_STEP, False) else whole(model):
+        yield
+
+
+@contextmanager
+def in_step(model: nn.Module) -> Iterator[None]:
+    """Within this context a pass gathers a layer at a time, and processes wait for each other.
+
+    One that has no more to do makes empty passes for as long as another has: a layer is gathered
+    from all of them. Before each pass they agree whether there is one.
+    """
+    parts = _parts(model)
+    if not parts:
+        yield
+        return
+    root = parts[0]
+    for part in parts:  # else the first pass would make its buffers, perhaps in inference mode
+        part.unshard()
+        part.reshard()
+    hook = root.register_forward_pre_hook(lambda *_: _any_has_a_pass(True) and None, prepend=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+    nothing = torch.zeros(1, 1, dtype=torch.long, device=next(root.parameters()).device)
+    with torch.no_grad():
+        while _any_has_a_pass(False):
+            root(input_ids=nothing, use_cache=False)
+
+
+def _any_has_a_pass(mine: bool) -> bool:
+    """Whether this process or any other is about to make a pass."""
+    count = torch.tensor(int(mine))
+    torch.distributed.all_reduce(count)
+    return bool(count)
 
 
 @contextmanager

@@ -11,7 +11,7 @@
 from trainer.policy.likelihood import LogProbs, allowed_logits, token_log_probs
 from trainer.policy.load import LoraOptions, load_policy
 from trainer.policy.model import Policy, encode_messages, encode_prompts, frozen_reference
-from trainer.policy.save import exported_weights, save_policy
+from trainer.policy.save import exported_weights, save_names, save_policy
 
 __all__ = [
     "LogProbs",
@@ -23,6 +23,7 @@ __all__ = [
     "exported_weights",
     "frozen_reference",
     "load_policy",
+    "save_names",
     "save_policy",
     "token_log_probs",
 ]

@@ -28,6 +28,8 @@ class LoraOptions:
     """The adapter's output is scaled by alpha / rank."""
     targets: str | tuple[str, ...] = "all-linear"
     """Names of the layers that get one; ``all-linear``: every linear layer but the output."""
+    seed: int = 0
+    """Of their first weights, which are then the same in every process and every run."""
 
 
 LOADING = Lock()
@@ -178,7 +180,9 @@ def _with_adapters(model: Any, options: LoraOptions) -> Any:
         task_type="CAUSAL_LM",
     )
     try:
-        return get_peft_model(model, config)
+        with torch.random.fork_rng():
+            torch.manual_seed(options.seed)
+            return get_peft_model(model, config)
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise BadData(f"LoRA on layers {options.targets!r}: {reason}") from error

@@ -12,7 +12,7 @@ from trainer.distributed.sharding import plain
 from trainer.policy.load import quiet
 from trainer.policy.model import Policy, has_adapters
 
-__all__ = ["exported_weights", "save_policy"]
+__all__ = ["exported_weights", "save_names", "save_policy"]
 
 
 def save_policy(
@@ -27,6 +27,13 @@ def save_policy(
     model = policy.model.get_base_model() if has_adapters(policy.model) else policy.model
     with quiet():
         model.save_pretrained(folder, state_dict=weights)
+    policy.tokenizer.save_pretrained(folder)
+
+
+def save_names(policy: Policy, folder: str | Path) -> None:
+    """Write all that :func:`save_policy` does but the weights: configuration and tokenizer."""
+    model = policy.model.get_base_model() if has_adapters(policy.model) else policy.model
+    model.config.save_pretrained(folder)
     policy.tokenizer.save_pretrained(folder)
 
 

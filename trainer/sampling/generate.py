@@ -59,6 +59,7 @@ def _generate(
         input_ids=ids.to(policy.device),
         attention_mask=mask.to(policy.device),
         logits_processor=LogitsProcessorList([_Allowed(policy, temperature)]),
+        synced_gpus=False,  # a process may have fewer calls than others: see trainer.distributed
         generation_config=GenerationConfig(
             do_sample=True,
             max_new_tokens=limit,

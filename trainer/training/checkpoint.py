@@ -4,6 +4,9 @@
 ``optimizer.safetensors``, ``state.json`` and ``manifest.json`` beside it. It is written under
 another name, flushed to the disk, then renamed; one that goes is renamed before it is removed. So
 at no moment is a part of one taken for a whole, nor is there none once there was one.
+
+Of a model that is spread over processes, each may write its own part (``checkpoint.parts``):
+nothing is gathered then, and ``qdtrain export`` makes a model for ``from_pretrained`` of it.
 """
 
 from __future__ import annotations
@@ -24,10 +27,11 @@ from safetensors.torch import load_file, save_file
 
 from qdlaws.errors import BadData, BadLog, QdlawsError
 from trainer.distributed.sharding import placed, plain
-from trainer.policy import exported_weights, save_policy
+from trainer.distributed.tensor_parts import has_parts, load_parts, part_shapes, save_parts
+from trainer.policy import exported_weights, save_names, save_policy
 from trainer.training.manifest import FORMAT, checked_state, is_interrupted, write_manifest
 from trainer.training.partition_head import FILE as HEAD
-from trainer.training.run_folder import LOGS, flush, growing_files
+from trainer.training.run_folder import LOGS, flush, growing_files, one_line
 
 if TYPE_CHECKING:
     from trainer.policy import Policy
@@ -42,9 +46,11 @@ __all__ = [
     "load_optimizer",
     "load_state",
     "load_trained",
+    "new_folder",
     "newest_whole",
     "prune",
     "save_checkpoint",
+    "save_in_parts",
     "set_aside",
     "step_of",
     "tidy",
@@ -106,21 +112,23 @@ def save_checkpoint(
     run: Path,
     step: int,
     policy: Policy,
-    saved: Saved,
+    saved: Saved | Path,
     state: Mapping[str, Any],
     interrupted: bool = False,
 ) -> Path:
-    """Saves weights, optimizer and state; the folder appears only when it is complete."""
+    """Saves weights, optimizer and state; the folder appears only when it is complete.
+
+    ``saved`` is what is to be written, or the new folder into which :func:`save_in_parts` has
+    written it.
+    """
     final = folder_of(run, step)
-    half = _beside(final, "tmp")
+    half = saved if isinstance(saved, Path) else _beside(final, "tmp")
     try:
-        half.mkdir(parents=True)
-        save_policy(policy, half, saved.weights)
-        if saved.adapters:  # in training, unmerged: the exported model has them merged
-            save_file(saved.adapters, half / "adapters.safetensors")
-        if saved.head:
-            save_file(saved.head, half / HEAD)
-        save_file(saved.optimizer, half / "optimizer.safetensors")
+        if isinstance(saved, Saved):
+            half.mkdir(parents=True)
+            _write_whole(half, policy, saved)
+        else:
+            save_names(policy, half)
         values = json.dumps({"format": FORMAT, **state})
         (half / "state.json").write_text(values, encoding="utf-8")
         write_manifest(half, interrupted)
@@ -135,6 +143,48 @@ def save_checkpoint(
         reason = getattr(error, "strerror", None) or error
         raise QdlawsError(f"cannot save {final}: {reason}; {_last_good(run)}") from None
     return final
+
+
+def _write_whole(folder: Path, policy: Policy, saved: Saved) -> None:
+    save_policy(policy, folder, saved.weights)
+    if saved.adapters:  # in training, unmerged: the exported model has them merged
+        save_file(saved.adapters, folder / "adapters.safetensors")
+    if saved.head:
+        save_file(saved.head, folder / HEAD)
+    save_file(saved.optimizer, folder / "optimizer.safetensors")
+
+
+def new_folder(run: Path, step: int) -> Path:
+    """A new hidden folder for a checkpoint that is written in parts."""
+    half = _beside(folder_of(run, step), "tmp")
+    with one_line(f"save a checkpoint of {run}"):
+        half.mkdir(parents=True)
+    return half
+
+
+def save_in_parts(half: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> None:
+    """Writes this process's part of weights and optimizer into a :func:`new_folder`.
+
+    Every process must call it. Under LoRA only the adapters are written.
+    """
+    state = optimizer.state_dict()["state"]
+    moments = {
+        f"optimizer.{number}.{name}": torch.as_tensor(value)
+        for number, values in state.items()
+        for name, value in values.items()
+        if value is not None
+    }
+    try:
+        save_parts(half, {**_trained_tensors(policy), **moments})
+    except QdlawsError:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
+
+
+def _trained_tensors(policy: Policy) -> dict[str, torch.Tensor]:
+    """The tensors of the policy that a checkpoint in parts holds, by ``model.name``."""
+    adapters = {n: p.detach() for n, p in policy.model.named_parameters() if "lora_" in n}
+    return {f"model.{n}": t for n, t in (adapters or policy.model.state_dict()).items()}
 
 
 def _beside(final: Path, end: str) -> Path:
@@ -266,6 +316,17 @@ def load_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Path) -> None:
     whole = optimizer.state_dict()
     weights = [p for part in optimizer.param_groups for p in part["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
+    if has_parts(checkpoint):
+        moments = {}
+        for key, shape in part_shapes(checkpoint).items():
+            if key.startswith("optimizer."):
+                _, number, name = key.split(".")
+                like = weights[int(number)].detach()
+                moments[key] = torch.zeros_like(like) if shape == like.shape else torch.zeros(shape)
+                state.setdefault(int(number), {})[name] = moments[key]
+        load_parts(checkpoint, moments)
+        optimizer.load_state_dict({**whole, "state": state})
+        return
     try:
         for key, value in load_file(checkpoint / "optimizer.safetensors").items():
             number, _, name = key.partition(".")
@@ -279,6 +340,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Path) -> None:
 
 def load_trained(policy: Policy, checkpoint: Path) -> None:
     """Puts saved weights into a policy of the same shape, bit for bit."""
+    if has_parts(checkpoint):
+        load_parts(checkpoint, _trained_tensors(policy))
+        return
     adapters = checkpoint / "adapters.safetensors"
     files = [adapters] if adapters.exists() else sorted(checkpoint.glob("model*.safetensors"))
     present = policy.model.state_dict()

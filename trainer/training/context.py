@@ -17,7 +17,7 @@ from qdlaws.errors import BadData
 from trainer.algorithms.objective import Recipe
 from trainer.algorithms.replay import StoredSamples
 from trainer.config import Config
-from trainer.distributed.sharding import whole
+from trainer.distributed.sharding import passes
 from trainer.distributed.world import World
 from trainer.policy import Policy, encode_messages, encode_prompts, token_log_probs
 from trainer.sampling import Completions, Sampler
@@ -91,7 +91,7 @@ def draw(
 ) -> tuple[Completions, list[list[int]], list[str]]:
     """Completions of these prompts by the policy, their prompts' tokens, and their texts."""
     ids = encoded(context.policy, prompts)
-    with whole(context.policy.model):
+    with passes(context.policy.model):
         drawn = context.sampler(
             context.policy, ids, keys, limit=context.config.train.limit, temperature=temperature
         )
@@ -153,7 +153,7 @@ def _scored(
 ) -> tuple[Tensor, Tensor]:
     """log π of the tokens and, where asked for, the entropy at each, (B, T) both."""
     out = torch.zeros(2, *mask.shape, dtype=torch.float64, device=mask.device)
-    with whole(policy.model), torch.inference_mode():
+    with passes(policy.model), torch.inference_mode():
         for rows in micro_batches(mask.sum(1), ids, context.config, packed=policy.packed):
             width = int(mask[rows].sum(1).max())
             got = token_log_probs(

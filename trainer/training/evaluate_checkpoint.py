@@ -10,6 +10,7 @@ from typing import Any
 from qdlaws.errors import BadData
 from trainer.config import load_config, with_settings
 from trainer.consent import Trust, check_file, check_run
+from trainer.distributed.tensor_parts import has_parts
 from trainer.distributed.world import World
 from trainer.training import checkpoint
 from trainer.training.context import Phase
@@ -43,6 +44,8 @@ def evaluate_checkpoint(
         check_file(config, given, trust)
     elif run is not None:
         check_run(run, given, trust, Path(model))
+    if has_parts(Path(model)):
+        raise BadData(f"{model} is saved in parts: qdtrain export {model} --out FOLDER, then that")
     context = make_context(given, World())
     try:
         policy, _ = load_models(replace(given, policy=replace(given.policy, model=model)))

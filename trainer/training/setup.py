@@ -39,7 +39,9 @@ def load_models(config: Config) -> tuple[Policy, Policy]:
     """The policy to train and its frozen reference, both in the precision of the run."""
     given = config.policy
     products = torch.bfloat16 if config.train.precision == "bf16" else None
-    lora = LoraOptions(rank=given.lora_rank, alpha=given.lora_alpha) if given.lora_rank else None
+    lora = None
+    if given.lora_rank:
+        lora = LoraOptions(given.lora_rank, given.lora_alpha, seed=config.train.seed)
     options: dict[str, Any] = {
         "device": None if given.device == "auto" else given.device,
         "dtype": given.dtype,
@@ -79,7 +81,8 @@ def _spread_models(config: Config, world: World) -> tuple[Policy, Policy]:
     device = "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
     given = load_models(replace(config, policy=replace(config.policy, device="cpu")))
     for model in {id(p.model): p.model for p in given}.values():  # one, where it has adapters
-        shard(model.get_base_model() if has_adapters(model) else model, world, device)
+        bare = model.get_base_model() if has_adapters(model) else model
+        shard(bare, world, device, config.policy.gather)
     policy, reference = (replace(p, allowed=p.allowed.to(device)) for p in given)
     return policy, reference
 
@@ -92,6 +95,10 @@ def make_context(config: Config, world: World) -> RunContext:
     if config.train.threads is not None:
         torch.set_num_threads(config.train.threads)
     spread = config.policy.shard and world.size > 1
+    if spread and not config.policy.gather and config.train.sampler == "engine":
+        raise BadData(
+            "policy.gather = false needs train.sampler = 'generate': the engine reads whole weights"
+        )
     policy, reference = _spread_models(config, world) if spread else load_models(config)
     task, relation = task_with_relation(config.task.name, config.task.options, _maker(config))
     context = RunContext(
