@@ -34,6 +34,7 @@ __all__ = [
     "interval",
     "mean_spread",
     "median_range",
+    "not_run",
     "run_study",
     "table",
     "write_page",
@@ -274,6 +275,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def not_run(words: Sequence[str]) -> str:
+    """The line under a table that names the arms of which no run is finished."""
+    return f"\n\nNot run yet: {'; '.join(words)}." if words else ""
 
 
 def write_page(path: Path, blocks: Sequence[str]) -> None:

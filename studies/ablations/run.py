@@ -124,16 +124,17 @@ def page(study: Study) -> None:
         "## Algorithm and objective, from the runs of study 1",
         beside(),
         "The prior of 250 k weights, 200 steps to collapse; c less that of GRPO on QED, paired by "
-        "seed. c is in units of the objective's own scale of quality and moves with it.",
+        "seed. No change of algorithm or objective shows in c so far, but few seeds say little.",
         f"**Verdict.** {verdict(study, fits)}",
         "![the curves](curves.png)",
         "## The information-theoretic form, on exact policies",
         heat(),
         "Along the optimal policies π ∝ π_ref·exp(λR) the law with rate c₀ holds where "
         "λ²·Var(R) = 1/c₀ is constant: a constant heat capacity. The table draws 200 such policies "
-        "from λ = 0 to where nine tenths of the entropy are spent. The order of size is right and "
-        "the capacity is *not* constant, so the form illustrates the law and does not prove it; on "
-        "needle-like rewards it fails. Runs of RL leave this path, so no run is claimed for it. "
+        "from λ = 0 to where nine tenths of the entropy are spent. The order of size is right, but "
+        "the capacity is *not* constant: it varies twofold to threefold where the law fits and "
+        "tenfold on the needle, where the law fits as well. So it illustrates the law and does not "
+        "explain it. Runs of RL leave this path, so no run is claimed for it. "
         "Paper: a typical-set argument, known from reviews alone.",
         "## What differs from the paper",
         "The paper runs REINVENT on models of 6 to 50 million weights; here 60 thousand to 1 "

@@ -21,7 +21,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from studies.study import COMMON, Arm, Study, mean_spread, run_study, table, write_page
+from studies.study import COMMON, Arm, Study, mean_spread, not_run, run_study, table, write_page
 
 HERE = Path(__file__).resolve().parent
 STEPS = 100
@@ -146,15 +146,18 @@ def page(study: Study) -> None:
 
 
 def kept(study: Study, names: list[str]) -> str:
-    rows = []
+    rows, waiting = [], []
     for arm in study.arms:
         each = [list(study.values(arm.name, name).values()) for name in names]
+        if not each[0]:
+            waiting.append(arm.words)
+            continue
         cells = [mean_spread(values) for values in each]
         more = mean_spread(list(study.values(arm.name, "known different").values()))
         row = [arm.words, str(len(each[0])), *cells, more, PAPER.get(arm.name, "no such row")]
         rows.append(row)
     heads = ["known, diversity of right answers", "paper: in domain; across; mathematics"]
-    return table(["run", "seeds", *names, *heads], rows)
+    return table(["run", "seeds", *names, *heads], rows) + not_run(waiting)
 
 
 def gaps(study: Study, names: list[str], base: str) -> str:
@@ -163,6 +166,8 @@ def gaps(study: Study, names: list[str], base: str) -> str:
         if arm.name in (base, "prior"):
             continue
         each = [study.difference(arm.name, base, name) for name in names]
+        if not each[0].seeds:
+            continue
         rows.append([arm.words, str(each[0].seeds), *map(str, each)])
     return table(["run", "pairs of seeds", *names], rows)
 
@@ -194,6 +199,8 @@ def rehearsed(study: Study) -> str:
         fall = study.difference("explore", "prior", name)
         for arm in (a for a in study.arms if a.name.startswith("dph")):
             back = study.difference(arm.name, "explore", name)
+            if not back.seeds:
+                continue
             share = f"{-back.mean / fall.mean:.0%}" if back.seeds and fall.mean < 0 else "–"
             rows.append([name, arm.words, str(back.seeds), str(fall), str(back), share])
     heads = ["figure", "run", "pairs of seeds", "η 0 less the prior", "run less η 0", "given back"]
@@ -203,7 +210,7 @@ def rehearsed(study: Study) -> str:
 def cost(study: Study) -> str:
     rows = []
     for arm in study.arms:
-        if arm.name != "prior":
+        if arm.name != "prior" and study.frames(arm.name):
             seconds = list(study.values(arm.name, "cpu_seconds").values())
             gap = study.difference(arm.name, "grpo", "cpu_seconds")
             less = "–" if arm.name == "grpo" or not gap.seeds else f"{gap.mean:+.1f} s"
@@ -214,7 +221,7 @@ def cost(study: Study) -> str:
 def figure(study: Study) -> None:
     """pass@1 and pass@16 of each set, a bar an arm, the prior as a line."""
     drawn, axes = plt.subplots(2, 3, figsize=(9.5, 5), layout="constrained")
-    arms = [arm for arm in study.arms if arm.name != "prior"]
+    arms = [a for a in study.arms if a.name != "prior" and study.frames(a.name)]
     for row, k in zip(axes, (1, 16), strict=True):
         for axis, (name, words) in zip(row, SETS.items(), strict=True):
             for place, arm in enumerate(arms):

@@ -26,6 +26,7 @@ from studies.study import (
     Study,
     mean_spread,
     median_range,
+    not_run,
     run_study,
     table,
     write_page,
@@ -222,14 +223,17 @@ def forecast_error(frame: Any) -> float:
 def common(study: Study) -> str:
     names = ("quality", "diversity_correct", "entropy")
     out = ("out pass@1", "out pass@8", "out distinct_correct", "out entropy")
-    rows = []
+    rows, waiting = [], []
     for each in study.arms:
         values = [list(study.values(each.name, name).values()) for name in (*names, *out)]
+        if not values[0]:
+            waiting.append(each.words)
+            continue
         cells = [mean_spread(v) for v in values]
         rows.append([each.words, str(len(values[0])), *cells, PAPER.get(each.name, "–")])
     heads = ["reward", "diversity of right answers", "entropy", "held out: pass@1", "pass@8",
              "different right answers of 16", "entropy"]  # fmt: skip
-    return table(["recipe", "seeds", *heads, "paper"], rows)
+    return table(["recipe", "seeds", *heads, "paper"], rows) + not_run(waiting)
 
 
 def base_of(name: str) -> str:
@@ -253,8 +257,10 @@ def verdict(study: Study) -> str:
     frames = [f for name in POLICY_GRADIENT for f in study.frames(name) if len(f) >= 5]
     fits = [r2(f.entropy.to_numpy(), f.quality.to_numpy()) for f in frames]
     if fits:
+        wanted = len(POLICY_GRADIENT) * study.seeds
         word = "reproduced" if np.median(fits) >= 0.95 else "not"
-        words.append(f"law: {word} (median R² {np.median(fits):.3f} of {len(fits)} runs)")
+        word = word if len(fits) == wanted else f"open, {len(fits)} of {wanted} runs"
+        words.append(f"law: {word} (median R² {np.median(fits):.3f})")
     for name in ("clip-cov", "kl-cov", "nsr", "pass_at_k"):
         n = study.difference(name, base_of(name), "quality").seeds
         if name.endswith("cov"):

@@ -21,7 +21,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from studies.study import COMMON, Arm, Study, mean_spread, run_study, table, write_page
+from studies.study import COMMON, Arm, Study, mean_spread, not_run, run_study, table, write_page
 
 HERE = Path(__file__).resolve().parent
 CALLS = 10_000
@@ -235,9 +235,12 @@ def one_two(study: Study) -> str:
 def molecules(study: Study) -> str:
     names = [n for s in (0.85, 0.9) for n in (f"yield@{s}", f"ob100@{s}", f"circles@{s}")]
     names = ["calls", "yield@0.8", *names, "intdiv@0.85", "quality"]
-    rows = []
+    rows, waiting = [], []
     for arm in (a for a in study.arms if not a.name.startswith("two")):
         each = [list(study.values(arm.name, name).values()) for name in names]
+        if not each[0]:
+            waiting.append(arm.words)
+            continue
         cells = [
             mean_spread(v, 3 if n in ("quality", "intdiv@0.85") else 0)
             for n, v in zip(names, each, strict=True)
@@ -246,7 +249,7 @@ def molecules(study: Study) -> str:
     heads = [n.replace("yield", "Yield").replace("ob100", "OB-100") for n in names]
     heads = [n.replace("circles", "#Circles").replace("intdiv", "IntDiv") for n in heads]
     heads = [n.replace("@0.", " ≥ .").replace("quality", "R at the end") for n in heads]
-    return table(["run", "seeds", *heads, "paper"], rows)
+    return table(["run", "seeds", *heads, "paper"], rows) + not_run(waiting)
 
 
 def gains(study: Study) -> str:
@@ -254,6 +257,8 @@ def gains(study: Study) -> str:
     rows = []
     for plain, flat in PAIRS:
         gaps = [study.difference(flat, plain, name) for name in names]
+        if not gaps[0].seeds:
+            continue
         words = next((a.words for a in study.arms if a.name == flat), flat)
         cells = ["–" if not g.seeds else whole(g) for g in gaps]
         rows.append([words, str(gaps[0].seeds), *cells])
@@ -301,7 +306,8 @@ def figure(study: Study) -> None:
         axis.set_xticks(range(len(PAIRS)), ["REINVENT", "RLOO .03", "forward .03", "RLOO .1"])
         axis.tick_params(axis="x", labelsize=7, rotation=20)
         axis.set_title(f"QED ≥ {screen:g}", fontsize=9)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(bottom=0, top=1.08 * axis.get_ylim()[1])
+        axis.set_xlim(-0.5, len(PAIRS) - 0.5)
     axes[0].set_ylabel("Yield of 10,000 scores")
     axes[0].plot([], [], "o", color="C0", label="without")
     axes[0].plot([], [], "o", color="C1", label="with MARA")
