@@ -201,7 +201,7 @@ def rehearsed(study: Study) -> str:
             back = study.difference(arm.name, "explore", name)
             if not back.seeds:
                 continue
-            share = f"{-back.mean / fall.mean:.0%}" if back.seeds and fall.mean < 0 else "–"
+            share = f"{-back.mean / fall.mean:.0%}" if fall.high < 0 else "–"
             rows.append([name, arm.words, str(back.seeds), str(fall), str(back), share])
     heads = ["figure", "run", "pairs of seeds", "η 0 less the prior", "run less η 0", "given back"]
     return table(heads, rows)
