@@ -44,11 +44,6 @@ class Timing:
     cpu: float
 
 
-def add(numbers: tuple[int, int]) -> int:
-    """A task that costs nothing."""
-    return sum(numbers)
-
-
 def main() -> None:
     """Measures each place in a process of its own and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -95,7 +90,7 @@ def one_place(on: str, jobs: int, runs: int, steps: int, tasks: int) -> dict[str
         taken = since(began)
         assert not any(run.error for run in done), done
     began = now()
-    ends = [now() for _ in run_tasks(add, [(1, 2)] * tasks, on=on, jobs=jobs)]
+    ends = [now() for _ in run_tasks(sum, [(1, 2)] * tasks, on=on, jobs=jobs)]
     first, last = ends[0].clock - began.clock, ends[-1].clock - ends[0].clock
     return {"sweep": taken.clock, "first": first, "task": last / max(tasks - 1, 1)}
 
