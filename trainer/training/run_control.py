@@ -8,6 +8,7 @@ steered as it would have been, and a plan that was made for it to ``plan.json``,
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from qdlaws.advice.advise import advise_run
 from qdlaws.core.atomic_write import write_atomically
 from qdlaws.core.goal import Goal
 from qdlaws.core.regular_file import read_regular
-from qdlaws.errors import BadData, BadLog
+from qdlaws.errors import BadData, BadLog, MissingColumn
 from trainer.algorithms.objective import Recipe
 from trainer.config import Config
 from trainer.control import Controller, Decision, make_controller, run_log
@@ -62,6 +63,9 @@ class RunControl:
         decision = self.controller(log, knobs)
         if not self.advises:
             return decision
+        if len(log) == 1:  # a goal that cannot be is refused at the start, whoever steers
+            with suppress(MissingColumn):
+                self.goal.check(log)
         advice = advise_run(
             log,
             self.goal,

@@ -113,3 +113,8 @@ def test_stopping_keeps_the_named_checkpoint_and_reports_what_was_saved(model, t
     assert (tmp_path / "early" / "checkpoints" / f"step-{done.kept:06d}" / "state.json").exists()
     with pytest.raises(BadData, match="stopped as advised"):
         resume(tmp_path / "early")
+
+
+def test_a_floor_that_diversity_cannot_have_is_refused_without_a_controller_too(model, tmp_path):
+    with pytest.raises(BadData, match="did you mean 0.85"):
+        train(config_of(model, "control.min_diversity=85", "steps=2"), tmp_path / "run")
