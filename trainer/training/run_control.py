@@ -60,12 +60,12 @@ class RunControl:
     def decide(self, folder: Path, knobs: Knobs, step: int) -> Decision:
         """The decision at an evaluation, from what ``metrics.jsonl`` holds."""
         log = run_log(read_rows(folder / "metrics.jsonl"))
-        decision = self.controller(log, knobs)
-        if not self.advises:
-            return decision
         if len(log) == 1:  # a goal that cannot be is refused at the start, whoever steers
             with suppress(MissingColumn):
                 self.goal.check(log)
+        decision = self.controller(log, knobs)
+        if not self.advises:
+            return decision
         advice = advise_run(
             log,
             self.goal,
