@@ -101,7 +101,7 @@ def read_file(source: Source, options: Options) -> Table:
     def by_format(sources: Sequence[Source]) -> Table:
         kind = detect(sources[0])
         table = with_phases_apart(FORMATS[kind][1](sources[0], options))
-        if options.pooled:
+        if options.pooled or table.tool == "wandb-export":  # its reader has chosen the run
             return table
         return one_of_several_runs(sources[0], kind, table, options.run)
 
