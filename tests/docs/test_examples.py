@@ -149,6 +149,7 @@ def test_the_algorithm_on_one_page_gives_the_numbers_of_the_trainer(
             f"control.target={options.target_kl}",
             "control.advise=false",
             "train.prompts=1",
+            "train.packed=false",  # transformers' own pass, as on the page
             f"train.samples={options.samples}",
             f"train.limit={options.limit}",
             f"train.lr={options.learning_rate}",
