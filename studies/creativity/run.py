@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 
 import qdlaws as qd
 from studies.models import WEIGHTS
-from studies.study import Arm, arguments, median_range, write_page
+from studies.study import Arm, median_range, write_page
 from studies.text.quality import KINDS
 from studies.text.study import (
     EVALUATION,
@@ -31,7 +31,8 @@ from studies.text.study import (
     TextStudy,
     ends_table,
     examples_table,
-    tiny_arms,
+    run_text_study,
+    tiny_study,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -60,18 +61,8 @@ def study_of(folder: Path, scratch: Path, seeds: int = 3) -> TextStudy:
 
 
 def tiny(folder: Path, scratch: Path) -> TextStudy:
-    """The pipeline in seconds, with a model of random weights; its figures mean nothing."""
-    return TextStudy(folder, tiny_arms(ARMS), 1, scratch, random=True)
-
-
-def main() -> None:
-    options = arguments("creativity", HERE, 3, __doc__.splitlines()[0])
-    study = study_of(options.folder, options.scratch, options.seeds)
-    if options.quick:
-        study = tiny(options.folder, options.scratch)
-    if not options.page:
-        study.run()
-    page(study)
+    """The pipeline in seconds; its figures mean nothing."""
+    return tiny_study(ARMS, folder, scratch)
 
 
 # ---------------------------------------------------------------------- the page
@@ -222,4 +213,4 @@ def figure(study: TextStudy, laws: dict[tuple[str, str], list[Any]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_text_study(HERE, ARMS, page, __doc__)

@@ -23,8 +23,15 @@ import matplotlib.pyplot as plt
 
 from studies.creativity.run import study_of as study_3_of
 from studies.models import WEIGHTS
-from studies.study import Arm, arguments, median_range, write_page
-from studies.text.study import EVALUATION, SHARED, TextStudy, examples_table, tiny_arms
+from studies.study import Arm, median_range, write_page
+from studies.text.study import (
+    EVALUATION,
+    SHARED,
+    TextStudy,
+    examples_table,
+    run_text_study,
+    tiny_study,
+)
 
 HERE = Path(__file__).resolve().parent
 FLOOR = 0.5
@@ -54,18 +61,8 @@ def study_of(folder: Path, scratch: Path, seeds: int = 3) -> TextStudy:
 
 
 def tiny(folder: Path, scratch: Path) -> TextStudy:
-    """The pipeline in seconds, with a model of random weights; its figures mean nothing."""
-    return TextStudy(folder, tiny_arms(ARMS), 1, scratch, random=True)
-
-
-def main() -> None:
-    options = arguments("guidance", HERE, 3, __doc__.splitlines()[0])
-    study = study_of(options.folder, options.scratch, options.seeds)
-    if options.quick:
-        study = tiny(options.folder, options.scratch)
-    if not options.page:
-        study.run()
-    page(study)
+    """The pipeline in seconds; its figures mean nothing."""
+    return tiny_study(ARMS, folder, scratch)
 
 
 # ---------------------------------------------------------------------- the page
@@ -209,4 +206,4 @@ def figure(study: TextStudy, runs: list[tuple[str, TextStudy, str]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_text_study(HERE, ARMS, page, __doc__)

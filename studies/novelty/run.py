@@ -22,8 +22,16 @@ import matplotlib.pyplot as plt
 
 from studies.creativity.run import study_of as study_3_of
 from studies.models import WEIGHTS
-from studies.study import Arm, arguments, write_page
-from studies.text.study import COLUMNS, EVALUATION, SHARED, TextStudy, examples_table, tiny_arms
+from studies.study import Arm, write_page
+from studies.text.study import (
+    COLUMNS,
+    EVALUATION,
+    SHARED,
+    TextStudy,
+    examples_table,
+    run_text_study,
+    tiny_study,
+)
 
 HERE = Path(__file__).resolve().parent
 ARMS = (
@@ -57,18 +65,8 @@ def study_of(folder: Path, scratch: Path, seeds: int = 3) -> TextStudy:
 
 
 def tiny(folder: Path, scratch: Path) -> TextStudy:
-    """The pipeline in seconds, with a model of random weights; its figures mean nothing."""
-    return TextStudy(folder, tiny_arms(ARMS), 1, scratch, random=True)
-
-
-def main() -> None:
-    options = arguments("novelty", HERE, 3, __doc__.splitlines()[0])
-    study = study_of(options.folder, options.scratch, options.seeds)
-    if options.quick:
-        study = tiny(options.folder, options.scratch)
-    if not options.page:
-        study.run()
-    page(study)
+    """The pipeline in seconds; its figures mean nothing."""
+    return tiny_study(ARMS, folder, scratch)
 
 
 # ---------------------------------------------------------------------- the page
@@ -162,4 +160,4 @@ def figure(study: TextStudy, runs: list[tuple[str, TextStudy, str]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_text_study(HERE, ARMS, page, __doc__)

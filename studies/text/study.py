@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pandas as pd
 
 import qdlaws as qd
 from studies import models
-from studies.study import DIGITS, Arm, Study
+from studies.study import DIGITS, Arm, Study, arguments
 from studies.text.measures import SAME, cross_distance, measured, representative
 from studies.text.prompts import HELD_OUT, TRAIN
 
@@ -30,7 +30,8 @@ __all__ = [
     "ends_table",
     "examples_table",
     "kind_of_prompt",
-    "tiny_arms",
+    "run_text_study",
+    "tiny_study",
 ]
 
 SHARED = (
@@ -159,13 +160,30 @@ def kind_of_prompt(prompts: Sequence[str]) -> list[str]:
     return [next(kind for text, kind in kinds.items() if text in prompt) for prompt in prompts]
 
 
-def tiny_arms(arms: Sequence[Arm]) -> tuple[Arm, ...]:
-    """The first arm in a few steps of two prompts."""
+def tiny_study(arms: Sequence[Arm], folder: Path, scratch: Path) -> TextStudy:
+    """The first arm in a few steps of two prompts with a model of random weights.
+
+    It tries the pipeline in seconds; its figures mean nothing.
+    """
     few = ("steps=2", "prompts=2", "samples=3", "limit=4", "lr=1e-3", "warmup=0")
     evals = ("eval.every=1", "eval.samples=36", "checkpoint.every=2", "task.workers=0")
     model = ("policy.train_layers=0", "train.precision=float32")
     small = (*(f"train.{setting}" for setting in few), *evals, *model)
-    return (replace(arms[0], settings=(*arms[0].settings, *small)),)
+    first = replace(arms[0], settings=(*arms[0].settings, *small))
+    return TextStudy(folder, (first,), 1, scratch, random=True)
+
+
+def run_text_study(
+    here: Path, arms: tuple[Arm, ...], page: Callable[[TextStudy], None], words: str
+) -> None:
+    """The program of a study: its runs, then its page."""
+    options = arguments(here.name, here, 3, words.splitlines()[0])
+    study = TextStudy(options.folder, arms, options.seeds, options.scratch)
+    if options.quick:
+        study = tiny_study(arms, options.folder, options.scratch)
+    if not options.page:
+        study.run()
+    page(study)
 
 
 def ends_table(study: TextStudy, kinds: Sequence[str]) -> str:
