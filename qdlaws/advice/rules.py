@@ -255,12 +255,11 @@ def _by_quality(
     step, change = float(run.step[-1]), _change_words(gain)
     if goal.min_gain_per_step is not None:
         worth, ahead, mean = gain.worth_of_going_on(goal.min_gain_per_step)
-        words = (
-            f"no reason to stop at this cost yet: {mean:+.2g} is expected in {_count(ahead)} steps"
-        )
+        steps = _count(ahead, gain)
+        words = f"no reason to stop at this cost yet: {mean:+.2g} is expected in {steps} steps"
         if worth <= 0:
             words = (
-                f"the forecast does not bring this cost ({mean:+.2g} in {_count(ahead)} steps), "
+                f"the forecast does not bring this cost ({mean:+.2g} in {steps} steps), "
                 "but the readings so far do not yet show that a step brings less"
             )
         return Advice(action="continue", step=step, reasons=(words, change, verdict))
@@ -277,8 +276,8 @@ def _by_quality(
         return _stop(run, words, 1 - small, anytime=False)
     if not gain.has_moved:
         words = (
-            f"quality has hardly moved in {_count(gain.length)} steps: its level stayed within "
-            f"{gain.range:.2g}, and means of a twentieth of the readings scatter by "
+            f"quality has hardly moved in {_count(gain.length, gain)} steps: its level stayed "
+            f"within {gain.range:.2g}, and means of a twentieth of the readings scatter by "
             f"{gain.noise:.2g}"
         )
         return Advice(
@@ -340,13 +339,14 @@ def _change_words(gain: GainAhead) -> str:
     change = gain.change
     return (
         f"{change.mid:+.2g} [{change.low:+.2g}, {change.high:+.2g}] in the next "
-        f"{_count(gain.horizon)} steps"
+        f"{_count(gain.horizon, gain)} steps"
     )
 
 
-def _count(steps: float) -> str:
-    """A number of steps; a log whose clock is the epoch has fractions of them."""
-    return f"{steps:.0f}" if steps >= 10 else f"{steps:.2g}"
+def _count(steps: float, gain: GainAhead) -> str:
+    """A number of steps, whole where the log counts whole ones; a clock in epochs has fractions."""
+    whole = bool((gain.course.data.step % 1 == 0).all())
+    return f"{steps:.0f}" if whole or steps >= 10 else f"{steps:.2g}"
 
 
 def _settles(run: RunLog, gain: GainAhead) -> str:
@@ -358,9 +358,9 @@ def _settles(run: RunLog, gain: GainAhead) -> str:
         return (
             f"what would settle it: the present level is known to ± {error:.2g} only; "
             f"{min(readings, 20)}{' or more' * (readings > 20)} evaluations of the newest "
-            f"checkpoint, or a look again at step {_count(later)}"
+            f"checkpoint, or a look again at step {_count(later, gain)}"
         )
-    return f"what would settle it: a look again at step {_count(later)}"
+    return f"what would settle it: a look again at step {_count(later, gain)}"
 
 
 def _basis(laws: LawFits | None, column: str) -> list[str]:

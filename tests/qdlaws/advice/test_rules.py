@@ -60,3 +60,10 @@ def test_a_clock_in_epochs_is_not_rounded_to_no_steps():
     words = " ".join(qd.advise(log).reasons)
     assert "next 0.025 steps" in words
     assert "in 0.1 steps" in words
+
+
+def test_a_short_log_of_whole_steps_is_told_whole_steps():
+    log = qd.RunLog.from_arrays(range(1, 8), quality=[0.1, 0.2, 0.25, 0.3, 0.31, 0.32, 0.33])
+    words = " ".join(qd.advise(log).reasons)
+    assert "next 2 steps" in words
+    assert "step 9" in words
