@@ -94,6 +94,8 @@ def make_context(config: Config, world: World) -> RunContext:
     """
     if config.train.threads is not None:
         torch.set_num_threads(config.train.threads)
+    if config.checkpoint.parts and not config.policy.shard:
+        raise BadData("checkpoint.parts = true needs policy.shard = true: else there are no parts")
     spread = config.policy.shard and world.size > 1
     if spread and not config.policy.gather and config.train.sampler == "engine":
         raise BadData(

@@ -118,3 +118,8 @@ def test_stopping_keeps_the_named_checkpoint_and_reports_what_was_saved(model, t
 def test_a_floor_that_diversity_cannot_have_is_refused_without_a_controller_too(model, tmp_path):
     with pytest.raises(BadData, match=r"did you mean 0\.85"):
         train(config_of(model, "control.min_diversity=85", "steps=2"), tmp_path / "run")
+
+
+def test_parts_of_a_policy_that_is_not_sharded_are_refused(model, tmp_path):
+    with pytest.raises(BadData, match=r"needs policy\.shard"):
+        train(config_of(model, "checkpoint.parts=true", "steps=2"), tmp_path / "run")
