@@ -45,6 +45,7 @@ COLUMNS = (
     "step",
     "quality",
     "diversity",
+    "diversity_wording",
     "diversity_unique",
     "diversity_correct",
     "distinct_correct",
