@@ -394,6 +394,69 @@ SOURCES: dict[str, tuple[Callable[[Released, Side], Tensor], str, str]] = {
 """Case → the released pipeline, its repository, and what differs around the compared part."""
 
 
+OTHERS = {
+    "reinforce": ("the papers' formulas", "exact gradients: tests/trainer/algorithms/recipes"),
+    "entropy_bonus": ("the papers' formulas", "the same"),
+    "clip_cov": (
+        "paper and PRIME-RL/Entropy-Mechanism-of-RL, read",
+        "which tokens of the band are silenced is random in both: the band, its size and its pool "
+        "are held by tests/trainer/algorithms/test_weighting.py",
+    ),
+    "psr": ("TianHongZXY/RLVR-Decomposed, as w_reinforce", "the same pieces with other signs"),
+    "nsr": ("TianHongZXY/RLVR-Decomposed, as w_reinforce", "the same pieces with other signs"),
+    "mara": (
+        "the authors' algorithm box; no code was released",
+        "exact optimum .500/1.000: benchmarks/results/systems.md; anchor within a prompt",
+    ),
+    "mara_forward": ("the authors' algorithm box; no code was released", "the same, Algorithm 2"),
+    "reinvent": ("MolecularAI/REINVENT4 (4309467)", "row by row, below"),
+    "reinvent_mara": (
+        "algorithm box in REINVENT's loss; no code was released",
+        "that a filtered molecule is not good is our reading",
+    ),
+    "reverse_kl": (
+        "seamoke/DPH-RL (139a9b2), `k3` above",
+        "default k2, a true reverse KL; the released script takes k3",
+    ),
+    "qae": ("abstract and a third party's code: provisional", "exact values in the tests"),
+    "ips_grpo": (
+        "abstract alone: provisional",
+        "clips and baseline are GRPO's; at rest π ∝ r, exact in the tests",
+    ),
+    "outcome_exploration": ("abstract alone: provisional", "its constant must be given"),
+}
+"""Recipes without a row in the first table → what they rest on, and what holds them."""
+
+REINVENT4 = (
+    ("four filters, five penalties", "25 batches of 64 molecules at T = .4", "1e-9"),
+    ("inception", "the 50 molecules that it holds after them, in order", "none"),
+    (
+        "scores",
+        "120 molecules, 17 components with transforms",
+        "2e-5 relative; 3e-2 where the single precision there rounds a part that is nearly 0",
+    ),
+    ("novelty by random network", "5 batches, novelty and learner after each", "1e-9"),
+    ("loss (`dap`)", "(prior + σ·score − agent)² of random batches", "4e-15"),
+)
+"""What of REINVENT4 is held to numbers that the package gave, on what, and the largest difference."""
+
+
+def print_others() -> None:
+    """The recipes that have no row above, and the pieces of REINVENT4."""
+    print("\n## Recipes without such a comparison\n")
+    print("`differential_smoothing` is above and provisional too: the code is a third party's.\n")
+    print("| recipe | rests on | what holds it, deviations |\n|---|---|---|")
+    for recipe, (source, shown) in OTHERS.items():
+        print(f"| {recipe} | {source} | {shown} |")
+    print("\n## REINVENT4 (4309467, version 4.8.24)\n")
+    print("Numbers that the package's own modules gave (`record_reinvent4.py`), held by the tests.")
+    print("The networks of the novelty are linear functions there; ours have the architecture and")
+    print("first weights of the reference, as in the package.\n")
+    print("| piece | compared on | largest difference allowed |\n|---|---|---|")
+    for row in REINVENT4:
+        print(f"| {' | '.join(row)} |")
+
+
 def released_side(released: Released, case: str, batch: Batch) -> tuple[float, Tensor]:
     """Loss and gradient of the released functions."""
     logp = torch.tensor(batch.logp, dtype=torch.float64).requires_grad_()
@@ -434,6 +497,7 @@ def main() -> None:
         recorded[case] = {"loss": value, "gradient": gradient.tolist()}
     if skipped:
         print(f"\nNot compared, the files were not there: {', '.join(skipped)}.")
+    print_others()
     if options.record is not None:
         options.record.parent.mkdir(parents=True, exist_ok=True)
         record = {"batch": batches[0].to_dict(), "released": recorded}

@@ -8,7 +8,8 @@ of the package; reinvent4.csv beside the tests holds, of each row, the molecule,
 four digits) and by what each filter multiplied it. The molecules that the inception
 memory holds after the last batch have a number in the column ``inception``, from 1 for the best.
 reinvent4_scores.csv holds what the package's scorer gives the first of them under the configuration
-reinvent4.toml.
+reinvent4.toml. reinvent4_novelty.json has the novelty that the package's random network distillation
+gives five batches, its two networks replaced by functions linear in three features.
 
 Only the modules that filter and score are imported, and their packages are entered without running
 what is in ``__init__.py``, so nothing of REINVENT4 has to be installed.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import json
 import sys
 import tomllib
 import types
@@ -29,6 +31,7 @@ import numpy as np
 
 BATCHES, SIZE, TEMPERATURE = 25, 64, 0.4
 FIXTURES = Path(__file__).parents[1] / "tests/trainer/tasks/molecules"
+NOVELTY = Path(__file__).parents[1] / "tests/trainer/training/reinvent4_novelty.json"
 SCORED = 120
 FILTERS = {
     "scaffold": "identical_murcko_scaffold.IdenticalMurckoScaffold",
@@ -117,6 +120,39 @@ def by_penalty(curve: str) -> Any:
     return Penalty(curve, **options, prior_model_file_path="", rdkit_smiles_flags={}).update_score
 
 
+def novelty() -> dict[str, Any]:
+    """Five batches through the package's class; its networks are features·w, w learned or not."""
+    import torch
+
+    for name in ("identical_murcko_scaffold_rnd", "intrinsic_penalty"):
+        sys.modules.pop(f"{RL}.intrinsic_penalty.{name}", None)
+    sys.modules["reinvent.runmodes"].create_adapter = MagicMock()  # type: ignore[attr-defined]
+    module = importlib.import_module(f"{RL}.intrinsic_penalty.identical_murcko_scaffold_rnd")
+
+    class Network:
+        def __init__(self, w: Any) -> None:
+            self.w = torch.tensor(w, dtype=torch.float64)
+
+        def likelihood_smiles(self, rows: Any) -> Any:
+            return torch.tensor(np.array(rows)) @ self.w
+
+    rng = np.random.default_rng(0)
+    target, learner = rng.normal(size=(2, 3)).tolist()
+    record: dict[str, Any] = {"target": target, "learner": learner, "lr": 0.05, "batches": []}
+    made = object.__new__(module.IdenticalMurckoScaffoldRND)
+    made._target_network, made._prediction_network = Network(target), Network(learner)
+    made._prediction_network.w.requires_grad_()
+    made._optimizer = torch.optim.Adam([made._prediction_network.w], lr=record["lr"])
+    for _ in range(5):
+        features = rng.normal(size=(8, 3))
+        sampled = types.SimpleNamespace(items2=list(features))
+        values = made._calculate_novelty_reinvent(sampled, np.zeros(8), list(range(8)))
+        learned = made._prediction_network.w.tolist()
+        step = {"features": features.tolist(), "novelty": values.tolist(), "weights": learned}
+        record["batches"].append(step)
+    return record
+
+
 def inception(smiles: list[str | None], scores: np.ndarray) -> dict[str, int]:
     """The place in the memory of every molecule that it holds at the end, 1 for the best."""
     module = importlib.import_module(f"{RL}.memories.inception")
@@ -164,6 +200,7 @@ def main(source: str) -> None:
     totals = total_scores(stages[0]["scoring"], different)
     table = [[one, f"{total:.8g}"] for one, total in zip(different, totals, strict=True)]
     write("reinvent4_scores.csv", ["smiles", "score"], table)
+    NOVELTY.write_text(json.dumps(novelty(), indent=1) + "\n")
     worse = {kind: sum(x < 1 for x in column) for kind, column in columns.items()}
     print(f"{len(smiles)} rows, {len(set(smiles))} different; made worth less: {worse}")
 

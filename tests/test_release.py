@@ -118,6 +118,13 @@ def test_the_constraints_are_allowed_by_the_project():
         assert need.specifier.contains(versions[canonicalize_name(need.name)]), text
 
 
+def test_the_sdist_leaves_the_tests_out_and_takes_what_says_how_it_was_made():
+    lines = (ROOT / "MANIFEST.in").read_text().splitlines()
+    assert "prune tests" in lines
+    (included,) = (line.split()[1:] for line in lines if line.startswith("include"))
+    assert all((ROOT / name).is_file() for name in included)
+
+
 def test_every_extra_is_tried_by_the_check_of_the_wheel():
     check = ROOT / "release" / "wheel_check.py"
     tree = ast.parse(check.read_text())

@@ -174,6 +174,8 @@ def resume(folder: Path, watcher: Watcher | None = None, trust: Trust = False) -
         checkpoint.load_trained(context.policy, saved)
         if context.head is not None:
             load_head(context.head, saved)
+        if context.novelty is not None:
+            context.novelty.load(saved)
         optimizer = make_optimizer(context)
         checkpoint.load_optimizer(optimizer, saved)
         _load_task(context, saved, state["task"])
@@ -327,7 +329,8 @@ def _tensors_to_save(run: Run) -> checkpoint.Saved | Path:
     """The whole tensors, gathered, or the new folder into which each process wrote its part."""
     policy = run.context.policy
     if not (run.config.checkpoint.parts and is_sharded(policy.model)):
-        return checkpoint.gathered(policy, run.optimizer, run.context.head)
+        head, novelty = run.context.head, run.context.novelty
+        return checkpoint.gathered(policy, run.optimizer, head, novelty)
     folder = _on_leader(run.world, lambda: checkpoint.new_folder(run.folder, run.progress.step))
     checkpoint.save_in_parts(folder, policy, run.optimizer)
     return folder

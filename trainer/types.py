@@ -22,8 +22,8 @@ What a recipe keeps and rehearses:
 
 >>> ReplayPlan(size=100).per_step, ReferencePlan().rows(fresh=64), HeadPlan().layers
 (10, 8, 3)
->>> FilterPlan(by="scaffold", penalty="step").bucket
-25
+>>> FilterPlan(by="scaffold", penalty="step").bucket, NoveltyPlan().lr
+(25, 0.0001)
 >>> "scaffold" in get_args(BucketKind), "erf" in get_args(PenaltyCurve)
 (True, True)
 >>> "tilt" in get_args(Plant)
@@ -47,6 +47,7 @@ __all__ = [
     "FilterPlan",
     "HeadPlan",
     "Knobs",
+    "NoveltyPlan",
     "PenaltyCurve",
     "Plant",
     "ReferencePlan",
@@ -143,6 +144,21 @@ class FilterPlan:
                 raise BadData(f"found {name} = {value!r}: a number from 0 to 1 was needed")
 
 
+@dataclass(frozen=True)
+class NoveltyPlan:
+    """REINVENT4's bonus for novelty: a network learns what a random one says of the answers.
+
+    See :mod:`trainer.training.novelty`.
+    """
+
+    lr: float = 1e-4
+    """Of the network that learns."""
+
+    def __post_init__(self) -> None:
+        if not self.lr > 0:
+            raise BadData(f"found novelty_lr = {self.lr!r}: a number above 0 was needed")
+
+
 def _require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         near = get_close_matches(str(value), choices, n=1, cutoff=0.5)
@@ -175,6 +191,7 @@ class Rollouts:
     equivalent: Tensor | None = None  # (B, B) bool: the two say the same thing
     seen: Tensor | None = None  # (B,) earlier samples in the same bucket
     filter_factor: Tensor | None = None  # (B,) by what the diversity filter multiplies the score
+    novelty: Tensor | None = None  # (B,) what the bonus for novelty adds to the score
     truncated: Tensor | None = None  # (B,) bool: stopped by the limit
 
     @classmethod
@@ -192,6 +209,7 @@ class Rollouts:
         equivalent: Tensor | None = None,
         seen: Tensor | None = None,
         filter_factor: Tensor | None = None,
+        novelty: Tensor | None = None,
         truncated: Tensor | None = None,
     ) -> Rollouts:
         """A batch with the usual rest: one sample a row, failed scores dropped, nothing stored."""
@@ -212,6 +230,7 @@ class Rollouts:
             equivalent=equivalent,
             seen=seen,
             filter_factor=filter_factor,
+            novelty=novelty,
             truncated=truncated,
         )
 

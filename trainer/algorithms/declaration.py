@@ -28,6 +28,7 @@ Need = Literal[
     "buckets",
     "outcomes",
     "filter",
+    "novelty",
     "entropy",
     "log_partition",
     "redraws",
@@ -38,8 +39,9 @@ Need = Literal[
 cancels where the KL strength is 0. ``equivalence``: ``equivalent``, which completions mean the
 same. ``buckets``: ``seen``, earlier samples in the same bucket. ``outcomes``: ``seen``, earlier
 samples of the same prompt that mean the same. ``filter``: ``filter_factor``, by
-what the diversity filter multiplies the score, as the recipe's ``filter`` plans it. ``entropy``:
-the exact entropy of every token, with gradient. ``log_partition``: ``log_z``, log Z of each prompt
+what the diversity filter multiplies the score, as the recipe's ``filter`` plans it. ``novelty``:
+``novelty``, the bonus of the recipe's plan of that name. ``entropy``: the exact entropy of every
+token, with gradient. ``log_partition``: ``log_z``, log Z of each prompt
 by the head that the recipe declares, with gradient. ``redraws``: prompts whose samples it drops are
 replaced by fresh ones.
 """
@@ -49,6 +51,7 @@ INPUTS: dict[str, tuple[Need, ...]] = {
     "equivalent": ("equivalence",),
     "seen": ("buckets", "outcomes"),
     "filter_factor": ("filter",),
+    "novelty": ("novelty",),
     "entropy": ("entropy",),
     "log_z": ("log_partition",),
 }

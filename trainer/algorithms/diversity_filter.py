@@ -5,7 +5,7 @@ an answer that has counted before is worth nothing; another that scores at least
 in its bucket, and is worth its score times a curve in the number n of answers that the bucket now
 holds. The step curve (nothing from the (size + 1)-th on) is the filter of Blaschke et al. 2020, the
 others are the intrinsic penalties of REINVENT4, where n counts this answer as well. The bonus for
-novelty by a random network, which REINVENT4 can add to them, is not here.
+novelty that REINVENT4 adds to them is :mod:`trainer.training.novelty`.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class FilterMemory:
         buckets: Sequence[Hashable | None],
         answers: Sequence[Hashable | None] | None,
         scores: Sequence[float],
-    ) -> tuple[list[float], FilterMemory]:
-        """The factor on each score of a batch, and the memory after it.
+    ) -> tuple[list[float], list[int], FilterMemory]:
+        """The factor on each score of a batch, the rows that counted, and the memory after it.
 
         ``answers`` are the canonical forms, None where an answer is invalid and for all where a
         bucket is one answer: then repeats fill it as others would. A score that is NaN, and an
@@ -78,8 +78,8 @@ class FilterMemory:
         if answers is None:
             answers = [None] * len(buckets)
         counts, earlier = dict(self.counts), dict(self.answers)
-        factors = []
-        for bucket, answer, score in zip(buckets, answers, scores, strict=True):
+        factors, counted = [], []
+        for row, (bucket, answer, score) in enumerate(zip(buckets, answers, scores, strict=True)):
             repeated = answer is not None and answer in earlier
             factor = 1.0
             if plan.by == "same":
@@ -90,8 +90,9 @@ class FilterMemory:
                 if factor * score >= plan.minscore:
                     earlier |= {} if answer is None else {answer: None}
                     counts[bucket] = counts.get(bucket, 0) + 1
+                    counted.append(row)
                     factor *= CURVES[plan.penalty](counts[bucket], plan.bucket)
             factors.append(factor)
         known = {**self.buckets, **{b: None for b in buckets if b not in (None, "")}}
         kept = known if plan.by == "similar" else self.buckets
-        return factors, FilterMemory(counts, earlier, kept)
+        return factors, counted, FilterMemory(counts, earlier, kept)

@@ -37,6 +37,7 @@ from trainer.types import (
     FilterPlan,
     HeadPlan,
     Knobs,
+    NoveltyPlan,
     Plant,
     ReferencePlan,
     ReplayPlan,
@@ -109,6 +110,8 @@ class Recipe:
     """The best samples so far that join every batch."""
     filter: FilterPlan | None = None
     """The diversity filter whose factors the shaping reads."""
+    novelty: NoveltyPlan | None = None
+    """The bonus for novelty by a random network that the shaping reads."""
     head: HeadPlan | None = None
     """A network that learns log Z of a prompt, trained and saved with the policy."""
     presamples: ReferencePlan | None = None
@@ -133,6 +136,13 @@ class Recipe:
             raise BadData(f"{self.name}: a loss that reads log Z and a head belong together")
         if self.filter is None and "filter" in self.needs:
             raise BadData(f"{self.name} shapes by a diversity filter: it needs a filter plan")
+        if ("novelty" in self.needs) != (self.novelty is not None):
+            raise BadData(f"{self.name}: a bonus for novelty and its plan belong together")
+        if self.novelty is not None and (self.filter is None or self.filter.by == "same"):
+            raise BadData(
+                f"{self.name}: novelty is of the answers that count in a bucket of the diversity "
+                "filter: it needs filter = usual, scaffold, topological or similar"
+            )
 
     @property
     def needs(self) -> frozenset[str]:

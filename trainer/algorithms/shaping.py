@@ -68,6 +68,7 @@ __all__ = [
     "mara",
     "mara_filtered",
     "mara_substituted",
+    "novelty_bonus",
     "overlong",
     "rarely_seen_bonus",
     "repeated_penalty",
@@ -150,6 +151,14 @@ def diversity_filter(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
     if rollouts.filter_factor is None:
         return rollouts
     return rollouts.rewarded(rollouts.reward * rollouts.filter_factor)
+
+
+@declares("novelty")
+def novelty_bonus(rollouts: Rollouts, knobs: Knobs) -> Rollouts:
+    """r + novelty, as REINVENT4 adds it behind its filter (:mod:`trainer.training.novelty`)."""
+    if rollouts.novelty is None:
+        return rollouts
+    return rollouts.rewarded(rollouts.reward + rollouts.novelty)
 
 
 # ── DARLING (arXiv 2509.02534) ────────────────────────────────────────────────────────────────

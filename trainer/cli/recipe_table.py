@@ -28,6 +28,7 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
         "silence": None if recipe.silence is None else piece_name(recipe.silence),
         "rehearse": str(plan) if (plan := recipe.presamples or recipe.replay) else None,
         "head": None if recipe.head is None else str(recipe.head),
+        "novelty": None if recipe.novelty is None else str(recipe.novelty),
         "knobs": vars(recipe.knobs),
         "live": sorted(recipe.live),
         "plant": recipe.plant,

@@ -24,6 +24,7 @@ FILTERS = {
     "ScaffoldSimilarity": "similar",
     "PenalizeSameSmiles": "same",
 }
+PENALTY = "IdenticalMurckoScaffoldRND"
 NO_RESULT = {
     *("summary_csv_prefix", "tb_isim", "tb_logdir", "json_out_config", "use_cuda", "chkpt_file"),
     *("termination", "unique_sequences"),
@@ -135,9 +136,11 @@ def _recipe(given: Tree, stage: Tree, left_out: list[str]) -> Tree:
     if chosen:
         recipe |= _filter(chosen)
     elif penalty := given.get("intrinsic_penalty"):
+        if (kind := penalty.get("type")) != PENALTY:
+            raise BadData(f"intrinsic_penalty.type = {kind!r}; there is {PENALTY}")
         recipe |= {"filter": "scaffold", "penalty": str(penalty["penalty_function"]).lower()}
-        recipe |= _renamed(penalty, {"bucket_size": "bucket", "minscore": "minscore"})
-        left_out.append("intrinsic_penalty: the bonus for novelty of a random network")
+        names = {"bucket_size": "bucket", "minscore": "minscore", "learning_rate": "novelty_lr"}
+        recipe |= {"novelty": True, **_renamed(penalty, names)}
     else:
         recipe["filter"] = "none"
     inception = given.get("inception")

@@ -30,11 +30,13 @@ from trainer.distributed.sharding import placed, plain
 from trainer.distributed.tensor_parts import has_parts, load_parts, part_shapes, save_parts
 from trainer.policy import exported_weights, save_names, save_policy
 from trainer.training.manifest import FORMAT, checked_state, is_interrupted, write_manifest
+from trainer.training.novelty import FILE as NOVELTY
 from trainer.training.partition_head import FILE as HEAD
 from trainer.training.run_folder import LOGS, flush, growing_files, one_line
 
 if TYPE_CHECKING:
     from trainer.policy import Policy
+    from trainer.training.novelty import NoveltyNetworks
 
 __all__ = [
     "Damage",
@@ -95,17 +97,23 @@ class Saved:
     optimizer: dict[str, torch.Tensor]
     head: dict[str, torch.Tensor]
     """Of FlowRL; empty where the recipe has none."""
+    novelty: dict[str, torch.Tensor]
+    """Of a bonus for novelty; empty where the recipe has none."""
 
 
 def gathered(
-    policy: Policy, optimizer: torch.optim.Optimizer, head: torch.nn.Module | None = None
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    head: torch.nn.Module | None = None,
+    novelty: NoveltyNetworks | None = None,
 ) -> Saved:
     """What a checkpoint holds; of a model that is spread over processes every one must ask."""
     adapters = {n: p for n, p in policy.model.named_parameters() if "lora_" in n}
     trained = {name: plain(p.detach()).contiguous().cpu() for name, p in adapters.items()}
     values = {} if head is None else head.state_dict()
     own = {name: value.detach().contiguous().cpu() for name, value in values.items()}
-    return Saved(exported_weights(policy), trained, _flat(optimizer), own)
+    networks = {} if novelty is None else novelty.tensors()
+    return Saved(exported_weights(policy), trained, _flat(optimizer), own, networks)
 
 
 def save_checkpoint(
@@ -151,6 +159,8 @@ def _write_whole(folder: Path, policy: Policy, saved: Saved) -> None:
         save_file(saved.adapters, folder / "adapters.safetensors")
     if saved.head:
         save_file(saved.head, folder / HEAD)
+    if saved.novelty:
+        save_file(saved.novelty, folder / NOVELTY)
     save_file(saved.optimizer, folder / "optimizer.safetensors")
 
 

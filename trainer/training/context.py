@@ -24,6 +24,7 @@ from trainer.sampling import Completions, Sampler
 from trainer.tasks import capabilities
 from trainer.tasks.equivalence import Relation
 from trainer.tasks.task import Prompt, Task
+from trainer.training.novelty import NoveltyNetworks
 
 __all__ = [
     "Phase",
@@ -59,6 +60,8 @@ class RunContext:
     """Stored samples of a step, where an earlier version of this program began the run."""
     head: torch.nn.Module | None = None
     """The network that learns log Z, where the recipe has one."""
+    novelty: NoveltyNetworks | None = None
+    """The two networks of a bonus for novelty, where the recipe has one."""
     relation: Relation | None = None
     """Which answers mean the same, where the task's keys do not say it."""
 

@@ -19,7 +19,7 @@ from trainer.errors import RunFailed
 from trainer.sampling import Completions
 from trainer.tasks import capabilities
 from trainer.tasks.task import Prompt, Scores
-from trainer.training.context import Phase, RunContext, draw, log_probs
+from trainer.training.context import Phase, RunContext, draw, log_probs, micro_batches
 from trainer.training.progress import Progress
 from trainer.training.replay_rows import Rows, rehearsed, replay, replayed, shared_log_probs
 from trainer.types import Rollouts
@@ -258,14 +258,20 @@ def _batch(context: RunContext, progress: Progress, rounds: list[_Round]) -> tup
         outcomes = [f"{q.number}:{key}" for q, key in zip(prompts, keys, strict=True)]
         seen = progress.buckets.seen(outcomes)
         buckets = progress.buckets.add(outcomes, scores.tolist(), threshold=-np.inf)
-    factor, filter_memory, worth = None, progress.filter, scores
+    factor, novelty, filter_memory, worth = None, None, progress.filter, scores
     if (plan := context.recipe.filter) is not None:
         known = progress.filter.buckets
         names, answers = capabilities.filter_buckets(context.task, prompts, texts, plan, known)
-        factors, filter_memory = progress.filter.filtered(plan, names, answers, scores.tolist())
+        factors, counted, filter_memory = progress.filter.filtered(
+            plan, names, answers, scores.tolist()
+        )
         factor = torch.tensor(factors, dtype=torch.float64)
         worth = scores * np.array(factors)
         facts["filtered_share"] = float(np.mean(np.array(factors) < 1))
+        if context.novelty is not None:
+            novelty = torch.zeros(n, dtype=torch.float64)
+            novelty[counted] = _novelty(context, ids, drawn, counted)
+            worth = worth + novelty.numpy()
     ref = _wide([r.ref for r in rounds], drawn.mask.shape[1])
     no = torch.zeros(n, dtype=torch.bool)
     blocks = [Rows(drawn.tokens, drawn.mask, ids, drawn.logp.double(), ref, scores, group, no)]
@@ -288,6 +294,8 @@ def _batch(context: RunContext, progress: Progress, rounds: list[_Round]) -> tup
         seen = torch.cat([seen, seen.new_zeros(extra)])
     if factor is not None:
         factor = torch.cat([factor, factor.new_ones(extra)])
+    if novelty is not None:  # what is replayed was remembered with its bonus
+        novelty = torch.cat([novelty, novelty.new_zeros(extra)])
     ref_logp = _reference(context, whole)
     rollouts = Rollouts.of(
         torch.as_tensor(whole.scores).to(device),
@@ -301,6 +309,7 @@ def _batch(context: RunContext, progress: Progress, rounds: list[_Round]) -> tup
         equivalent=None if same is None else same.to(device),
         seen=None if seen is None else seen.to(device),
         filter_factor=None if factor is None else factor.to(device),
+        novelty=None if novelty is None else novelty.to(device),
         truncated=truncated.to(device),
     )
     if ref is not None and context.recipe.reads_reference(progress.knobs.kl):
@@ -308,6 +317,18 @@ def _batch(context: RunContext, progress: Progress, rounds: list[_Round]) -> tup
         facts["train_kl"] = float(gap.mean())
     after = replace(progress, memory=memory, buckets=buckets, filter=filter_memory)
     return Batch(rollouts, whole.tokens, whole.ids, facts), after
+
+
+def _novelty(
+    context: RunContext, ids: list[list[int]], drawn: Completions, rows: list[int]
+) -> Tensor:
+    """The novelty of these rows; all processes see all of them and learn the same."""
+    networks = context.novelty
+    assert networks is not None
+    prompts, tokens, mask = [ids[i] for i in rows], drawn.tokens[rows], drawn.mask[rows]
+    packed = networks.learner.packed
+    parts = micro_batches(mask.sum(1), prompts, context.config, packed=packed)
+    return networks.novelty(prompts, tokens, mask, parts)
 
 
 def _equivalent(

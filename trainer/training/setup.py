@@ -25,7 +25,8 @@ from trainer.tasks import capabilities, make_task
 from trainer.tasks.equivalence import task_with_relation
 from trainer.tasks.task import Prompt, Task, nearest
 from trainer.tasks.task_process import open_task
-from trainer.training.context import RunContext
+from trainer.training.context import RunContext, one_number
+from trainer.training.novelty import NoveltyNetworks, random_network
 from trainer.training.partition_head import make_head
 from trainer.training.progress import Progress
 from trainer.training.recipe_config import build
@@ -114,13 +115,36 @@ def make_context(config: Config, world: World) -> RunContext:
         (),
         relation=relation,
     )
-    fitted = _fitted(context)
+    fitted = _with_novelty(_fitted(context))
     plan = fitted.recipe.head
     if plan is None:
         return fitted
     if spread:
         raise BadData("a head cannot be spread over processes: recipe.head = false, or no shard")
     return replace(fitted, head=make_head(policy, plan, config.train.seed))
+
+
+def _with_novelty(context: RunContext) -> RunContext:
+    """The context with the two networks of a bonus for novelty where its recipe has one.
+
+    Networks that there are already go on as they are.
+    """
+    plan, config = context.recipe.novelty, context.config
+    if plan is None or context.novelty is not None:
+        return context if plan is not None else replace(context, novelty=None)
+    if config.policy.shard:
+        raise BadData("policy.shard: the networks of recipe.novelty are not spread over processes")
+    given = config.policy
+    bare = replace(
+        config,
+        policy=replace(
+            given, model=given.reference or given.model, reference=None, lora_rank=0, train_layers=0
+        ),
+        train=replace(config.train, precision="float32"),
+    )
+    learner, reference = load_models(bare)
+    target = random_network(reference, one_number(config.train.seed, 22))
+    return replace(context, novelty=NoveltyNetworks(target, learner, plan.lr))
 
 
 def with_stage(context: RunContext, config: Config) -> RunContext:
@@ -141,7 +165,7 @@ def with_stage(context: RunContext, config: Config) -> RunContext:
         recipe=_recipe(config),
         sampler=context.sampler if same_sampler else _sampler(config),
     )
-    fitted = _fitted(changed)
+    fitted = _with_novelty(_fitted(changed))
     return fitted if context.stored is None else replace(fitted, prompts=context.prompts)
 
 

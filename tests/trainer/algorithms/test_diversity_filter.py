@@ -20,7 +20,7 @@ def filtered(batches, **plan):
     memory, factors = FilterMemory(), []
     for batch in batches:
         buckets, answers, scores = zip(*batch, strict=True)
-        some, memory = memory.filtered(FilterPlan(**plan), buckets, answers, scores)
+        some, _, memory = memory.filtered(FilterPlan(**plan), buckets, answers, scores)
         factors.append(some)
     return factors, memory
 
@@ -44,6 +44,8 @@ def test_low_scores_failed_scores_and_invalid_answers_pass_and_do_not_count():
     assert factors == [[1, 1, 1, 1]]
     assert memory == FilterMemory()
     assert filtered([rows], bucket=1, minscore=0.3)[1].counts == {"a": 1}
+    columns = (list(column) for column in zip(*rows, strict=True))
+    assert FilterMemory().filtered(FilterPlan(minscore=0.3), *columns)[1] == [0]
 
 
 def test_every_repeat_is_penalised_alike_without_buckets():
@@ -54,8 +56,9 @@ def test_every_repeat_is_penalised_alike_without_buckets():
 
 def test_where_a_bucket_is_one_answer_repeats_fill_it():
     memory = FilterMemory()
-    factors, memory = memory.filtered(FilterPlan(bucket=2), ["x"] * 4, None, [0.9] * 4)
+    factors, counted, memory = memory.filtered(FilterPlan(bucket=2), ["x"] * 4, None, [0.9] * 4)
     assert factors == [1, 1, 0, 0]
+    assert counted == [0, 1, 2, 3]
     assert memory.answers == {}
 
 

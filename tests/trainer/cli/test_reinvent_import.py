@@ -75,15 +75,17 @@ def test_neither_filter_nor_inception_where_there_is_none(tmp_path):
     assert left_out == []
 
 
-def test_an_intrinsic_penalty_is_its_curve_without_the_random_network(tmp_path):
+def test_an_intrinsic_penalty_is_its_curve_and_the_bonus_for_novelty(tmp_path):
     penalty = {"type": "IdenticalMurckoScaffoldRND", "penalty_function": "Tanh", "bucket_size": 10}
+    penalty["learning_rate"] = 1e-3
     recipe, left_out = recipe_of(written(tmp_path, intrinsic_penalty=penalty))
     assert (recipe.filter.by, recipe.filter.penalty, recipe.filter.bucket) == (
         "scaffold",
         "tanh",
         10,
     )
-    assert left_out == ["intrinsic_penalty: the bonus for novelty of a random network"]
+    assert recipe.novelty.lr == 1e-3
+    assert left_out == []
 
 
 def test_components_in_a_file_of_their_own_and_json(tmp_path):
@@ -104,6 +106,7 @@ def test_components_in_a_file_of_their_own_and_json(tmp_path):
         ({"stage": []}, "a list .*stage.* with a scoring block"),
         ({"stage": [{"max_steps": 5}]}, "a scoring block was needed"),
         ({"diversity_filter": {"type": "NoFilter"}}, "diversity_filter.type = 'NoFilter'; there"),
+        ({"intrinsic_penalty": {"type": "RND"}}, "intrinsic_penalty.type = 'RND'; there is Ident"),
     ],
 )
 def test_what_is_no_run_of_reinvent_is_refused_in_one_line(changes, words, tmp_path):

@@ -11,7 +11,7 @@ from torch import Tensor
 from qdlaws.errors import BadData
 from trainer.algorithms import advantage, divergence, shaping, surrogate, weighting
 from trainer.algorithms.objective import Recipe, Term
-from trainer.types import FilterPlan, Knobs, PenaltyCurve, ReplayPlan
+from trainer.types import FilterPlan, Knobs, NoveltyPlan, PenaltyCurve, ReplayPlan
 
 __all__ = [
     "clip",
@@ -64,6 +64,8 @@ def reinvent(
     memory: int = 50,
     replayed: int = 10,
     seeds: str = "",
+    novelty: bool = False,
+    novelty_lr: float = 1e-4,
 ) -> Recipe:
     """REINVENT: regression of log π to log π_ref + σ·score, replay, diversity filter; β = 1/σ.
 
@@ -85,18 +87,24 @@ def reinvent(
     memory : how many of the best are kept, by filtered score
     replayed : how many of them, drawn at random, join each batch
     seeds : a file of answers, one a line, that are in the memory from the start
+    novelty : whether answers that count in their bucket get a bonus from 0 to 1, the larger the
+        worse a network that learns from them knows what a random network says of them (REINVENT4's
+        random network distillation)
+    novelty_lr : learning rate of that network
     """
     plan = FilterPlan(filter, bucket, minscore, similarity, penalty, multiplier)  # type: ignore[arg-type]
     filters = () if filter == "none" else (shaping.diversity_filter,)
+    bonus = (shaping.novelty_bonus,) if novelty else ()
     return Recipe(
         name="reinvent",
         paper="Olivecrona et al. 2017, arXiv 1704.07555; defaults of REINVENT 4 (Loeffler 2024)",
-        shape=(*filters, shaping.scaled),
+        shape=(*filters, *bonus, shaping.scaled),
         advantage=advantage.raw,
         policy=surrogate.augmented_likelihood,
         reduce=weighting.sequence_sum,
         replay=ReplayPlan(memory, replayed, seeds) if replay else None,
         filter=plan if filters else None,
+        novelty=NoveltyPlan(novelty_lr) if novelty else None,
         knobs=Knobs(kl=1.0, reward_scale=sigma),
         live=frozenset({"reward_scale"}),
         plant="tilt",

@@ -52,7 +52,7 @@ def factors_of(plan):
         if plan.by != "same":
             by, known = ("scaffold" if plan.by == "usual" else plan.by), memory.buckets
             names = bucket_keys(batch, by, known=known, similarity=plan.similarity)
-        some, memory = memory.filtered(plan, names, batch, scores.tolist())
+        some, _, memory = memory.filtered(plan, names, batch, scores.tolist())
         factors += some
     return np.array(factors)
 
