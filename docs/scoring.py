@@ -153,8 +153,8 @@ before; their options are in [configuration.md](configuration.md). A molecule th
 worth nothing when it repeats. Another that scores at least `minscore` counts in its bucket, its
 scaffold say, and `penalty` is by what its score is multiplied, n being the molecules that have
 counted in the bucket with this one, and size the option `bucket`. `novelty = true` of `reinvent`
-adds REINVENT4's bonus for novelty, from 0 to 1: the larger, the worse a network that learns from the
-molecules that have counted foresees what a random network says of this one.
+adds REINVENT4's bonus for novelty, from 0 to 1: the larger, the worse a network that learns from
+the molecules that have counted foresees what a random network says of this one.
 """
 
 
