@@ -35,15 +35,6 @@ QUARTER = 0.25
 TENTH = 0.1
 """A gain worth having, as a share of the range that quality has had, where the goal names none."""
 
-OPTION = 3.0
-"""The factor on the expected gain when it is set against its cost.
-
-E[gain₊] at one time ahead is the worth of running on *blindly* until then. A run can be looked at
-again and stopped as soon as it disappoints, so the chance to go on is worth more: it is an option
-(Dixit & Pindyck 1994), and whoever stops gives it up. On real runs factor 1 stops far too early;
-from 2.5 to 4 the result hardly depends on the factor (benchmarks/advice_real.py)."""
-
-
 @dataclass(frozen=True, eq=False)
 class GainAhead:
     """The forecast of quality against the checkpoint that is kept.
@@ -84,8 +75,11 @@ class GainAhead:
 
     @property
     def has_moved(self) -> bool:
-        """Whether the level of quality has moved by more than twice what such means scatter."""
-        return self.range > 2 * self.noise
+        """Whether the level of quality has moved by more than such means scatter.
+
+        Of runs of white noise alone about nine in ten have not.
+        """
+        return self.range > self.noise
 
     @property
     def worth_having(self) -> float:
@@ -120,15 +114,18 @@ class GainAhead:
         return float(1 - (1 - above.max()) ** 2)
 
     def worth_of_going_on(self, cost: float) -> tuple[float, float, float]:
-        """The most that further steps at this cost may be worth; at most 0 is a reason to stop.
+        """The most that further steps at this cost are expected to be worth: max E[gain₊] − cost.
 
-        Beside it, the steps ahead at which it is reached and the expected gain there.
+        At most 0 is a reason to stop, beside readings that show a slowdown. Beside it, the steps
+        ahead at which it is reached and the expected gain there. The chance to look again and stop
+        then is worth more (an option; Dixit & Pindyck 1994), but the readings asked for beside it
+        wait already: a factor on the gain stops later and gains nothing on real runs.
         """
         steps = LENGTHS * self.length
         if self.left < np.inf:
             steps = np.append(steps[steps < self.left], self.left)
         gain = np.maximum(self._paths(steps) - self.kept, 0).mean(1)
-        worth = OPTION * gain - cost * steps
+        worth = gain - cost * steps
         best = int(worth.argmax())
         return float(worth[best]), float(steps[best]), float(gain[best])
 

@@ -61,5 +61,18 @@ def test_going_on_is_worth_its_cost_below_the_slope_of_the_run_only():
     assert gain_of(SATURATED).worth_of_going_on(slope / 2)[0] <= 0
 
 
+def test_going_on_is_worth_the_expected_gain_less_its_cost():
+    for cost in (1e-4, 1e-3, 1e-2):
+        worth, steps, gain = gain_of(RISING).worth_of_going_on(cost)
+        assert worth == pytest.approx(gain - cost * steps)
+
+
+def test_few_runs_of_noise_alone_have_moved():
+    noise = np.random.default_rng(0).normal(size=(12, 40))
+    moved = [gain_of(RunLog.from_arrays(range(40), quality=y)).has_moved for y in noise]
+    assert sum(moved) <= 4
+    assert gain_of(RISING).has_moved
+
+
 def test_a_quality_that_never_moved_has_no_forecast_of_gain():
     assert gain_of(RunLog.from_arrays(STEP, quality=np.zeros(N))) is None
