@@ -198,7 +198,6 @@ def _choice(candidates: _Candidates, level: float, saved: bool) -> Choice:
         meets=bool(meets[best]),
         p_wrong=p_wrong,
         regret=regret,
-        p_rising=_p_rising(log.step, candidates.estimates[main].draws),
         measure=measure,
         table=_table(candidates, p_goal, p_best, level),
         reasons=(*reasons, *([str(measure)] if measure else [])),
@@ -241,17 +240,6 @@ def _risk(worth: Array, among: Flags, best: int, margin: float) -> tuple[Array, 
     p_best = np.bincount(masked.argmax(1), minlength=worth.shape[1]) / len(worth)
     lost = np.maximum(masked.max(1) - worth[:, best], 0.0)
     return p_best, float((lost > margin).mean()), float(lost.mean())
-
-
-def _p_rising(step: Array, draws: Array) -> float:
-    """P(the mean true value of the last tenth of the run exceeds that of the tenth before)."""
-    share = (step - step[0]) / max(step[-1] - step[0], 1e-300)
-    last, before = share > 0.9, (share > 0.8) & (share <= 0.9)
-    if not last.any() or not before.any():
-        last, before = np.arange(len(step)) == len(step) - 1, np.arange(len(step)) == len(step) - 2
-    if not before.any():
-        return np.nan
-    return float((draws[:, last].mean(1) > draws[:, before].mean(1)).mean())
 
 
 def _table(candidates: _Candidates, p_goal: Array, p_best: Array, level: float) -> pd.DataFrame:

@@ -19,7 +19,6 @@ from qdlaws.core.interval import Interval
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.types import Array
 from qdlaws.forecasting.column import NOMINAL, ColumnForecast, clock
-from qdlaws.forecasting.stacking import mixture_cdf, mixture_quantiles
 
 __all__ = ["GainAhead", "gain_ahead"]
 
@@ -34,6 +33,7 @@ QUARTER = 0.25
 
 TENTH = 0.1
 """A gain worth having, as a share of the range that quality has had, where the goal names none."""
+
 
 @dataclass(frozen=True, eq=False)
 class GainAhead:
@@ -107,11 +107,7 @@ class GainAhead:
         if not self.horizon > 0 or value > course.bounds[1]:
             return 0.0
         steps = course.step + self.horizon * np.array([0.2, 0.4, 0.6, 0.8, 1.0])
-        mean, variance = course.member_forecasts(steps)
-        middle = mixture_quantiles(mean, variance, course.weight, np.array([0.5]))[:, 0]
-        places = middle + (value - middle) / course.prior.width
-        above = 1 - mixture_cdf(mean, variance, course.weight, places)
-        return float(1 - (1 - above.max()) ** 2)
+        return float(1 - course.probability_below(value, steps).min() ** 2)
 
     def worth_of_going_on(self, cost: float) -> tuple[float, float, float]:
         """The most that further steps at this cost are expected to be worth: max E[gain₊] − cost.

@@ -70,7 +70,7 @@ def decide(
     alarms: tuple[Alarm, ...] = (),
 ) -> Advice:
     """The advice for a run whose knobs a person turns: a stop, a turn, to go on, or to wait."""
-    gain = _gain_ahead(run, goal, choice)
+    gain = gain_ahead(run, goal, choice) if _has_enough_readings(run) else None
     alpha = error_rate_per_test(goal, alpha, floors=True, falling=not goal.floors())
     stop = (
         _out_of_steps(run, goal)
@@ -328,10 +328,6 @@ def _by_price(step: float, aims: Targets, verdict: str) -> Advice:
     if not price.supported:
         words, verdict = aims.price_problem, price.rate_words()
     return Advice(action="wait", step=step, reasons=(words, verdict))
-
-
-def _gain_ahead(run: RunLog, goal: Goal, choice: Choice) -> GainAhead | None:
-    return gain_ahead(run, goal, choice) if _has_enough_readings(run) else None
 
 
 def _change_words(gain: GainAhead) -> str:

@@ -236,7 +236,6 @@ class Choice(Result):
     p_wrong : probability that another checkpoint that holds the floors is better by more than 5 %
         of the range of the true values
     regret : expected quality lost against the truly best
-    p_rising : probability that the true value rose over the last fifth of the run
     measure : what to measure next; None where nothing would help
     table : DataFrame with a row for each candidate
     reasons : in words
@@ -256,7 +255,6 @@ class Choice(Result):
     meets: bool
     p_wrong: float
     regret: float
-    p_rising: float
     measure: NextMeasurement | None
     table: pd.DataFrame
     reasons: tuple[str, ...]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from qdlaws.core.types import Array
 
-__all__ = ["Law", "shape", "shape_bend", "shape_inverse", "shape_slope"]
+__all__ = ["Law", "shape", "shape_inverse", "shape_slope"]
 
 MIN_CURVATURE = 1e-200
 """A curvature below which a law is a straight line to rounding."""
@@ -49,26 +49,6 @@ def shape_slope(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
         down = -np.abs(safe)
         curved = np.exp(safe * (v - (safe > 0))) * (down / np.expm1(down))
     return np.asarray(np.where(straight, 1.0, curved))
-
-
-def shape_bend(kappa: npt.ArrayLike, u: npt.ArrayLike) -> Array:
-    """∂g_κ(u)/∂κ = (u·exp(κu) − g_κ(u)·exp(κ))/expm1(κ).
-
-    Near κ = 0 by the series Σ_n n·(B_{n+1}(u) − B_{n+1})·κ^(n − 1)/(n + 1)!, B the Bernoulli
-    polynomials.
-    """
-    k, v = np.asarray(kappa, float), np.asarray(u, float)
-    small = np.abs(k) * np.abs(v).max(initial=1.0) < 1e-2
-    down = -np.abs(np.where(small, 1.0, k))
-    w = np.where(k > 0, 1 - v, v)  # g_κ(u) = 1 − g_{−κ}(1 − u)
-    with np.errstate(over="ignore", invalid="ignore"):
-        grown, all_grown = np.expm1(down * w), np.expm1(down)
-        bent = (w - grown / all_grown + w * grown - grown) / all_grown
-    if not small.any():
-        return np.asarray(bent)
-    bow, tilt = v * (v - 1), 2 * v - 1
-    series = 1 / 2 + k * (tilt / 6 + k * (bow / 8 + k * tilt * (3 * bow - 1) / 180))
-    return np.asarray(np.where(small, bow * series, bent))
 
 
 def shape_inverse(kappa: npt.ArrayLike, g: npt.ArrayLike) -> Array:

@@ -20,13 +20,11 @@ from qdlaws.core.runlog import RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary, sentence
 from qdlaws.core.types import Array
-from qdlaws.errors import NotEnoughData, QdlawsError
+from qdlaws.errors import NotEnoughData
 from qdlaws.forecasting.baselines import BASELINES, EXPLAINED, LAWS
 from qdlaws.forecasting.column import NOMINAL
-from qdlaws.forecasting.forecast import Forecast, forecast
+from qdlaws.forecasting.forecast import forecast
 from qdlaws.forecasting.prior import ForecastPrior
-from qdlaws.laws.fit import fit
-from qdlaws.laws.result import LawFits
 from qdlaws.readers.reading import Where, as_log
 
 if TYPE_CHECKING:
@@ -212,7 +210,6 @@ def backtest(
     *,
     level: float = NOMINAL,
     prior: ForecastPrior | None = None,
-    laws: bool = True,
     origins: tuple[float, ...] = ORIGINS,
 ) -> Backtest:
     """The forecasts that this run would have had at earlier steps, scored by the later readings.
@@ -226,7 +223,6 @@ def backtest(
     column : the column to forecast
     level : level of the intervals
     prior : learnt from earlier runs by :func:`qdlaws.learn_prior`
-    laws : fit the laws at every origin too, so that they can enter the pool
     origins : where the run is cut, as shares of its readings
 
     Examples
@@ -247,14 +243,14 @@ def backtest(
     for cut in sorted({int(n * share) for share in origins}):
         if cut < 5 or n - cut < max(n // 10, 1):
             continue
-        rows += list(_from_origin(read, column, cut, level, prior, laws))
+        rows += list(_from_origin(read, column, cut, level, prior))
     if not rows:
         raise NotEnoughData(f"no origin with 5 readings behind and a tenth ahead in {n} readings")
     return Backtest(column, pd.DataFrame(rows), float(y.std()), level)
 
 
 def _from_origin(
-    log: RunLog, column: str, cut: int, level: float, prior: ForecastPrior | None, laws: bool
+    log: RunLog, column: str, cut: int, level: float, prior: ForecastPrior | None
 ) -> Iterator[dict[str, float]]:
     n, y = len(log), log.column(column)
     prefix = log.take(slice(0, cut))
@@ -266,7 +262,7 @@ def _from_origin(
             "origin": float(prefix.step[-1]),
             "target": float(log.step[tail].mean()),
             "observed": float(y[tail].mean()),
-            **forecast_by_every_method(prefix, column, log.step[tail], level, prior, laws),
+            **forecast_by_every_method(prefix, column, log.step[tail], level, prior),
         }
 
 
@@ -276,11 +272,10 @@ def forecast_by_every_method(
     steps: Array,
     level: float = NOMINAL,
     prior: ForecastPrior | None = None,
-    laws: bool = True,
 ) -> dict[str, float]:
     """The mean reading at some later steps: our forecast (low, mid, high) and every baseline's."""
     target = float(steps.mean())
-    fc = _forecast(prefix, column, target, level, prior, laws)
+    fc = forecast(prefix, max(target - float(prefix.step[-1]), 1e-9), level=level, prior=prior)
     c = fc.by_column[column]
     row = c.at([max(target, c.step)], level, readings=len(steps)).iloc[0]
     y = prefix.column(column)
@@ -295,21 +290,3 @@ def forecast_by_every_method(
         entropy = prefix.column("entropy")
         values |= {name: f(entropy, y, later) for name, f in LAWS.items()}
     return values
-
-
-def _forecast(
-    prefix: RunLog,
-    column: str,
-    target: float,
-    level: float,
-    prior: ForecastPrior | None,
-    laws: bool,
-) -> Forecast:
-    horizon = max(target - float(prefix.step[-1]), 1e-9)
-    fits: LawFits | RunLog = prefix
-    if laws and column == "quality" and len(prefix.columns) > 1:
-        try:
-            fits = fit(prefix)
-        except QdlawsError:  # too short for a law: forecast without one
-            fits = prefix
-    return forecast(fits, horizon, level=level, prior=prior)

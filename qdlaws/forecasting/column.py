@@ -149,6 +149,12 @@ class ColumnForecast(Result):
         mid = q[:, -1:]
         return np.clip(mid + self.prior.width * (q[:, :-1] - mid), *self.bounds)
 
+    def probability_below(self, value: float, steps: Array) -> Array:
+        """P(level < value) at future steps, (T,)."""
+        mean, variance = self.member_forecasts(steps)
+        mid = mixture_quantiles(mean, variance, self.weight, np.array([0.5]))[:, 0]
+        return mixture_cdf(mean, variance, self.weight, mid + (value - mid) / self.prior.width)
+
     def reached(self, value: float, horizon: float, level: float | None = None) -> Crossing:
         """The step at which the level first reaches ``value``, and P(within the horizon)."""
         level = self.level if level is None else level
@@ -163,11 +169,8 @@ class ColumnForecast(Result):
         )
         # On paths that keep to one quantile, the share that has got there by a step is the
         # largest probability so far of being there.
-        mean, variance = self.member_forecasts(steps)
-        mid = mixture_quantiles(mean, variance, self.weight, np.array([0.5]))[:, 0]
-        corrected = mid + (value - mid) / self.prior.width
-        below = mixture_cdf(mean, variance, self.weight, corrected)
-        reached = np.maximum.accumulate(below if value < mid[0] else 1 - below)
+        below = self.probability_below(value, steps)
+        reached = np.maximum.accumulate(below if value < self.now.mid else 1 - below)
 
         def first(share: float) -> float:
             return float(steps[np.argmax(reached >= share)]) if reached[-1] >= share else np.nan

@@ -25,7 +25,7 @@ from qdlaws.core.summary import Result, Summary
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.forecasting.column import NOMINAL, ColumnForecast, Crossing, clock
 from qdlaws.forecasting.plots import plot_fans
-from qdlaws.forecasting.prior import DEFAULT_PRIOR, ForecastPrior
+from qdlaws.forecasting.prior import ForecastPrior
 from qdlaws.laws.result import LawFits
 from qdlaws.readers.reading import Where, as_log
 
@@ -48,7 +48,7 @@ class Forecast(Result):
     (100.0, ['diversity', 'entropy', 'quality'])
     """
 
-    fits: LawFits
+    log: RunLog
     by_column: Mapping[str, ColumnForecast]
     horizon: float
     level: float
@@ -123,7 +123,7 @@ class Forecast(Result):
         columns = [(c, last - c.step) for c in self.by_column.values()]
         cautions = [line for c, ahead in columns for line in c.cautions(ahead)]
         courses = ", ".join(c.course(ahead) for c, ahead in columns if c.moves)
-        log = self.fits.log
+        log = self.log
         source = f"{log.tool} {log.source}".strip() if log.source else "a run"
         numbered = f" ({NUMBERED})" * log.is_numbered
         return Summary(
@@ -158,7 +158,7 @@ class Forecast(Result):
     def plot(self, figure: Figure | None = None) -> Figure:
         """One panel a column: readings, present, and the fan of 50, 80 and 95 % intervals."""
         last = self.step + self.horizon
-        source = self.fits.log.source
+        source = self.log.source
         fans = [c.fan(last - c.step) for c in self.by_column.values()]
         return plot_fans(fans, figure, f"{run_name(source)}: forecast" if source else "")
 
@@ -186,14 +186,11 @@ def forecast(
     >>> qd.forecast(qd.example_log(), horizon=100).final["quality"].mid > 0.9
     True
     """
-    if not isinstance(fits, LawFits):
-        fits = LawFits(as_log(fits), None, None, None)
-    log = fits.log
+    log = fits.log if isinstance(fits, LawFits) else as_log(fits)
     if not isinstance(log, RunLog):
         raise BadData(f"forecast needs LawFits, a RunLog or a path, got {type(log).__name__}")
     if not horizon > 0:
         raise BadData(f"the horizon is a positive number of steps, got {horizon!r}")
-    prior = DEFAULT_PRIOR if prior is None else prior
     by_column: dict[str, ColumnForecast] = {}
     missing: list[str] = []
     for name in COLUMNS:
@@ -205,4 +202,4 @@ def forecast(
             missing.append(f"no forecast of {name}: {error}")
     if not by_column:
         raise NotEnoughData("; ".join(missing))
-    return Forecast(fits, by_column, float(horizon), level, tuple(missing))
+    return Forecast(log, by_column, float(horizon), level, tuple(missing))

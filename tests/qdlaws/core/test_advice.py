@@ -30,7 +30,6 @@ CHOICE = Choice(
     meets=True,
     p_wrong=0.2,
     regret=0.01,
-    p_rising=0.5,
     measure=NextMeasurement((80.0, 100.0), 2, 400, 0.1, 0.2),
     table=pd.DataFrame(
         {

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from qdlaws.core.law import Law, shape, shape_bend, shape_inverse, shape_slope
+from qdlaws.core.law import Law, shape, shape_inverse, shape_slope
 
 KAPPAS = [-40.0, -3.0, -1e-3, -1e-7, -1e-12, 0.0, 1e-12, 1e-7, 1e-3, 0.5, 3.0, 40.0]
 U = np.linspace(-0.5, 1.5, 21)
@@ -39,14 +39,6 @@ def test_shape_slope_is_the_derivative(kappa):
     np.testing.assert_allclose(shape_slope(kappa, U), numeric, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("kappa", [*KAPPAS, -0.011, -0.0099, 0.0099, 0.011])
-def test_shape_bend_is_the_derivative_by_the_curvature(kappa):
-    h = 1e-3  # five points: the error is h⁴ of the fifth derivative
-    near, far = (shape(kappa + s * h, U) - shape(kappa - s * h, U) for s in (1, 2))
-    numeric = (8 * near - far) / (12 * h)
-    np.testing.assert_allclose(shape_bend(kappa, U), numeric, atol=1e-10 * np.abs(numeric).max())
-
-
 @pytest.mark.parametrize("kappa", [-40.0, -1e-3, -1e-9, 1e-12, 1e-9, 2e-5])
 def test_shapes_far_outside_of_the_range(kappa):
     """κ may be next to nothing and κ·u not: a million ranges out."""
@@ -55,9 +47,6 @@ def test_shapes_far_outside_of_the_range(kappa):
         assert np.isfinite(shape(-kappa, -far)).all()
     expected = np.array([exact_shape(kappa, u) for u in far])
     np.testing.assert_allclose(shape(kappa, far), expected, rtol=1e-11)
-    h = max(1e-3 * abs(kappa), 1e-9)  # of the second order: an error of (κu·10⁻³)²/6
-    near = np.array([exact_shape(kappa + h, u) - exact_shape(kappa - h, u) for u in far]) / (2 * h)
-    assert shape_bend(kappa, far) == pytest.approx(near, rel=1e-4, abs=1e-6)
 
 
 @given(
