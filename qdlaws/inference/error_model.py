@@ -46,7 +46,7 @@ def grams(
     from qdlaws.inference.kernel import whiten
 
     n, r = columns.shape
-    logdet, products, _, _, _ = whiten(
+    logdet, products, _, _ = whiten(
         np.ascontiguousarray(step, float),
         np.ones(n) if weight is None else np.ascontiguousarray(weight, float),
         np.ascontiguousarray(columns, float),

@@ -20,7 +20,7 @@ import numpy as np
 
 from qdlaws.core.types import Array
 
-__all__ = ["Box", "ErrorModels", "error_models", "full_range"]
+__all__ = ["ErrorModels", "error_models", "memory_nodes", "trapezoid"]
 
 
 ERROR_MODELS = {"white": 0.2, "slow": 0.25, "both": 0.55}
@@ -34,9 +34,6 @@ MEMORY_TILT = 0.5
 
 SHORTEST = 0.4
 """The shortest memory considered, in spacings of the rows; shorter ones are white noise."""
-
-Box = tuple[float, float, float, float]
-"""A rectangle of (log ℓ, v): low and high of the first, low and high of the second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,30 +50,37 @@ class ErrorModels:
     v: Array
 
 
-def full_range(length: float) -> Box:
-    """The whole range of (log ℓ, v), of a run of this length in spacings."""
-    return float(np.log(SHORTEST)), float(np.log(max(MEMORY_REACH * length, 4.0))), 0.0, 1.0
+def memory_nodes(length: float, count: int) -> Array:
+    """Even nodes of log ℓ over its whole range, for a run of this length in spacings."""
+    return np.linspace(np.log(SHORTEST), np.log(max(MEMORY_REACH * length, 4.0)), count)
 
 
 @lru_cache(maxsize=64)
-def error_models(length: float, box: Box, effort: float) -> ErrorModels:
-    """The nodes in a box of (log ℓ, v); finer with more ``effort``."""
-    rows, cols = max(int(8 * effort), 5), max(int(6 * effort), 4)
-    low, high, v_low, v_high = box
-    logl = np.linspace(low, high, rows)
-    dl, dv = (high - low) / (rows - 1), (v_high - v_low) / cols
-    v = v_low + dv * (np.arange(cols) + 0.5)
-    shortest, longest = full_range(length)[:2]
+def error_models(
+    length: float, nodes: tuple[float, ...], v_ends: tuple[float, float], cols: int
+) -> ErrorModels:
+    """The error models at these nodes of log ℓ and at ``cols`` nodes of v between ``v_ends``."""
+    logl = np.array(nodes)
+    dv = (v_ends[1] - v_ends[0]) / cols
+    v = v_ends[0] + dv * (np.arange(cols) + 0.5)
+    shortest, longest = memory_nodes(length, 2)
     whole = (np.exp(MEMORY_TILT * longest) - np.exp(MEMORY_TILT * shortest)) / MEMORY_TILT
-    on_edge = np.where(np.isin(np.arange(rows), (0, rows - 1)), 0.5, 1.0)
-    row = MEMORY_TILT * logl - np.log(whole) + np.log(dl * on_edge)
+    row = MEMORY_TILT * logl - np.log(whole) + np.log(trapezoid(logl))
     column = np.full(cols + 1, np.log(ERROR_MODELS["both"] * max(dv, 1e-12)))
     column[0] = np.log(ERROR_MODELS["slow"])
     nu = np.append(0.0, np.sin(np.pi / 2 * v) ** 2)
     return ErrorModels(  # white errors come last
         memory=np.append(np.repeat(np.exp(logl), cols + 1), 0.0),
-        white=np.append(np.tile(nu, rows), 1.0),
+        white=np.append(np.tile(nu, len(logl)), 1.0),
         logprior=np.append((row[:, None] + column).ravel(), np.log(ERROR_MODELS["white"])),
         logl=logl,
         v=np.asarray(v),
     )
+
+
+def trapezoid(nodes: Array) -> Array:
+    """Weights of the trapezoidal rule."""
+    if len(nodes) == 1:
+        return np.ones(1)
+    gaps = np.diff(nodes)
+    return np.asarray((np.append(gaps, 0.0) + np.append(0.0, gaps)) / 2)

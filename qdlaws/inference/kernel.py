@@ -1,4 +1,4 @@
-"""The compiled inner loops: whitening by a Kalman filter, the fits of a grid, drawing.
+"""The compiled inner loops: whitening by a Kalman filter, least squares, drawing.
 
 Numba compiles them on their first call, within some ten seconds, and keeps the result on disk
 (beside this file, or in the user's cache folder where that is read-only). Every loop works at any
@@ -23,12 +23,15 @@ __all__ = [
     "compiled",
     "draw_laws",
     "fit_grid",
+    "fit_pairs",
     "integrate_nuisance",
-    "smooth_slow_errors",
     "whiten",
 ]
 
 logger = logging.getLogger("qdlaws")
+
+RIDGE = 1e-9
+"""Keeps equal columns from being singular."""
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -57,7 +60,7 @@ def whiten(
     share: Array,
     memory: Array,
     white: Array,
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array]:
     """Inner products under Σ⁻¹ of columns and of shapes, for every error model.
 
     Σ = (1 − ν)·C(ℓ) + ν·W is that of :mod:`qdlaws.inference.error_model`; a Kalman filter of its
@@ -65,21 +68,19 @@ def whiten(
     After the columns of ``base`` (n, b) comes one more, the covariance of the readings with the
     mean of the slow error over the run, Σ_j share_j·(1 − ν)·C_ij.
 
-    Returns log|Σ| (M,), the products of the base columns (M, b + 1, b + 1), of the base columns
-    with the shapes (M, b + 1, K), those of each shape with itself (M, K), and the variance of the
-    mean of the slow error (M,).
+    Returns log|Σ| (M,), the products of these b + 1 columns with themselves and with the shapes
+    (M, b + 1, b + 1 + K), those of each shape with itself (M, K), and the variance of the mean of
+    the slow error (M,).
     """
     n, width = base.shape
     count, models = shapes.shape[1], len(memory)
     b = width + 1
     logdet, mean_variance = np.empty(models), np.zeros(models)
-    products = np.zeros((models, b, b))
-    crossed = np.zeros((models, b, count))
-    squares = np.zeros((models, count))
-    decay, mean_covariance = np.zeros(n), np.zeros(n)
-    state, innovation = np.empty(b), np.empty(b)
-    shape_state, shape_innovation = np.empty(count), np.empty(count)
-    one, two, three, square = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    products, squares = np.empty((models, b, b + count)), np.zeros((models, count))
+    columns, whitened = np.zeros((n, b + count)), np.empty((n, b + count))
+    columns[:, :width], columns[:, b:] = base, shapes
+    decay, mean_covariance = np.zeros(n), np.empty(n)
+    left, state = np.empty((b, n)), np.empty(b + count)
     for m in range(models):
         slow = 1.0 - white[m] if memory[m] > 0 else 0.0
         nugget = white[m] if memory[m] > 0 else 1.0
@@ -101,63 +102,37 @@ def whiten(
                 r = decay[i + 1] * (r + share[i + 1])
                 mean_covariance[i] += r
         for i in range(n):
-            mean_variance[m] += share[i] * slow * mean_covariance[i]
+            columns[i, width] = slow * mean_covariance[i]
+            mean_variance[m] += share[i] * columns[i, width]
         variance, logdeterminant = slow, 0.0
         state[:] = 0.0
-        shape_state[:] = 0.0
-        one[:], two[:], three[:], square[:] = 0.0, 0.0, 0.0, 0.0
+        square = squares[m]
         for i in range(n):
             r = decay[i]
             if i > 0:
                 variance = r * r * variance + slow * (1.0 - r * r)
             total = variance + nugget * weight[i]
-            precision = 1.0 / total
-            gain = variance * precision
+            gain, scale = variance / total, 1.0 / np.sqrt(total)
             logdeterminant += np.log(total)
-            for c in range(b):
-                value = base[i, c] if c < width else slow * mean_covariance[i]
-                innovation[c] = value - r * state[c]
-                state[c] = r * state[c] + gain * innovation[c]
-            for c in range(b):
-                scaled = precision * innovation[c]
-                for d in range(c + 1):
-                    products[m, c, d] += scaled * innovation[d]
-            # the last three columns at once with the shapes: this loop takes most of the time
-            if count == 0:
-                variance *= 1.0 - gain
-                continue
-            f0 = precision * innovation[width - 2]
-            f1 = precision * innovation[width - 1]
-            f2 = precision * innovation[width]
-            for k in range(count):
-                predicted = r * shape_state[k]
-                value = shapes[i, k] - predicted
-                shape_state[k] = predicted + gain * value
-                shape_innovation[k] = value
-                one[k] += f0 * value
-                two[k] += f1 * value
-                three[k] += f2 * value
-                square[k] += precision * value * value
-            for c in range(width - 2):
-                scaled = precision * innovation[c]
-                for k in range(count):
-                    crossed[m, c, k] += scaled * shape_innovation[k]
             variance *= 1.0 - gain
+            for c in range(b + count):
+                predicted = r * state[c]
+                innovation = columns[i, c] - predicted
+                state[c] = predicted + gain * innovation
+                whitened[i, c] = scale * innovation
+            for c in range(b):
+                left[c, i] = whitened[i, c]
+            for k in range(count):
+                square[k] += whitened[i, b + k] * whitened[i, b + k]
         logdet[m] = logdeterminant
-        if count:
-            crossed[m, width - 2], crossed[m, width - 1], crossed[m, width] = one, two, three
-            squares[m] = square
-        for c in range(b):
-            for d in range(c):
-                products[m, d, c] = products[m, c, d]
-    return logdet, products, crossed, squares, mean_variance
+        np.dot(left, whitened, products[m])
+    return logdet, products, squares, mean_variance
 
 
 @compiled
 def integrate_nuisance(
     logdet: Array,
     products: Array,
-    crossed: Array,
     squares: Array,
     nuisances: int,
     dof: float,
@@ -169,7 +144,8 @@ def integrate_nuisance(
     The scale σ² is that of the best of every ``every``-th shape under each error model, from a
     short iteration. Next among the base columns are a constant and the readings.
     """
-    models, b, count = crossed.shape
+    models, b, _ = products.shape
+    count = squares.shape[1]
     j0 = nuisances
     root = np.zeros((j0, j0))
     left, left_shapes = np.zeros((j0, b)), np.zeros((j0, count))
@@ -181,7 +157,7 @@ def integrate_nuisance(
         left_shapes[:] = 0.0
         sigma2, added = np.inf, 0.0
         for _ in range(8):
-            best = _best_rss(m, j0, products, crossed, squares, left, left_shapes, every)
+            best = _best_rss(m, j0, products, squares, left, left_shapes, every)
             scale = max(best / dof, floor) if best < np.inf else products[m, j0 + 1, j0 + 1] / dof
             if abs(np.log(scale / sigma2)) < tolerance:
                 break
@@ -204,7 +180,7 @@ def integrate_nuisance(
                         value -= root[i, k] * left[k, c]
                     left[i, c] = value / root[i, i]
                 for k in range(count):
-                    left_shapes[i, k] = crossed[m, i, k]
+                    left_shapes[i, k] = products[m, i, b + k]
                 for j in range(i):
                     for k in range(count):
                         left_shapes[i, k] -= root[i, j] * left_shapes[j, k]
@@ -216,7 +192,7 @@ def integrate_nuisance(
                 for d in range(j0, b):
                     products[m, c, d] -= left[i, c] * left[i, d]
                 for k in range(count):
-                    crossed[m, c, k] -= left[i, c] * left_shapes[i, k]
+                    products[m, c, b + k] -= left[i, c] * left_shapes[i, k]
             for k in range(count):
                 squares[m, k] -= left_shapes[i, k] * left_shapes[i, k]
 
@@ -226,13 +202,13 @@ def _best_rss(
     m: int,
     j0: int,
     products: Array,
-    crossed: Array,
     squares: Array,
     left: Array,
     left_shapes: Array,
     every: int,
 ) -> float:
     """The smallest residual sum of squares among some of the shapes, without the nuisances."""
+    b = products.shape[1]
     one, y1, yy = products[m, j0, j0], products[m, j0, j0 + 1], products[m, j0 + 1, j0 + 1]
     total = yy
     for i in range(j0):
@@ -241,7 +217,7 @@ def _best_rss(
         yy -= left[i, j0 + 1] * left[i, j0 + 1]
     best = np.inf
     for k in range(0, squares.shape[1], every):
-        g1, gy, gg = crossed[m, j0, k], crossed[m, j0 + 1, k], squares[m, k]
+        g1, gy, gg = products[m, j0, b + k], products[m, j0 + 1, b + k], squares[m, k]
         for i in range(j0):
             g1 -= left[i, j0] * left_shapes[i, k]
             gy -= left[i, j0 + 1] * left_shapes[i, k]
@@ -257,7 +233,6 @@ def _best_rss(
 def fit_grid(
     logdet: Array,
     products: Array,
-    crossed: Array,
     squares: Array,
     nuisances: int,
     dof: float,
@@ -273,7 +248,7 @@ def fit_grid(
     """
     models, count = squares.shape
     fields, evidence = np.empty((7, models, count)), np.empty((models, count))
-    j = nuisances
+    j, b = nuisances, products.shape[1]
     for m in range(models):
         one, y1, yy = products[m, j, j], products[m, j, j + 1], products[m, j + 1, j + 1]
         known = nugget[m] > 0.0
@@ -281,7 +256,7 @@ def fit_grid(
         strength = dof + nugget_dof if known else dof
         base = -0.5 * logdet[m] + (0.5 * nugget_dof * np.log(nugget[m]) if known else 0.0)
         for k in range(count):
-            g1, gy = crossed[m, j, k], crossed[m, j + 1, k]
+            g1, gy = products[m, j, b + k], products[m, j + 1, b + k]
             det = one * squares[m, k] - g1 * g1
             q = (one * gy - g1 * y1) / det
             p = (y1 - q * g1) / one
@@ -290,40 +265,46 @@ def fit_grid(
             evidence[m, k] = value if np.isfinite(value) else -np.inf
             fields[0, m, k], fields[1, m, k], fields[2, m, k] = rss, p, q
             fields[3, m, k], fields[4, m, k] = squares[m, k] / det, -g1 / det
-            fields[5, m, k], fields[6, m, k] = one / det, crossed[m, j + 2, k]
+            fields[5, m, k], fields[6, m, k] = one / det, products[m, j + 2, b + k]
     return fields, evidence
 
 
 @compiled
-def smooth_slow_errors(
-    step: Array, weight: Array, errors: Array, memory: Array, white: Array
-) -> tuple[Array, Array]:
-    """The mean and variance of the slow part of series of unit errors, given their sums. (D, n)
+def fit_pairs(logdet: Array, products: Array, squares: Array, n: int) -> tuple[Array, Array]:
+    """Least squares on a constant and each shape, alone and beside each of the first base columns.
 
-    A Kalman filter and the Rauch–Tung–Striebel smoother, one error model for each series.
+    The base columns of :func:`whiten` are A columns, a constant and the readings (n,). Returns the
+    residual sums of squares of each shape alone (M, K), and the fields (7, M, A, K) of the pairs:
+    both coefficients, their variances and covariance for unit errors, the residual sum of squares,
+    and the logarithm of the likelihood with the coefficients and the size of the errors integrated
+    out.
     """
-    count, n = errors.shape
-    mean, variance = np.zeros((count, n)), np.zeros((count, n))
-    decay, ahead = np.zeros(n), np.zeros(n)  # and the variance predicted from the row before
-    for d in range(count):
-        if memory[d] <= 0:
-            continue
-        slow = 1.0 - white[d]
-        ahead[0], decay[0], value = slow, 0.0, 0.0
-        for i in range(n):
-            if i > 0:
-                decay[i] = np.exp(-(step[i] - step[i - 1]) / memory[d])
-                ahead[i] = slow + decay[i] * decay[i] * (variance[d, i - 1] - slow)
-            total = ahead[i] + white[d] * weight[i]
-            gain = ahead[i] / total if total > 0 else 0.0
-            predicted = decay[i] * value
-            value = predicted + gain * (errors[d, i] - predicted)
-            mean[d, i], variance[d, i] = value, (1.0 - gain) * ahead[i]
-        for i in range(n - 2, -1, -1):
-            back = decay[i + 1] * variance[d, i] / ahead[i + 1] if ahead[i + 1] > 0 else 0.0
-            mean[d, i] += back * (mean[d, i + 1] - decay[i + 1] * mean[d, i])
-            variance[d, i] += back * back * (variance[d, i + 1] - ahead[i + 1])
-    return mean, variance
+    models, b, _ = products.shape
+    j, count = b - 3, squares.shape[1]
+    alone, pairs = np.empty((models, count)), np.empty((7, models, j, count))
+    for m in range(models):
+        gram, one = products[m], products[m, j, j]
+        y1 = gram[j + 1, j] / one
+        yy = gram[j + 1, j + 1] - y1 * gram[j + 1, j]
+        for k in range(count):
+            g1 = gram[j, b + k] / one
+            gg = squares[m, k] - g1 * gram[j, b + k]
+            gy = gram[j + 1, b + k] - y1 * gram[j, b + k]
+            alone[m, k] = max(yy - gy * gy / max(gg, 1e-300), 1e-12 * yy)
+            for a in range(j):
+                aa = (gram[a, a] - gram[a, j] * gram[a, j] / one) * (1 + RIDGE)
+                ay, ag = gram[a, j + 1] - y1 * gram[a, j], gram[a, b + k] - g1 * gram[a, j]
+                bb = gg * (1 + RIDGE)
+                # of two equal columns, or where one is constant, next to nothing is left
+                det = max(aa * bb - ag * ag, RIDGE * aa * bb + 1e-200)
+                first, second = (ay * bb - gy * ag) / det, (gy * aa - ay * ag) / det
+                rss = max(yy - first * ay - second * gy, 1e-12 * yy)
+                pairs[0, m, a, k], pairs[1, m, a, k] = first, second
+                pairs[2, m, a, k], pairs[3, m, a, k] = bb / det, aa / det
+                pairs[4, m, a, k], pairs[5, m, a, k] = -ag / det, rss
+                terms = logdet[m] + np.log(one) + np.log(det) + (n - 3) * np.log(rss)
+                pairs[6, m, a, k] = -terms / 2
+    return alone, pairs
 
 
 @compiled

@@ -189,9 +189,7 @@ def covariance_factor(t: Array, w: Array, bands: Array, level: float, trend: flo
     from scipy.linalg.lapack import dpbsv
 
     n, h = len(w), np.diff(t)
-    basis, _ = np.linalg.qr(
-        np.polynomial.legendre.legvander(2 * t / t[-1] - 1, min(DIRECTIONS, n // 3) - 1)
-    )
+    basis = _smooth_directions(t.tobytes())
     weighted = w[:, None] * basis
     differences = SecondDifferences(1 / h[:-1], 1 / h[1:]).apply(weighted)
     v = level * bands[0] + trend * bands[1] + bands[2]
@@ -201,3 +199,12 @@ def covariance_factor(t: Array, w: Array, bands: Array, level: float, trend: flo
     covariance = basis.T @ weighted - differences.T @ solved
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     return np.asarray(basis @ (vectors * np.sqrt(np.maximum(values, 0.0))))
+
+
+@lru_cache(maxsize=8)
+def _smooth_directions(t: bytes) -> Array:
+    """Orthonormal polynomials on these times; the columns of a log share them. (n, J)"""
+    times = np.frombuffer(t)
+    degree = min(DIRECTIONS, len(times) // 3) - 1
+    basis, _ = np.linalg.qr(np.polynomial.legendre.legvander(2 * times / times[-1] - 1, degree))
+    return np.asarray(basis)

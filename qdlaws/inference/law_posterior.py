@@ -31,10 +31,10 @@ import numpy as np
 
 from qdlaws.core.law import Law, shape
 from qdlaws.core.types import Array
-from qdlaws.inference.error_prior import Box, ErrorModels, error_models, full_range
+from qdlaws.inference.error_prior import ErrorModels, error_models, memory_nodes, trapezoid
 from qdlaws.inference.law_problem import LawProblem, path_effects
 
-__all__ = ["LawPosterior", "law_posterior"]
+__all__ = ["LawPosterior", "law_posterior", "quasi_random_points"]
 
 POSTERIOR_DRAWS = 2048
 """Draws of a law; a quarter of them where the effort is below 1."""
@@ -94,7 +94,7 @@ class LawPosterior:
         The law plus the slow error, which a Kalman smoother finds from the residuals of each of
         some draws; ``x``, ``y`` and ``weight`` are the rows of the fit.
         """
-        from qdlaws.inference.kernel import smooth_slow_errors
+        from qdlaws.inference.path_kernel import smooth_slow_errors
 
         some = slice(None, None, len(self.sigma) // PATH_DRAWS)
         law, sigma = self.law, self.sigma[some, None]
@@ -125,7 +125,7 @@ class _Grid:
     @property
     def log_evidence(self) -> float:
         """The logarithm of the likelihood of the readings, averaged over the prior."""
-        mass = self.weight @ _trapezoid(self.kappa)
+        mass = self.weight @ trapezoid(self.kappa)
         return self.log_scale + float(np.log(mass.sum()))
 
     @property
@@ -148,26 +148,26 @@ class _Grid:
         lattice = self.weight.sum(1)[:-1].reshape(len(self.errors.logl), -1)
         return lattice.sum(1), lattice[:, 1:].sum(0)
 
-    def box(self) -> Box:
-        """The rectangle of (log ℓ, v) that holds the weight, with a margin of one node."""
-        rows, cols = self.marginals()
-        e = self.errors
-        half = (e.v[1] - e.v[0]) / 2
-        low, high = _ends(e.v, cols, 2e-3)
-        return *_ends(e.logl, rows, 2e-3), max(low - half, 0.0), min(high + half, 1.0)
+    def white_range(self) -> tuple[float, float]:
+        """The range of v that holds the weight, with a margin of one node."""
+        v, weight = self.errors.v, self.marginals()[1]
+        half = (v[1] - v[0]) / 2
+        low, high = _ends(v, weight, 2e-3)
+        return max(low - half, 0.0), min(high + half, 1.0)
+
+    def next_memories(self, count: int) -> Array:
+        """Nodes of log ℓ, even in the range that holds the weight; by weight where that is all."""
+        logl, weight = self.errors.logl, self.marginals()[0]
+        low, high = _ends(logl, weight, 2e-3)
+        if low > logl[0] or high < logl[-1] or len(logl) < count:
+            return np.linspace(low, high, count)
+        return _next_nodes(logl, weight / trapezoid(logl), count, 2e-3)
 
     def next_curvatures(self, count: int) -> Array:
-        """Nodes of κ for the range that holds the weight: half evenly, half by weight."""
+        """Nodes of κ for the range that holds the weight."""
         if self.straight:
             return self.kappa
-        weight = self.curvature_weight()
-        low, high = _ends(self.kappa, weight, 1e-4)
-        even = np.clip((self.kappa - low) / (high - low), 0.0, 1.0)
-        cumulative = np.append(0.0, np.cumsum((weight[1:] + weight[:-1]) / 2 * np.diff(self.kappa)))
-        both = (even + cumulative / cumulative[-1]) / 2
-        inside = (self.kappa >= low) & (self.kappa <= high)
-        inner = np.linspace(0.0, 1.0, count)
-        return np.interp(inner, both[inside], self.kappa[inside])
+        return _next_nodes(self.kappa, self.curvature_weight(), count, 1e-4)
 
     def resolved(self) -> bool:
         """Is the weight spread over several nodes, of ℓ for the slow part and of κ?"""
@@ -200,43 +200,49 @@ def _refined_grid(problem: LawProblem) -> tuple[LawProblem, _Grid]:
     base = np.column_stack([path_effects(problem), np.ones(problem.n), problem.z])
     reach = np.arcsinh(KAPPA_REACH)
     kappa = np.zeros(1) if straight else np.sinh(np.linspace(-reach, reach, 37))
-    box, nodes = full_range(length), 1 if straight else max(int(CURVATURE_NODES * effort), 15)
+    rows, cols = max(int(6.4 * effort), 5), max(int(4.8 * effort), 4)
+    logl, v_ends = memory_nodes(length, rows), (0.0, 1.0)
+    nodes = 1 if straight else max(int(CURVATURE_NODES * effort), 15)
     clock_chosen = False
     for look in range(6):
-        errors = error_models(length, box, effort if look else 0.8 * effort)
-        grid = _grid(problem, base, kappa, errors)
+        errors = error_models(length, tuple(logl.tolist()), v_ends, cols)
+        shapes = shape(kappa, problem.u[:, None])
+        grid = _grid(problem, base, kappa, shapes, errors)
+        rows, cols = max(int(8 * effort), 5), max(int(6 * effort), 4)
         # A curve that a coarse grid of κ misses looks like slow errors: no box from such a grid.
         curvature_resolved = straight or grid.count_curvatures(0.05) >= 3
         if curvature_resolved and not clock_chosen:
             clock_chosen = True
             if grid.slow:
                 moving = problem.with_clock_of_movement()
-                rival = _grid(moving, base, kappa, errors)
+                rival = _grid(moving, base, kappa, shapes, errors)
                 if rival.log_evidence - grid.log_evidence > np.log(CLOCK_ODDS):
                     problem, grid = moving, rival
         if look and curvature_resolved and grid.resolved():
             break
-        box = grid.box() if curvature_resolved else full_range(length)
+        if curvature_resolved:
+            logl, v_ends = grid.next_memories(rows), grid.white_range()
+        else:
+            logl, v_ends = memory_nodes(length, rows), (0.0, 1.0)
         kappa = grid.next_curvatures(nodes)
     return problem, grid
 
 
-def _grid(problem: LawProblem, base: Array, kappa: Array, errors: ErrorModels) -> _Grid:
+def _grid(
+    problem: LawProblem, base: Array, kappa: Array, shapes: Array, errors: ErrorModels
+) -> _Grid:
     """The generalised least-squares fit and the posterior weight of every node."""
     from qdlaws.inference.kernel import fit_grid, integrate_nuisance, whiten
 
     n, nuisances = problem.n, base.shape[1] - 2
     weight = np.ones(n) if problem.weight is None else np.ascontiguousarray(problem.weight)
-    shapes = shape(kappa, problem.u[:, None])
-    logdet, products, crossed, gg, prior_variance = whiten(
+    logdet, products, squares, prior_variance = whiten(
         problem.t, weight, base, shapes, problem.share, errors.memory, errors.white
     )
     dof = max(n - 2, 1)
     if nuisances:
         every = max(1, len(kappa) // 12)
-        integrate_nuisance(
-            logdet, products, crossed, gg, nuisances, float(dof), every, SCALE_TOLERANCE
-        )
+        integrate_nuisance(logdet, products, squares, nuisances, float(dof), every, SCALE_TOLERANCE)
     logprior = np.repeat(errors.logprior[:, None], len(kappa), axis=1)
     if len(kappa) > 1:
         logprior -= 2 * np.log1p((kappa / KAPPA_SCALE) ** 2 / 3)  # t₃
@@ -246,9 +252,9 @@ def _grid(problem: LawProblem, base: Array, kappa: Array, errors: ErrorModels) -
         nugget[some] = problem.known_nugget / errors.white[some]
         logprior[~some] = -np.inf
     fields, logw = fit_grid(
-        *(logdet, products, crossed, gg, nuisances, float(dof), logprior, nugget, NUGGET_DOF)
+        *(logdet, products, squares, nuisances, float(dof), logprior, nugget, NUGGET_DOF)
     )
-    left = products[:, nuisances:, nuisances:]
+    left = products[:, nuisances:, nuisances : nuisances + 3]
     return _Grid(
         kappa=kappa,
         shapes=shapes,
@@ -269,12 +275,12 @@ def _posterior(problem: LawProblem, grid: _Grid) -> LawPosterior:
     n, kappa, (centre, scale) = problem.n, grid.kappa, problem.unit
     dof = max(n - 2, 1) + (int(NUGGET_DOF) if problem.known_nugget else 0)
     count = POSTERIOR_DRAWS if problem.effort >= 1 else POSTERIOR_DRAWS // 4
-    points = _quasi_random_points(dof, count)
+    points = quasi_random_points(dof, count)
     draws, model = draw_laws(
         grid.weight, kappa, grid.fields, grid.mean_one, grid.mean_y, grid.mean_variance, points
     )
     law = Law(*problem.ends, draws[0], centre + scale * draws[1], scale * draws[2])
-    mass = grid.weight * _trapezoid(kappa)
+    mass = grid.weight * trapezoid(kappa)
     mass /= mass.sum()
     if grid.straight:
         p_concave, p_straight, p_curved, p_steplike = np.nan, 1.0, 0.0, 0.0
@@ -300,8 +306,8 @@ def _posterior(problem: LawProblem, grid: _Grid) -> LawPosterior:
     )
 
 
-@lru_cache(maxsize=16)
-def _quasi_random_points(dof: int, count: int) -> Array:
+@lru_cache(maxsize=32)
+def quasi_random_points(dof: int, count: int = POSTERIOR_DRAWS) -> Array:
     """A low-discrepancy set: two uniforms, a χ²(dof) and three standard normals.
 
     A rank-1 lattice (Korobov 1959), in order of the first uniform, so that every k-th point is a
@@ -327,21 +333,13 @@ def _p_falls(grid: _Grid, mass: Array, dof: int) -> float:
     """P(q < 0)."""
     from scipy.special import stdtr
 
-    near = mass > 1e-7  # all others together are negligible
+    near = mass > 1e-6  # all others together are negligible
     rss, _, q, _, _, qq, _ = (v[near] for v in grid.fields)
     t = -q / np.sqrt(rss / dof * qq)
     falls = np.where(t > 0, 1.0, 0.0)
     open_question = np.log1p(t**2 / dof) * (dof - 1) < 50  # a distribution function is costly
     falls[open_question] = stdtr(dof, t[open_question])
     return float(min(mass[near] @ falls / mass[near].sum(), 1.0))
-
-
-def _trapezoid(nodes: Array) -> Array:
-    """Weights of the trapezoidal rule."""
-    if len(nodes) == 1:
-        return np.ones(1)
-    gaps = np.diff(nodes)
-    return np.asarray((np.append(gaps, 0.0) + np.append(0.0, gaps)) / 2)
 
 
 def _mass_above(kappa: Array, weight: Array) -> Any:
@@ -357,6 +355,16 @@ def _p_curved(kappa: Array, weight: Array) -> float:
     at_zero = float(np.interp(0.0, kappa, weight, left=0.0, right=0.0))
     prior_at_zero = 2 / (np.pi * np.sqrt(3.0)) / KAPPA_SCALE
     return 1 / (1 + at_zero / area / prior_at_zero) if area > 0 else 0.5
+
+
+def _next_nodes(nodes: Array, weight: Array, count: int, share: float) -> Array:
+    """Nodes for the range that holds the weight: half of them evenly, half by weight."""
+    low, high = _ends(nodes, weight, share)
+    even = np.clip((nodes - low) / (high - low), 0.0, 1.0)
+    cumulative = np.append(0.0, np.cumsum((weight[1:] + weight[:-1]) / 2 * np.diff(nodes)))
+    both = (even + cumulative / cumulative[-1]) / 2
+    inside = (nodes >= low) & (nodes <= high)
+    return np.interp(np.linspace(0.0, 1.0, count), both[inside], nodes[inside])
 
 
 def _ends(nodes: Array, weight: Array, share: float) -> tuple[float, float]:

@@ -145,17 +145,17 @@ def path_effects(problem: LawProblem) -> Array:
     nothing = np.zeros((n, 0))
     if problem.cov_factor is None or not problem.cov_factor.shape[1]:
         return nothing
-    shapes = shape(PRELIMINARY_KAPPA, u[:, None])
-    shapes -= shapes.mean(0)
-    squares = (shapes**2).sum(0)
+    kappa, shapes = PRELIMINARY_KAPPA, shape(PRELIMINARY_KAPPA, u[:, None])
+    mean = shapes.mean(0)
+    squares = np.einsum("nk,nk->k", shapes, shapes) - n * mean**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        q = z @ shapes / squares
+        q = z @ shapes / squares  # the mean of z is 0
         rss = np.maximum(z @ z - q**2 * squares, 1e-14 * n)
         logw = -(n - 2) / 2 * np.log(rss) - 0.5 * np.log(squares)
     logw[~np.isfinite(logw)] = -np.inf
-    w = np.exp(logw - logw.max()) / (1 + PRELIMINARY_KAPPA**2 / 27) ** 2
+    w = np.exp(logw - logw.max()) / (1 + kappa**2 / 27) ** 2
     kept = w > 1e-6 * w.max()
-    slope = shape_slope(PRELIMINARY_KAPPA[kept], u[:, None]) @ (q * w / w.sum())[kept]
+    slope = shape_slope(kappa[kept], u[:, None]) @ (q * w / w.sum())[kept]
     effect = problem.cov_factor * slope[:, None] / (problem.ends[1] - problem.ends[0])
     length = np.sqrt((effect**2).sum(0))
     effect = effect[:, length > NEGLIGIBLE_DIRECTION * length.max()]

@@ -1,4 +1,4 @@
-"""The compiled inner loops of a latent path: a banded factorisation for every pair of variances.
+"""The compiled inner loops of paths: of a latent column, and of the slow errors of a run.
 
 They are compiled and kept as those of :mod:`qdlaws.inference.kernel` are, and linear in the rows.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from qdlaws.core.types import Array
 from qdlaws.inference.kernel import compiled
 
-__all__ = ["average_path", "path_evidence"]
+__all__ = ["average_path", "path_evidence", "smooth_slow_errors"]
 
 
 @compiled
@@ -23,7 +23,8 @@ def path_evidence(bands: Array, d: Array, level: Array, trend: Array) -> tuple[A
     square, logdet = np.empty(len(level)), np.empty(len(level))
     for g in range(len(level)):
         total, log_total = 0.0, 0.0
-        d1, d2, l1, z1, z2 = 1.0, 1.0, 0.0, 0.0, 0.0  # pivots, a factor and values of the last rows
+        # 1 over the pivots, a factor and the values of the last two rows
+        p1, p2, l1, z1, z2 = 1.0, 1.0, 0.0, 0.0, 0.0
         for i in range(m):
             second = bands[2, 2, i - 2] if i > 1 else 0.0
             first = 0.0
@@ -31,16 +32,16 @@ def path_evidence(bands: Array, d: Array, level: Array, trend: Array) -> tuple[A
                 first = level[g] * bands[0, 1, i - 1] + trend[g] * bands[1, 1, i - 1]
                 first += bands[2, 1, i - 1]
             pivot = level[g] * bands[0, 0, i] + trend[g] * bands[1, 0, i] + bands[2, 0, i]
-            f2 = second / d2 if i > 1 else 0.0
-            f1 = (first - f2 * d2 * l1) / d1 if i > 0 else 0.0
-            pivot -= f1 * f1 * d1 + f2 * f2 * d2
+            rest = first - second * l1
+            f1, f2 = rest * p1, second * p2
+            pivot -= f1 * rest + f2 * second
             value = d[i] - f1 * z1 - f2 * z2
             if not pivot > 0:
                 total, log_total = np.nan, np.nan
                 break
-            total += value * value / pivot
+            p2, p1, l1, z2, z1 = p1, 1.0 / pivot, f1, z1, value
+            total += value * value * p1
             log_total += np.log(pivot)
-            d2, d1, l1, z2, z1 = d1, pivot, f1, z1, value
         square[g], logdet[g] = total, log_total
     return square, logdet
 
@@ -87,3 +88,35 @@ def average_path(bands: Array, d: Array, level: Array, trend: Array, weight: Arr
             values[i] = value
             mean[i] += weight[g] * value
     return mean / total
+
+
+@compiled
+def smooth_slow_errors(
+    step: Array, weight: Array, errors: Array, memory: Array, white: Array
+) -> tuple[Array, Array]:
+    """The mean and variance of the slow part of series of unit errors, given their sums. (D, n)
+
+    A Kalman filter and the Rauch–Tung–Striebel smoother, one error model for each series.
+    """
+    count, n = errors.shape
+    mean, variance = np.zeros((count, n)), np.zeros((count, n))
+    decay, ahead = np.zeros(n), np.zeros(n)  # and the variance predicted from the row before
+    for d in range(count):
+        if memory[d] <= 0:
+            continue
+        slow = 1.0 - white[d]
+        ahead[0], decay[0], value = slow, 0.0, 0.0
+        for i in range(n):
+            if i > 0:
+                decay[i] = np.exp(-(step[i] - step[i - 1]) / memory[d])
+                ahead[i] = slow + decay[i] * decay[i] * (variance[d, i - 1] - slow)
+            total = ahead[i] + white[d] * weight[i]
+            gain = ahead[i] / total if total > 0 else 0.0
+            predicted = decay[i] * value
+            value = predicted + gain * (errors[d, i] - predicted)
+            mean[d, i], variance[d, i] = value, (1.0 - gain) * ahead[i]
+        for i in range(n - 2, -1, -1):
+            back = decay[i + 1] * variance[d, i] / ahead[i + 1] if ahead[i + 1] > 0 else 0.0
+            mean[d, i] += back * (mean[d, i + 1] - decay[i + 1] * mean[d, i])
+            variance[d, i] += back * back * (variance[d, i + 1] - ahead[i + 1])
+    return mean, variance

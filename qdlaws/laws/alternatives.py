@@ -7,17 +7,18 @@ difference of 6 is strong evidence (Kass and Raftery 1995).
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from qdlaws.core.interval import Interval, interval, unknown
+from qdlaws.core.interval import Interval, interval, quantiles, unknown
 from qdlaws.core.law import shape
 from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
 from qdlaws.core.types import Array
+from qdlaws.inference.law_posterior import quasi_random_points
 from qdlaws.laws.adequacy import BlockMeans
 
 __all__ = ["SMOOTH", "STRONG", "Peak", "Rival", "RivalForms", "Rivals", "rivals"]
@@ -28,8 +29,11 @@ STRONG = 6.0
 CURVATURES = np.geomspace(0.3, 20, 12)
 """|κ| of the exponential forms."""
 
-BREAKS = np.linspace(0.06, 0.94, 12)
-"""Quantiles of x between which the breaks of bent lines lie, and of step for jumps."""
+KAPPA = np.concatenate([-CURVATURES[::-1], [0.0], CURVATURES])
+"""Curvatures of the law: convex ones, the line, concave ones."""
+
+BREAKS, BREAK_COUNT = (0.06, 0.94), 12
+"""The quantiles of x between which the breaks of bent lines lie, and their number."""
 
 ERROR_GRID = (
     np.append(np.repeat([0.04, 0.15, 0.5, 1.5, 5.0], 3), 0.0),
@@ -38,17 +42,11 @@ ERROR_GRID = (
 """The error models: memories of the slow part in run lengths with shares of white noise, and white
 noise alone."""
 
-DRAWS = 512
-"""Draws of two lines that meet."""
-
 FEWEST_FOR_A_PEAK = 8
 """Block means below which no peak is looked for."""
 
 LEAST_PEAKED = 0.25
 """The share of estimates with a peak below which no draws are made: its probability is small."""
-
-RIDGE = 1e-9
-"""Keeps equal columns from being singular."""
 
 
 class Rival(NamedTuple):
@@ -105,18 +103,6 @@ class Peak(NamedTuple):
     place: Interval
 
 
-class TwoColumns(NamedTuple):
-    """Least squares on pairs of whitened columns, under every error model. Each (M, A, C)"""
-
-    first: Array
-    second: Array
-    var_first: Array  # of unit errors
-    var_second: Array
-    covariance: Array
-    rss: Array
-    log_likelihood: Array  # with the coefficients and the size of the errors integrated out
-
-
 COEFFICIENTS = {
     "line": 2,
     "concave exponential": 3,
@@ -140,6 +126,19 @@ SMOOTH = ("quadratic", "power law", "exponential with c = 1")
 """Forms without a break, other than those of a law."""
 
 
+class _Fits(NamedTuple):
+    """Least squares on columns, alone and beside each column of another group, with an intercept.
+
+    ``places`` are those of the forms among the C columns; ``pairs`` (7, M, A, C) as
+    :func:`qdlaws.inference.kernel.fit_pairs` gives them under M error models.
+    """
+
+    places: dict[str, slice]
+    deviance: Array  # (C,) of each column alone, under its best error model
+    pairs: Array
+    pair_deviance: Array  # (A, C)
+
+
 class RivalForms:
     """The rival forms of one run, fitted to its block means; ``ends`` is the range of x."""
 
@@ -147,23 +146,18 @@ class RivalForms:
         self.ends, self.x, self.n = ends, blocks.x, len(blocks.y)
         self.u = (blocks.x - ends[0]) / (ends[1] - ends[0])
         self.t = (blocks.step - blocks.step[0]) / (blocks.step[-1] - blocks.step[0])
-        low, high = (float(v) for v in np.quantile(self.u, (BREAKS[0], BREAKS[-1])))
-        self.breaks = np.linspace(low, high, len(BREAKS))
+        low, high = quantiles(self.u, BREAKS)
+        self.breaks = np.linspace(low, high, BREAK_COUNT)
         y = blocks.y - blocks.y.mean()
         self.y = y / (np.sqrt(np.mean(y**2)) or 1.0)
 
     def bic(self, form: str) -> float:
         """The BIC of a form; infinite where x has a sign that it cannot take."""
-        places, products = self._smooth if form in SMOOTH else self._others
-        if form not in places:
+        fits = self._smooth if form in SMOOTH else self._others
+        if form not in fits.places:
             return np.inf
-        p = products.of(places[form])
-        if form in ("quadratic", "two lines"):
-            rss = _two_columns(p, self.n).rss[:, 0]
-        else:
-            rss = p.yy[:, None] - p.second_y**2 / np.maximum(p.second, 1e-300)
-        rss = np.maximum(rss, 1e-12 * p.yy[:, None])
-        deviance = (self.n * np.log(rss / self.n) + p.logdet[:, None]).min(0)
+        beside_line = form in ("quadratic", "two lines")
+        deviance = (fits.pair_deviance[0] if beside_line else fits.deviance)[fits.places[form]]
         least = float(deviance.min()) if form == "jump in step" else _at_the_vertex(deviance)
         return least + COEFFICIENTS[form] * float(np.log(self.n))
 
@@ -176,37 +170,49 @@ class RivalForms:
         return min(self.bic(form) for form in LAW_FORMS)
 
     @cached_property
-    def _smooth(self) -> tuple[dict[str, slice], Products]:
-        """The columns of the smooth forms, and their inner products."""
+    def _smooth(self) -> _Fits:
+        """The fits of the smooth forms, beside the line."""
         columns = {"quadratic": self.u**2, "exponential with c = 1": np.exp(self.x - self.x.max())}
         if self.x.min() > 0:
             powers = np.array([k for k in np.linspace(-6, 6, 25) if k != 0])
             columns["power law"] = (self.x[:, None] / self.x.max()) ** powers
-        return self._products_by_form(columns)
+        return self._fits(self.u[:, None], columns)
 
     @cached_property
-    def _others(self) -> tuple[dict[str, slice], Products]:
-        """The columns of the forms that a verdict looks at, and their inner products."""
-        u = self.u[:, None]
-        places, products = self._products_by_form(
+    def _others(self) -> _Fits:
+        """The fits of the forms that a verdict looks at, beside the line and beside a drift."""
+        laws = shape(KAPPA, self.u[:, None])
+        fits = self._fits(
+            np.column_stack([self.u, self.t]),
             {
-                "line": u,
-                "concave exponential": shape(CURVATURES, u),
-                "convex exponential": shape(-CURVATURES, u),
+                "convex exponential": laws[:, : len(CURVATURES)],
+                "line": self.u,
+                "concave exponential": laws[:, -len(CURVATURES) :],
                 "level below a break": _above(self.u, self.breaks),
                 "level above a break": _above(-self.u, -self.breaks),
                 "line in step": self.t,
                 "jump in step": self.jumps,
-            }
+            },
         )
-        return {"two lines": places["level below a break"], **places}, products
+        fits.places["two lines"] = fits.places["level below a break"]
+        return fits
 
-    def _products_by_form(self, columns: dict[str, Array]) -> tuple[dict[str, slice], Products]:
-        """The place of each form among all columns, and the products of u with them."""
+    def _fits(self, first: Array, columns: dict[str, Array]) -> _Fits:
+        """The fits of the columns of each form, alone and beside each ``first`` column."""
+        from qdlaws.inference.kernel import fit_pairs, whiten
+
         together = {form: v.reshape(self.n, -1) for form, v in columns.items()}
         edges = np.cumsum([0, *(v.shape[1] for v in together.values())]).tolist()
         places = {form: slice(a, b) for form, a, b in zip(together, edges, edges[1:], strict=False)}
-        return places, self._products(self.u[:, None], np.hstack(list(together.values())))
+        second = np.hstack(list(together.values()))
+        base = np.column_stack([first - first.mean(0), np.ones(self.n), self.y])
+        logdet, products, squares, _ = whiten(
+            *(self.t, np.ones(self.n), base, second - second.mean(0), np.zeros(self.n), *ERROR_GRID)
+        )
+        rss, pairs = fit_pairs(logdet, products, squares, self.n)
+        deviance = (self.n * np.log(rss / self.n) + logdet[:, None]).min(0)
+        pair_deviance = (self.n * np.log(pairs[5] / self.n) + logdet[:, None, None]).min(0)
+        return _Fits(places, deviance, pairs, pair_deviance)
 
     @cached_property
     def peak(self) -> Peak:
@@ -217,16 +223,16 @@ class RivalForms:
         """
         if self.n < FEWEST_FOR_A_PEAK:
             return Peak(0.0, unknown())
-        places, products = self._others
-        fits = _two_columns(products.of(places["two lines"]), self.n)
-        weight = np.exp(fits.log_likelihood - fits.log_likelihood.max()).ravel()
-        estimated = (fits.first > 0) & (fits.first + fits.second < 0)
-        if weight[estimated.ravel()].sum() < LEAST_PEAKED * weight.sum():
+        fits = self._others
+        *fields, log_likelihood = fits.pairs[:, :, 0, fits.places["two lines"]].reshape(7, -1)
+        weight = np.exp(log_likelihood - log_likelihood.max())
+        estimated = (fields[0] > 0) & (fields[0] + fields[1] < 0)
+        if weight[estimated].sum() < LEAST_PEAKED * weight.sum():
             return Peak(0.0, unknown())
-        uniform, chi2, z1, z2 = _quasi_random_points(self.n - 3)
+        uniform, _, chi2, z1, z2, _ = quasi_random_points(self.n - 3)
         pick = np.searchsorted(np.cumsum(weight) / weight.sum(), uniform)
         pick = np.minimum(pick, len(weight) - 1)
-        left, bend, var_left, var_bend, cov, rss = (v.ravel()[pick] for v in fits[:6])
+        left, bend, var_left, var_bend, cov, rss = (v[pick] for v in fields)
         sigma, deviation = np.sqrt(rss / chi2), np.sqrt(np.maximum(var_left, 1e-200))
         rest = np.sqrt(np.maximum(var_bend - (cov / deviation) ** 2, 0.0))
         below = left + sigma * deviation * z1
@@ -244,78 +250,22 @@ class RivalForms:
 
         if self.n < FEWEST_FOR_A_PEAK:
             return 0.5
-        kappa = np.concatenate([-CURVATURES[::-1], [0.0], CURVATURES])
-        changes = self.t[:, None] if form == "line in step" else self.jumps
-        products = self._products(changes, shape(kappa, self.u[:, None]))
-        fits = _two_columns(products, self.n)
-        log_weight = fits.log_likelihood + np.log(_curvature_prior(kappa))
+        if form == "line in step":
+            pairs = self._others.pairs[:, :, 1:, : len(KAPPA)]
+        else:
+            pairs = self._fits(self.jumps, {"law": shape(KAPPA, self.u[:, None])}).pairs
+        _, slope, _, variance, _, rss, log_likelihood = pairs
+        log_weight = log_likelihood + np.log(_curvature_prior(KAPPA))
         weight = np.exp(log_weight - log_weight.max())
-        t = -fits.second / np.sqrt(fits.rss / (self.n - 3) * fits.var_second)
-        return float((weight * stdtr(self.n - 3, t)).sum() / weight.sum())
+        near = weight > 1e-8  # a distribution function is costly
+        t = (-slope / np.sqrt(rss / (self.n - 3) * variance))[near]
+        return float(weight[near] @ stdtr(self.n - 3, t) / weight[near].sum())
 
     @cached_property
     def jumps(self) -> Array:
         """Steps up, one a column, with two rows at least on either side. (n, places)"""
         rows = np.arange(self.n)
         return (rows[:, None] >= rows[min(2, self.n - 1) : max(self.n - 1, 3)]).astype(float)
-
-    def _products(self, first: Array, second: Array) -> Products:
-        """Inner products under every error model of columns without their intercept."""
-        from qdlaws.inference.kernel import whiten
-
-        a = first.shape[1]
-        base = np.column_stack([first - first.mean(0), np.ones(self.n), self.y])
-        shapes = np.ascontiguousarray(second - second.mean(0))
-        logdet, base_products, crossed, squares, _ = whiten(
-            self.t, np.ones(self.n), base, shapes, np.zeros(self.n), *ERROR_GRID
-        )
-        one = base_products[:, a, a]
-        with_one, shapes_one = base_products[:, a] / np.sqrt(one)[:, None], crossed[:, a]
-        left = base_products - with_one[:, :, None] * with_one[:, None]
-        shapes_one = shapes_one / np.sqrt(one)[:, None]
-        crossed = crossed - with_one[..., None] * shapes_one[:, None]
-        return Products(
-            logdet=logdet,
-            one=one,
-            yy=left[:, a + 1, a + 1],
-            first=np.diagonal(left, axis1=1, axis2=2)[:, :a],
-            first_y=left[:, :a, a + 1],
-            both=crossed[:, :a],
-            second=squares - shapes_one**2,
-            second_y=crossed[:, a + 1],
-        )
-
-
-class Products(NamedTuple):
-    """Inner products of two groups of columns and the readings, under M error models."""
-
-    logdet: Array  # (M,)
-    one: Array  # of the intercept with itself, which the others are without
-    yy: Array
-    first: Array  # of each column of the first group with itself (M, A)
-    first_y: Array
-    both: Array  # (M, A, C)
-    second: Array  # (M, C)
-    second_y: Array
-
-    def of(self, columns: slice) -> Products:
-        """The products of some columns of the second group."""
-        both, second, second_y = (v[..., columns] for v in (self.both, self.second, self.second_y))
-        return self._replace(both=both, second=second, second_y=second_y)
-
-
-def _two_columns(p: Products, n: int) -> TwoColumns:
-    """Least squares on an intercept and each pair of a column of the first and second group."""
-    aa, bb = p.first[:, :, None] * (1 + RIDGE), p.second[:, None, :] * (1 + RIDGE)
-    ya, yb = p.first_y[:, :, None], p.second_y[:, None, :]
-    # of two equal columns, or where one is constant, next to nothing is left
-    det = np.maximum(aa * bb - p.both**2, RIDGE * aa * bb + 1e-200)
-    q, r = (ya * bb - yb * p.both) / det, (yb * aa - ya * p.both) / det
-    yy = p.yy[:, None, None]
-    rss = np.maximum(yy - q * ya - r * yb, 1e-12 * yy)
-    logdet = (p.logdet + np.log(p.one))[:, None, None]
-    log_likelihood = -(logdet + np.log(det) + (n - 3) * np.log(rss)) / 2
-    return TwoColumns(q, r, bb / det, aa / det, -p.both / det, rss, log_likelihood)
 
 
 def _at_the_vertex(deviance: Array) -> float:
@@ -339,16 +289,3 @@ def _above(u: Array, breaks: Array) -> Array:
 def _curvature_prior(kappa: Array) -> Array:
     """The weight of each node of κ under 3·t₃."""
     return np.asarray(np.gradient(kappa) * (1 + kappa**2 / 27) ** -2)
-
-
-@lru_cache(maxsize=64)
-def _quasi_random_points(dof: int) -> tuple[Array, Array, Array, Array]:
-    """A low-discrepancy set: a uniform, a χ²(dof) and two standard normals (Roberts 2018)."""
-    from scipy.special import gammaincinv, ndtri
-
-    root = 1.0
-    for _ in range(80):
-        root = (1 + root) ** (1 / 5)
-    u = (0.5 + np.outer(np.arange(1, DRAWS + 1), root ** -np.arange(1.0, 5.0))) % 1
-    u = np.clip(u, 1e-9, 1 - 1e-9).T
-    return u[0], 2 * gammaincinv(dof / 2, u[1]), ndtri(u[2]), ndtri(u[3])

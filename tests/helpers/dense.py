@@ -69,3 +69,9 @@ class Model:
             np.concatenate([b, np.zeros(rows), [1.0]]),
             np.concatenate([both, slow, [np.log(ERROR_MODELS["white"])]]),
         )
+
+
+def slow_part(step, memory, white):
+    """The covariance of the slow errors alone."""
+    gap = np.abs(step[:, None] - step[None, :])
+    return (1 - white) * np.exp(-gap / memory) if memory > 0 else np.zeros_like(gap)

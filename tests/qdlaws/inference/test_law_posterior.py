@@ -166,6 +166,14 @@ def test_grid_follows_the_width_of_the_posterior(sigma):
     assert abs(mean - 2.0 * np.ptp(x) / (D_HIGH - D_LOW)) < 4 * sd
 
 
+@pytest.mark.parametrize("seed", [3, 11, 16])
+def test_grid_resolves_a_memory_on_one_node_beside_long_ones(seed):
+    """Long memories of little weight keep the range of the grid wide: nodes go to the weight."""
+    step, x, y = data(200, 2.0, 0.05, 0.8, seed)
+    _, grid = module._refined_grid(LawProblem(step, x, y))
+    assert grid.resolved()
+
+
 def test_mean_slow_error_of_this_run_is_in_its_law():
     """Of 60 runs with slow errors 95 % bands of this run's law hold law plus mean slow error."""
     held, narrower = [], []

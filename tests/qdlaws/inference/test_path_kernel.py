@@ -1,10 +1,12 @@
-"""The compiled loops of a latent path against dense algebra."""
+"""The compiled loops of paths against dense algebra."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from qdlaws.inference.path_kernel import average_path, path_evidence
+from qdlaws.inference.path_kernel import average_path, path_evidence, smooth_slow_errors
+from tests.helpers.dense import covariance, slow_part
 
 
 def test_path_evidence_and_average_are_those_of_dense_algebra():
@@ -27,3 +29,17 @@ def test_path_evidence_and_average_are_those_of_dense_algebra():
     weight = np.array([0.2, 0.5, 0.3])
     want = sum(w * np.linalg.solve(v, d) for w, v in zip(weight, wholes, strict=True))
     np.testing.assert_allclose(average_path(bands, d, level, trend, weight), want, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("memory", "white"), [(4.0, 0.3), (300.0, 0.8), (2.0, 0.0), (0.0, 1.0)])
+def test_smoothed_slow_errors_are_those_of_dense_algebra(memory, white):
+    rng = np.random.default_rng(4)
+    step, weight = np.cumsum(rng.uniform(0.2, 3.0, 30)), rng.uniform(0.3, 3.0, 30)
+    errors = rng.standard_normal(30)
+    slow = slow_part(step, memory, white)
+    gain = slow @ np.linalg.inv(covariance(step, memory, white, weight))
+    mean, variance = smooth_slow_errors(
+        step, weight, errors[None], np.array([memory]), np.array([white])
+    )
+    np.testing.assert_allclose(mean[0], gain @ errors, atol=1e-9)
+    np.testing.assert_allclose(variance[0], np.diag(slow - gain @ slow), atol=1e-9)
