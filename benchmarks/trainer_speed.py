@@ -1,6 +1,7 @@
 """GRPO steps of the trainer beside TRL's GRPOTrainer: same model, batch, lengths and reward.
 
-    python benchmarks/trainer_speed.py [--quick] [--threads 1] [--rounds 4] [--steps 4]
+    python benchmarks/trainer_speed.py [--quick] [--threads 1] [--rounds 4] [--steps 4] [--lengths]
+    python benchmarks/trainer_speed.py --memory
     python benchmarks/trainer_speed.py --parts FOLDER     # the time of each part, of a model there
 
 Both do whole optimizer steps in this process, in turns: sampling of 128 completions (16 groups of
@@ -8,15 +9,16 @@ Both do whole optimizer steps in this process, in turns: sampling of 128 complet
 is TRL's default, and once with β = 0.04, where both ask a frozen reference. The model is the Llama
 of ``sampling_speed.py``, whose completions end after 40 tokens or so without training; the learning
 rate is so small that they stay there. TRL runs in float32 on the CPU without gradient
-checkpointing: HF ``generate``, no padding beyond the longest completion. Ours asks the reference at
-β = 0, too: it logs the KL of every step and stops a run whose KL explodes, which TRL then does not;
-that pass is not counted in "of matmul".
+checkpointing: HF ``generate``, no padding beyond the longest completion. ``--lengths`` adds rows
+in which the 16 prompts have 8 to 64 tokens each.
 
 Every step is timed by the clock and by the CPU time of this process, which does not see what else
 the machine is doing; tables give medians over steps. "Of matmul" is the floating-point operations
 of the model's matrix products per second as a share of what this machine's matrix products do in
 the same run: at 1024³, and at the shapes of the model itself. Memory is the peak of a process of
-its own for each (``VmHWM``), and how much of it came after the imports.
+its own for each (``VmHWM``), and how much of it came after the imports: for the small models, and
+for one of the shape of SmolLM2-135M with random weights (batch 32, 32 tokens), of which what comes
+above weights, gradients and the optimizer's state is told as well.
 """
 
 from __future__ import annotations
@@ -36,12 +38,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sampling_speed import LIMIT, SIZES, chain_policy, compare
+from sampling_speed import LETTERS, LIMIT, SIZES, chain_policy, compare
 
 PROMPTS, SAMPLES = 16, 8
 BATCH = PROMPTS * SAMPLES
 RATE = 1e-6
 BETAS = (0.0, 0.04)
+LENGTHS = tuple(range(8, 65, 8)) * 2
+"""Tokens of each of the 16 prompts where they differ."""
+LARGE = "135 M"
+FEW_PROMPTS, FEW_TOKENS = 4, 32
+"""Of the large model's steps, 8 completions each."""
 
 Timing = tuple[float, float]  # wall, CPU: seconds of a step
 
@@ -57,16 +64,17 @@ class WordsTask:
 
     name = "words"
 
-    def __init__(self) -> None:
+    def __init__(self, lengths: bool = False) -> None:
         from trainer.types import Traits
 
         self.traits = Traits(self.name, True, False, 0.0, 1.0, True)
+        self.lengths = lengths
 
     def prompts(self, split: str = "train") -> Sequence[Any]:
         """As many as a step may ask."""
         from trainer import Prompt
 
-        return [Prompt(i, "") for i in range(PROMPTS)]
+        return [Prompt(i, text) for i, text in enumerate(prompt_texts(self.lengths))]
 
     def score(self, prompts: Sequence[Any], texts: Sequence[str]) -> Any:
         """The reward of each text."""
@@ -90,6 +98,23 @@ class WordsTask:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+class LengthsTask(WordsTask):
+    """The same reward for prompts of different lengths."""
+
+    def __init__(self) -> None:
+        super().__init__(lengths=True)
+
+
+def prompt_texts(lengths: bool) -> list[str]:
+    """The prompts of a step without BOS: empty ones, or words of the chain that end in its first."""
+    if not lengths:
+        return [""] * PROMPTS
+    return [
+        " ".join([*(f"w{(7 * i + k) % LETTERS}" for k in range(length - 2)), "w0"])
+        for i, length in enumerate(LENGTHS)
+    ]
 
 
 class Ours:
@@ -148,6 +173,7 @@ class Theirs:
         steps: int,
         scratch: Path,
         dtype: torch.dtype = torch.float32,
+        lengths: bool = False,
         **changes: Any,
     ) -> None:
         from datasets import Dataset
@@ -195,11 +221,13 @@ class Theirs:
             **options,
         )
         batch = options["per_device_train_batch_size"]
+        prompts = prompt_texts(True) if lengths else [""] * batch
+        rows = [{"prompt": f"<bos> {text}".strip()} for text in prompts]
         self.trainer = GRPOTrainer(
             model=AutoModelForCausalLM.from_pretrained(folder, dtype=dtype),
             reward_funcs=rewards,
             args=config,
-            train_dataset=Dataset.from_list([{"prompt": "<bos>"}] * batch),
+            train_dataset=Dataset.from_list(rows),
             processing_class=AutoTokenizer.from_pretrained(folder, padding_side="left"),
             callbacks=[Clock()],
         )
@@ -231,15 +259,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--steps", type=int, default=4, help="timed steps of a round, each")
+    parser.add_argument("--lengths", action="store_true", help="also prompts of 8 to 64 tokens")
     parser.add_argument("--memory", action="store_true", help="the table of memory alone")
     parser.add_argument("--parts", type=Path, help="a model's folder: time by part, no peer")
     parser.add_argument("--only", choices=("ours", "trl"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--beta", type=float, default=0.0, help=argparse.SUPPRESS)
+    parser.add_argument("--large", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.only:
-        memory_of(options.only, options.folder, options.beta)
+        memory_of(options.only, options.folder, options.beta, options.large)
         return
     if options.parts:
         parts_table(options.parts, options.rounds or 2)
@@ -253,9 +283,12 @@ def main() -> None:
         )
         print(f"{os.cpu_count()} cores, torch {torch.__version__}\n")
         if not options.memory:
-            steps_table(models, rounds, options.steps, Path(scratch))
+            steps_table(models, rounds, options.steps, Path(scratch), options.lengths)
             sampling_table(models, 2 if options.quick else 5)
-        memory_table(models, options.threads)
+        else:
+            memory_table(models, options.threads)
+            if not options.quick:
+                large_memory_table(Path(scratch), options.threads)
 
 
 def save_model(folder: Path, size: str) -> Path:
@@ -269,27 +302,32 @@ def save_model(folder: Path, size: str) -> Path:
 # ---------------------------------------------------------------------- steps
 
 
-def steps_table(models: dict[str, Path], rounds: int, steps: int, scratch: Path) -> None:
+def steps_table(
+    models: dict[str, Path], rounds: int, steps: int, scratch: Path, lengths: bool
+) -> None:
     """Sequences per second of whole steps, and the share of the machine's matrix products."""
     print("Whole GRPO steps, sequences per second (by CPU time; by the clock)")
     print(
         f"{'model':>7} {'β':>5} {'tokens':>11} {'ours':>12} {'TRL':>12} {'ratio CPU':>10} "
         f"{'ratio wall':>10} {'GFLOP/s':>8} {'of 1024³':>9} {'of its own shapes':>18}"
     )
+    kinds = [(beta, False) for beta in BETAS] + [(beta, True) for beta in BETAS if lengths]
     for name, folder in models.items():
-        for beta in BETAS:
-            ours, trl = Ours(folder, beta), Theirs(folder, beta, steps + 1, scratch / "trl")
+        for beta, mixed in kinds:
+            task = ("task=trainer_speed:LengthsTask",) if mixed else ()
+            ours = Ours(folder, beta, *task)
+            trl = Theirs(folder, beta, steps + 1, scratch / "trl", lengths=mixed)
             ours.run(1)
             mine: list[Timing] = []
             his: list[Timing] = []
             for _ in range(rounds):
                 mine += ours.run(steps)
                 his += trl.run()[1:]  # the first step of a training warms up
-            print_steps(name, beta, folder, (ours, mine), (trl, his))
+            print_steps(name, beta, mixed, (ours, mine), (trl, his))
 
 
 def print_steps(
-    name: str, beta: float, folder: Path, ours: tuple[Ours, Any], trl: tuple[Theirs, Any]
+    name: str, beta: float, mixed: bool, ours: tuple[Ours, Any], trl: tuple[Theirs, Any]
 ) -> None:
     """One line of the table."""
     mine, his = middle(ours[1]), middle(trl[1])
@@ -301,7 +339,9 @@ def print_steps(
         f"{name:>7} {beta:5.2f} {length:5.1f}/{statistics.mean(trl[0].length):5.1f} "
         f"{BATCH / mine[1]:5.0f}; {BATCH / mine[0]:5.0f} {BATCH / his[1]:5.0f}; "
         f"{BATCH / his[0]:5.0f} {his[1] / mine[1]:9.2f}× {his[0] / mine[0]:9.2f}× "
-        f"{rate:8.2f} {rate / large:9.1%} {rate / own:18.1%}",
+        f"{rate:8.2f} {rate / large:9.1%} {rate / own:18.1%}"
+        + "  prompts of 8–64 tokens, not counted in the products"
+        * mixed,
         flush=True,
     )
 
@@ -418,14 +458,40 @@ def memory_table(models: dict[str, Path], threads: int) -> None:
             for which in ("ours", "trl"):
                 command = [sys.executable, __file__, "--only", which, "--folder", str(folder)]
                 command += ["--beta", str(beta), "--threads", str(threads)]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                peak, before = json.loads(done.stdout.splitlines()[-1])
+                peak, before = measured_memory(command)
                 cells.append(f"{peak:6.0f} ({peak - before:5.0f})")
             print(f"{name:>7} {beta:5.2f} {cells[0]:>14} {cells[1]:>14}", flush=True)
 
 
-def memory_of(which: str, folder: Path, beta: float) -> None:
-    """Prints the peak and the level after the imports, MiB, of five steps."""
+def large_memory_table(scratch: Path, threads: int) -> None:
+    """The same of two steps of a model of 135 million weights."""
+    from gpu import saved_model
+
+    folder = saved_model(scratch / "large", LARGE)
+    weights = (folder / "model.safetensors").stat().st_size / 2**20
+    print(f"\n{LARGE}, float32; above the imports and 16 bytes a weight in brackets", flush=True)
+    for beta in BETAS:
+        cells = []
+        floor = (4 if not beta else 5) * weights  # weights, gradients, AdamW; the reference
+        for which in ("ours", "trl"):
+            command = [sys.executable, __file__, "--only", which, "--folder", str(folder)]
+            command += ["--beta", str(beta), "--threads", str(threads), "--large"]
+            peak, before = measured_memory(command)
+            cells.append(f"{peak:6.0f} ({peak - before - floor:5.0f})")
+        print(f"{LARGE:>7} {beta:5.2f} {cells[0]:>14} {cells[1]:>14}", flush=True)
+
+
+def measured_memory(command: list[str]) -> tuple[float, float]:
+    """The peak of a process that measures itself, and its level after the imports, MiB."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    peak, before = json.loads(done.stdout.splitlines()[-1])
+    return peak, before
+
+
+def memory_of(which: str, folder: Path, beta: float, large: bool) -> None:
+    """Prints the peak and the level after the imports, MiB, of five steps; two of a large model."""
     if which == "ours":
         import trainer.training.setup
         import trainer.training.update
@@ -441,9 +507,14 @@ def memory_of(which: str, folder: Path, beta: float) -> None:
     before = peak_memory()
     with tempfile.TemporaryDirectory() as scratch:
         if which == "ours":
-            Ours(folder, beta).run(5)
+            few = (f"train.prompts={FEW_PROMPTS}", f"train.limit={FEW_TOKENS}") if large else ()
+            Ours(folder, beta, *few).run(2 if large else 5)
         else:
-            Theirs(folder, beta, 5, Path(scratch)).run()
+            fewer: dict[str, Any] = {}
+            if large:
+                fewer["per_device_train_batch_size"] = FEW_PROMPTS * SAMPLES
+                fewer["max_completion_length"] = FEW_TOKENS
+            Theirs(folder, beta, 2 if large else 5, Path(scratch), **fewer).run()
     print(json.dumps([peak_memory(), before]))
 
 

@@ -4,14 +4,19 @@ A finished run is one line of ``results.jsonl`` and one table ``metrics/ARM-SEED
 evaluations in the folder of the study, both committed. What a run writes meanwhile lies in
 ``out/studies``, which git ignores; a run that was cut short is resumed there. Seeds come before
 arms, so that an unfinished study has something of every arm.
+
+Runs come one after the other, or at once by ``--on`` (:mod:`qdlaws.core.parallel`): a worker makes
+a run and its table, and this process alone writes the lines.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +28,8 @@ import pandas as pd
 from scipy import stats
 
 import qdlaws as qd
+from qdlaws.core.parallel import run_tasks
+from qdlaws.errors import QdlawsError, WorkerLost
 
 __all__ = [
     "COMMON",
@@ -106,6 +113,8 @@ class Study:
     """Further figures of a finished run, from its folder; they are kept in its line."""
     prepare: Callable[[Path], None] | None = None
     """Makes in the scratch folder what the runs need, such as a classifier."""
+    line_path: Path | None = None
+    """Where the line of a run goes instead of ``results``, in a worker."""
 
     @property
     def results(self) -> Path:
@@ -126,12 +135,29 @@ class Study:
         wanted = {(arm.name, seed) for arm in self.arms for seed in range(self.seeds)}
         return f"{len(wanted & set(self.done()))} of {len(wanted)} runs"
 
-    def run(self) -> None:
-        """Every run that is not there yet."""
-        for seed in range(self.seeds):
-            for arm in self.arms:
-                if (arm.name, seed) not in self.done():
-                    self.run_one(arm, seed)
+    def missing(self) -> list[tuple[Arm, int]]:
+        """The runs that are not there yet."""
+        done = self.done()
+        wanted = [(arm, seed) for seed in range(self.seeds) for arm in self.arms]
+        return [(arm, seed) for arm, seed in wanted if (arm.name, seed) not in done]
+
+    def run(self, on: str | None = None) -> None:
+        """Every run that is not there yet: here, or by an engine (``2`` or ``ray``; see --on)."""
+        if on is None:
+            for arm, seed in self.missing():
+                self.run_one(arm, seed)
+            return
+        tasks = [(_importable(self), arm, seed) for arm, seed in self.missing()]
+        if tasks and self.prepare is not None:
+            self.prepare(self.scratch)  # once, before the workers would make it side by side
+        place, jobs = ("local", int(on)) if on.isdigit() else (on, None)
+        logs = self.scratch / self.folder.name / "slurm-logs"
+        for number, line in run_tasks(_line_of_run, tasks, on=place, jobs=jobs, folder=logs):
+            _, arm, seed = tasks[number]
+            if isinstance(line, WorkerLost):
+                print(f"{arm.name}, seed {seed}: {line}; the same command goes on", flush=True)
+            else:
+                self.write_line(line)
 
     def run_one(self, arm: Arm, seed: int) -> None:
         """One run from its first step, or from where it was cut short, and what is kept of it."""
@@ -183,9 +209,17 @@ class Study:
             "date": time.strftime("%Y-%m-%d"),
             **more,
         }
+        if self.line_path is None:
+            self.write_line(line)
+        else:
+            self.line_path.write_text(json.dumps(line), encoding="utf-8")
+
+    def write_line(self, line: dict[str, Any]) -> None:
+        """Adds the line of a finished run to the results."""
         with self.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        print(f"{arm.name}, seed {seed}: step {last['step']}, {seconds:.0f} s", flush=True)
+        words = f"{line['arm']}, seed {line['seed']}: step {line['steps']}"
+        print(f"{words}, {line['seconds']} s", flush=True)
 
     def frame(self, arm: str, seed: int) -> pd.DataFrame:
         """The evaluations of a finished run."""
@@ -240,12 +274,43 @@ class Study:
         )
 
 
+def _line_of_run(task: tuple[Study, Arm, int]) -> dict[str, Any]:
+    """In a worker: one run, its table, and the line for the results."""
+    study, arm, seed = task
+    path = study.scratch / study.folder.name / f"{arm.name}-{seed}-line.json"
+    try:
+        replace(study, line_path=path).run_one(arm, seed)
+    except SystemExit as interrupted:  # which would end a worker in silence
+        raise QdlawsError(str(interrupted)) from None
+    line: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return line
+
+
+def _importable(study: Study) -> Study:
+    """The study with functions that a worker can import: those of the program as a module."""
+
+    def of_module(function: Any) -> Any:
+        if function is None or function.__module__ != "__main__":
+            return function
+        program = Path(sys.modules["__main__"].__file__ or "").resolve()
+        name = ".".join(program.relative_to(ROOT).with_suffix("").parts)
+        return getattr(importlib.import_module(name), function.__name__)
+
+    return replace(study, figures=of_module(study.figures), prepare=of_module(study.prepare))
+
+
 def arguments(name: str, folder: Path, seeds: int, words: str) -> argparse.Namespace:
     """The command line that all studies share."""
     parser = argparse.ArgumentParser(description=words)
     parser.add_argument("--quick", action="store_true", help="one seed, few steps, into out/")
     parser.add_argument("--seeds", type=int, default=seeds)
     parser.add_argument("--page", action="store_true", help="only write the page anew")
+    parser.add_argument(
+        "--on",
+        metavar="PLACE",
+        help="several runs at once: a number of processes, or ray[:ADDRESS], dask[:ADDRESS], slurm "
+        "as in qdtrain sweep; otherwise one after the other",
+    )
     options = parser.parse_args()
     options.scratch = ROOT / "out" / ("studies-quick" if options.quick else "studies")
     options.folder = options.scratch / f"{name}-results" if options.quick else folder
@@ -268,7 +333,7 @@ def run_study(
         study = study.small(*few, arms=arms)
     os.chdir(ROOT)  # the settings of some arms name folders of the project
     if not options.page:
-        study.run()
+        study.run(options.on)
     page(study)
 
 

@@ -95,7 +95,7 @@ def main() -> None:
         few = ("train.steps=20", "eval.samples=40", "eval.final=40", "train.samples=16")
         study = small(options.folder, options.scratch, *few)
     if not options.page:
-        study.run()
+        study.run(options.on)
     page(study)
 
 

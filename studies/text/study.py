@@ -182,7 +182,7 @@ def run_text_study(
     if options.quick:
         study = tiny_study(arms, options.folder, options.scratch)
     if not options.page:
-        study.run()
+        study.run(options.on)
     page(study)
 
 
