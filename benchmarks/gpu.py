@@ -9,11 +9,11 @@ what there is. A part whose package is not installed is left out and says so. Mo
 weights: speed does not depend on them. ``--device cpu --tiny`` tries the program itself anywhere,
 and is a test; its figures mean nothing.
 
-Parts: ``trl`` GRPO steps beside TRL's GRPOTrainer; ``modes`` a step in float32, bfloat16, with CUDA
-graphs, compiled; ``resume`` a run cut short and resumed beside an unbroken one; ``sampling`` beside
+Parts: ``trl`` GRPO steps beside TRL's GRPOTrainer; ``modes`` a step in float32, bfloat16, mixed,
+padded, with CUDA graphs, compiled; ``resume`` a run cut short and resumed beside an unbroken one; ``sampling`` beside
 HF generate and, where installed, vLLM; ``vllm`` steps with its rollouts; ``rates`` matrix products, memory bandwidth, and the share
-of them that a step reaches; ``memory`` the peak of a step; ``lora``; ``shard`` FSDP2 on one device;
-``demo`` a law-guided run; ``tests`` those marked gpu.
+of them that a step reaches; ``memory`` the peak of a step; ``lora``; ``ahead`` rollouts one step ahead;
+``shard`` FSDP2 on one device and its checkpoint in parts; ``demo`` a law-guided run; ``tests`` those marked gpu.
 """
 
 from __future__ import annotations
@@ -127,7 +127,9 @@ def weights_type(size: str, setting: Setting) -> str:
 
 def settings_of(setting: Setting, *more: str) -> list[str]:
     prompts, samples, limit = setting.batch
+    room = () if setting.device == "cpu" else ("train.micro_tokens=32768",)
     return [
+        *room,
         f"policy.device={setting.device}",
         f"train.prompts={prompts}",
         f"train.samples={samples}",
@@ -190,6 +192,8 @@ def modes(setting: Setting) -> Iterator[Row]:
             yield row(f"step, {size}, float32", plain, "s")
             for name, changes in {
                 "CUDA graphs": ("train.graphs=true",),
+                "rows padded": ("train.packed=false",),
+                "mixed precision": ("train.precision=bf16",),
                 "bfloat16": ("policy.dtype=bfloat16",),
                 "bfloat16, CUDA graphs": ("policy.dtype=bfloat16", "train.graphs=true"),
             }.items():
@@ -425,12 +429,46 @@ def lora(setting: Setting) -> Iterator[Row]:
         yield row(f"step with LoRA of rank 8, {size}", adapters, "s", "all weights", full)
 
 
+def ahead(setting: Setting) -> Iterator[Row]:
+    """Steps whose rollouts are drawn while the policy learns, beside one after the other."""
+    from trainer import train
+    from trainer.config import Config, with_settings
+
+    size = setting.sizes[min(1, len(setting.sizes) - 1)]
+    steps = 4 if setting.tiny else 8
+    seconds: dict[int, float] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        model = saved_model(Path(scratch) / "model", size)
+        for value in (0, 1):
+            changes = settings_of(
+                setting,
+                f"policy.model={model}",
+                f"policy.dtype={weights_type(size, setting)}",
+                "task=trainer_speed:WordsTask",
+                "recipe=grpo",
+                f"train.steps={steps}",
+                f"eval.every={steps}",
+                "eval.samples=16",
+                "control.advise=false",
+                f"train.ahead={value}",
+            )
+            run = Path(scratch) / f"run-{value}"
+            train(with_settings(Config(), changes), run)
+            lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+            taken = [line["seconds"] for line in lines if line["phase"] == "train"]
+            seconds[value] = statistics.median(taken[1:])
+    yield row(
+        f"step with rollouts ahead, {size}", seconds[1], "s", "one after the other", seconds[0]
+    )
+
+
 def sharded(setting: Setting) -> Iterator[Row]:
-    """FSDP2 over a group of one: the loss and gradient of the plain model."""
+    """FSDP2 over a group of one: the loss and gradient of the plain model, and its checkpoint."""
     import torch.distributed as dist
     from transformers import AutoModelForCausalLM
 
     from trainer.distributed.sharding import is_sharded, plain, shard
+    from trainer.distributed.tensor_parts import load_parts, save_parts
     from trainer.distributed.world import World
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -455,6 +493,18 @@ def sharded(setting: Setting) -> Iterator[Row]:
             gap = (grad - spread_grad).abs().max() / grad.abs().max()
             yield row("FSDP2, loss beside the plain model", abs(one - two), "difference")
             yield row("FSDP2, gradient beside the plain model", gap.item(), "relative difference")
+            state = model.state_dict()
+            kept = [plain(weight).clone() for weight in state.values()]
+            save_parts(Path(scratch) / "parts", state)
+            with torch.no_grad():
+                for weight in model.parameters():
+                    weight.zero_()
+            load_parts(Path(scratch) / "parts", state)
+            gaps = [
+                (plain(new) - old).abs().max().item()
+                for new, old in zip(model.state_dict().values(), kept, strict=True)
+            ]
+            yield row("FSDP2, a checkpoint in parts read back", max(gaps), "difference")
         finally:
             dist.destroy_process_group()
 
@@ -513,6 +563,7 @@ PARTS: dict[str, Part] = {
     "rates": Part(rates, 60),
     "memory": Part(memory, 60),
     "lora": Part(lora, 60, ("peft",)),
+    "ahead": Part(ahead, 60),
     "shard": Part(sharded, 40),
     "demo": Part(demo, 150, ("numba", "pandas")),
     "tests": Part(marked_tests, 90, ("pytest",)),

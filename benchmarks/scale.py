@@ -62,7 +62,7 @@ def main() -> None:
         print(json.dumps(one_place(on, jobs, options.runs, options.steps, options.tasks)))
         return
     begun = f"{time.strftime('%-d %B %Y')}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    memory_part = memory_page()
+    memory_part = memory_page() if find_spec("rdkit") else ""  # its policies write molecules
     for rows in [[]] if options.memory else scaling_rows(options):  # written after each row
         page = scaling_page(options, begun, rows) + memory_part
         if options.out is not None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import gpu
 import pytest
 
+from tests.helpers.stand_in_vllm import stand_in
+
 TINY = gpu.Setting("cpu", tiny=True)
 IN_PROCESS = [name for name in gpu.PARTS if name not in ("tests", "modes")]
 
@@ -35,11 +37,21 @@ def test_every_part_runs_on_a_cpu(name: str) -> None:
         assert rows[0]["value"] == 0
     if name == "shard":
         assert rows[1]["value"] < 1e-5
+        assert rows[2]["value"] == 0
+
+
+def test_steps_with_the_rollouts_of_vllm_run_against_its_stand_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", stand_in())
+    step, gap = gpu.vllm_steps(TINY)
+    assert step["peer_value"] > 0
+    assert 0 <= gap["value"] < 1e-5  # the stand-in reads the same weights
 
 
 @pytest.mark.slow
 def test_a_step_runs_in_every_mode_on_a_cpu() -> None:
-    assert len(list(gpu.modes(TINY))) == 5
+    assert len(list(gpu.modes(TINY))) == 7
 
 
 def program(out: Path, *words: str) -> subprocess.CompletedProcess[str]:

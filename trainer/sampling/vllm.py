@@ -1,9 +1,9 @@
 """Rollouts by vLLM: its engine in this process, given the policy's weights before every batch.
 
-Written for the signatures of vLLM 0.11 (``LLM``, ``SamplingParams``, ``LLM.generate``,
-``LLM.apply_model``, ``LLM.reset_prefix_cache``) and tested against a stand-in with them; vLLM
-itself needs a GPU. Its log-probabilities differ from the trainer's by rounding: the trainer scores
-its tokens anew, logs the mismatch and corrects it by truncated importance weights.
+Written for vLLM 0.32 (``LLM``, ``SamplingParams``, ``LLM.generate``, ``LLM.collective_rpc``,
+``LLM.reset_prefix_cache``), run with it on a CPU, and tested against a stand-in with its
+signatures. Its log-probabilities differ from the trainer's by rounding: the trainer scores its
+tokens anew, logs the mismatch and corrects it by truncated importance weights.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class VllmSampler:
             max_model_len=policy.longest,
             logprobs_mode="processed_logprobs",  # after temperature and allowed tokens
             skip_tokenizer_init=True,
+            generation_config="vllm",  # not the model's file, which may add tokens that end a text
         )
 
     def _give_weights(self, policy: Policy) -> None:
@@ -104,7 +105,8 @@ class VllmSampler:
         if state == self.given:
             return
         weights = list(exported_weights(policy).items())
-        self.engine.apply_model(lambda model: model.load_weights(iter(weights)))
+        # Not the model's own load_weights: layers may have packed what they loaded.
+        self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
         self.engine.reset_prefix_cache()  # it holds keys and values of the weights before
         self.given = state
 
@@ -114,6 +116,6 @@ def _imported() -> Any:
         import vllm  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
         raise BadData(
-            "train.sampler = 'vllm' needs the package vllm and a GPU: pip install vllm"
+            "train.sampler = 'vllm' needs the package vllm, made for a GPU: pip install vllm"
         ) from error
     return vllm

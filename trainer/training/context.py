@@ -203,13 +203,17 @@ def micro_batches(
 def _packed_batches(
     lengths: list[int], ids: Sequence[Sequence[int]], config: Config
 ) -> list[Tensor]:
-    """Rows by prompt, then by length."""
+    """Rows by the length of their prompt, by prompt, by length: what goes together is alike."""
     train = config.train
     prompts = [tuple(prompt) for prompt in ids]
     number = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))}
     parts: list[list[int]] = [[]]
     tokens, present = 0, set[int]()
-    for row in sorted(range(len(lengths)), key=lambda i: (number[prompts[i]], lengths[i])):
+
+    def place(row: int) -> tuple[int, int, int]:
+        return len(prompts[row]), number[prompts[row]], lengths[row]
+
+    for row in sorted(range(len(lengths)), key=place):
         prompt = number[prompts[row]]
         more = lengths[row] + (0 if prompt in present else len(prompts[row]))
         many = train.micro_rows is not None and len(parts[-1]) == train.micro_rows

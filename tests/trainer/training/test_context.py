@@ -31,12 +31,22 @@ def test_packed_micro_batches_count_a_prompt_once(tokens, rows):
     settings = [f"train.micro_tokens={tokens}", f"train.micro_rows={rows}"]
     prompts = [[1, 8, 8], [1], [1, 8, 8], [1], [1, 8, 8], [1]]
     parts = micro_batches(LENGTHS, prompts, with_settings(Config(), settings), packed=True)
-    assert torch.cat(parts).tolist() == [4, 0, 2, 1, 3, 5]  # by prompt, then by length
+    assert torch.cat(parts).tolist() == [1, 3, 5, 4, 0, 2]  # short prompts, then short completions
     for part in parts:
         read = {tuple(prompts[i]) for i in part.tolist()}
         size = int(LENGTHS[part].sum()) + sum(len(prompt) for prompt in read)
         assert len(part) <= rows
         assert len(part) == 1 or size <= tokens
+
+
+def test_packed_micro_batches_hold_prompts_of_like_length():
+    prompts = [[1] * n for n in (9, 2, 8, 3, 9, 2)]
+    config = with_settings(Config(), ["train.micro_rows=3"])
+    parts = micro_batches(torch.full((6,), 4), prompts, config, packed=True)
+    assert [sorted(len(prompts[i]) for i in part.tolist()) for part in parts] == [
+        [2, 2, 3],
+        [8, 9, 9],
+    ]
 
 
 def test_without_rows_there_are_no_micro_batches():
