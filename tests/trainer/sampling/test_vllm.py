@@ -1,6 +1,7 @@
 """Rollouts by vLLM, against a stand-in with the signatures of vLLM 0.32."""
 
 import sys
+from inspect import signature
 
 import pytest
 import torch
@@ -74,3 +75,43 @@ def test_without_vllm_the_run_is_refused_in_one_line(monkeypatch, policy, tmp_pa
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(BadData, match="pip install vllm"):
         VllmSampler(str(tmp_path))(policy, PROMPTS, KEYS, limit=5)
+
+
+def test_the_installed_vllm_samples_from_the_weights_that_it_is_given(tmp_path):
+    """Where vLLM is installed; its build for a CPU will do."""
+    vllm = pytest.importorskip("vllm")
+    if not hasattr(vllm, "__version__"):
+        pytest.skip("a stand-in is there")
+    policy = tiny_policy(hidden_size=128, num_key_value_heads=4, spread=0.5)  # heads of 32 or more
+    policy.model.save_pretrained(tmp_path)
+    sampler = VllmSampler(str(tmp_path), dtype="float32", memory=0.1)
+    prompts = [[1, 5, 6], [1], [1, 7]]
+    keys = [(0, 1, 0, i) for i in range(3)]
+    drawn = []
+    for _ in range(2):
+        drawn.append(sampler(policy, prompts, keys, limit=20, temperature=0.9))
+        scored = token_log_probs(
+            policy, prompts, drawn[-1].tokens, drawn[-1].mask, temperature=0.9
+        ).logp
+        torch.testing.assert_close(drawn[-1].logp, scored.detach(), atol=1e-3, rtol=0)
+        assert policy.allowed[drawn[-1].tokens[drawn[-1].mask]].all()
+        with torch.no_grad():
+            for weight in policy.model.parameters():
+                weight.mul_(1.5)
+    assert not torch.equal(drawn[0].tokens, drawn[1].tokens)
+
+
+def test_the_stand_in_has_the_arguments_of_the_installed_vllm():
+    """Where vLLM is installed."""
+    vllm = pytest.importorskip("vllm")
+    from dataclasses import fields
+
+    from vllm.engine.arg_utils import EngineArgs
+
+    released = {*signature(vllm.LLM).parameters, *(field.name for field in fields(EngineArgs))}
+    assert set(signature(stand_in().LLM).parameters) <= released
+    for name in ("collective_rpc", "reset_prefix_cache", "generate"):
+        mine, theirs = (signature(getattr(each.LLM, name)) for each in (stand_in(), vllm))
+        assert set(mine.parameters) <= set(theirs.parameters)
+    known = signature(vllm.SamplingParams).parameters
+    assert set(signature(stand_in().SamplingParams).parameters) <= set(known)
