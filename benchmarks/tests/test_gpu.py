@@ -6,13 +6,11 @@ import json
 import math
 import subprocess
 import sys
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import gpu
 import pytest
-
-from tests.helpers.stand_in_vllm import stand_in
 
 TINY = gpu.Setting("cpu", tiny=True)
 IN_PROCESS = [name for name in gpu.PARTS if name not in ("tests", "modes")]
@@ -43,7 +41,12 @@ def test_every_part_runs_on_a_cpu(name: str) -> None:
 def test_steps_with_the_rollouts_of_vllm_run_against_its_stand_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "vllm", stand_in())
+    file = gpu.ROOT / "tests" / "helpers" / "stand_in_vllm.py"
+    spec = spec_from_file_location("vllm", file)
+    assert spec is not None and spec.loader is not None
+    vllm = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    spec.loader.exec_module(vllm)
     step, gap = gpu.vllm_steps(TINY)
     assert step["peer_value"] > 0
     assert 0 <= gap["value"] < 1e-5  # the stand-in reads the same weights
