@@ -43,7 +43,8 @@ def test_steps_with_the_rollouts_of_vllm_run_against_its_stand_in(
 ) -> None:
     file = gpu.ROOT / "tests" / "helpers" / "stand_in_vllm.py"
     spec = spec_from_file_location("vllm", file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     vllm = module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "vllm", vllm)
     spec.loader.exec_module(vllm)
