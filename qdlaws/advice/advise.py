@@ -16,7 +16,7 @@ from qdlaws.advice.alarms import alarms
 from qdlaws.advice.checkpoints import choose
 from qdlaws.advice.rules import decide, stop_under_control
 from qdlaws.advice.saved_checkpoints import saved_steps
-from qdlaws.control.knobs import in_force
+from qdlaws.control.knobs import in_force, sigma_in_force
 from qdlaws.control.targets import Targets, law_of, targets
 from qdlaws.core.advice import Action, Advice, Choice
 from qdlaws.core.goal import Goal
@@ -70,8 +70,9 @@ def advise(
     knobs = None if extra_column(log, "kl_coef") is None else in_force(log)
     aims = targets(log, laws, goal, plant_gain, knobs)
     advice = decide(log, laws, goal, aims, choice, alpha, knobs, ringing)
+    advice = replace(advice, sigma=sigma_in_force(log))
     if advice.du:
-        advice = replace(advice, reasons=(*advice.reasons, _turn_words(advice.du, aims)))
+        advice = replace(advice, reasons=(*advice.reasons, _turn_words(advice, aims)))
     return _with_checkpoint(replace(advice, alarms=ringing, notes=log.notes), log, choice)
 
 
@@ -162,9 +163,8 @@ def _refuse_contradiction(laws: LawFits | None, goal: Goal) -> None:
 # ---------------------------------------------------------------------- words
 
 
-def _turn_words(du: float, aims: Targets) -> str:
+def _turn_words(advice: Advice, aims: Targets) -> str:
     """The turn as a person makes it, and the gain that its size rests on."""
-    way = "up" if du < 0 else "down"
     plant, gain = aims.steering[str(aims.steered)].plant, aims.gain
     if aims.gain_source == "this run" and plant is not None:
         gain, source = plant.gain, "estimated from the turns that this run has made"
@@ -172,11 +172,20 @@ def _turn_words(du: float, aims: Targets) -> str:
         source = "as given"
     else:
         source = "a prior from other runs, so the step is small"
-    return (
-        f"multiply the KL strength by {np.exp(-du):.3g} ({way}) or the reward scale by "
-        f"{np.exp(du):.3g}, not both; assumed: halving the KL strength lowers {aims.steered} by "
-        f"{gain * np.log(2):.2g} ({source})"
-    )
+    factor, inverse = (float(np.exp(sign * (advice.du or 0.0))) for sign in (1, -1))
+    if advice.sigma is None:
+        way, doubt = "down" if factor > 1 else "up", "halving the KL strength"
+        turn = (
+            f"multiply the KL strength by {inverse:.3g} ({way}) or the reward scale by "
+            f"{factor:.3g}, not both"
+        )
+    else:
+        way, doubt = "up" if factor > 1 else "down", "doubling σ"
+        change = f": {advice.sigma:.4g} → {advice.sigma * factor:.4g}" * bool(
+            np.isfinite(advice.sigma)
+        )
+        turn = f"multiply σ by {factor:.3g} ({way}{change})"
+    return f"{turn}; assumed: {doubt} lowers {aims.steered} by {gain * np.log(2):.2g} ({source})"
 
 
 def _warnings(log: RunLog) -> list[str]:

@@ -13,7 +13,7 @@ from math import isfinite
 
 import numpy as np
 
-from qdlaws.control.knobs import InForce, has_no_strength
+from qdlaws.control.knobs import InForce, has_no_strength, sigma_in_force
 from qdlaws.control.steering import Steering
 from qdlaws.control.targets import Targets, targets
 from qdlaws.core.advice import Action, Advice
@@ -199,7 +199,10 @@ def _conclusion(log: RunLog, aims: Targets, steering: Steering, du: float) -> st
         return f": it is falling by {abs(steering.slope):.2g} per evaluation, no turn is needed"
     if steering.du > 0:
         spare = f": it is {level - floor:.2g} above {floor:.3g}"
-        return f"{spare}, so the KL can be lowered or the reward scale raised" if du > 0 else spare
+        if du == 0:
+            return spare
+        knob = "the KL can be lowered or the reward scale raised"
+        return f"{spare}, so {knob if sigma_in_force(log) is None else 'σ can be raised'}"
     missing = not np.isfinite(log.column(column)[-1])
     return "" if missing else ": near enough to the target, no turn is needed"
 

@@ -15,7 +15,7 @@ from qdlaws.core.run_rows import extra_column
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.types import Array
 
-__all__ = ["InForce", "has_no_strength", "in_force"]
+__all__ = ["InForce", "has_no_strength", "in_force", "sigma_in_force"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,3 +58,15 @@ def has_no_strength(log: RunLog) -> bool:
     strengths = extra_column(log, "kl_coef")
     finite = np.empty(0) if strengths is None else strengths[np.isfinite(strengths)]
     return bool(len(finite) and finite[-1] == 0)
+
+
+def sigma_in_force(log: RunLog) -> float | None:
+    """The σ of a run of REINVENT, whose loss has it as the only weight of reward against prior.
+
+    NaN where the log is one of REINVENT and does not say it, None for all other logs.
+    """
+    sigmas = extra_column(log, "sigma")
+    if sigmas is None:
+        return math.nan if log.tool.startswith("reinvent") else None
+    finite = sigmas[np.isfinite(sigmas)]
+    return float(finite[-1]) if len(finite) else math.nan

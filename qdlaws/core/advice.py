@@ -76,6 +76,8 @@ class Advice(Result):
     anytime : a stop that stays valid however often one looks; what ends a run unattended
     alarms : faults of the run that need no goal to be faults
     notes : the decisions made while the log was read
+    sigma : the σ of a run of REINVENT, its one weight of reward against prior; NaN where its log
+        does not say it, None for other runs
 
     Examples
     --------
@@ -98,6 +100,7 @@ class Advice(Result):
     anytime: bool = False
     alarms: tuple[Alarm, ...] = ()
     notes: tuple[str, ...] = ()
+    sigma: float | None = None
 
     def __post_init__(self) -> None:
         if self.action == "stop" and self.du is not None:
@@ -123,6 +126,19 @@ class Advice(Result):
     def reward_scale_factor(self) -> float | None:
         """By which to multiply the reward scale, where the KL strength is left as it is."""
         return None if self.du is None else math.exp(self.du)
+
+    @property
+    def turn_words(self) -> str:
+        """The turn by the knobs that the run has; empty where none is to be turned."""
+        if not self.du:
+            return ""
+        factor = f"× {self.reward_scale_factor:.3g}"
+        if self.sigma is None:
+            return f"KL strength × {self.kl_factor:.3g}, or reward scale {factor}"
+        change = f"σ {factor}"
+        if math.isfinite(self.sigma):
+            change += f" ({self.sigma:.4g} → {self.sigma * math.exp(self.du):.4g})"
+        return change
 
     def to_dict(self) -> dict[str, Any]:
         """The advice as ``qdlaws advise --json`` prints it."""
@@ -169,9 +185,8 @@ class Advice(Result):
         ):
             if target is not None and target.known:
                 rows.append((name, show(target)))
-        if self.du:
-            kl, scale = f"{self.kl_factor:.3g}", f"{self.reward_scale_factor:.3g}"
-            rows.append(("turn", f"KL strength × {kl}, or reward scale × {scale}"))
+        if words := self.turn_words:
+            rows.append(("turn", words))
         return Summary(
             f"Advice at step {self.step:g}",
             verdict=f"{self.action}: {MEANINGS[self.action]}{sure}",

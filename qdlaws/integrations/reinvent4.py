@@ -70,7 +70,7 @@ class Reinvent4Run:
             run_log(self.rows),
             self._start,
             math.log(sigma),
-            lambda factor: f"sigma {sigma:.4g} → {sigma * factor:.4g}",
+            lambda factor: f"σ {sigma:.4g} → {sigma * factor:.4g}",
         )
         reward._sigma = sigma * decided.scale_factor
         knobs = {"kl": 1.0, "reward_scale": reward._sigma, "entropy": 0.0}
@@ -84,6 +84,7 @@ class Reinvent4Run:
             "entropy_kind": str(EntropyKind.SEQUENCE_NLL),
             "kl_coef": 1.0,
             "reward_scale": sigma,
+            "sigma": sigma,
         }
         self._window = Window()
         values: dict[str, Any] = plain({"step": self.step, "phase": "eval", **measured})

@@ -70,6 +70,9 @@ def read_reinvent(source: Source) -> Table:
     frame, notes = _whole(source, steps)
     kinds = {"entropy": str(EntropyKind.SEQUENCE_NLL), "diversity": "internal_diversity"}
     kinds["quality"] = "mean_score"
+    sigma, about_sigma = _sigma(sigmas)
+    if sigma is not None:
+        frame["sigma"] = sigma
     filtered = frame.pop("filtered").sum()
     if rule and filtered:
         kinds["quality"] = "mean_score before the diversity filter"
@@ -79,7 +82,7 @@ def read_reinvent(source: Source) -> Table:
         )
     elif not rule:
         notes.append("quality is Score as logged: after the diversity filter, if there was one")
-    return Table("reinvent4", frame, kinds, notes=(*rows.notes(), *notes, *_sigma_notes(sigmas)))
+    return Table("reinvent4", frame, kinds, notes=(*rows.notes(), *notes, *about_sigma))
 
 
 def read_saturn(source: Source) -> Table:
@@ -184,16 +187,16 @@ def _whole(source: Source, steps: list[dict[str, float]]) -> tuple[pd.DataFrame,
     return frame, notes
 
 
-def _sigma_notes(sigmas: list[Array]) -> list[str]:
-    """σ by Target = −Prior + σ·Score, or a note that some rows do not satisfy it."""
+def _sigma(sigmas: list[Array]) -> tuple[float | None, list[str]]:
+    """σ by Target = −Prior + σ·Score with a note, or a note that some rows do not satisfy it."""
     ratios = np.concatenate([r[np.isfinite(r)] for r in sigmas] or [np.empty(0)])
     if len(ratios) < 10:
-        return []
+        return None, []
     sigma = float(np.median(ratios))
     off = float(np.mean(np.abs(ratios - sigma) > 0.05 * abs(sigma) + 0.1))
     if off > 0.01:
-        return [
+        return None, [
             f"{off:.0%} of the rows do not satisfy Target = −Prior + σ·Score: rows with failed "
             "scores may have shifted the likelihoods, or the reward strategy is not dap"
         ]
-    return [f"σ = {sigma:.4g}, from Target = −Prior + σ·Score"]
+    return sigma, [f"σ = {sigma:.4g}, from Target = −Prior + σ·Score"]

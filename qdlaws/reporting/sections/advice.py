@@ -78,9 +78,8 @@ def _numbers(advice: Advice, goal: Goal | None) -> str:
         target = getattr(advice, f"{name}_target")
         if target is not None and target.known:
             rows.append((f"{name} to aim for", show(target)))
-    kl, scale = advice.kl_factor, advice.reward_scale_factor
-    if kl is not None and scale is not None and kl != 1:
-        rows.append(("KL strength", f"multiply by {kl:.3g}, or the reward scale by {scale:.3g}"))
+    if words := advice.turn_words:
+        rows.append(("turn", words))
     return facts(Summary("", rows=tuple(rows)))
 
 

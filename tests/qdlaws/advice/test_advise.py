@@ -51,6 +51,28 @@ def test_the_json_is_the_documented_one():
     assert none["diversity_target"] is None
 
 
+def settled_above_the_floor() -> pd.DataFrame:
+    frame = run(0.8)
+    frame.loc[30:, "diversity"] = 0.85 + 0.003 * np.random.default_rng(1).normal(size=30)
+    return frame
+
+
+def test_a_run_of_reinvent_is_told_its_sigma():
+    """REINVENT's loss has no KL strength; its users were told to multiply one."""
+    goal = Goal(min_diversity=0.7)
+    advice = advise(log_of(settled_above_the_floor().assign(sigma=128.0)), goal)
+    words, factor = " ".join(str(advice).split()), advice.reward_scale_factor
+    assert f"turn σ × {factor:.3g} (128 → {128 * factor:.4g})" in words
+    assert f"multiply σ by {factor:.3g} (up: 128 → {128 * factor:.4g})" in words
+    assert "σ can be raised" in words
+    assert "KL" not in words
+    assert "reward scale" not in words
+    unknown = RunLog.from_frame(settled_above_the_floor(), tool="reinvent4")
+    words = " ".join(str(advise(unknown, goal)).split())
+    assert f"multiply σ by {factor:.3g} (up);" in words
+    assert "KL" not in words
+
+
 def test_a_broken_floor_stops_and_keeps_a_checkpoint_that_holds_it():
     advice = advise(log_of(run(0.55)), Goal(min_diversity=0.7))
     assert advice.action == "stop"
@@ -95,8 +117,7 @@ def test_near_the_floor_it_tightens_and_far_from_it_goes_on():
 
 
 def test_settled_above_the_floor_it_loosens_by_a_small_step():
-    frame = run(0.8)
-    frame.loc[30:, "diversity"] = 0.85 + 0.003 * np.random.default_rng(1).normal(size=30)
+    frame = settled_above_the_floor()
     advice = advise(log_of(frame), Goal(min_diversity=0.7))
     assert advice.action == "loosen"
     assert 0.9 <= advice.kl_factor < 1

@@ -72,6 +72,7 @@ def test_reinvent_csv(table):
     np.testing.assert_allclose(log.extra["kl"], np.arange(12) / 4, atol=1e-5)
     np.testing.assert_allclose(log.extra["valid_fraction"], 0.9)
     assert any("σ = 128" in note for note in log.notes)
+    np.testing.assert_allclose(log.extra["sigma"], SIGMA, rtol=1e-4)
 
 
 def test_diversity_is_over_the_valid_molecules_of_the_step(table):
@@ -125,7 +126,9 @@ def test_failed_scores_are_dropped_and_counted(table):
 def test_shifted_likelihoods_are_reported(table):
     frame = reinvent(10)
     frame["Target"] = np.roll(frame["Target"], 1)
-    assert any("shifted" in note for note in read(table(frame)).notes)
+    log = read(table(frame))
+    assert any("shifted" in note for note in log.notes)
+    assert "sigma" not in log.extra
 
 
 def test_a_step_that_is_still_being_written_is_left_out(table):

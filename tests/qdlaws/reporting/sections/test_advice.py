@@ -57,9 +57,9 @@ def test_the_first_reason_is_seen_and_the_others_are_folded_with_the_goal(view):
 
 def test_a_factor_of_one_is_no_advice_to_turn_a_knob(view):
     turned = replace(view.advice, action="tighten", du=-math.log(2))
-    assert "multiply by 2, or the reward scale by 0.5" in reasons(turned, GOAL)
+    assert "KL strength × 2, or reward scale × 0.5" in reasons(turned, GOAL)
     still = replace(view.advice, action="continue", du=0.0)
-    assert "multiply by" not in reasons(still, GOAL)
+    assert "reward scale ×" not in reasons(still, GOAL)
 
 
 def test_a_single_run_has_its_advice_in_the_head_of_the_page_only(view):
