@@ -70,7 +70,7 @@ def advise(
     knobs = None if extra_column(log, "kl_coef") is None else in_force(log)
     aims = targets(log, laws, goal, plant_gain, knobs)
     advice = decide(log, laws, goal, aims, choice, alpha, knobs, ringing)
-    advice = replace(advice, sigma=sigma_in_force(log))
+    advice = replace(advice, sigma=sigma_in_force(log), clock=log.clock)
     if advice.du:
         advice = replace(advice, reasons=(*advice.reasons, _turn_words(advice, aims)))
     return _with_checkpoint(replace(advice, alarms=ringing, notes=log.notes), log, choice)

@@ -64,7 +64,7 @@ def _fell(log: RunLog, choice: Choice) -> Alarm | None:
     if not choice.fall >= least or not np.isfinite(choice.fall_se):
         return None
     text = (
-        f"quality fell by {choice.fall:.3g} ± {choice.fall_se:.2g} from its best at step "
+        f"quality fell by {choice.fall:.3g} ± {choice.fall_se:.2g} from its best at {choice.clock} "
         f"{choice.peak:g}, {min(choice.fall / choice.range, 1):.0%} of the range it has had"
     )
     return Alarm("quality fell", text, choice.step)

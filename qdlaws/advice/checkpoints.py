@@ -189,6 +189,7 @@ def _choice(candidates: _Candidates, level: float, saved: bool) -> Choice:
     reasons = _reasons(candidates, best, values[main], p_goal, p_wrong, margin, alike_steps)
     peak, fall = _fall(candidates, meets.any())
     return Choice(
+        clock=log.clock,
         step=float(log.step[rows[best]]),
         quality=values.get("quality"),
         diversity=values.get("diversity"),
@@ -279,8 +280,8 @@ def _reasons(
     good = p_goal >= P_MEETS
     if top != row and good.all() and goal.price is None and goal.target_quality is None:
         words.append(
-            f"the highest reading, {readings[top]:.4g} at step {log.step[top]:g}, is partly luck: "
-            f"its true value is about {estimate.mean[top]:.4g}"
+            f"the highest reading, {readings[top]:.4g} at {log.clock} {log.step[top]:g}, is partly "
+            f"luck: its true value is about {estimate.mean[top]:.4g}"
         )
     if goal.floors() or goal.target_quality is not None:
         if good.any():

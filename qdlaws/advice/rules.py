@@ -152,7 +152,7 @@ def _gain_gone(run: RunLog, goal: Goal, alpha: float) -> Advice | None:
     if least is None:
         return None
     test = gain_below(run.step, run.column("quality"), least, run.quality_se)
-    return _stop_by(test, alpha, run, f"a step now brings less than {least:g} quality")
+    return _stop_by(test, alpha, run, f"{_a(run)} now brings less than {least:g} quality")
 
 
 def _gain_below_cost(run: RunLog, goal: Goal, gain: GainAhead | None) -> Advice | None:
@@ -163,8 +163,8 @@ def _gain_below_cost(run: RunLog, goal: Goal, gain: GainAhead | None) -> Advice 
     if not gain_has_shrunk(run, cost):
         return None
     words = (
-        f"further steps are not worth {cost:g} quality each: {_change_words(gain)}, and the chance "
-        "of more is too small"
+        f"further {run.clock}s are not worth {cost:g} quality each: {_change_words(run, gain)}, "
+        "and the chance of more is too small"
     )
     return _stop(run, words, 1 - gain.probability(cost * gain.horizon), anytime=False)
 
@@ -252,15 +252,15 @@ def _by_quality(
     run: RunLog, goal: Goal, gain: GainAhead, alarms: tuple[Alarm, ...], verdict: str
 ) -> Advice:
     """Go back after a fall, stop where nothing is left to gain, go on at a clear gain, or wait."""
-    step, change = float(run.step[-1]), _change_words(gain)
+    step, change = float(run.step[-1]), _change_words(run, gain)
     if goal.min_gain_per_step is not None:
         worth, ahead, mean = gain.worth_of_going_on(goal.min_gain_per_step)
-        steps = _count(ahead, gain)
-        words = f"no reason to stop at this cost yet: {mean:+.2g} is expected in {steps} steps"
+        steps = f"{_count(run, ahead)} {run.clock}s"
+        words = f"no reason to stop at this cost yet: {mean:+.2g} is expected in {steps}"
         if worth <= 0:
             words = (
-                f"the forecast does not bring this cost ({mean:+.2g} in {steps} steps), "
-                "but the readings so far do not yet show that a step brings less"
+                f"the forecast does not bring this cost ({mean:+.2g} in {steps}), "
+                f"but the readings so far do not yet show that {_a(run)} brings less"
             )
         return Advice(action="continue", step=step, reasons=(words, change, verdict))
     stop = _fallen(run, gain, alarms)
@@ -276,8 +276,8 @@ def _by_quality(
         return _stop(run, words, 1 - small, anytime=False)
     if not gain.has_moved:
         words = (
-            f"quality has hardly moved in {_count(gain.length, gain)} steps: its level stayed "
-            f"within {gain.range:.2g}, and means of a twentieth of the readings scatter by "
+            f"quality has hardly moved in {_count(run, gain.length)} {run.clock}s: its level "
+            f"stayed within {gain.range:.2g}, and means of a twentieth of the readings scatter by "
             f"{gain.noise:.2g}"
         )
         return Advice(
@@ -308,7 +308,7 @@ def _fallen(run: RunLog, gain: GainAhead, alarms: tuple[Alarm, ...]) -> Advice |
     back = gain.probability(0.0)
     if alarm is None or back >= P_CLEAR_GAIN:
         return None
-    words = f"quality fell and is not coming back: {_change_words(gain)}"
+    words = f"quality fell and is not coming back: {_change_words(run, gain)}"
     return _stop(run, words, 1 - back, anytime=False)
 
 
@@ -330,19 +330,23 @@ def _by_price(step: float, aims: Targets, verdict: str) -> Advice:
     return Advice(action="wait", step=step, reasons=(words, verdict))
 
 
-def _change_words(gain: GainAhead) -> str:
+def _change_words(run: RunLog, gain: GainAhead) -> str:
     """The expected change of quality in so many steps, with its interval."""
     change = gain.change
     return (
         f"{change.mid:+.2g} [{change.low:+.2g}, {change.high:+.2g}] in the next "
-        f"{_count(gain.horizon, gain)} steps"
+        f"{_count(run, gain.horizon)} {run.clock}s"
     )
 
 
-def _count(steps: float, gain: GainAhead) -> str:
+def _count(run: RunLog, steps: float) -> str:
     """A number of steps, whole where the log counts whole ones; a clock in epochs has fractions."""
-    whole = bool((gain.course.data.step % 1 == 0).all())
+    whole = bool((run.step % 1 == 0).all())
     return f"{steps:.0f}" if whole or steps >= 10 else f"{steps:.2g}"
+
+
+def _a(run: RunLog) -> str:
+    return "an epoch" if run.clock == "epoch" else "a step"
 
 
 def _settles(run: RunLog, gain: GainAhead) -> str:
@@ -354,9 +358,9 @@ def _settles(run: RunLog, gain: GainAhead) -> str:
         return (
             f"what would settle it: the present level is known to ± {error:.2g} only; "
             f"{min(readings, 20)}{' or more' * (readings > 20)} evaluations of the newest "
-            f"checkpoint, or a look again at step {_count(later, gain)}"
+            f"checkpoint, or a look again at {run.clock} {_count(run, later)}"
         )
-    return f"what would settle it: a look again at step {_count(later, gain)}"
+    return f"what would settle it: a look again at {run.clock} {_count(run, later)}"
 
 
 def _basis(laws: LawFits | None, column: str) -> list[str]:

@@ -78,6 +78,7 @@ class Advice(Result):
     notes : the decisions made while the log was read
     sigma : the σ of a run of REINVENT, its one weight of reward against prior; NaN where its log
         does not say it, None for other runs
+    clock : what a step of the log is called, "step" or "epoch"
 
     Examples
     --------
@@ -101,6 +102,7 @@ class Advice(Result):
     alarms: tuple[Alarm, ...] = ()
     notes: tuple[str, ...] = ()
     sigma: float | None = None
+    clock: str = "step"
 
     def __post_init__(self) -> None:
         if self.action == "stop" and self.du is not None:
@@ -178,7 +180,7 @@ class Advice(Result):
             label = "keep checkpoint" if saved else "best row"
             alike = 0 if self.choice is None else len(self.choice.alike)
             others = f", or any of {alike} that are alike" if alike > 1 else ""
-            rows.append((label, f"{'' if saved else 'step '}{self.checkpoint:g}{others}"))
+            rows.append((label, f"{'' if saved else f'{self.clock} '}{self.checkpoint:g}{others}"))
         for name, target in (
             ("diversity target", self.diversity_target),
             ("entropy target", self.entropy_target),
@@ -188,7 +190,7 @@ class Advice(Result):
         if words := self.turn_words:
             rows.append(("turn", words))
         return Summary(
-            f"Advice at step {self.step:g}",
+            f"Advice at {self.clock} {self.step:g}",
             verdict=f"{self.action}: {MEANINGS[self.action]}{sure}",
             rows=tuple(rows),
             remarks=(
@@ -279,11 +281,12 @@ class Choice(Result):
     peak: float = math.nan
     fall: float = 0.0
     fall_se: float = math.nan
+    clock: str = "step"
 
     @property
     def noun(self) -> str:
         """What is kept: a checkpoint that exists, or else a row of the log."""
-        return "checkpoint" if self.saved else "the row of step"
+        return "checkpoint" if self.saved else f"the row of {self.clock}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -330,7 +333,7 @@ class Choice(Result):
             doubtful["step"], doubtful["measured"], "x", c="tab:red", label="may break the goal"
         )
         ax.axvline(self.step, ls="--", c="k", label=f"keep {self.step:g}")
-        ax.set(xlabel="step", ylabel="quality")
+        ax.set(xlabel=self.clock, ylabel="quality")
         ax.legend()
         return ax
 

@@ -18,6 +18,8 @@ __all__ = ["COLUMNS", "NUMBERED", "RunLog"]
 
 NUMBERED = "no step column: the rows are numbered from 0"
 """The note of a log that states no step."""
+CLOCK = "the step is column "
+"""How the note begins that names the column which counts the steps of a log without ``step``."""
 
 Duplicates = Literal["error", "first", "last", "mean"]
 
@@ -223,6 +225,13 @@ class RunLog:
     def is_numbered(self) -> bool:
         """Whether ``step`` is the number of the row, since the log states no step."""
         return NUMBERED in self.notes
+
+    @property
+    def clock(self) -> str:
+        """What a value of ``step`` is called: "step", or "epoch" where the log counts in epochs."""
+        named = next((note for note in self.notes if note.startswith(CLOCK)), "")
+        whole = bool((self.step % 1 == 0).all())
+        return "step" if whole or "epoch" not in named.lower() else "epoch"
 
     def __repr__(self) -> str:
         unit = "row numbers" if self.is_numbered else "steps"

@@ -115,7 +115,9 @@ class Forecast(Result):
     def summary(self) -> Summary:
         """The forecast in one table and one line of plain words."""
         last = self.step + self.horizon
-        head = (f"{self.level:.0%} intervals", f"now, step {self.step:g}", f"at step {last:g}")
+        clock = self.log.clock
+        now, then = f"now, {clock} {self.step:g}", f"at {clock} {last:g}"
+        head = (f"{self.level:.0%} intervals", now, then)
         table = [
             (name, *(show(there[name]).replace(" [", "\n[") for there in (self.now, self.final)))
             for name in self.by_column
@@ -134,7 +136,7 @@ class Forecast(Result):
                 *(f"the log: {n}" for n in log.notes),
             ),
             table=(head, *table),
-            conclusion=f"Until step {last:g}: {courses}." if courses else "",
+            conclusion=f"Until {clock} {last:g}: {courses}." if courses else "",
         )
 
     def to_dict(self) -> dict[str, Any]:

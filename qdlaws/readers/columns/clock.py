@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 import pandas as pd
 
+from qdlaws.core.runlog import CLOCK as CLOCK_NOTE
 from qdlaws.core.runlog import NUMBERED
 from qdlaws.errors import MissingColumn
 from qdlaws.readers.columns.generic_names import CLOCK, PREFIXED
@@ -49,7 +50,7 @@ def _clock_note(clock: Clock, rows: pd.DataFrame) -> str:
         return ""
     unit = next(name for name in reversed(clock))
     fast = [f"{times:g} of {name!r} are one" for name, times in clock.items() if times > 1]
-    note = f"the step is column {unit if fast else next(iter(clock))!r}"
+    note = f"{CLOCK_NOTE}{unit if fast else next(iter(clock))!r}"
     if fast:
         note += f", {fast[0]}"
     if "step" in rows:

@@ -1,5 +1,7 @@
 """Rules of an advice: the error rate of a stop is shared among the tests that a goal raises."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,25 @@ def test_a_clock_in_epochs_is_not_rounded_to_no_steps():
     words = " ".join(qd.advise(log).reasons)
     assert "next 0.025 steps" in words
     assert "in 0.1 steps" in words
+
+
+def test_a_log_that_counts_in_epochs_is_told_epochs(tmp_path):
+    """It was told to look again "at step 0.13"."""
+    noise = np.random.default_rng(0).normal(size=200)
+    rows = (
+        {"epoch": e, "reward": r}
+        for e, r in zip(np.linspace(0, 0.1, 200), 0.5 + 0.1 * noise, strict=True)
+    )
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    advice = qd.advise(path)
+    words = " ".join(str(advice).split())
+    assert words.startswith("Advice at epoch 0.1 ")
+    assert "hardly moved in 0.1 epochs" in words
+    assert "look again at epoch 0.13" in words
+    assert "the row of epoch" in words
+    assert " step " not in words.replace("the step is column", "")
+    assert "now, epoch 0.1" in str(qd.forecast(path, horizon=0.05))
 
 
 def test_a_short_log_of_whole_steps_is_told_whole_steps():

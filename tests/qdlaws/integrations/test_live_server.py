@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import struct
 from contextlib import closing
 
 import pytest
@@ -73,3 +74,16 @@ def test_a_port_in_use_is_one_line(server):
 def test_a_silent_visitor_keeps_nobody_waiting(server):
     with socket.create_connection(("127.0.0.1", server.port)):
         assert get(server, "/version")[0] == 200
+
+
+def test_a_visitor_who_leaves_before_the_answer_prints_nothing(server, capfd):
+    """A traceback stood in the terminal for each page that was closed while it loaded."""
+    page = server._server.RequestHandlerClass.page
+    page.html = "x" * 20_000_000
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        line.sendall(f"GET / HTTP/1.0\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+        line.recv(10)
+    page.html = "gone"
+    assert get(server, "/")[2] == "gone"
+    assert capfd.readouterr().err == ""
