@@ -41,7 +41,13 @@ def python(code: str, prints: str = "", fails: bool = False) -> Check:
     return Check(("python", "-c", code), prints, fails)
 
 
+def first_block(page: Path) -> str:
+    """The first block of Python of a page."""
+    return page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+
+
 BARE = (
+    python(first_block(ROOT / "README.md")),
     python("import qdlaws, sys; print('torch' in sys.modules)", "False"),
     python("import qdlaws as qd; print(qd.fit(qd.example_log()).rd.verdict)"),
     python("import qdlaws as qd; print(qd.example_log().source)", "example"),

@@ -40,7 +40,7 @@ assert spec.loader is not None
 site_pages = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(site_pages)
 NOT_RUN = {
-    "from qdlaws.integrations.trl import LawCallback": "needs TRL and a trainer of the reader's",
+    "from qdlaws.integrations.trl import LawCallback": "run by test_steering.py",
     "from advised_scale import AdvisedScale": "run by test_integrations_page.py",
 }
 """Python blocks that are compiled but not run: a line of each, and why."""

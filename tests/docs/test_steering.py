@@ -61,3 +61,30 @@ def test_without_a_file_or_advice_nothing_changes(follow, tmp_path):
         json.dumps({"action": "stop", "kl_factor": 100.0, "last_step": 20})
     )
     assert follow(tmp_path / "a.json", 0.1, 10) == (True, 0.2, 20)
+
+
+def test_the_block_for_trl_makes_a_configuration_and_a_trainer_with_the_callback_in_it(
+    monkeypatch, tmp_path
+):
+    trl = pytest.importorskip("trl")
+    monkeypatch.chdir(tmp_path)
+
+    class Trainer:
+        """Stands for the reader's trainer, of which the block says nothing but these two."""
+
+        def __init__(self, *rest, args, callbacks):
+            self.args, self.callbacks, self.trained = args, callbacks, False
+
+        def train(self):
+            self.trained = True
+
+    settings = {"use_cpu": True, "bf16": False}
+    space = {
+        "GRPOConfig": lambda **given: trl.GRPOConfig(**given, **settings),
+        "GRPOTrainer": Trainer,
+    }
+    exec(next(block for block in BLOCKS if "import LawCallback" in block), space)
+    trainer = space["trainer"]
+    assert trainer.trained
+    assert trainer.args.beta > 0
+    assert [type(one).__name__ for one in trainer.callbacks] == ["LawCallback"]

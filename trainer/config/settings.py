@@ -232,7 +232,7 @@ def _in_plain_words(error: msgspec.ValidationError, sections: Mapping[str, Any])
         choices = [str(c) for c in get_args(get_type_hints(get_type_hints(Config)[section])[key])]
         return f"{problem}{_did_you_mean(str(value), choices)}; one of {', '.join(choices)}"
     needed = message.removeprefix("Expected ").partition(", got ")[0].replace("`", "")
-    words = " ".join(PLAIN.get(word, word) for word in needed.split())
+    words = " ".join(PLAIN.get(word, word.removesuffix(".0")) for word in needed.split())
     return f"{problem}: {words} was needed"
 
 

@@ -30,7 +30,7 @@ def test_zero_is_refused_where_it_means_nothing(key):
 
 @pytest.mark.parametrize("key", ["recipe.kl", "recipe.reward_scale", "train.weight_decay"])
 def test_a_negative_strength_is_refused(key):
-    with pytest.raises(BadData, match=rf"{key} = -1: a number of at least 0"):
+    with pytest.raises(BadData, match=rf"{key} = -1: a number of at least 0 was"):
         with_settings(Config(), [f"{key}=-1"])
     with_settings(Config(), [f"{key}=0"])
 
