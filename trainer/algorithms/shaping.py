@@ -12,6 +12,7 @@ the raw score, so that no knob moves them.
 ...     equivalent=torch.tensor([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) > 0,
 ...     seen=torch.tensor([2, 2, 0, 0]),
 ...     filter_factor=torch.tensor([0.0, 1, 1, 1]),
+...     novelty=torch.tensor([0.0, 1, 0, 0.2]),
 ... )
 >>> knobs = Knobs(kl=0.1, reward_scale=2.0)
 >>> def shown(shaped):
@@ -22,6 +23,8 @@ the raw score, so that no knob moves them.
 ([1.0, 1.0, 0.0, 1.0], [1.0, 1.0, -0.5, 1.0])
 >>> shown(darling(batch, knobs)), shown(diversity_filter(batch, knobs))
 ([0.6, 0.6, 0.0, 0.6], [0.0, 0.9, 0.0, 0.6])
+>>> shown(novelty_bonus(batch, knobs))
+[0.9, 1.9, 0.0, 0.8]
 >>> shown(mara(batch, knobs, threshold=0.5)), shown(mara_filtered(batch, knobs, threshold=0.5))
 ([0.9, 0.9, 0.0, 0.9], [0.9, 0.9, 0.0, 0.9])
 >>> mara_substituted(batch, knobs, threshold=0.5).ref_logp.sum(1).tolist()
