@@ -24,7 +24,7 @@ from trainer.config import Config, ControlOptions, with_settings
     ],
 )
 def test_zero_is_refused_where_it_means_nothing(key):
-    with pytest.raises(BadData, match=rf"{key} = 0: a (whole )?number (above 0.0|of at least 1)"):
+    with pytest.raises(BadData, match=rf"{key} = 0: a (whole )?number (above 0|of at least 1) was"):
         with_settings(Config(), [f"{key}=0"])
 
 
