@@ -98,7 +98,7 @@ def test_another_task_or_recipe_drops_the_options_of_the_last():
         ("stages=[{at=1, precision='bf16'}]", "cannot change train.precision"),
         ("precision=bf61", "did you mean 'bf16'"),
         ("stages=[{train.lr=1}]", "at=STEP"),
-        ("stages=[{at=1, lr=0}]", "train.lr = 0: a number above 0.0"),
+        ("stages=[{at=1, lr=0}]", "train.lr = 0: a number above 0 was"),
         ("stages=[{at=1, train.lrr=1}]", "unknown key 'lrr'"),
         ("seed=-1", "train.seed = -1: a whole number of at least 0"),
         ("seed=9223372036854775808", "train.seed = 9223372036854775808: a whole number <="),
