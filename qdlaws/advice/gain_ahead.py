@@ -34,6 +34,16 @@ QUARTER = 0.25
 TENTH = 0.1
 """A gain worth having, as a share of the range that quality has had, where the goal names none."""
 
+OPTION = 1.25
+"""The factor on the expected gain where it is set against its cost.
+
+E[gain₊] at one time ahead is the worth of running on *blindly* until then; the chance to look again
+and stop is an option that is worth more (Dixit & Pindyck 1994). The readings that must show a
+slowdown beside it wait already, so little is left of it: with a factor of 1 one in twelve simulated
+runs that saturate is stopped while it still gains its cost, with this one none of 36
+(benchmarks/stopping.py). On real runs any from .75 to 1.5 does as well
+(benchmarks/advice_real.py)."""
+
 
 @dataclass(frozen=True, eq=False)
 class GainAhead:
@@ -110,18 +120,15 @@ class GainAhead:
         return float(1 - course.probability_below(value, steps).min() ** 2)
 
     def worth_of_going_on(self, cost: float) -> tuple[float, float, float]:
-        """The most that further steps at this cost are expected to be worth: max E[gain₊] − cost.
+        """The most that further steps at this cost may be worth; at most 0 is a reason to stop.
 
-        At most 0 is a reason to stop, beside readings that show a slowdown. Beside it, the steps
-        ahead at which it is reached and the expected gain there. The chance to look again and stop
-        then is worth more (an option; Dixit & Pindyck 1994), but the readings asked for beside it
-        wait already: a factor on the gain stops later and gains nothing on real runs.
+        Beside it, the steps ahead at which it is reached and the expected gain there.
         """
         steps = LENGTHS * self.length
         if self.left < np.inf:
             steps = np.append(steps[steps < self.left], self.left)
         gain = np.maximum(self._paths(steps) - self.kept, 0).mean(1)
-        worth = gain - cost * steps
+        worth = OPTION * gain - cost * steps
         best = int(worth.argmax())
         return float(worth[best]), float(steps[best]), float(gain[best])
 

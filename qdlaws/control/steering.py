@@ -105,9 +105,7 @@ class Limits:
         return replace(self, up=self.up * factor, home=self.home * factor, down=down)
 
 
-def steer(
-    step: Array, y: Array, floor: float, gain: float, se: Array | None = None, ahead: float = AHEAD
-) -> Steering:
+def steer(step: Array, y: Array, floor: float, gain: float, se: Array | None = None) -> Steering:
     """The step of the log ratio for a floor on y, from its last readings."""
     measured = np.isfinite(y)
     errors = None if se is None else se[measured]
@@ -124,13 +122,13 @@ def steer(
     shrunk = float(np.sign(slope) * max(abs(slope) - slope_se, 0.0))
     # the target is the floor and two errors of a mean of the window
     target = floor + 2 * scatter / np.sqrt(len(y))
-    error = (level + ahead * shrunk - target) / gain
-    error_ahead = float(np.hypot(level_se, ahead * slope_se))
-    p_below = _normal_cdf((target - level - ahead * slope) / max(error_ahead, 1e-300))
+    error = (level + AHEAD * shrunk - target) / gain
+    error_ahead = float(np.hypot(level_se, AHEAD * slope_se))
+    p_below = _normal_cdf((target - level - AHEAD * slope) / max(error_ahead, 1e-300))
     if p_below < P_MISSED or error > 0:  # the dead band is for doubt
         error = float(np.sign(error) * max(abs(error) - level_se / gain, 0.0))
     du = float(np.clip((0.2 if error > 0 else 0.4) * error, -0.7, 0.1))
-    if shrunk < 0 and level - target < 2 * ahead * -shrunk:
+    if shrunk < 0 and level - target < 2 * AHEAD * -shrunk:
         du = min(du, 0.0)
     falling = shrunk < 0 or trend < -2 * trend_se
     return Steering(level, level_se, slope, slope_se, target, du, p_below, falling)
@@ -152,15 +150,13 @@ def steer_by_plant(
     floor: float,
     gain: float,
     se: Array | None = None,
-    *,
-    limits: Limits | None = None,
 ) -> Steering:
     """The step of the log ratio for a floor on y, from its readings and the knobs in force.
 
     ``gain`` is the prior of −dy/du. With less than 3 readings, or without any known ratio, the
     answer is that of :func:`steer`; a last reading that is missing never loosens.
     """
-    limits = limits or Limits()
+    limits = Limits()
     line = steer(step, y, floor, gain, se)
     measured, u = np.isfinite(y), knobs.ratio
     if measured.sum() < 3 or not np.isfinite(u).any():

@@ -109,11 +109,6 @@ class Targets:
     price_problem: str = ""
     reasons: tuple[str, ...] = ()
 
-    @property
-    def du(self) -> float:
-        """The step of u for the binding target; NaN where nothing can be said."""
-        return np.nan if self.steered is None else self.steering[self.steered].du
-
 
 def law_of(laws: LawFits | None, column: str) -> LawFit | None:
     """The law of quality on a column."""

@@ -116,14 +116,14 @@ def read_json_lines(path: str | PathLike[str]) -> JsonRows:
     )
 
 
-def flat(row: Mapping[str, Any], join: str = "/") -> dict[str, float]:
-    """The numbers of a nested object under the joined names of their keys.
+def flat(row: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a nested object under the names of their keys, joined by slashes.
 
     Booleans count as 0 and 1, null and the words for "unknown" as NaN; lists and other texts are
     left out. ValueError beyond 20,000 values.
     """
     numbers: dict[str, float] = {}
-    _gather(row, "", join, MAX_DEPTH, numbers)
+    _gather(row, "", MAX_DEPTH, numbers)
     return numbers
 
 
@@ -133,9 +133,7 @@ def _word(text: str) -> float:
     return number(text)
 
 
-def _gather(
-    row: Mapping[str, Any], prefix: str, join: str, depth: int, numbers: dict[str, float]
-) -> None:
+def _gather(row: Mapping[str, Any], prefix: str, depth: int, numbers: dict[str, float]) -> None:
     for key, value in row.items():
         name = prefix + key if prefix else key
         if len(name) > MAX_NAME:
@@ -144,7 +142,7 @@ def _gather(
             numbers[name] = value if isfinite(value) else nan
         elif isinstance(value, dict):
             if depth:
-                _gather(value, name + join, join, depth - 1, numbers)
+                _gather(value, f"{name}/", depth - 1, numbers)
         elif value is None or isinstance(value, int):
             numbers[name] = number(value)
         elif isinstance(value, str):

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from qdlaws.core.runlog import RunLog
 from qdlaws.core.types import Array, Rows
 from qdlaws.errors import NotEnoughData
-from qdlaws.forecasting.column import clock
+from qdlaws.forecasting.column import NOMINAL, clock
 from qdlaws.forecasting.prior import DEFAULT_PRIOR, SETTINGS, ForecastPrior
 from qdlaws.forecasting.stacking import mixture_quantiles, stacking_weights, student_log_density
 
@@ -181,19 +182,11 @@ def _maximise(
 
     fitted = minimize(loss, theta0, jac=True, method="L-BFGS-B")
     tables, trust, recency = _unpack(fitted.x, index, h)
-    changed = {
+    changed: dict[str, Any] = {
         name: dict(zip(getattr(start, name), map(float, np.exp(t)), strict=True))
         for name, t in zip(SETTINGS, tables, strict=True)
     }
-    learnt = replace(
-        start,
-        slope=changed["slope"],
-        roam=changed["roam"],
-        memory=changed["memory"],
-        power=changed["power"],
-        trust=tuple(map(float, trust)),
-        recency=float(recency),
-    )
+    learnt = replace(start, **changed, trust=tuple(map(float, trust)), recency=float(recency))
     return float(fitted.fun), learnt
 
 
@@ -212,9 +205,9 @@ def _logsum(values: Array) -> Array:
     return np.asarray(top[:, 0] + np.log(np.exp(values - top).sum(1)))
 
 
-def _width(data: EndForecasts, prior: ForecastPrior, share: float = 0.8) -> float:
-    """The factor on half-widths with which the share ``share`` of the ends is covered."""
-    p = np.array([(1 - share) / 2, 0.5, (1 + share) / 2])
+def _width(data: EndForecasts, prior: ForecastPrior) -> float:
+    """The factor on half-widths with which the nominal share of the ends is covered."""
+    p = np.array([(1 - NOMINAL) / 2, 0.5, (1 + NOMINAL) / 2])
     needed = []
     for mean, variance, rolling, observed in zip(
         data.mean, data.variance, data.rolling, data.observed, strict=True
@@ -223,4 +216,4 @@ def _width(data: EndForecasts, prior: ForecastPrior, share: float = 0.8) -> floa
         low, mid, high = mixture_quantiles(mean[None], variance[None], weight, p)[0]
         half = high - mid if observed > mid else mid - low
         needed.append(abs(observed - mid) / half)
-    return float(np.quantile(needed, share))
+    return float(np.quantile(needed, NOMINAL))
