@@ -28,8 +28,8 @@ import pandas as pd
 from scipy import stats
 
 import qdlaws as qd
-from qdlaws.core.parallel import run_tasks
-from qdlaws.errors import QdlawsError, WorkerLost
+from qdlaws.core.parallel import parse_place, run_tasks
+from qdlaws.errors import BadData, QdlawsError, WorkerLost
 
 __all__ = [
     "COMMON",
@@ -312,6 +312,11 @@ def arguments(name: str, folder: Path, seeds: int, words: str) -> argparse.Names
         "as in qdtrain sweep; otherwise one after the other",
     )
     options = parser.parse_args()
+    if options.on is not None and not (options.on.isdigit() and int(options.on)):
+        try:
+            parse_place(options.on)
+        except BadData as error:
+            parser.error(f"--on: {error}, or a number of processes")
     options.scratch = ROOT / "out" / ("studies-quick" if options.quick else "studies")
     options.folder = options.scratch / f"{name}-results" if options.quick else folder
     options.seeds = 1 if options.quick else options.seeds
