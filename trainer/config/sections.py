@@ -96,10 +96,10 @@ class TrainOptions:
     """Optimizer steps of a pass."""
     micro_rows: Count | None = None
     """Most rows of a forward pass; None: as many as ``micro_tokens`` allows."""
-    micro_tokens: Count = 2048
+    micro_tokens: Count | None = None
     """Most tokens, padding included, of a forward pass. Rows of like length go together, so that
-    few of them are padding. The default is the quickest on a CPU, whose caches then hold a layer;
-    on a GPU with room, more is faster."""
+    few of them are padding. None: 2¹⁸ over the hidden size of the model, from 256 to 4,096, of
+    which a CPU's caches hold a layer; 16,384 on a GPU."""
     ahead: Annotated[int, Meta(ge=0, le=1)] = 0
     """1: draw the next batch, in a thread and from a copy of the weights, while the policy learns
     from this one; its completions are then one update old, which the importance weights correct.

@@ -37,6 +37,11 @@ __all__ = [
 ]
 
 
+CACHED_NUMBERS = 2**18
+"""Tokens times hidden size at which a gradient was quickest on a CPU."""
+FEWEST_TOKENS, MOST_TOKENS, GPU_TOKENS = 256, 4096, 16384
+
+
 class Phase:
     """What a random number is for."""
 
@@ -157,7 +162,7 @@ def _scored(
     """log π of the tokens and, where asked for, the entropy at each, (B, T) both."""
     out = torch.zeros(2, *mask.shape, dtype=torch.float64, device=mask.device)
     with passes(policy.model), torch.inference_mode():
-        for rows in micro_batches(mask.sum(1), ids, context.config, packed=policy.packed):
+        for rows in micro_batches(mask.sum(1), ids, context.config, policy):
             width = int(mask[rows].sum(1).max())
             got = token_log_probs(
                 policy,
@@ -173,26 +178,38 @@ def _scored(
     return out[0].clone(), out[1].clone()
 
 
+def most_tokens(config: Config, policy: Policy) -> int:
+    """Tokens of a forward pass: those of the configuration, or as many as suit the device."""
+    if config.train.micro_tokens is not None:
+        return config.train.micro_tokens
+    if policy.device.type != "cpu":
+        return GPU_TOKENS
+    model = policy.model.config.get_text_config(decoder=True)
+    fitting = CACHED_NUMBERS // max(getattr(model, "hidden_size", 1), 1)
+    return min(max(fitting, FEWEST_TOKENS), MOST_TOKENS)
+
+
 def micro_batches(
-    lengths: Tensor, ids: Sequence[Sequence[int]], config: Config, *, packed: bool = False
+    lengths: Tensor, ids: Sequence[Sequence[int]], config: Config, policy: Policy
 ) -> list[Tensor]:
     """Rows that go through the model together: alike in length, within the bounds of ``config``.
 
-    ``lengths`` are those of the completions, ``ids`` the tokens of their prompts. Where rows are
-    ``packed``, those of one prompt go together, and its tokens count once.
+    ``lengths`` are those of the completions, ``ids`` the tokens of their prompts. Where the policy
+    is packed, rows of one prompt go together, and its tokens count once.
     """
     if not len(lengths):
         return []
     train = config.train
-    if packed:
-        return _packed_batches(lengths.tolist(), ids, config)
+    most = most_tokens(config, policy)
+    if policy.packed:
+        return _packed_batches(lengths.tolist(), ids, train.micro_rows, most)
     total = lengths.cpu() + torch.tensor([len(prompt) for prompt in ids])
     order = torch.argsort(total, stable=True)
     parts: list[Tensor] = []
     begin = 0
     for end in range(1, len(order) + 1):
         rows = end - begin + 1
-        full = end < len(order) and int(total[order[end]]) * rows > train.micro_tokens
+        full = end < len(order) and int(total[order[end]]) * rows > most
         many = train.micro_rows is not None and rows > train.micro_rows
         if end == len(order) or full or many:
             parts.append(order[begin:end])
@@ -201,10 +218,9 @@ def micro_batches(
 
 
 def _packed_batches(
-    lengths: list[int], ids: Sequence[Sequence[int]], config: Config
+    lengths: list[int], ids: Sequence[Sequence[int]], most_rows: int | None, most: int
 ) -> list[Tensor]:
     """Rows by the length of their prompt, by prompt, by length: what goes together is alike."""
-    train = config.train
     prompts = [tuple(prompt) for prompt in ids]
     number = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))}
     parts: list[list[int]] = [[]]
@@ -216,8 +232,8 @@ def _packed_batches(
     for row in sorted(range(len(lengths)), key=place):
         prompt = number[prompts[row]]
         more = lengths[row] + (0 if prompt in present else len(prompts[row]))
-        many = train.micro_rows is not None and len(parts[-1]) == train.micro_rows
-        if parts[-1] and (many or tokens + more > train.micro_tokens):
+        many = most_rows is not None and len(parts[-1]) == most_rows
+        if parts[-1] and (many or tokens + more > most):
             parts.append([])
             tokens, present = 0, set()
             more = lengths[row] + len(prompts[row])

@@ -326,8 +326,7 @@ def _novelty(
     networks = context.novelty
     assert networks is not None
     prompts, tokens, mask = [ids[i] for i in rows], drawn.tokens[rows], drawn.mask[rows]
-    packed = networks.learner.packed
-    parts = micro_batches(mask.sum(1), prompts, context.config, packed=packed)
+    parts = micro_batches(mask.sum(1), prompts, context.config, networks.learner)
     return networks.novelty(prompts, tokens, mask, parts)
 
 

@@ -195,7 +195,7 @@ def _backward(
     mine = mine[(counts[mine] > 0).cpu()]  # rows without weight are not computed
     ids = [batch.ids[int(rows[i])] for i in mine]
     lengths = credited.mask[mine].sum(1)
-    micros = micro_batches(lengths, ids, context.config, packed=context.policy.packed)
+    micros = micro_batches(lengths, ids, context.config, context.policy)
     for micro in micros:
         places = mine[micro]
         width = int(credited.mask[places].sum(1).max())
