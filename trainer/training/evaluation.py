@@ -109,7 +109,7 @@ def _row(
         "n_failed": scores.failed,
         "n_prompts": 1 if labels is None else len(set(labels)),
     }
-    quality = measure.mean_score(scores.score, labels)
+    quality = measure.mean_score(_known_scores(scores), labels)
     add_estimate(row, "quality", quality, kind=True)
     estimates = context.task.measure(prompts, texts)
     add_estimate(row, "diversity", estimates.pop("diversity", None), kind=True)
@@ -133,6 +133,15 @@ def _row(
         row[f"reward/{name}"] = float(finite.mean()) if len(finite) else None
     row["length"] = float(np.mean([len(e) for e in entropies]))
     return row
+
+
+def _known_scores(scores: Scores) -> Any:
+    """The scores; all unknown where no valid completion has one.
+
+    The 0 that a task gives invalid completions is then no measure of quality.
+    """
+    nothing = scores.valid.any() and not np.isfinite(scores.score[scores.valid]).any()
+    return np.full(len(scores), np.nan) if nothing else scores.score
 
 
 def _table(

@@ -377,8 +377,9 @@ def _facts(rounds: list[_Round], drawn: Completions, group: Tensor) -> dict[str,
     """What the log says of the rollouts."""
     scores = np.concatenate([r.scores.score for r in rounds])
     valid = np.concatenate([r.scores.valid for r in rounds])
+    nothing = valid.any() and not np.isfinite(scores[valid]).any()  # invalid ones have 0
     facts = {
-        "reward": _mean(scores),
+        "reward": float("nan") if nothing else _mean(scores),
         "valid_share": float(valid.mean()),
         "failed": int((~np.isfinite(scores)).sum()),
         "truncated": float(drawn.truncated.double().mean()),

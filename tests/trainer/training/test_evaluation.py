@@ -2,11 +2,16 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from qdlaws.errors import QdlawsError
-from trainer.tasks.task import Prompt
-from trainer.training.evaluation import spread, write_table
+from tests.helpers.small_run import config_of, save_model
+from trainer.distributed.world import World
+from trainer.tasks.task import Prompt, Scores
+from trainer.training.evaluation import evaluate, spread, write_table
+from trainer.training.rollout import collect
+from trainer.training.setup import make_context, start
 
 PROMPTS = [Prompt(i, str(i)) for i in range(10)]
 
@@ -46,3 +51,24 @@ def test_a_table_that_cannot_be_written_is_one_line_and_goes_through_no_link(tmp
 def test_a_table_without_rows_has_a_header(tmp_path):
     write_table(tmp_path / "samples" / "none.csv", [])
     assert (tmp_path / "samples" / "none.csv").read_text().strip() == "completion"
+
+
+def test_quality_is_unknown_and_not_0_where_only_invalid_answers_have_a_score(
+    tmp_path, monkeypatch
+):
+    """Every fourth answer is invalid, which is worth 0, and the reward fails on all others."""
+    context = make_context(config_of(save_model(tmp_path / "model")), World())
+    worth = {"valid": 0.5}
+
+    def score(prompts, texts):
+        invalid = np.arange(len(texts)) % 4 == 0
+        return Scores(np.where(invalid, 0.0, worth["valid"]), ~invalid)
+
+    monkeypatch.setattr(context.task, "score", score)
+    assert evaluate(context, 0, 16).row["quality"] == 0.375
+    assert collect(context, start(context))[0].facts["reward"] == 0.375
+    worth["valid"] = np.nan
+    row = evaluate(context, 0, 16).row
+    assert row["quality"] is None
+    assert row["n_failed"] == 12
+    assert np.isnan(collect(context, start(context))[0].facts["reward"])
