@@ -218,7 +218,7 @@ def check_sinks(names: Sequence[str]) -> None:
     for name in names:
         if name not in SINKS:
             near = get_close_matches(name, SINKS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
             raise BadData(f"unknown sink {name!r}{hint}; there are {', '.join(SINKS)}")
         if find_spec(PACKAGES[name]) is None:
             raise BadData(

@@ -259,13 +259,15 @@ class PendingScores:
         answers = self.pending.result()
         valid = np.array([one is not None for one in self.smiles], bool)
         names = self.pending.oracle.columns[1:]
+        unknown = valid & np.isnan(answers.rows[:, 0]) & ~answers.over_budget
+        failure = "the score is not a number" if unknown.any() else ""
         return Scores(
             score=np.where(valid, answers.rows[:, 0], self.worth),
             valid=valid,
             parts={name: answers.rows[:, i] for i, name in enumerate(names, 1)},
             over_budget=None if self.pending.oracle.budget is None else answers.over_budget,
             spent=answers.spent,
-            failure=next(iter(self.pending.oracle.failures), ""),
+            failure=next(iter(self.pending.oracle.failures), failure),
         )
 
 

@@ -117,6 +117,8 @@ def test_a_missing_score_is_dropped_and_counted(user_module):
     np.testing.assert_array_equal(scores.score, [0.5, np.nan, 0, np.nan])
     np.testing.assert_array_equal(scores.valid, [True, True, False, True])
     assert scores.failed == 2
+    assert scores.failure == "the score is not a number"
+    assert scored(task, ["CC", "x"]).failure == ""
 
 
 def test_the_user_states_the_range_and_the_call_of_a_function(user_module):
