@@ -202,10 +202,11 @@ def _by_name(
     """The objective of a name, its range and its usual transform; its options are checked."""
     if name in GUACAMOL:
         if options:
-            raise BadData(f"objective {name} has no options, found {', '.join(options)}")
+            hint = nearest(next(iter(options)), COMPONENT_KEYS)
+            raise BadData(f"objective {name} has no options, found {', '.join(options)}{hint}")
         return _composite({"name": name, **GUACAMOL[name]}), Range(0.0, 1.0), None
     if is_outside(name):
-        return name, outside_options(name, options), None
+        return name, outside_options(name, options, COMPONENT_KEYS), None
     if name not in OBJECTIVES:
         hint = f"{nearest(name, objective_names())}; have {', '.join(objective_names())}"
         raise BadData(f"no objective is called {name!r}{hint}, or 'package.module:function'")
@@ -218,8 +219,9 @@ def _check_options(name: str, make: Callable[..., Any], options: Mapping[str, An
     parameters = inspect.signature(make).parameters
     for option in options:
         if option not in parameters:
-            have = ", ".join(parameters) or "none"
-            raise BadData(f"{name} has no option {option!r}{nearest(option, parameters)}; {have}")
+            have = f"it has {', '.join(parameters)}" if parameters else "it has none"
+            hint = nearest(option, (*parameters, *COMPONENT_KEYS))
+            raise BadData(f"{name} has no option {option!r}{hint}; {have}")
     missing = [p.name for p in parameters.values() if p.default is p.empty]
     missing = [m for m in missing if m not in options]
     if missing:

@@ -33,8 +33,13 @@ def is_outside(name: str) -> bool:
     return ":" in name or name.lower() in TDC
 
 
-def outside_options(name: str, options: Mapping[str, Any]) -> Range:
-    """The range of the score, from its options ``low`` and ``high``; wrong options are refused."""
+def outside_options(
+    name: str, options: Mapping[str, Any], component_keys: Sequence[str] = ()
+) -> Range:
+    """The range of the score, from its options ``low`` and ``high``; wrong options are refused.
+
+    ``component_keys`` are those beside the options, which may have been meant.
+    """
     if name.lower() in TDC:
         if options:
             raise BadData(f"objective {name} has no options, found {', '.join(options)}")
@@ -42,7 +47,7 @@ def outside_options(name: str, options: Mapping[str, Any]) -> Range:
     allowed = ("batch", "low", "high")
     for option in options:
         if option not in allowed:
-            hint = f"{nearest(option, allowed)}; has {', '.join(allowed)}"
+            hint = f"{nearest(option, (*allowed, *component_keys))}; has {', '.join(allowed)}"
             raise BadData(f"objective {name} has no option {option!r}{hint}")
     low, high = options.get("low"), options.get("high")
     return Range(None if low is None else float(low), None if high is None else float(high))
