@@ -14,35 +14,46 @@ __all__ = ["average_path", "path_evidence", "smooth_slow_errors"]
 
 
 @compiled
+def _factorise(bands: Array, d: Array, level: float, trend: float, rows: Array) -> float:
+    """log|V|, with V = F·diag(1/p)·Fᵀ; ``rows`` (4, m) become p, the off-diagonals of F, and F⁻¹d.
+
+    NaN where V is not positive definite.
+    """
+    logdet = 0.0
+    # 1 over the pivots, a factor and the values of the last two rows
+    p1, p2, l1, z1, z2 = 1.0, 1.0, 0.0, 0.0, 0.0
+    for i in range(len(d)):
+        second = bands[2, 2, i - 2] if i > 1 else 0.0
+        first = 0.0
+        if i > 0:
+            first = level * bands[0, 1, i - 1] + trend * bands[1, 1, i - 1] + bands[2, 1, i - 1]
+        pivot = level * bands[0, 0, i] + trend * bands[1, 0, i] + bands[2, 0, i]
+        rest = first - second * l1
+        f1, f2 = rest * p1, second * p2
+        pivot -= f1 * rest + f2 * second
+        if not pivot > 0:
+            return np.nan
+        logdet += np.log(pivot)
+        z2, z1 = z1, d[i] - f1 * z1 - f2 * z2
+        p2, p1, l1 = p1, 1.0 / pivot, f1
+        rows[0, i], rows[1, i], rows[2, i], rows[3, i] = p1, f1, f2, z1
+    return logdet
+
+
+@compiled
 def path_evidence(bands: Array, d: Array, level: Array, trend: Array) -> tuple[Array, Array]:
     """dᵀV⁻¹d and log|V| of V = θ₁·L + θ₂·R + N for every pair (θ₁, θ₂).
 
     ``bands`` (3, 3, m) are L, R and N, each lower banded with two off-diagonals.
     """
-    m = len(d)
     square, logdet = np.empty(len(level)), np.empty(len(level))
+    rows = np.zeros((4, len(d)))
     for g in range(len(level)):
-        total, log_total = 0.0, 0.0
-        # 1 over the pivots, a factor and the values of the last two rows
-        p1, p2, l1, z1, z2 = 1.0, 1.0, 0.0, 0.0, 0.0
-        for i in range(m):
-            second = bands[2, 2, i - 2] if i > 1 else 0.0
-            first = 0.0
-            if i > 0:
-                first = level[g] * bands[0, 1, i - 1] + trend[g] * bands[1, 1, i - 1]
-                first += bands[2, 1, i - 1]
-            pivot = level[g] * bands[0, 0, i] + trend[g] * bands[1, 0, i] + bands[2, 0, i]
-            rest = first - second * l1
-            f1, f2 = rest * p1, second * p2
-            pivot -= f1 * rest + f2 * second
-            value = d[i] - f1 * z1 - f2 * z2
-            if not pivot > 0:
-                total, log_total = np.nan, np.nan
-                break
-            p2, p1, l1, z2, z1 = p1, 1.0 / pivot, f1, z1, value
-            total += value * value * p1
-            log_total += np.log(pivot)
-        square[g], logdet[g] = total, log_total
+        logdet[g] = _factorise(bands, d, level[g], trend[g], rows)
+        total = 0.0
+        for i in range(len(d)):
+            total += rows[3, i] * rows[3, i] * rows[0, i]
+        square[g] = total if np.isfinite(logdet[g]) else np.nan
     return square, logdet
 
 
@@ -50,42 +61,20 @@ def path_evidence(bands: Array, d: Array, level: Array, trend: Array) -> tuple[A
 def average_path(bands: Array, d: Array, level: Array, trend: Array, weight: Array) -> Array:
     """The average of V⁻¹d over the pairs (θ₁, θ₂); weights below a millionth are left out."""
     m = len(d)
-    mean = np.zeros(m)
-    pivots, first_factor, second_factor, values = (
-        np.ones(m),
-        np.zeros(m),
-        np.zeros(m),
-        np.empty(m),
-    )
-    total = 0.0
+    mean, rows, total = np.zeros(m), np.empty((4, m)), 0.0
     for g in range(len(level)):
         if not weight[g] > 1e-6:
             continue
         total += weight[g]
-        for i in range(m):
-            f1, f2 = 0.0, 0.0
-            pivot = level[g] * bands[0, 0, i] + trend[g] * bands[1, 0, i] + bands[2, 0, i]
-            value = d[i]
-            if i > 1:
-                f2 = bands[2, 2, i - 2] / pivots[i - 2]
-                pivot -= f2 * f2 * pivots[i - 2]
-                value -= f2 * values[i - 2]
-            if i > 0:
-                first = level[g] * bands[0, 1, i - 1] + trend[g] * bands[1, 1, i - 1]
-                first += bands[2, 1, i - 1]
-                if i > 1:
-                    first -= f2 * pivots[i - 2] * first_factor[i - 1]
-                f1 = first / pivots[i - 1]
-                pivot -= f1 * f1 * pivots[i - 1]
-                value -= f1 * values[i - 1]
-            pivots[i], first_factor[i], second_factor[i], values[i] = pivot, f1, f2, value
+        _factorise(bands, d, level[g], trend[g], rows)
+        last, last_but_one = 0.0, 0.0
         for i in range(m - 1, -1, -1):
-            value = values[i] / pivots[i]
+            value = rows[3, i] * rows[0, i]
             if i + 1 < m:
-                value -= first_factor[i + 1] * values[i + 1]
+                value -= rows[1, i + 1] * last
             if i + 2 < m:
-                value -= second_factor[i + 2] * values[i + 2]
-            values[i] = value
+                value -= rows[2, i + 2] * last_but_one
+            last, last_but_one = value, last
             mean[i] += weight[g] * value
     return mean / total
 
