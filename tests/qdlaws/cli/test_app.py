@@ -271,6 +271,19 @@ def test_a_process_of_its_own_ends_with_the_same_line_and_status():
     assert done.stderr == "qdlaws: nowhere: no such file or folder\n"
 
 
+def test_a_picture_is_all_that_is_written_but_for_the_fonts_of_matplotlib(tmp_path):
+    """docs/reading.md names every file that a command writes outside of what it was asked for."""
+    home, out = tmp_path / "home", tmp_path / "laws.png"
+    home.mkdir()
+    moved = {"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "QDLAWS_CACHE"}
+    kept = {name: value for name, value in os.environ.items() if name not in moved}
+    words = ("fit", str(EXAMPLE), "--no-certificate", "--plot", str(out))
+    assert run(*words, env={**kept, "HOME": str(home)}).returncode == 0
+    assert out.exists()
+    places = {path.relative_to(home).parts[1] for path in home.rglob("*") if path.is_file()}
+    assert places <= {"matplotlib"}
+
+
 def test_a_reader_that_leaves_early_is_no_error():
     done = subprocess.run(
         f"{sys.executable} -m qdlaws fit {EXAMPLE} --no-certificate | head -1",
