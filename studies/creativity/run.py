@@ -99,12 +99,15 @@ def page(study: TextStudy) -> None:
         "rules cannot tell from an idea), the third gains nearly as much while six answers stay "
         "five different ones. So along a run one curve carries most of the change, and in the run "
         "that collapses nearly all of it, but the curve is that of the run, not of the model and "
-        "the task. No c is told from 0; where diversity hardly moves no law is seen.",
+        "the task. No c is told from 0; where diversity hardly moves no law is seen. With RLOO and "
+        "a KL of .01 quality rises as far and diversity falls less, up and down on the way: no law "
+        "in a diversity is supported but in one seed, and entropy orders the readings best.",
         "## By kind of prompt, quality on D of meaning",
         kind_table(study),
         "## From the first evaluation to the last",
         ends_table(study, KINDS),
         "![laws of study 3](laws.png)",
+        "Red: the laws, dotted where unsupported; a mark is a seed.",
         "## Answers",
         *(
             f"{arm.words}, seed 0: of three prompts the answer of median quality, before and "
@@ -203,7 +206,8 @@ def figure(study: TextStudy, laws: dict[tuple[str, str], list[Any]]) -> None:
                 )
             for law in laws[arm.name, measure]:
                 curve = law.predict(np.linspace(*law.range, 200))
-                axis.plot(curve.x, curve.mid, color="C3", lw=1.2)
+                style = ":" if law.verdict == "unsupported" else "-"
+                axis.plot(curve.x, curve.mid, style, color="C3", lw=1.2)
             axis.set_xlabel(words.partition(":")[0])
             axis.invert_xaxis()
         row[0].set_ylabel(f"quality R\n{arm.words}")
