@@ -27,6 +27,9 @@ R = TypeVar("R")
 ENGINES = ("local", "ray", "dask", "slurm")
 ATTEMPTS = 3
 """So often in a row may workers be lost, without any task having ended, before we give up."""
+LOOK_S, ALONE_S = 5.0, 600.0
+"""How often Dask is asked whether it has a worker, and how long we wait for one: a cluster that
+grows by itself takes minutes."""
 OBJECT_STORE = 80 * 2**20
 """Bytes of Ray's object store where we start Ray ourselves (its least is 75 MiB): tasks are small,
 and what they give lies in files."""
@@ -273,7 +276,7 @@ def _on_dask(
     Options are resources that a worker must have: ``GPU=1``.
     """
     try:
-        from distributed import Client, KilledWorker, LocalCluster, as_completed
+        from distributed import Client, KilledWorker, LocalCluster, wait
     except ImportError:
         raise _missing("dask", "distributed") from None
     try:
@@ -294,12 +297,25 @@ def _on_dask(
             ): n
             for n in range(len(calls.tasks))
         }
-        for future in as_completed(list(futures)):
-            number = futures.pop(future)
+        alone = 0.0
+        while futures:
             try:
-                yield number, future.result()
-            except KilledWorker as error:
-                yield number, WorkerLost(_first_line(error))
+                done, _ = wait(list(futures), timeout=LOOK_S, return_when="FIRST_COMPLETED")
+            except TimeoutError:
+                alone = 0.0 if client.nthreads() else alone + LOOK_S
+                if alone >= ALONE_S:
+                    raise QdlawsError(
+                        f"Dask has had no worker for {ALONE_S:g} s, tasks left: {len(futures)}; "
+                        "start workers and give the same command again"
+                    ) from None
+                continue
+            alone = 0.0
+            for future in done:
+                number = futures.pop(future)
+                try:
+                    yield number, future.result()
+                except KilledWorker as error:
+                    yield number, WorkerLost(_first_line(error))
     finally:
         client.close()
         if not place.address:

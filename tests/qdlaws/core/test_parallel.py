@@ -6,6 +6,7 @@ Ray, Dask and submitit are tried where they are installed (``make peers``, famil
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,6 +79,34 @@ def test_a_task_whose_worker_is_killed_is_done_by_another(on, tmp_path):
     results = dict(run_tasks(die_once, markers, on=on, jobs=2, folder=tmp_path / "logs"))
     assert results == {0: "first", 1: "second"}
     assert all(marker.exists() for marker in markers)
+
+
+def test_dask_without_a_worker_is_not_waited_for_without_end(monkeypatch):
+    """A scheduler whose workers have all gone keeps its tasks for ever."""
+
+    class Client:
+        def __init__(self, address, timeout):
+            self.asked = 0
+
+        def submit(self, *arguments, **options):
+            return object()
+
+        def nthreads(self):
+            self.asked += 1
+            return {"tcp://worker": 1} if self.asked == 1 else {}
+
+        def close(self):
+            closed.append(self.asked)
+
+    def wait(futures, timeout, return_when):
+        raise TimeoutError
+
+    closed: list[int] = []
+    names = {"Client": Client, "KilledWorker": RuntimeError, "LocalCluster": None, "wait": wait}
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(**names))
+    with pytest.raises(QdlawsError, match="no worker for 600 s, tasks left: 2"):
+        list(run_tasks(square, [1, 2], on="dask://head:8786"))
+    assert closed == [1 + 600 / 5]
 
 
 @pytest.mark.slow
