@@ -107,7 +107,8 @@ def test_functions_of_a_program_are_sent_to_workers_as_those_of_its_module(monke
         raise AssertionError
 
     by_set.__module__ = "__main__"
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(ROOT / "studies/dph/run.py"))
+    program = str(ROOT / "studies/dph/run.py")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", program, raising=False)
     study = replace(run.study_of(ROOT / "studies/dph", ROOT), figures=by_set)
     assert studies._importable(study).figures is run.by_set
 

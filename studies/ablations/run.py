@@ -67,7 +67,10 @@ ARMS = (
     arm("reinforce", "algorithm: REINFORCE, KL .001", "recipe.name=reinforce", "recipe.kl=0.001"),
     arm("reinvent", "algorithm: REINVENT, σ 60, no filter", "recipe.name=reinvent",
         "recipe.kl=1.0", "recipe.reward_scale=60.0", "recipe.filter=none"),
-    arm("size-1m", "1 M weights", "policy.model=molecules-1m"),
+    arm(
+        "size-1m", "1 M weights, learning rate 4e-4 (at 1e-3 it diverges)",
+        "policy.model=molecules-1m", "train.lr=4e-4", "train.steps=200", "eval.every=10",
+    ),
 )  # fmt: skip
 SPEED = ("lr-2", "lr-half", "batch-2", "batch-half")
 """Changes that the seed paper expects to alter only how fast a run moves along its curve."""
