@@ -286,11 +286,12 @@ def _reasons(
     if goal.floors() or goal.target_quality is not None:
         if good.any():
             words.append(
-                f"it meets the goal ({goal.words()}) with probability {chance(p_goal[best])}"
+                f"it meets the goal ({goal.words(log.clock)}) with probability "
+                f"{chance(p_goal[best])}"
             )
         else:
             words.append(
-                f"no checkpoint meets the goal ({goal.words()}) with 90 % probability; "
+                f"no checkpoint meets the goal ({goal.words(log.clock)}) with 90 % probability; "
                 f"this one comes nearest, with {chance(p_goal[best])}"
             )
     if alike:

@@ -119,7 +119,7 @@ def error_rate_per_test(goal: Goal, alpha: float, floors: bool, falling: bool) -
 def _out_of_steps(run: RunLog, goal: Goal) -> Advice | None:
     if goal.budget_steps is None or run.step[-1] < goal.budget_steps:
         return None
-    return _stop(run, f"the budget of {goal.budget_steps:g} steps is spent", 1.0)
+    return _stop(run, f"the budget of {goal.budget_steps:g} {run.clock}s is spent", 1.0)
 
 
 def _target_reached(run: RunLog, goal: Goal, alpha: float) -> Advice | None:

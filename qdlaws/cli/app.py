@@ -126,12 +126,7 @@ def forecast_command(
     """
 
     def forecast(path: Path) -> qd.Forecast:
-        log = read(path)
-        half = float(log.step[-1] - log.step[0]) / 2 or 1.0
-        if (log.step % 1 == 0).all():
-            half = float(-(-half // 1))  # whole steps are forecast to a whole one
-        steps = half if horizon is None else horizon
-        return qd.forecast(_laws_or_log(log), steps, level=level)
+        return qd.forecast(_laws_or_log(read(path)), horizon, level=level)
 
     results = answers(logs, forecast)
     save_plots(results, plot)

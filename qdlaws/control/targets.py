@@ -154,12 +154,8 @@ def targets(
             intervals[c] = Interval(floors[c], s.target, 2 * s.target - floors[c], LEVEL)
     diversity, entropy = intervals["diversity"], intervals["entropy"]
     if entropy is None and diversity is not None:
-        entropy = _entropy_for(laws, diversity.mid)
-        if entropy is not None:
-            reasons.append(
-                f"a diversity of {diversity.mid:.3g} corresponds to an entropy of "
-                f"{entropy.mid:.3g} [{entropy.low:.3g}, {entropy.high:.3g}] (fitted H–D line)"
-            )
+        entropy, words = _entropy_for(log, laws, diversity.mid)
+        reasons += words
     gain, source = gains[steered] if steered is not None else (np.nan, OTHER_RUNS)
     if steered is not None and steering[steered].plant is not None and _has_turns(knobs):
         source = "this run"
@@ -251,9 +247,28 @@ def _best_in_range(law: Law, price: float) -> Array:
     return np.asarray(grid[np.argmax(law.value(grid) + price * grid, axis=1)])
 
 
-def _entropy_for(laws: LawFits | None, diversity: float) -> Interval | None:
-    """The entropy that corresponds to a diversity on the line H–D."""
+def _entropy_for(
+    log: RunLog, laws: LawFits | None, diversity: float
+) -> tuple[Interval | None, list[str]]:
+    """The entropy that corresponds to a diversity on the line H–D, and the sentence about it.
+
+    A line has no say far from its readings: further from their range of entropy than this range is
+    wide, or below 0 where no reading is, there is no target.
+    """
     line = None if laws is None else laws.hd
     if not isinstance(line, LawFit) or not line.supported:
-        return None
-    return interval(line.draws.value(np.array([diversity]))[:, 0], LEVEL)
+        return None, []
+    entropy = interval(line.draws.value(np.array([diversity]))[:, 0], LEVEL)
+    low, high = float(np.nanmin(log.column("entropy"))), float(np.nanmax(log.column("entropy")))
+    least, most = low - (high - low), high + (high - low)
+    if low >= 0:
+        least = max(least, 0.0)
+    if not least <= entropy.mid <= most:
+        return None, [
+            f"no entropy to aim for: the fitted H–D line does not reach to a diversity of "
+            f"{diversity:.3g}, too far from the entropies of this run, {low:.3g} to {high:.3g}"
+        ]
+    return entropy, [
+        f"a diversity of {diversity:.3g} corresponds to an entropy of "
+        f"{entropy.mid:.3g} [{entropy.low:.3g}, {entropy.high:.3g}] (fitted H–D line)"
+    ]

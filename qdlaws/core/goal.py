@@ -89,17 +89,17 @@ class Goal:
         given = {"diversity": self.min_diversity, "entropy": self.min_entropy}
         return {column: float(v) for column, v in given.items() if v is not None}
 
-    def words(self) -> str:
-        """The goal in words."""
+    def words(self, clock: str = "step") -> str:
+        """The goal in words; ``clock`` is what the log calls a step."""
         parts = [f"{column} ≥ {floor:g}" for column, floor in self.floors().items()]
         if self.target_quality is not None:
             parts.append(f"quality ≥ {self.target_quality:g}")
         if self.price is not None:
             parts.append(f"a price of {self.price:g} quality for a unit of diversity")
         if self.min_gain_per_step is not None:
-            parts.append(f"a gain of at least {self.min_gain_per_step:g} per step")
+            parts.append(f"a gain of at least {self.min_gain_per_step:g} per {clock}")
         if self.budget_steps is not None:
-            parts.append(f"{self.budget_steps:g} steps at most")
+            parts.append(f"{self.budget_steps:g} {clock}s at most")
         return ", ".join(parts) or "the highest quality"
 
 

@@ -57,6 +57,7 @@ class Backtest(Result):
     table : one row an origin and target: origin, target, observed, low, mid, high, and one column a
         baseline; NaN where a baseline fails or has no entropy
     sd : standard deviation of the column over the run, the unit of the errors
+    clock : what a step of the log is called, "step" or "epoch"
 
     Examples
     --------
@@ -70,6 +71,7 @@ class Backtest(Result):
     table: pd.DataFrame
     sd: float
     level: float
+    clock: str = "step"
 
     @property
     def errors(self) -> pd.DataFrame:
@@ -151,7 +153,7 @@ class Backtest(Result):
         return Summary(
             f"Backtest of {self.column}",
             rows=(
-                ("forecasts made", f"{len(self.table)}, at steps {first:g} to {last:g}"),
+                ("forecasts made", f"{len(self.table)}, at {self.clock}s {first:g} to {last:g}"),
                 ("intervals", self._inside),
                 ("unit of errors", f"{self.sd:.3g}, the standard deviation over the run"),
             ),
@@ -186,7 +188,7 @@ class Backtest(Result):
             last = self.table["target"] == self.table["target"].max()
             shift = 0.005 * float(np.ptp(self.table["origin"]))  # the two targets of an origin
             groups = (
-                ("twice the step", ~last, -shift, MARK),
+                (f"twice the {self.clock}", ~last, -shift, MARK),
                 ("the end of the run", last, shift, LAW),
             )
             for name, rows, offset, color in groups:
@@ -195,7 +197,7 @@ class Backtest(Result):
                 label = f"forecast of {name}, {self.level:.0%} interval"
                 ax.errorbar(origin, t["mid"], sides, fmt="o", ms=4, lw=1, color=color, label=label)
                 ax.plot(origin, t["observed"], "x", color=color, label=f"reading at {name}")
-            ax.set(xlabel="step at which the forecast is made", ylabel=self.column)
+            ax.set(xlabel=f"{self.clock} at which the forecast is made", ylabel=self.column)
             ax.set_title(textwrap.fill(sentence(self.conclusion), 70))
             ax.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16))
         return ax
@@ -246,7 +248,7 @@ def backtest(
         rows += list(_from_origin(read, column, cut, level, prior))
     if not rows:
         raise NotEnoughData(f"no origin with 5 readings behind and a tenth ahead in {n} readings")
-    return Backtest(column, pd.DataFrame(rows), float(y.std()), level)
+    return Backtest(column, pd.DataFrame(rows), float(y.std()), level, log.clock)
 
 
 def _from_origin(

@@ -71,7 +71,9 @@ class Crossing(NamedTuple):
         chance = f"reached within the horizon with probability {self.probability:.2g}"
         if not self.known:
             return chance
-        return f"step {self.mid:.0f} [{self.low:.0f}, {self.high:.0f}], {chance}"
+        steps = (self.mid, self.low, self.high)  # a clock in epochs has fractions
+        mid, low, high = (f"{s:.0f}" if s >= 10 else f"{s:.3g}" for s in steps)
+        return f"step {mid} [{low}, {high}], {chance}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -200,7 +202,7 @@ class ColumnForecast(Result):
         if not self.moves:
             return cautions
         start, _, _ = self.course(horizon).partition(" to ")
-        words = f"expected change until step {self.step + horizon:g}"
+        words = f"expected change until {self.data.clock} {self.step + horizon:g}"
         return [f"{start}: {words}: {self._change(horizon):+.2g}", *cautions]
 
     def cautions(self, horizon: float) -> list[str]:
@@ -211,8 +213,8 @@ class ColumnForecast(Result):
         ahead = float(np.log1p(horizon / (self.step - self.data.origin)))
         if ahead > FAR:
             words.append(
-                f"step {last:g} is {np.exp(ahead):.1f} times the steps run so far: "
-                "far beyond the data, do not rely on it"
+                f"{self.data.clock} {last:g} is {np.exp(ahead):.1f} times the {self.data.clock}s "
+                "run so far: far beyond the data, do not rely on it"
             )
         low, high = self.bounds
         if self.column == "quality" and np.isfinite(high):
@@ -223,13 +225,15 @@ class ColumnForecast(Result):
         """The readings and the forecast at several levels, as :func:`plot_fan` draws them."""
         steps = self.step + np.linspace(0, self.horizon if horizon is None else horizon, 60)
         bands = [self.at(steps, level).assign(level=level) for level in FAN_LEVELS]
-        return Fan(self.column, self.data.step, self.data.y, self.step, pd.concat(bands))
+        data = self.data
+        return Fan(self.column, data.step, data.y, self.step, pd.concat(bands), data.clock)
 
     def summary(self) -> Summary:
         """The present level, the forecast half a run ahead, and its reasons."""
-        last = self.step + self.horizon
-        rows = (("now", show(self.now)), (f"step {last:g}", show(self.interval(last))))
-        heading = f"{self.column} from step {self.step:g} to {last:g}, {self.level:.0%} intervals"
+        last, clock = self.step + self.horizon, self.data.clock
+        rows = (("now", show(self.now)), (f"{clock} {last:g}", show(self.interval(last))))
+        span = f"{clock} {self.step:g} to {last:g}"
+        heading = f"{self.column} from {span}, {self.level:.0%} intervals"
         remarks = tuple(self.cautions(self.horizon))
         return Summary(heading, "", rows, remarks, conclusion=sentence(self.course(self.horizon)))
 

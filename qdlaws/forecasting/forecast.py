@@ -22,6 +22,7 @@ from qdlaws.core.run_names import run_name
 from qdlaws.core.runlog import COLUMNS, NUMBERED, RunLog
 from qdlaws.core.serialize import plain
 from qdlaws.core.summary import Result, Summary
+from qdlaws.core.types import Array
 from qdlaws.errors import BadData, MissingColumn, NotEnoughData
 from qdlaws.forecasting.column import NOMINAL, ColumnForecast, Crossing, clock
 from qdlaws.forecasting.plots import plot_fans
@@ -167,7 +168,7 @@ class Forecast(Result):
 
 def forecast(
     fits: LawFits | RunLog | Where,
-    horizon: float = 500,
+    horizon: float | None = None,
     *,
     level: float = NOMINAL,
     prior: ForecastPrior | None = None,
@@ -178,7 +179,8 @@ def forecast(
     ----------
     fits : the fitted laws of the run, or its log (a path is read with :func:`qdlaws.read`), which
         is forecast without laws
-    horizon : how many steps ahead ``.final`` and ``.step_when`` look
+    horizon : how many steps (or epochs, where the log counts in them) ahead ``.final`` and
+        ``.step_when`` look; by default half of those run so far
     level : level of the intervals
     prior : learnt from earlier runs by :func:`qdlaws.learn_prior`
 
@@ -191,6 +193,7 @@ def forecast(
     log = fits.log if isinstance(fits, LawFits) else as_log(fits)
     if not isinstance(log, RunLog):
         raise BadData(f"forecast needs LawFits, a RunLog or a path, got {type(log).__name__}")
+    horizon = half_of(log.step) if horizon is None else horizon
     if not horizon > 0:
         raise BadData(f"the horizon is a positive number of steps, got {horizon!r}")
     by_column: dict[str, ColumnForecast] = {}
@@ -205,3 +208,9 @@ def forecast(
     if not by_column:
         raise NotEnoughData("; ".join(missing))
     return Forecast(log, by_column, float(horizon), level, tuple(missing))
+
+
+def half_of(step: Array) -> float:
+    """Half of the steps that a run has taken, a whole number of them where it counts whole ones."""
+    half = float(step[-1] - step[0]) / 2 or 1.0
+    return float(np.ceil(half)) if (step % 1 == 0).all() else half

@@ -33,6 +33,8 @@ class Fan:
     """The present step."""
     forecast: pd.DataFrame
     """Columns step, level, low, mid, high; a level without bounds is not drawn."""
+    clock: str = "step"
+    """What a step is called."""
 
 
 def plot_fans(fans: Sequence[Fan], figure: Figure | None = None, name: str = "") -> Figure:
@@ -43,7 +45,7 @@ def plot_fans(fans: Sequence[Fan], figure: Figure | None = None, name: str = "")
         panels = figure.subplots(len(fans), 1, sharex=True, squeeze=False)[:, 0]
         for ax, fan in zip(panels, fans, strict=True):
             _draw(fan, ax)
-        panels[-1].set_xlabel("step")
+        panels[-1].set_xlabel(fans[0].clock)
         head(figure, name)
         shared_legend(figure, panels)
     return figure
@@ -54,7 +56,7 @@ def plot_fan(fan: Fan, ax: Axes | None = None) -> Axes:
     with styled() as plt:
         ax = ax or plt.subplots(figsize=(7, 3), layout="constrained")[1]
         _draw(fan, ax)
-        ax.set_xlabel("step")
+        ax.set_xlabel(fan.clock)
         ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return ax
 

@@ -35,6 +35,7 @@ class Series:
     origin: float  # step = origin + s
     first: float  # the first step read
     last: float
+    clock: str  # what a step is called: "step" or "epoch"
 
     @property
     def step(self) -> Array:
@@ -64,10 +65,10 @@ def series(log: RunLog, column: str, max_rows: int = MAX_ROWS) -> Series:
             noise = noise * np.clip(variance / typical, 1 / SE_RATIO, SE_RATIO)
     block = -(-len(y) // max_rows)
     if block == 1:
-        return Series(step - origin, y, noise, 1, origin, *ends)
+        return Series(step - origin, y, noise, 1, origin, *ends, log.clock)
     first = np.arange(len(y) % block, len(y), block)  # the odd rows go to the earliest block
     first = np.append(0, first) if first[0] else first
     precision = np.add.reduceat(1 / noise, first)
     mean_s = np.add.reduceat((step - origin) / noise, first) / precision
     mean_y = np.add.reduceat(y / noise, first) / precision
-    return Series(mean_s, mean_y, block / precision, block, origin, *ends)
+    return Series(mean_s, mean_y, block / precision, block, origin, *ends, log.clock)

@@ -71,13 +71,15 @@ def _series(update: Update, advice: Advice) -> dict[str, float]:
     run = update.fits or update.log
     if run is None or update.log is None:
         return out
-    first, last = float(update.log.step[0]), float(update.log.step[-1])
-    horizon = max((last - first) / 2, 1.0)
     try:
-        ahead = forecast(run, horizon)
+        ahead = forecast(run)
     except QdlawsError:  # too short for one
         return out
-    return out | forecast_series(ahead) | {f"{PREFIX}forecast/step": last + horizon}
+    return (
+        out
+        | forecast_series(ahead)
+        | {f"{PREFIX}forecast/step": float(update.log.step[-1]) + ahead.horizon}
+    )
 
 
 def _words(update: Update) -> dict[str, str]:

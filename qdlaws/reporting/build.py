@@ -156,18 +156,19 @@ def _view(
         problems["advice"] = _one_line(error)
     if drawn:
         try:
-            outlook = forecast(fits, horizon or _horizon(fits, goal))
+            outlook = forecast(fits, horizon or _to_budget(fits, goal))
         except QdlawsError as error:
             problems["forecast"] = _one_line(error)
     certificates = _certificates(fits) if certify and drawn else {}
     return RunView(name, fits, advice, outlook, certificates, problems)
 
 
-def _horizon(fits: LawFits, goal: Goal | None) -> float:
-    step = fits.log.step
-    if goal is not None and goal.budget_steps is not None and goal.budget_steps > step[-1]:
-        return float(goal.budget_steps - step[-1])
-    return float(max(step[-1] - step[0], 2)) / 2
+def _to_budget(fits: LawFits, goal: Goal | None) -> float | None:
+    """The steps that the goal's budget leaves, where it has one and leaves some."""
+    last = fits.log.step[-1]
+    if goal is None or goal.budget_steps is None or goal.budget_steps <= last:
+        return None
+    return float(goal.budget_steps - last)
 
 
 def _certificates(fits: LawFits) -> dict[str, str]:

@@ -145,7 +145,7 @@
     }
     make("path", { class: "axis", d: `M${box.left} ${box.top}V${box.bottom}H${box.right}` }, svg);
     const middle = (box.left + box.right) / 2;
-    text(svg, x, { class: "name", x: middle, y: box.bottom + 34, "text-anchor": "middle" });
+    text(svg, x === "step" ? data.clock : x, { class: "name", x: middle, y: box.bottom + 34, "text-anchor": "middle" });
     const turn = `translate(13 ${(box.top + box.bottom) / 2}) rotate(-90)`;
     text(svg, y, { class: "name", transform: turn, "text-anchor": "middle" });
   }
@@ -254,7 +254,7 @@
       const se = value(`${c}_se`);
       return `${c} ${show(value(c))}${finite(se) ? ` ± ${show(se)}` : ""}`;
     });
-    box.textContent = `${single ? "" : `${run.name} · `}step ${value("step")} · ${values.join(" · ")}`;
+    box.textContent = `${single ? "" : `${run.name} · `}${data.clock} ${value("step")} · ${values.join(" · ")}`;
   }
 
   // ---------------------------------------------------------------- controls

@@ -118,7 +118,11 @@ def _subtitle(views: Sequence[RunView]) -> str:
     log = views[0].log
     first, last = views[0].logs[0].step[0], log.step[-1]
     n = sum(len(piece) for piece in views[0].logs)
-    words = [log.tool, f"{n} checkpoints, steps {first:g} to {last:g}", ", ".join(log.columns)]
+    words = [
+        log.tool,
+        f"{n} checkpoints, {log.clock}s {first:g} to {last:g}",
+        ", ".join(log.columns),
+    ]
     return note(" · ".join(w for w in words if w))
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "MOST_POINTS",
     "RunView",
     "beyond_of",
+    "clock_of",
     "curve_of",
     "page_data",
     "readings_of",
@@ -123,6 +124,7 @@ def page_data(views: Sequence[RunView]) -> str:
         "markers": MARKERS,
         "colours": COLOURS,
         "reach": REACH,
+        "clock": clock_of(views),
         "runs": [_run(view, most) for view in views],
     }
     text = json.dumps(_short(plain(whole)), allow_nan=False, separators=(",", ":"))
@@ -130,6 +132,12 @@ def page_data(views: Sequence[RunView]) -> str:
     for sign, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
         text = text.replace(sign, code)
     return text
+
+
+def clock_of(views: Sequence[RunView]) -> str:
+    """What a step is called, where all runs call it the same; else "step"."""
+    clocks = {view.log.clock for view in views}
+    return clocks.pop() if len(clocks) == 1 else "step"
 
 
 def _run(view: RunView, most: int) -> dict[str, Any]:

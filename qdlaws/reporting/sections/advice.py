@@ -71,9 +71,11 @@ def _one_of_many(view: RunView, goal: Goal | None) -> str:
 
 def _numbers(advice: Advice, goal: Goal | None) -> str:
     """The goal and the numbers behind the advice as a table."""
-    rows = [("goal", (goal or Goal()).words())]
+    rows = [("goal", (goal or Goal()).words(advice.clock))]
     if (choice := advice.choice) is not None and choice.quality is not None:
-        rows.append((f"estimated true quality at step {choice.step:g}", show(choice.quality)))
+        rows.append(
+            (f"estimated true quality at {choice.clock} {choice.step:g}", show(choice.quality))
+        )
     for name in ("diversity", "entropy"):
         target = getattr(advice, f"{name}_target")
         if target is not None and target.known:
@@ -105,7 +107,7 @@ def _forecast(view: RunView) -> str:
 def _now_and_then(forecast: Forecast) -> tuple[list[str], list[list[str]]]:
     """The columns now and at the horizon."""
     steps = np.array([forecast.step, forecast.step + forecast.horizon])
-    head = ["", *(f"step {step:.6g}" for step in steps)]
+    head = ["", *(f"{forecast.log.clock} {step:.6g}" for step in steps)]
     rows = []
     for name, part in forecast.at(steps).groupby("column", sort=False):
         ends = zip(part["low"], part["mid"], part["high"], strict=True)

@@ -24,7 +24,7 @@ from qdlaws.reporting.html import (
     section,
     table,
 )
-from qdlaws.reporting.run_data import RunView, beyond_of, curve_of, readings_of
+from qdlaws.reporting.run_data import RunView, beyond_of, clock_of, curve_of, readings_of
 
 __all__ = ["controls", "explorer", "laws_section"]
 
@@ -154,7 +154,8 @@ def explorer(views: Sequence[RunView]) -> str:
         if first in (readings := readings_of(view))
     ]
     n = "one run" if len(views) == 1 else f"{len(views)} runs"
-    svg = chart(layers, "step", first, f"{first} against step of {n}")
+    clock = clock_of(views)
+    svg = chart(layers, clock, first, f"{first} against {clock} of {n}")
     choices = (
         '<div class="controls">'
         f"<label>Show <select id='axis-y'>{_choices(names)}</select></label>"

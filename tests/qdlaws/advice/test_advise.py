@@ -137,6 +137,20 @@ def test_the_entropy_target_follows_from_the_line():
     assert direct.action == "tighten"
 
 
+@pytest.mark.parametrize("floor", [0.7, 0.79, 0.82])
+def test_an_entropy_far_from_all_readings_is_no_target(floor):
+    """Of a diversity that hardly moved, the line H–D gave targets of −239, −22 and +50."""
+    frame = run(0.6)
+    entropy = frame["entropy"].to_numpy()
+    noise = np.random.default_rng(1).normal(size=N)
+    frame["diversity"] = 0.8 + 0.0004 * (entropy - 0.5) + 5e-6 * noise
+    advice = advise(log_of(frame), Goal(min_diversity=floor))
+    assert advice.entropy_target is None
+    assert any("line does not reach to a diversity of" in reason for reason in advice.reasons)
+    near = advise(log_of(frame), Goal(min_diversity=0.7998))
+    assert entropy.min() - np.ptp(entropy) < near.entropy_target.mid < entropy.max()
+
+
 def test_a_price_has_its_operating_point():
     """d(1 − .02·exp(4D))/dD = −λ at D* = ln(λ/.08)/4; λ = 1.2 gives .677."""
     best = np.log(1.2 / 0.08) / 4

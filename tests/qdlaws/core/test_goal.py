@@ -75,6 +75,7 @@ def test_the_words_of_a_goal_name_all_its_wishes() -> None:
     assert goal.words() == (
         "diversity ≥ 0.7, entropy ≥ 1, a gain of at least 0.0001 per step, 500 steps at most"
     )
+    assert goal.words("epoch").endswith("at least 0.0001 per epoch, 500 epochs at most")
     assert goal.floors() == {"diversity": 0.7, "entropy": 1.0}
     assert qd.Goal().words() == "the highest quality"
 

@@ -1,6 +1,7 @@
 """forecast: runs whose future is known, questions that are refused, and the contract."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import qdlaws as qd
 from qdlaws.core.interval import show
 from qdlaws.forecasting.column import clock
-from qdlaws.forecasting.forecast import forecast
+from qdlaws.forecasting.forecast import forecast, half_of
 from qdlaws.laws.fit import fit
 from tests.helpers.forecast_runs import law_curve, law_run
 
@@ -167,3 +168,38 @@ def test_a_warning_about_the_horizon_is_given_once():
     assert far == [
         "step 1200 is 6.0 times the steps run so far: far beyond the data, do not rely on it"
     ]
+
+
+def epochs_log() -> qd.RunLog:
+    """200 readings within a tenth of an epoch."""
+    epoch = np.linspace(0, 0.1, 200)
+    quality = 0.5 + epoch + 0.01 * np.random.default_rng(0).standard_normal(200)
+    notes = ("the step is column 'epoch'",)
+    return replace(qd.RunLog.from_arrays(epoch, quality=quality), notes=notes)
+
+
+def test_the_forecast_looks_half_of_the_run_ahead_on_any_clock():
+    """It looked 500 ahead on every clock: 4976 times the epochs of this run."""
+    fc = forecast(epochs_log())
+    assert fc.horizon == pytest.approx(0.05)
+    assert not any("far beyond the data" in reason for reason in fc.reasons)
+    assert forecast(law_run()).horizon == half_of(law_run().step) == 100
+    assert half_of(np.arange(6.0)) == 3  # 2.5 steps are no whole number
+    assert half_of(np.array([7.0])) == 1
+
+
+def test_the_words_and_axes_of_a_log_in_epochs_speak_of_epochs():
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    fc = forecast(epochs_log(), horizon=1)
+    words = " ".join([*fc.reasons, str(fc), str(fc.by_column["quality"])])
+    assert "expected change until epoch 1.1" in words
+    assert "times the epochs run so far" in words
+    assert "quality from epoch 0.1 to 0.15" in words
+    assert " step " not in words.replace("the step is column", "")
+    assert fc.plot().axes[-1].get_xlabel() == "epoch"
+    assert fc.by_column["quality"].plot().get_xlabel() == "epoch"
+    assert ", at epochs 0." in str(qd.backtest(epochs_log(), origins=(0.5,)))
+    crossing = str(fc.step_when(quality=0.6))
+    assert not crossing.startswith("step 0 ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,18 @@ def test_the_forecast_reaches_to_the_budget_of_steps(tmp_path):
     out = report(short_run(), tmp_path / "r.html", Goal(budget_steps=500), certificates=False)
     ahead = data_of(out.read_text(encoding="utf-8"))["runs"][0]["forecast"]["quality"]
     assert (ahead["step"][0], ahead["step"][-1]) == (390, 500)
+
+
+def test_the_page_of_a_log_in_epochs_speaks_of_epochs(tmp_path):
+    log = short_run()
+    note = "the step is column 'epoch'"
+    log = replace(log, step=(log.step + 0.5) / 1000, notes=(*log.notes, note))
+    path = report(log, tmp_path / "r.html", Goal(budget_steps=2), certificates=False)
+    text = path.read_text()
+    assert data_of(text)["clock"] == "epoch"
+    assert "2 epochs at most" in text
+    assert "checkpoints, epochs 0.0" in text
+    assert "against epoch of one run" in text
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path):
