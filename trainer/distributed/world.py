@@ -7,6 +7,7 @@ means.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,4 +104,11 @@ def join_world(device: str = "auto") -> World:
         if cuda:
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+        atexit.register(_leave_world)
     return World(dist.get_rank(), dist.get_world_size())
+
+
+def _leave_world() -> None:
+    """Ends the threads of the process group; one that outlives Python aborts the process."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
