@@ -39,6 +39,7 @@ __all__ = [
     "Study",
     "arguments",
     "interval",
+    "law_outcome",
     "mean_spread",
     "median_range",
     "not_run",
@@ -340,6 +341,17 @@ def run_study(
     if not options.page:
         study.run(options.on)
     page(study)
+
+
+def law_outcome(laws: Sequence[Any], finished: int, seeds: int) -> str:
+    """Of a law on texts: reproduced, partly or not, by the criterion of study 3; or open."""
+    if finished < seeds:
+        return f"open ({finished} of {seeds} seeds)"
+    needed, r2 = 2 / 3 * seeds, float(np.median([law.to_dict()["r2"] for law in laws] or [0]))
+    if sum(law.verdict == "concave" for law in laws) >= needed and r2 >= 0.9:
+        return "reproduced"
+    down = sum(law.verdict in ("concave", "linear", "falling") for law in laws)
+    return "partly" if down >= needed and r2 >= 0.8 else "not"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 
 import qdlaws as qd
 from studies.models import WEIGHTS
-from studies.study import Arm, median_range, write_page
+from studies.study import Arm, law_outcome, median_range, write_page
 from studies.text.quality import KINDS
 from studies.text.study import (
     EVALUATION,
@@ -148,18 +148,6 @@ def figures_of(laws: list[Any]) -> tuple[int, str, str, str]:
     return len(laws), median_range([f["r2"] for f in facts]), c, verdicts
 
 
-def outcome(study: TextStudy, arm: str, laws: list[Any]) -> str:
-    """Reproduced, partly or not, by the criterion."""
-    finished = len(study.frames(arm))
-    if finished < study.seeds:
-        return f"open ({finished} of {study.seeds} seeds)"
-    needed, r2 = 2 / 3 * study.seeds, float(np.median([law.to_dict()["r2"] for law in laws] or [0]))
-    if sum(law.verdict == "concave" for law in laws) >= needed and r2 >= 0.9:
-        return "reproduced"
-    down = sum(law.verdict in ("concave", "linear", "falling") for law in laws)
-    return "partly" if down >= needed and r2 >= 0.8 else "not"
-
-
 def law_table(study: TextStudy, laws: dict[tuple[str, str], list[Any]]) -> str:
     rows = [
         "| run | quality on | seeds | R² | c | verdicts | paper | verdict |",
@@ -169,7 +157,7 @@ def law_table(study: TextStudy, laws: dict[tuple[str, str], list[Any]]) -> str:
         for measure, words in MEASURES.items():
             some = laws[arm.name, measure]
             paper = "exponential" if measure == "entropy" else ".996 (molecules)"
-            end = outcome(study, arm.name, some)
+            end = law_outcome(some, len(study.frames(arm.name)), study.seeds)
             cells = (arm.words, words, *figures_of(some), paper, end)
             rows.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows)

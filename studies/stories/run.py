@@ -21,7 +21,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import qdlaws as qd
-from studies.study import COMMON, Arm, Study, median_range, run_study, table, write_page
+from studies.study import (
+    COMMON,
+    Arm,
+    Study,
+    law_outcome,
+    median_range,
+    run_study,
+    table,
+    write_page,
+)
 
 HERE = Path(__file__).resolve().parent
 ARMS = (
@@ -108,18 +117,6 @@ def laws_of(study: Study, measure: str) -> list[Any]:
     return fitted
 
 
-def outcome(study: Study, laws: list[Any]) -> str:
-    """Reproduced, partly or not, by the criterion."""
-    finished = len(study.frames("grpo"))
-    if finished < study.seeds:
-        return f"open ({finished} of {study.seeds} seeds)"
-    needed, r2 = 2 / 3 * study.seeds, float(np.median([law.to_dict()["r2"] for law in laws] or [0]))
-    if sum(law.verdict == "concave" for law in laws) >= needed and r2 >= 0.9:
-        return "reproduced"
-    down = sum(law.verdict in ("concave", "linear", "falling") for law in laws)
-    return "partly" if down >= needed and r2 >= 0.8 else "not"
-
-
 def law_table(study: Study, laws: dict[str, list[Any]]) -> str:
     rows = []
     for measure, words in MEASURES.items():
@@ -129,7 +126,7 @@ def law_table(study: Study, laws: dict[str, list[Any]]) -> str:
             median_range([f["params"].get("c", {}).get("mid") or np.nan for f in facts], 2),
             ", ".join(law.verdict for law in laws[measure]) or "–",
             "exponential" if measure == "entropy" else ".996 (molecules)",
-            outcome(study, laws[measure]),
+            law_outcome(laws[measure], len(study.frames("grpo")), study.seeds),
         ])  # fmt: skip
     return table(["quality on", "seeds", "R²", "c", "verdicts", "paper", "verdict"], rows)
 
